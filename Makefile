@@ -1,0 +1,67 @@
+# Each target makes the environment .venv where it is missing and installs what it needs into it
+# once: a stamp per set of extras says it is there, and a newer pyproject.toml makes it stale.
+
+PYTHON = python3
+BIN = .venv/bin
+PIP = $(BIN)/python -m pip -q --disable-pip-version-check install
+OUT = demo
+
+.PHONY: help demo test test-slow lint format docs bench clean
+
+help:
+	@echo "make demo       classify and locate a simulated detection; pictures go to $(OUT)/"
+	@echo "make test       run the tests, without the slow ones"
+	@echo "make test-slow  run the slow tests: simulations, samplers, the wheel"
+	@echo "make lint       ruff, pyright and the import contracts"
+	@echo "make format     let ruff put the files in form"
+	@echo "make docs       build the pages in docs/_build/html; runs the examples"
+	@echo "make bench      measure the speed of the compiled cores"
+	@echo "make clean      remove .venv and all that was built"
+
+demo: .venv/.with-plots
+	$(BIN)/eqstat demo --out $(OUT)
+
+test: .venv/.with-test
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/.with-test
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/.with-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+format: .venv/.with-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: .venv/.with-docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+bench: .venv/.with-test
+	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+.venv/.made:
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.with-plots: .venv/.made pyproject.toml
+	@echo "Installing eqstat[plots] into .venv (once, a few minutes)"
+	$(PIP) -e ".[plots]"
+	@touch $@
+
+.venv/.with-test: .venv/.made pyproject.toml
+	@echo "Installing eqstat[test] into .venv (once, a few minutes)"
+	$(PIP) -e ".[test]"
+	@touch $@
+
+.venv/.with-docs: .venv/.made pyproject.toml
+	@echo "Installing eqstat[docs] into .venv (once, a few minutes)"
+	$(PIP) -e ".[docs]"
+	@touch $@
+
+clean:
+	rm -rf .venv build dist docs/_build .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .import_linter_cache

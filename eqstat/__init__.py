@@ -1,0 +1,39 @@
+"""Probabilistic statistics for crowdsourced and low-cost-sensor earthquake early warning.
+
+Each room answers one question; it is imported when it is first used, so that `import eqstat`
+costs nothing and changes nothing. Start with `eqstat.traveltime`: where and when did it start?
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eqstat import cli, datasets, geodesy, inference, plots, schema, traveltime
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "__version__",
+    "cli",
+    "datasets",
+    "geodesy",
+    "inference",
+    "plots",
+    "schema",
+    "traveltime",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import a room when it is first asked for."""
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the rooms beside the names that are already here."""
+    return sorted({*globals(), *__all__})

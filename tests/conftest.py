@@ -1,0 +1,31 @@
+"""Fixtures of all tests. Type and shape annotations of eqstat are checked here, and only here."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import jaxtyping
+import pytest
+
+# Before the first import of eqstat: every annotated function then checks its arguments' types
+# and shapes when it is called. Users never pay for this.
+jaxtyping.install_import_hook("eqstat", "beartype.beartype")
+
+# No deadline: the first call of a compiled function takes a hundred times the later ones.
+hypothesis.settings.register_profile("local", deadline=None, max_examples=50)
+hypothesis.settings.register_profile(
+    "ci", deadline=None, max_examples=50, derandomize=True, print_blob=True
+)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Folder of the real data sets; skips where it is not given."""
+    name = os.environ.get("EQSTAT_DATA")
+    if not name:
+        pytest.skip("EQSTAT_DATA is not set: it names the folder of the real data sets")
+    folder = Path(name)
+    if not folder.is_dir():
+        pytest.fail(f"EQSTAT_DATA names {name!r}, which is no folder")
+    return folder
