@@ -1,0 +1,381 @@
+"""Distances, azimuths and local frames on a sphere of radius 6371 km (NumPy, float64).
+
+The earth is a sphere here, and geodetic latitude is taken as spherical latitude. Against the WGS84 ellipsoid every
+distance is then wrong by at most 0.57 per cent: too long by up to 0.562 % along a meridian at the equator, too short
+by up to 0.447 % at the poles, so 0.6 km in 100 km and 5.7 km in 1000 km at worst. This holds for any two points,
+because the length of every path scales by a factor between these two. Local coordinates (see `LocalFrame`) err by
+the same share of the distance from the centre up to 1000 km, direction included.
+
+All formulas are written without cancellation: they keep full relative accuracy for points that are millimetres
+apart, and work at the poles, across the antimeridian and near antipodes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "EARTH_RADIUS_KM",
+    "LocalFrame",
+    "azimuth",
+    "azimuthal_gap",
+    "great_circle_distance",
+    "hypocentral_distance",
+    "wrap_longitude",
+]
+
+EARTH_RADIUS_KM = 6371.0
+"""Radius of the sphere, km."""
+
+FloatArray = NDArray[np.float64]
+
+
+class _HalfAngle(NamedTuple):
+    sine: FloatArray
+    cosine: FloatArray
+
+
+def _radians_between(longitude1: ArrayLike, longitude2: ArrayLike) -> FloatArray:
+    """Signed difference of longitude in radians, in [-pi, pi]; exact for near points."""
+    degrees = np.asarray(longitude2, np.float64) - np.asarray(longitude1, np.float64)
+    return np.deg2rad(degrees - 360.0 * np.round(degrees / 360.0))
+
+
+def _half_angle(
+    latitude1: ArrayLike, longitude1: ArrayLike, latitude2: ArrayLike, longitude2: ArrayLike
+) -> _HalfAngle:
+    """Sine and cosine of half the central angle, each a root of a sum of squares."""
+    lat1, lat2 = np.asarray(latitude1, np.float64), np.asarray(latitude2, np.float64)
+    half_difference = np.deg2rad(lat2 - lat1) / 2.0
+    half_sum = np.deg2rad(lat2 + lat1) / 2.0
+    half_lon = _radians_between(longitude1, longitude2) / 2.0
+    sine = np.hypot(
+        np.sin(half_difference) * np.cos(half_lon), np.cos(half_sum) * np.sin(half_lon)
+    )
+    cosine = np.hypot(
+        np.cos(half_difference) * np.cos(half_lon), np.sin(half_sum) * np.sin(half_lon)
+    )
+    return _HalfAngle(sine, cosine)
+
+
+def _east_north(
+    latitude1: ArrayLike, longitude1: ArrayLike, latitude2: ArrayLike, longitude2: ArrayLike
+) -> tuple[FloatArray, FloatArray]:
+    """East and north parts, at point 1, of the unit vector to point 2."""
+    lat1 = np.asarray(latitude1, np.float64)
+    lat2 = np.asarray(latitude2, np.float64)
+    dlon = _radians_between(longitude1, longitude2)
+    cos2 = np.cos(np.deg2rad(lat2))
+    east = cos2 * np.sin(dlon)
+    curvature = 2.0 * np.sin(np.deg2rad(lat1)) * cos2 * np.sin(dlon / 2.0) ** 2
+    north = np.sin(np.deg2rad(lat2 - lat1)) + curvature
+    return east, north
+
+
+def wrap_longitude(longitude: ArrayLike) -> FloatArray:
+    """Bring longitudes into [-180, 180).
+
+    Parameters
+    ----------
+    longitude : array_like
+        Any shape, degrees, any finite value.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same shape, degrees, in [-180, 180).
+
+    Examples
+    --------
+    >>> wrap_longitude([190.0, -180.0, 180.0]).tolist()
+    [-170.0, -180.0, -180.0]
+    """
+    lon = np.asarray(longitude, np.float64)
+    wrapped = lon - 360.0 * np.floor((lon + 180.0) / 360.0)
+    # A value a rounding error below -180 would come out as +180.
+    return np.where(wrapped >= 180.0, -180.0, wrapped)[()]
+
+
+def great_circle_distance(
+    latitude1: ArrayLike, longitude1: ArrayLike, latitude2: ArrayLike, longitude2: ArrayLike
+) -> FloatArray:
+    r"""Distance along the surface of the sphere.
+
+    .. math:: D = 2 R \arctan\frac{\sin(\Delta/2)}{\cos(\Delta/2)}, \qquad
+       \sin^2\tfrac{\Delta}{2} = \sin^2\tfrac{\phi_2-\phi_1}{2}\cos^2\tfrac{\lambda_2-\lambda_1}{2}
+       + \cos^2\tfrac{\phi_2+\phi_1}{2}\sin^2\tfrac{\lambda_2-\lambda_1}{2}
+
+    and the like for the cosine, so that neither near points nor antipodes cancel.
+
+    Parameters
+    ----------
+    latitude1, longitude1, latitude2, longitude2 : array_like
+        Degrees, shapes that broadcast; latitude in [-90, 90].
+
+    Returns
+    -------
+    numpy.ndarray
+        Distance in km, in [0, pi R], of the broadcast shape. Against WGS84 within 0.57 %.
+
+    References
+    ----------
+    Sinnott (1984), Virtues of the haversine, Sky and Telescope 68(2), 159.
+
+    Examples
+    --------
+    >>> round(float(great_circle_distance(0.0, 179.5, 0.0, -179.5)), 3)
+    111.195
+    """
+    half = _half_angle(latitude1, longitude1, latitude2, longitude2)
+    return 2.0 * EARTH_RADIUS_KM * np.arctan2(half.sine, half.cosine)
+
+
+def azimuth(
+    latitude1: ArrayLike, longitude1: ArrayLike, latitude2: ArrayLike, longitude2: ArrayLike
+) -> FloatArray:
+    """Direction from point 1 to point 2 along the great circle.
+
+    Parameters
+    ----------
+    latitude1, longitude1, latitude2, longitude2 : array_like
+        Degrees, shapes that broadcast; latitude in [-90, 90].
+
+    Returns
+    -------
+    numpy.ndarray
+        Degrees clockwise from north at point 1, in [0, 360). Zero for equal points. At a pole, "north" is what the
+        formula makes of the longitude given there.
+
+    Examples
+    --------
+    >>> float(azimuth(0.0, 0.0, 0.0, 1.0))
+    90.0
+    """
+    east, north = _east_north(latitude1, longitude1, latitude2, longitude2)
+    degrees = np.rad2deg(np.arctan2(east, north)) % 360.0
+    # The remainder of a tiny negative angle rounds to 360.
+    return np.where(degrees >= 360.0, 0.0, degrees)[()]
+
+
+def hypocentral_distance(
+    latitude1: ArrayLike,
+    longitude1: ArrayLike,
+    depth_km: ArrayLike,
+    latitude2: ArrayLike,
+    longitude2: ArrayLike,
+    elevation_km: ArrayLike = 0.0,
+) -> FloatArray:
+    r"""Straight-line distance through the sphere from a hypocentre to a device.
+
+    .. math:: d^2 = (r_1 - r_2)^2 + 4 r_1 r_2 \sin^2(\Delta/2), \quad r_1 = R - z, \; r_2 = R + h
+
+    Parameters
+    ----------
+    latitude1, longitude1 : array_like
+        Epicentre, degrees.
+    depth_km : array_like
+        Depth of the hypocentre, km, positive down, at most 6371.
+    latitude2, longitude2 : array_like
+        Device, degrees.
+    elevation_km : array_like
+        Elevation of the device, km, positive up.
+
+    Returns
+    -------
+    numpy.ndarray
+        Distance in km, of the broadcast shape.
+
+    Examples
+    --------
+    >>> float(hypocentral_distance(10.0, 20.0, 12.0, 10.0, 20.0, elevation_km=1.0))
+    13.0
+    """
+    depth = np.asarray(depth_km, np.float64)
+    elevation = np.asarray(elevation_km, np.float64)
+    sine = _half_angle(latitude1, longitude1, latitude2, longitude2).sine
+    product = (EARTH_RADIUS_KM - depth) * (EARTH_RADIUS_KM + elevation)
+    return np.hypot(depth + elevation, 2.0 * np.sqrt(product) * sine)
+
+
+def azimuthal_gap(azimuths: ArrayLike) -> float:
+    """Largest angle around a point in which no device lies.
+
+    Parameters
+    ----------
+    azimuths : array_like
+        Shape (n,), degrees, any finite value (taken modulo 360).
+
+    Returns
+    -------
+    float
+        Degrees, in (0, 360]; 360 for no or one azimuth.
+
+    Raises
+    ------
+    ValueError
+        When an azimuth is not finite.
+
+    Examples
+    --------
+    >>> azimuthal_gap([350.0, 10.0, 100.0])
+    250.0
+    """
+    values = np.sort(np.ravel(np.asarray(azimuths, np.float64)) % 360.0)
+    if not np.all(np.isfinite(values)):
+        raise ValueError("azimuthal_gap: every azimuth must be a finite number of degrees")
+    if values.size < 2:
+        return 360.0
+    return float(np.max(np.diff(values, append=values[0] + 360.0)))
+
+
+@dataclass(frozen=True)
+class LocalFrame:
+    r"""Flat coordinates in kilometres about a point: azimuthal equidistant on the sphere.
+
+    .. math:: (x, y) = D\,(\sin\alpha, \cos\alpha)
+
+    with :math:`D` the great-circle distance and :math:`\alpha` the azimuth from the centre. Against the WGS84
+    ellipsoid the local coordinates err by at most 0.57 % of the distance from the centre (0.6 km at 100 km, 5.7 km
+    at 1000 km). A point and its coordinates go back and forth within a micrometre per 1000 km.
+
+    Parameters
+    ----------
+    latitude : float
+        Of the centre, degrees, in [-90, 90]. At a pole, east and north are those of the longitude given.
+    longitude : float
+        Of the centre, degrees; wrapped into [-180, 180).
+
+    Raises
+    ------
+    ValueError
+        When the centre is not finite or the latitude is out of range.
+
+    Examples
+    --------
+    >>> frame = LocalFrame(0.0, 180.0)
+    >>> east_km, north_km = frame.to_local(0.0, -179.0)
+    >>> round(float(east_km), 3), round(float(north_km), 3)
+    (111.195, 0.0)
+    """
+
+    latitude: float
+    longitude: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.latitude) and np.isfinite(self.longitude)):
+            raise ValueError("LocalFrame: latitude and longitude must be finite numbers of degrees")
+        if abs(self.latitude) > 90.0:
+            raise ValueError(f"LocalFrame: latitude must lie in [-90, 90], got {self.latitude}")
+        object.__setattr__(self, "latitude", float(self.latitude))
+        object.__setattr__(self, "longitude", float(wrap_longitude(self.longitude)))
+
+    @classmethod
+    def around(cls, latitude: ArrayLike, longitude: ArrayLike) -> LocalFrame:
+        """Frame at the centre of some points: the direction of the mean of their unit vectors.
+
+        Parameters
+        ----------
+        latitude, longitude : array_like
+            Shape (n,) with n >= 1, degrees.
+
+        Returns
+        -------
+        LocalFrame
+            Centre of the points, also across the antimeridian and at the poles. Where the points balance each other
+            around the globe, so that there is no centre, the first point is taken.
+
+        Raises
+        ------
+        ValueError
+            When there is no point, or one is not finite.
+        """
+        lat, lon = np.broadcast_arrays(
+            np.atleast_1d(np.asarray(latitude, np.float64)),
+            np.atleast_1d(np.asarray(longitude, np.float64)),
+        )
+        if lat.size == 0 or not (np.all(np.isfinite(lat)) and np.all(np.isfinite(lon))):
+            raise ValueError("LocalFrame.around: needs at least one point, all of them finite")
+        first_lat, first_lon = float(lat.flat[0]), float(lon.flat[0])
+        phi, relative = np.deg2rad(lat), _radians_between(first_lon, lon)
+        # Longitude counts from the first point, which keeps near points exact.
+        x = np.mean(np.cos(phi) * np.cos(relative))
+        y = np.mean(np.cos(phi) * np.sin(relative))
+        z = np.mean(np.sin(phi))
+        if np.sqrt(x * x + y * y + z * z) < 1e-9:
+            return cls(first_lat, first_lon)
+        centre_lat = float(np.rad2deg(np.arctan2(z, np.hypot(x, y))))
+        return cls(centre_lat, first_lon + float(np.rad2deg(np.arctan2(y, x))))
+
+    def to_local(self, latitude: ArrayLike, longitude: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Local coordinates of geographic points.
+
+        Parameters
+        ----------
+        latitude, longitude : array_like
+            Degrees, shapes that broadcast.
+
+        Returns
+        -------
+        east_km, north_km : numpy.ndarray
+            Kilometres from the centre. The antipode of the centre has no direction; it is put to the north.
+        """
+        east, north = _east_north(self.latitude, self.longitude, latitude, longitude)
+        distance = great_circle_distance(self.latitude, self.longitude, latitude, longitude)
+        sine = np.hypot(east, north)
+        nowhere = sine == 0.0
+        scale = distance / np.where(nowhere, 1.0, sine)
+        return (east * scale)[()], np.where(nowhere, distance, north * scale)[()]
+
+    def to_geographic(self, east_km: ArrayLike, north_km: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Geographic points of local coordinates; the inverse of `to_local`.
+
+        Parameters
+        ----------
+        east_km, north_km : array_like
+            Kilometres from the centre, shapes that broadcast.
+
+        Returns
+        -------
+        latitude, longitude : numpy.ndarray
+            Degrees; longitude in [-180, 180).
+        """
+        x = np.asarray(east_km, np.float64) / EARTH_RADIUS_KM
+        y = np.asarray(north_km, np.float64) / EARTH_RADIUS_KM
+        angle = np.hypot(x, y)
+        shrink = np.sinc(angle / np.pi)  # sin(angle) / angle
+        phi = np.deg2rad(self.latitude)
+        east, north, up = x * shrink, y * shrink, np.cos(angle)
+        outward = up * np.cos(phi) - north * np.sin(phi)
+        axial = up * np.sin(phi) + north * np.cos(phi)
+        latitude = np.rad2deg(np.arctan2(axial, np.hypot(outward, east)))
+        longitude = self.longitude + np.rad2deg(np.arctan2(east, outward))
+        return latitude, wrap_longitude(longitude)
+
+    def position(self, latitude: ArrayLike, longitude: ArrayLike) -> FloatArray:
+        """Cartesian place of surface points relative to the centre.
+
+        Straight-line distances between such positions are chords of the sphere. Differences of coordinates do not
+        cancel for near points, so the positions may be kept in single precision.
+
+        Parameters
+        ----------
+        latitude, longitude : array_like
+            Degrees, shapes that broadcast.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (..., 3), km: along east, north and up at the centre.
+
+        Examples
+        --------
+        >>> LocalFrame(45.0, 7.0).position(45.0, 7.0).tolist()
+        [0.0, 0.0, 0.0]
+        """
+        east, north = _east_north(self.latitude, self.longitude, latitude, longitude)
+        sine = _half_angle(self.latitude, self.longitude, latitude, longitude).sine
+        return EARTH_RADIUS_KM * np.stack([east, north, 0.0 - 2.0 * sine**2], axis=-1)
