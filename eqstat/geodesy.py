@@ -1,13 +1,14 @@
 """Distances, azimuths and local frames on a sphere of radius 6371 km (NumPy, float64).
 
-The earth is a sphere here, and geodetic latitude is taken as spherical latitude. Against the WGS84 ellipsoid every
-distance is then wrong by at most 0.57 per cent: too long by up to 0.562 % along a meridian at the equator, too short
-by up to 0.447 % at the poles, so 0.6 km in 100 km and 5.7 km in 1000 km at worst. This holds for any two points,
-because the length of every path scales by a factor between these two. Local coordinates (see `LocalFrame`) err by
-the same share of the distance from the centre up to 1000 km, direction included.
+The earth is a sphere here, and geodetic latitude is taken as spherical latitude. Against the WGS84
+ellipsoid every distance is then wrong by at most 0.57 per cent: too long by up to 0.562 % along a
+meridian at the equator, too short by up to 0.447 % at the poles, so 0.6 km in 100 km and 5.7 km in
+1000 km at worst. This holds for any two points, because the length of every path scales by a factor
+between these two. Local coordinates (see `LocalFrame`) err by the same share of the distance from
+the centre up to 3000 km, direction included.
 
-All formulas are written without cancellation: they keep full relative accuracy for points that are millimetres
-apart, and work at the poles, across the antimeridian and near antipodes.
+All formulas are written without cancellation: they keep their relative accuracy for points that are
+millimetres apart, and work at the poles, across the antimeridian and near antipodes.
 """
 
 from __future__ import annotations
@@ -53,9 +54,7 @@ def _half_angle(
     half_difference = np.deg2rad(lat2 - lat1) / 2.0
     half_sum = np.deg2rad(lat2 + lat1) / 2.0
     half_lon = _radians_between(longitude1, longitude2) / 2.0
-    sine = np.hypot(
-        np.sin(half_difference) * np.cos(half_lon), np.cos(half_sum) * np.sin(half_lon)
-    )
+    sine = np.hypot(np.sin(half_difference) * np.cos(half_lon), np.cos(half_sum) * np.sin(half_lon))
     cosine = np.hypot(
         np.cos(half_difference) * np.cos(half_lon), np.sin(half_sum) * np.sin(half_lon)
     )
@@ -147,8 +146,8 @@ def azimuth(
     Returns
     -------
     numpy.ndarray
-        Degrees clockwise from north at point 1, in [0, 360). Zero for equal points. At a pole, "north" is what the
-        formula makes of the longitude given there.
+        Degrees clockwise from north at point 1, in [0, 360). Zero for equal points. At a pole,
+        "north" is what the formula makes of the longitude given there.
 
     Examples
     --------
@@ -238,14 +237,16 @@ class LocalFrame:
 
     .. math:: (x, y) = D\,(\sin\alpha, \cos\alpha)
 
-    with :math:`D` the great-circle distance and :math:`\alpha` the azimuth from the centre. Against the WGS84
-    ellipsoid the local coordinates err by at most 0.57 % of the distance from the centre (0.6 km at 100 km, 5.7 km
-    at 1000 km). A point and its coordinates go back and forth within a micrometre per 1000 km.
+    with :math:`D` the great-circle distance and :math:`\alpha` the azimuth from the centre. Against
+    the WGS84 ellipsoid the local coordinates err by at most 0.57 % of the distance from the centre,
+    direction included, up to 3000 km (0.6 km at 100 km, 5.7 km at 1000 km). A point goes to its
+    coordinates and back within a micrometre.
 
     Parameters
     ----------
     latitude : float
-        Of the centre, degrees, in [-90, 90]. At a pole, east and north are those of the longitude given.
+        Of the centre, degrees, in [-90, 90]. At a pole, east and north are those of the longitude
+        given.
     longitude : float
         Of the centre, degrees; wrapped into [-180, 180).
 
@@ -285,8 +286,8 @@ class LocalFrame:
         Returns
         -------
         LocalFrame
-            Centre of the points, also across the antimeridian and at the poles. Where the points balance each other
-            around the globe, so that there is no centre, the first point is taken.
+            Centre of the points, also across the antimeridian and at the poles. Where the points
+            balance each other around the globe, so that there is no centre, the first is taken.
 
         Raises
         ------
@@ -321,7 +322,8 @@ class LocalFrame:
         Returns
         -------
         east_km, north_km : numpy.ndarray
-            Kilometres from the centre. The antipode of the centre has no direction; it is put to the north.
+            Kilometres from the centre. The antipode of the centre has no direction; it is put
+            somewhere on the circle of half the girth of the earth.
         """
         east, north = _east_north(self.latitude, self.longitude, latitude, longitude)
         distance = great_circle_distance(self.latitude, self.longitude, latitude, longitude)
@@ -330,7 +332,9 @@ class LocalFrame:
         scale = distance / np.where(nowhere, 1.0, sine)
         return (east * scale)[()], np.where(nowhere, distance, north * scale)[()]
 
-    def to_geographic(self, east_km: ArrayLike, north_km: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    def to_geographic(
+        self, east_km: ArrayLike, north_km: ArrayLike
+    ) -> tuple[FloatArray, FloatArray]:
         """Geographic points of local coordinates; the inverse of `to_local`.
 
         Parameters
@@ -358,8 +362,8 @@ class LocalFrame:
     def position(self, latitude: ArrayLike, longitude: ArrayLike) -> FloatArray:
         """Cartesian place of surface points relative to the centre.
 
-        Straight-line distances between such positions are chords of the sphere. Differences of coordinates do not
-        cancel for near points, so the positions may be kept in single precision.
+        Straight-line distances between such positions are chords of the sphere. Nothing cancels for
+        points near the centre, so the positions may be kept in single precision.
 
         Parameters
         ----------

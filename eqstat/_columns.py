@@ -1,0 +1,241 @@
+"""What a contract says of its columns, and how single columns are converted and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from eqstat._times import ColumnProblem
+from eqstat.geodesy import wrap_longitude
+
+Kind = Literal["time", "latitude", "longitude", "number", "text", "flag"]
+
+_TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a contract.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    kind : {"time", "latitude", "longitude", "number", "text", "flag"}
+        What it holds.
+    required : bool
+        Whether it must be there, with no value missing.
+    unit : str
+        Unit, for the messages.
+    minimum, maximum : float
+        Range of a number, ends included.
+    positive : bool
+        Whether a number must be greater than zero.
+    allowed : tuple of str
+        The texts allowed; empty for any.
+    hint : str
+        What to do when the range is left.
+    """
+
+    name: str
+    kind: Kind
+    required: bool = False
+    unit: str = ""
+    minimum: float = -np.inf
+    maximum: float = np.inf
+    positive: bool = False
+    allowed: tuple[str, ...] = ()
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The columns of a kind of table, and what makes two of its rows the same report.
+
+    Parameters
+    ----------
+    name : str
+        Name of the table in messages.
+    columns : tuple of Column
+        Columns, required or optional.
+    same : tuple of str
+        Rows that agree in these columns are noted as duplicates; they are kept.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    same: tuple[str, ...] = ()
+
+
+def short(value: Any) -> str:
+    """Show a value of a table in a message, cut to 40 signs."""
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def refuse_missing(values: pd.Series, required: bool) -> None:
+    """Refuse missing values in a required column."""
+    missing = values.isna().to_numpy(dtype=bool)
+    if required and missing.any():
+        raise ColumnProblem("has missing values", missing, "fill these rows or leave them out")
+
+
+def convert(table: pd.DataFrame, column: Column) -> pd.Series:
+    """Convert any column but a time to its final type."""
+    given = table[column.name]
+    if column.kind == "text":
+        out = _texts(given)
+        _refuse_other_texts(out, column)
+    elif column.kind == "flag":
+        out = _flags(given)
+    else:
+        out = _numbers(given)
+        _refuse_out_of_range(out, column, table)
+        if column.kind == "longitude":
+            out = pd.Series(wrap_longitude(out.to_numpy()), index=out.index)
+    refuse_missing(out, column.required)
+    return out
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    if types.is_bool_dtype(column):
+        raise ColumnProblem("holds true and false, not numbers", advice="give numbers")
+    if types.is_datetime64_any_dtype(column) or types.is_complex_dtype(column):
+        raise ColumnProblem(f"holds {column.dtype}, not real numbers", advice="give numbers")
+    if types.is_numeric_dtype(column):
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        texts = column.astype(object)
+        read = pd.to_numeric(texts, errors="coerce")
+        values = read.to_numpy(dtype=np.float64, na_value=np.nan)
+        blank = texts.isna() | texts.isin(["", "nan", "NaN", "NA"])
+        bad = np.isnan(values) & ~blank.to_numpy(dtype=bool)
+        if bad.any():
+            raise ColumnProblem("is not a number", bad, "give numbers, with a decimal point")
+    if np.isinf(values).any():
+        raise ColumnProblem("is not finite", np.isinf(values), "correct these rows")
+    return pd.Series(values, index=column.index)
+
+
+def _refuse_out_of_range(values: pd.Series, column: Column, table: pd.DataFrame) -> None:
+    number = values.to_numpy()
+    bad = (number < column.minimum) | (number > column.maximum)
+    end = "]"
+    if column.kind == "longitude":
+        bad |= number >= column.maximum
+        end = ")"
+    what = f"must lie in [{column.minimum:g}, {column.maximum:g}{end}"
+    if column.positive:
+        bad |= number <= 0.0
+        what = "must be greater than 0"
+    if not bad.any():
+        return
+    advice = column.hint
+    if column.kind == "latitude" and "longitude" in table.columns:
+        other = pd.to_numeric(table["longitude"], errors="coerce").abs()
+        if bool((other <= 90.0).all()):
+            advice = "are latitude and longitude swapped?"
+    unit = f" {column.unit}" if column.unit else ""
+    raise ColumnProblem(what + unit, bad, advice or "correct these rows")
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    """Give labels as texts, so that 7 and "7" and 7.0 name the same device; blank is missing."""
+    missing = column.isna().to_numpy(dtype=bool)
+    out = np.full(len(column), None, dtype=object)
+    given = column[~missing]
+    if types.is_float_dtype(given) and bool((given % 1 == 0).all()):
+        given = given.astype("int64")
+    out[~missing] = np.array([str(value).strip() for value in given], dtype=object)
+    out[out == ""] = None
+    return pd.Series(out, index=column.index, dtype=object)
+
+
+def _refuse_other_texts(values: pd.Series, column: Column) -> None:
+    if column.allowed:
+        bad = (values.notna() & ~values.isin(column.allowed)).to_numpy(dtype=bool)
+        if bad.any():
+            wanted = " or ".join(column.allowed)
+            raise ColumnProblem(f"must be {wanted}, or missing", bad, column.hint)
+
+
+def _flags(column: pd.Series) -> pd.Series:
+    texts = _texts(column).map(lambda value: value if value is None else value.lower())
+    bad = (texts.notna() & ~texts.isin(_TRUE + _FALSE)).to_numpy(dtype=bool)
+    if bad.any():
+        raise ColumnProblem("must be true or false", bad, "give true or false")
+    out = texts.isin(_TRUE).astype(object).where(texts.notna(), None)
+    return out.astype(bool) if bool(texts.notna().all()) else out
+
+
+def remarks(given: pd.DataFrame, out: pd.DataFrame, contract: Contract) -> Iterator[str]:
+    """Say what can be used but should be known."""
+    known = [column.name for column in contract.columns if column.name in out.columns]
+    if "longitude" in known:
+        wrapped = int((_numbers(given["longitude"]) >= 180.0).sum())
+        if wrapped:
+            yield f"{_rows(wrapped)} with a longitude of 180 or more brought into [-180, 180)"
+    if {"latitude", "longitude"} <= set(known) and len(out) > 1:
+        lat, lon = out["latitude"].abs().max(), out["longitude"].abs().max()
+        if 0.0 < lat <= np.pi / 2 and lon <= np.pi:
+            yield "every place lies within 2 degrees of 0, 0 or so: are these radians, not degrees?"
+    if "elevation_m" in known:
+        elevation = out["elevation_m"].dropna()
+        if elevation.nunique() > 2 and elevation.max() < 9.0 and bool((elevation % 1 != 0).any()):
+            yield "every elevation is below 9 m: are these kilometres, not metres?"
+    whole = int(out.duplicated(subset=known).sum())
+    if whole:
+        yield f"{_rows(whole)} repeat an earlier row; kept"
+    if contract.same and set(contract.same) <= set(known):
+        complete = out[out[list(contract.same)].notna().all(axis=1)]
+        again = int(complete.duplicated(subset=list(contract.same)).sum()) - whole
+        if again > 0:
+            yield f"{_rows(again)} repeat an earlier {' and '.join(contract.same)}; kept"
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"
+
+
+def activity_problem(network: pd.DataFrame) -> tuple[str, ColumnProblem] | None:
+    """Find an activity that ends before it starts, or a device that is active twice at once."""
+    never = pd.Series(pd.NaT, index=network.index, dtype="datetime64[ns, UTC]")
+    start = network["active_from"] if "active_from" in network.columns else never
+    end = network["active_to"] if "active_to" in network.columns else never
+    bad = (end < start).to_numpy(dtype=bool)
+    if bad.any():
+        problem = ColumnProblem(
+            "comes before active_from", bad, "exchange or correct active_from and active_to"
+        )
+        return "active_to", problem
+    if "device" not in network.columns:
+        return None
+    frame = pd.DataFrame(
+        {
+            "device": network["device"].to_numpy(),
+            "start": _nanoseconds(start, np.iinfo(np.int64).min),
+            "end": _nanoseconds(end, np.iinfo(np.int64).max),
+        }
+    )
+    frame = frame[frame["device"].notna()].sort_values(["device", "start"], kind="stable")
+    # The latest end so far, of the same device; half-open intervals may touch.
+    latest = frame.groupby("device")["end"].cummax().groupby(frame["device"]).shift()
+    twice = frame.index[(frame["start"] < latest).to_numpy(dtype=bool)]
+    if not len(twice):
+        return None
+    bad = np.zeros(len(network), dtype=bool)
+    bad[twice.to_numpy()] = True
+    advice = "give each device once, or activities that do not overlap"
+    return "device", ColumnProblem("the same device is active twice at the same time", bad, advice)
+
+
+def _nanoseconds(times: pd.Series, missing: int) -> np.ndarray:
+    values = times.to_numpy(dtype="datetime64[ns]").astype(np.int64)
+    return np.where(times.isna(), missing, values)

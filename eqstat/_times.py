@@ -1,0 +1,211 @@
+"""Read a column of times, of whatever kind, as UTC.
+
+Nothing is guessed silently: a number that cannot be seconds since 1970, or a column that mixes
+kinds, is a `ColumnProblem`, which `eqstat.schema` turns into one clear line.
+"""
+
+from __future__ import annotations
+
+import datetime
+from numbers import Number
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types
+
+ISO_ADVICE = "write times as ISO 8601, such as 2016-06-10T08:04:38.7Z"
+
+_EARLIEST_YEAR, _LATEST_YEAR = 1880, 2200
+# Nearer to 1970 than three years a number is rather a relative time, a day number or yyyymmdd.
+_LEAST_SECONDS, _MOST_SECONDS = 1e8, 4.2e9
+_UNITS = (("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9))
+_STARTS_WITH_DATE = r"\d{4}-?\d{2}-?\d{2}(?:$|[Tt ])"
+_ENDS_WITH_OFFSET = r"\d[Tt ]\d.*(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
+_IS_NUMBER = r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$"
+
+
+class ColumnProblem(Exception):
+    """What is wrong with a column: in words, in which rows, and what to do."""
+
+    def __init__(self, what: str, bad: NDArray[np.bool_] | None = None, advice: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.bad = bad
+        self.advice = advice
+
+
+def parse_times(column: pd.Series) -> tuple[pd.Series, bool]:
+    """Read times; give datetime64[ns, UTC] and whether zoneless times were taken as UTC."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    if types.is_bool_dtype(column):
+        raise ColumnProblem("holds true and false, not times", advice=ISO_ADVICE)
+    if types.is_datetime64_any_dtype(column):
+        return _from_datetime64(column)
+    if types.is_numeric_dtype(column):
+        return _from_seconds(column), False
+    if isinstance(column.dtype, pd.ArrowDtype):
+        column = column.astype(object)
+    kind = types.infer_dtype(column, skipna=True)
+    if kind == "empty":
+        return pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns, UTC]"), False
+    if kind == "string":
+        return _from_text(column)
+    if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
+        return _from_seconds(pd.to_numeric(column)), False
+    if kind not in ("datetime", "date", "datetime64"):
+        _refuse_mixture(column)
+    return _from_objects(column)
+
+
+def _from_datetime64(column: pd.Series) -> tuple[pd.Series, bool]:
+    zone = getattr(column.dtype, "tz", None)
+    if isinstance(column.dtype, pd.ArrowDtype):
+        zone = column.dtype.pyarrow_dtype.tz
+        column = column.astype("datetime64[ns]" if zone is None else f"datetime64[ns, {zone}]")
+    if zone is None:
+        return _finish(column.dt.tz_localize("UTC")), bool(column.notna().any())
+    return _finish(column.dt.tz_convert("UTC")), False
+
+
+def _from_seconds(column: pd.Series) -> pd.Series:
+    """Seconds since 1970-01-01 UTC."""
+    if types.is_complex_dtype(column):
+        raise ColumnProblem("holds complex numbers, not times", advice=ISO_ADVICE)
+    if column.dtype in (np.dtype(np.float32), np.dtype(np.float16)):
+        raise ColumnProblem(
+            "holds seconds in single precision, which is good to a minute only",
+            advice="keep seconds since 1970 in float64",
+        )
+    seconds = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    size = np.abs(seconds)
+    bad = ~np.isnan(seconds) & ~((size >= _LEAST_SECONDS) & (size <= _MOST_SECONDS))
+    if bad.any():
+        raise ColumnProblem(
+            f"numbers are read as seconds since 1970-01-01 UTC, but {_likely(seconds[bad][0])}",
+            bad,
+            "convert them, or " + ISO_ADVICE,
+        )
+    missing = np.isnan(seconds)
+    filled = np.where(missing, 0.0, seconds)
+    whole = np.floor(filled)
+    # Float64 holds these numbers to about a quarter of a microsecond.
+    micros = whole.astype(np.int64) * 1_000_000
+    micros += np.round((filled - whole) * 1e6).astype(np.int64)
+    stamps = micros.view("datetime64[us]")
+    stamps[missing] = np.datetime64("NaT")
+    return _finish(pd.Series(stamps, index=column.index).dt.tz_localize("UTC"))
+
+
+def _likely(value: float) -> str:
+    size = abs(value)
+    for unit, per_second in _UNITS:
+        if _LEAST_SECONDS <= size / per_second <= _MOST_SECONDS and not 1.88e13 <= size <= 2.2e13:
+            return f"these look like {unit}: divide by {per_second:.0f}"
+    if 1.88e7 <= value <= 2.2e7:
+        return "these look like calendar dates (yyyymmdd)"
+    if 1.88e13 <= value <= 2.2e13:
+        return "these look like calendar dates (yyyymmddhhmmss)"
+    if size < _LEAST_SECONDS:
+        return "these look like days, or seconds after another start: add the start"
+    return "these lie outside the years 1880 to 2100"
+
+
+def _from_text(column: pd.Series) -> tuple[pd.Series, bool]:
+    text = column.str.strip()
+    missing = (text.isna() | text.isin(["", "NaT"])).to_numpy(dtype=bool)
+    given = text[~missing]
+    if given.empty:
+        return pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns, UTC]"), False
+    numeric = given.str.match(_IS_NUMBER).to_numpy(dtype=bool)
+    if numeric.all():
+        return _from_seconds(pd.to_numeric(text.where(~missing))), False
+    times, offset, good = _read_iso(given)
+    if not good.all():
+        # Only what failed is tried again with the signs of other habits: "UTC", decimal comma.
+        again = given[~good].str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
+        retried, offset[~good], good_again = _read_iso(again.str.replace(",", ".", regex=False))
+        times = pd.Series(np.where(good, times, retried.reindex(times.index)), times.index)
+        good[~good] = good_again
+    bad = np.zeros(len(column), dtype=bool)
+    bad[np.flatnonzero(~missing)[~good]] = True
+    if bad.any():
+        raise ColumnProblem("is not a time that can be read", bad, ISO_ADVICE)
+    naive = _naive_or_refuse(offset, ~missing)
+    return _finish(_spread(times, missing, column.index)), naive
+
+
+def _read_iso(text: pd.Series) -> tuple[pd.Series, NDArray[np.bool_], NDArray[np.bool_]]:
+    times = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
+    dated = text.str.match(_STARTS_WITH_DATE).to_numpy(dtype=bool)
+    offset = text.str.contains(_ENDS_WITH_OFFSET, regex=True).to_numpy(dtype=bool)
+    return times, offset, times.notna().to_numpy() & dated
+
+
+def _from_objects(column: pd.Series) -> tuple[pd.Series, bool]:
+    """Python datetimes and dates, pandas timestamps and NumPy datetimes."""
+    missing = column.isna().to_numpy(dtype=bool)
+    given = column[~missing]
+    aware = np.fromiter(
+        (getattr(value, "tzinfo", None) is not None for value in given), bool, len(given)
+    )
+    naive = _naive_or_refuse(aware, ~missing)
+    times = pd.to_datetime(given, utc=True, errors="coerce")
+    bad = np.zeros(len(column), dtype=bool)
+    bad[np.flatnonzero(~missing)[times.isna().to_numpy()]] = True
+    if bad.any():
+        raise ColumnProblem("is not a time that can be read", bad, ISO_ADVICE)
+    return _finish(_spread(times, missing, column.index)), naive
+
+
+def _naive_or_refuse(aware: NDArray[np.bool_], given: NDArray[np.bool_]) -> bool:
+    """Tell whether the given times have no zone; refuse a mixture."""
+    if aware.any() and not aware.all():
+        bad = np.zeros(given.size, dtype=bool)
+        bad[np.flatnonzero(given)[~aware]] = True
+        raise ColumnProblem(
+            "mixes times with and without a time zone; without one are", bad, "end each with Z"
+        )
+    return bool(not aware.all())
+
+
+def _refuse_mixture(column: pd.Series) -> None:
+    kinds = np.array([_kind(value) for value in column], dtype=object)
+    given = ~column.isna().to_numpy(dtype=bool)
+    names = list(dict.fromkeys(kinds[given]))
+    if names == ["datetimes"]:
+        return
+    if len(names) == 1:
+        raise ColumnProblem(f"holds {names[0]}, not times", given, ISO_ADVICE)
+    bad = given & (kinds != names[0])
+    raise ColumnProblem(f"mixes {' and '.join(names)}; not {names[0]} are", bad, ISO_ADVICE)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, str):
+        return "texts"
+    if isinstance(value, (bool, np.bool_)):
+        return "true and false"
+    if isinstance(value, (datetime.date, np.datetime64)):
+        return "datetimes"
+    return "numbers" if isinstance(value, Number) else type(value).__name__ + " objects"
+
+
+def _spread(times: pd.Series, missing: NDArray[np.bool_], index: pd.Index) -> pd.Series:
+    """Put the times that were given back among the missing ones."""
+    if not missing.any():
+        return pd.Series(times.array, index=index)
+    places = np.full(missing.size, -1)
+    places[~missing] = np.arange(len(times))
+    return pd.Series(times.array.take(places, allow_fill=True), index=index)
+
+
+def _finish(times: pd.Series) -> pd.Series:
+    """Refuse implausible years, which nanoseconds may not hold, and go to nanoseconds."""
+    year = times.dt.year.to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = (year < _EARLIEST_YEAR) | (year > _LATEST_YEAR)
+    if bad.any():
+        raise ColumnProblem("lies outside the years 1880 to 2200", bad, "correct these rows")
+    return times.dt.as_unit("ns")

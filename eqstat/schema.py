@@ -1,0 +1,339 @@
+"""Contracts of tables: which columns they need, of what kind and unit, within which range.
+
+A check gives a checked copy: times as `datetime64[ns, UTC]`, numbers as float64, longitudes in
+[-180, 180), labels as texts. The input is never changed, columns that the contract does not know
+are kept, and no row is dropped. What cannot be used is an `InputError` of one line; what can be
+used but should be known is a line in `notes(table)`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from eqstat import _columns
+from eqstat._columns import Column, Contract
+from eqstat._times import ColumnProblem, parse_times
+
+__all__ = [
+    "NETWORK",
+    "TRIGGERS",
+    "Column",
+    "Contract",
+    "InputError",
+    "NaiveTimeWarning",
+    "add_note",
+    "check",
+    "check_network",
+    "check_triggers",
+    "notes",
+    "rename_columns",
+]
+
+
+class InputError(ValueError):
+    """Input that cannot be used: one line with the table, the column, the rows and the remedy."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class NaiveTimeWarning(UserWarning):
+    """Times without a time zone were taken as UTC."""
+
+
+_PLACE = (
+    Column("latitude", "latitude", True, "degrees", -90.0, 90.0),
+    Column("longitude", "longitude", True, "degrees", -180.0, 360.0),
+)
+_ELEVATION = Column(
+    "elevation_m", "number", False, "m", -500.0, 9000.0, hint="elevations are metres above the sea"
+)
+
+TRIGGERS = Contract(
+    "triggers",
+    (
+        Column("time", "time", True, "UTC"),
+        *_PLACE,
+        Column("device", "text"),
+        Column("phase", "text", allowed=("P", "S"), hint="map Pg, Pn to P and Sg, Sn to S first"),
+        Column("time_sd_s", "number", unit="s", positive=True),
+        Column(
+            "pga_m_s2",
+            "number",
+            unit="m/s2",
+            minimum=0.0,
+            maximum=500.0,
+            hint="multiply g by 9.81, divide Gal by 100",
+        ),
+        _ELEVATION,
+    ),
+    same=("device", "time"),
+)
+"""Reports of shaking: `time`, `latitude`, `longitude` and optional columns."""
+
+NETWORK = Contract(
+    "network",
+    (
+        *_PLACE,
+        Column("device", "text"),
+        Column("active_from", "time", unit="UTC"),
+        Column("active_to", "time", unit="UTC"),
+        _ELEVATION,
+    ),
+)
+"""Devices known to be monitoring: `latitude`, `longitude` and optional columns."""
+
+# Names that other tools use, lower case.
+_OTHER_NAMES: dict[str, tuple[str, ...]] = {
+    "time": ("triggertime", "trigger_time", "timestamp", "datetime", "time_utc", "t", "epoch"),
+    "latitude": ("lat", "lat_deg", "y"),
+    "longitude": ("lon", "long", "lng", "lon_deg", "x"),
+    "device": ("station", "sensor", "device_id", "id"),
+    "depth_km": ("depth",),
+    "magnitude": ("mag",),
+}
+
+
+def check(table: pd.DataFrame, contract: Contract, *, name: str | None = None) -> pd.DataFrame:
+    """Check a table against a contract and give a checked copy.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The table; it is not changed.
+    contract : Contract
+        What it must hold.
+    name : str, optional
+        Name of the table in messages, such as a file's; the contract's name if not given.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same rows, index and columns; the contract's columns in their final type.
+
+    Raises
+    ------
+    InputError
+        When the table cannot be used.
+
+    Warns
+    -----
+    NaiveTimeWarning
+        Once for a call, when times without a time zone were taken as UTC.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"time": ["2016-06-10T08:04:38.7Z"], "latitude": [33.4],
+    ...                       "longitude": [243.6]})
+    >>> checked = check(table, TRIGGERS)
+    >>> round(float(checked.longitude[0]), 1)
+    -116.4
+    """
+    return _check(table, contract, name or contract.name, stacklevel=3)
+
+
+def check_triggers(table: pd.DataFrame, *, name: str = "triggers") -> pd.DataFrame:
+    """Check a table of triggers (see `check` and `TRIGGERS`).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With `time`, `latitude`, `longitude`; perhaps `device`, `phase`, `time_sd_s`, `pga_m_s2`,
+        `elevation_m`.
+    name : str
+        Name of the table in messages.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A checked copy. Rows of the same device and time are kept and noted.
+
+    Raises
+    ------
+    InputError
+        When the table cannot be used.
+    """
+    return _check(table, TRIGGERS, name, stacklevel=3)
+
+
+def check_network(table: pd.DataFrame, *, name: str = "network") -> pd.DataFrame:
+    """Check a table of devices (see `check` and `NETWORK`).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With `latitude`, `longitude`; perhaps `device`, `active_from`, `active_to` (missing: since
+        ever, for ever), `elevation_m`.
+    name : str
+        Name of the table in messages.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A checked copy.
+
+    Raises
+    ------
+    InputError
+        When the table cannot be used, an activity ends before it starts, or a device is active
+        twice at the same time.
+    """
+    out = _check(table, NETWORK, name, stacklevel=3)
+    problem = _columns.activity_problem(out)
+    if problem is not None:
+        raise _error(name, problem[0], table[problem[0]], problem[1])
+    return out
+
+
+def rename_columns(
+    table: pd.DataFrame, columns: Mapping[str, str], *, name: str = "table"
+) -> pd.DataFrame:
+    """Give the columns of another tool the names of the contracts.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The table; it is not changed.
+    columns : mapping
+        From the contract's name to the table's own, such as `{"time": "triggerTime"}`.
+    name : str
+        Name of the table in messages.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A copy with these columns renamed and all others kept.
+
+    Raises
+    ------
+    InputError
+        When a column is not there, is named twice, or the new name is taken.
+
+    Examples
+    --------
+    >>> rename_columns(pd.DataFrame({"lat": [1.0]}), {"latitude": "lat"}).columns.tolist()
+    ['latitude']
+    """
+    own = list(columns.values())
+    there = [str(label) for label in table.columns]
+    for new, old in columns.items():
+        if old not in there:
+            close = difflib.get_close_matches(old, there, n=1, cutoff=0.6)
+            advice = f"; did you mean {close[0]!r}?" if close else ""
+            raise InputError(f"{name}: no column {old!r} to use as {new!r}{advice} {_has(there)}")
+        if own.count(old) > 1:
+            raise InputError(f"{name}: column {old!r} is named more than once; name it once")
+        if new in there and new not in own:
+            raise InputError(
+                f"{name}: column {old!r} cannot become {new!r}, which is there already; "
+                f"rename or leave out the other {new!r} first"
+            )
+    return table.rename(columns={old: new for new, old in columns.items()})
+
+
+def notes(table: pd.DataFrame) -> list[str]:
+    """Give what the checks noted about a table, one line each.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A checked table.
+
+    Returns
+    -------
+    list of str
+        The lines; they are also `table.attrs["notes"]`.
+    """
+    return list(table.attrs.get("notes", []))
+
+
+def add_note(table: pd.DataFrame, note: str) -> None:
+    """Add a line to the notes of a table, in place; a line that is there already is not repeated.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The table whose `attrs` change.
+    note : str
+        The line.
+    """
+    known = notes(table)
+    if note not in known:
+        table.attrs["notes"] = [*known, note]
+
+
+def _check(table: pd.DataFrame, contract: Contract, name: str, stacklevel: int) -> pd.DataFrame:
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(f"{name}: needs a pandas DataFrame, got {type(table).__name__}")
+    _check_names(table, contract, name)
+    if table.empty:
+        needed = ", ".join(column.name for column in contract.columns if column.required)
+        raise InputError(f"{name}: the table has no rows; give at least one row with {needed}")
+    out = table.copy()
+    naive: list[str] = []
+    for column in contract.columns:
+        if column.name not in table.columns:
+            continue
+        try:
+            if column.kind == "time":
+                out[column.name], zoneless = parse_times(table[column.name])
+                _columns.refuse_missing(out[column.name], column.required)
+                naive += [column.name] if zoneless else []
+            else:
+                out[column.name] = _columns.convert(table, column)
+        except ColumnProblem as problem:
+            raise _error(name, column.name, table[column.name], problem) from None
+    for note in _columns.remarks(table, out, contract):
+        add_note(out, f"{name}: {note}")
+    if naive:
+        note = f"{name}: times without a time zone in {', '.join(naive)} were taken as UTC"
+        add_note(out, note)
+        warnings.warn(note, NaiveTimeWarning, stacklevel=stacklevel)
+    return out
+
+
+def _check_names(table: pd.DataFrame, contract: Contract, name: str) -> None:
+    there = [str(label) for label in table.columns]
+    missing = [c.name for c in contract.columns if c.required and c.name not in table.columns]
+    if missing:
+        found = {new: old for new in missing if (old := _similar(new, there)) is not None}
+        words = "column" if len(missing) == 1 else "columns"
+        advice = f"give {'it' if len(missing) == 1 else 'them'}"
+        if found:
+            pairs = " ".join(f"{new}={old}" for new, old in found.items())
+            advice = f"if you mean {pairs}, use --columns {pairs} or rename_columns(table, {found})"
+        absent = ", ".join(repr(item) for item in missing)
+        raise InputError(f"{name}: no {words} {absent} {_has(there)}; {advice}")
+    for column in contract.columns:
+        if there.count(column.name) > 1:
+            raise InputError(
+                f"{name}: {there.count(column.name)} columns are called {column.name!r}; keep one"
+            )
+
+
+def _has(there: list[str]) -> str:
+    shown = ", ".join(there[:20]) + (", ..." if len(there) > 20 else "")
+    return f"(the table has: {shown or 'no columns'})"
+
+
+def _similar(name: str, there: list[str]) -> str | None:
+    lower = {label.lower().strip(): label for label in there}
+    for candidate in (name, *_OTHER_NAMES.get(name, ())):
+        if candidate in lower:
+            return lower[candidate]
+    close = difflib.get_close_matches(name, list(lower), n=1, cutoff=0.7)
+    return lower[close[0]] if close else None
+
+
+def _error(table: str, column: str, values: pd.Series, problem: ColumnProblem) -> InputError:
+    text = f"{table}: column {column!r}: {problem.what}"
+    if problem.bad is not None:
+        places = np.flatnonzero(problem.bad)
+        rows = (f"row {values.index[i]}: {_columns.short(values.iloc[i])}" for i in places[:3])
+        text += f" ({', '.join(rows)}{f'; {places.size} rows in all' if places.size > 3 else ''})"
+    return InputError(text + (f"; {problem.advice}" if problem.advice else ""))
