@@ -1,75 +1,18 @@
-"""What a contract says of its columns, and how single columns are converted and judged."""
+"""How single columns are converted and judged; a `ColumnProblem` says what is wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from eqstat._times import ColumnProblem
-from eqstat.geodesy import wrap_longitude
-
-Kind = Literal["time", "latitude", "longitude", "number", "text", "flag"]
+from eqstat.schema._contracts import Column, Contract
+from eqstat.schema._times import ColumnProblem
 
 _TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a contract.
-
-    Parameters
-    ----------
-    name : str
-        Its name.
-    kind : {"time", "latitude", "longitude", "number", "text", "flag"}
-        What it holds.
-    required : bool
-        Whether it must be there, with no value missing.
-    unit : str
-        Unit, for the messages.
-    minimum, maximum : float
-        Range of a number, ends included.
-    positive : bool
-        Whether a number must be greater than zero.
-    allowed : tuple of str
-        The texts allowed; empty for any.
-    hint : str
-        What to do when the range is left.
-    """
-
-    name: str
-    kind: Kind
-    required: bool = False
-    unit: str = ""
-    minimum: float = -np.inf
-    maximum: float = np.inf
-    positive: bool = False
-    allowed: tuple[str, ...] = ()
-    hint: str = ""
-
-
-@dataclass(frozen=True)
-class Contract:
-    """The columns of a kind of table, and what makes two of its rows the same report.
-
-    Parameters
-    ----------
-    name : str
-        Name of the table in messages.
-    columns : tuple of Column
-        Columns, required or optional.
-    same : tuple of str
-        Rows that agree in these columns are noted as duplicates; they are kept.
-    """
-
-    name: str
-    columns: tuple[Column, ...]
-    same: tuple[str, ...] = ()
 
 
 def short(value: Any) -> str:
@@ -97,7 +40,7 @@ def convert(table: pd.DataFrame, column: Column) -> pd.Series:
         out = _numbers(given)
         _refuse_out_of_range(out, column, table)
         if column.kind == "longitude":
-            out = pd.Series(wrap_longitude(out.to_numpy()), index=out.index)
+            out = out.where(~(out >= 180.0), out - 360.0)
     refuse_missing(out, column.required)
     return out
 

@@ -1,10 +1,4 @@
-"""Contracts of tables: which columns they need, of what kind and unit, within which range.
-
-A check gives a checked copy: times as `datetime64[ns, UTC]`, numbers as float64, longitudes in
-[-180, 180), labels as texts. The input is never changed, columns that the contract does not know
-are kept, and no row is dropped. What cannot be used is an `InputError` of one line; what can be
-used but should be known is a line in `notes(table)`.
-"""
+"""Checks of whole tables against their contracts."""
 
 from __future__ import annotations
 
@@ -15,24 +9,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from eqstat import _columns
-from eqstat._columns import Column, Contract
-from eqstat._times import ColumnProblem, parse_times
-
-__all__ = [
-    "NETWORK",
-    "TRIGGERS",
-    "Column",
-    "Contract",
-    "InputError",
-    "NaiveTimeWarning",
-    "add_note",
-    "check",
-    "check_network",
-    "check_triggers",
-    "notes",
-    "rename_columns",
-]
+from eqstat.schema import _columns
+from eqstat.schema._contracts import NETWORK, TRIGGERS, Contract
+from eqstat.schema._times import ColumnProblem, parse_times
 
 
 class InputError(ValueError):
@@ -45,48 +24,6 @@ class InputError(ValueError):
 class NaiveTimeWarning(UserWarning):
     """Times without a time zone were taken as UTC."""
 
-
-_PLACE = (
-    Column("latitude", "latitude", True, "degrees", -90.0, 90.0),
-    Column("longitude", "longitude", True, "degrees", -180.0, 360.0),
-)
-_ELEVATION = Column(
-    "elevation_m", "number", False, "m", -500.0, 9000.0, hint="elevations are metres above the sea"
-)
-
-TRIGGERS = Contract(
-    "triggers",
-    (
-        Column("time", "time", True, "UTC"),
-        *_PLACE,
-        Column("device", "text"),
-        Column("phase", "text", allowed=("P", "S"), hint="map Pg, Pn to P and Sg, Sn to S first"),
-        Column("time_sd_s", "number", unit="s", positive=True),
-        Column(
-            "pga_m_s2",
-            "number",
-            unit="m/s2",
-            minimum=0.0,
-            maximum=500.0,
-            hint="multiply g by 9.81, divide Gal by 100",
-        ),
-        _ELEVATION,
-    ),
-    same=("device", "time"),
-)
-"""Reports of shaking: `time`, `latitude`, `longitude` and optional columns."""
-
-NETWORK = Contract(
-    "network",
-    (
-        *_PLACE,
-        Column("device", "text"),
-        Column("active_from", "time", unit="UTC"),
-        Column("active_to", "time", unit="UTC"),
-        _ELEVATION,
-    ),
-)
-"""Devices known to be monitoring: `latitude`, `longitude` and optional columns."""
 
 # Names that other tools use, lower case.
 _OTHER_NAMES: dict[str, tuple[str, ...]] = {
@@ -114,7 +51,8 @@ def check(table: pd.DataFrame, contract: Contract, *, name: str | None = None) -
     Returns
     -------
     pandas.DataFrame
-        The same rows, index and columns; the contract's columns in their final type.
+        The same rows, index and columns; the contract's columns in their final type. Its
+        `attrs["notes"]` is a list of lines that say what can be used but should be known.
 
     Raises
     ------
@@ -128,6 +66,8 @@ def check(table: pd.DataFrame, contract: Contract, *, name: str | None = None) -
 
     Examples
     --------
+    >>> import pandas as pd
+    >>> from eqstat.schema import TRIGGERS, check
     >>> table = pd.DataFrame({"time": ["2016-06-10T08:04:38.7Z"], "latitude": [33.4],
     ...                       "longitude": [243.6]})
     >>> checked = check(table, TRIGGERS)
@@ -216,6 +156,7 @@ def rename_columns(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> rename_columns(pd.DataFrame({"lat": [1.0]}), {"latitude": "lat"}).columns.tolist()
     ['latitude']
     """
@@ -236,35 +177,9 @@ def rename_columns(
     return table.rename(columns={old: new for new, old in columns.items()})
 
 
-def notes(table: pd.DataFrame) -> list[str]:
-    """Give what the checks noted about a table, one line each.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        A checked table.
-
-    Returns
-    -------
-    list of str
-        The lines; they are also `table.attrs["notes"]`.
-    """
-    return list(table.attrs.get("notes", []))
-
-
-def add_note(table: pd.DataFrame, note: str) -> None:
-    """Add a line to the notes of a table, in place; a line that is there already is not repeated.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        The table whose `attrs` change.
-    note : str
-        The line.
-    """
-    known = notes(table)
-    if note not in known:
-        table.attrs["notes"] = [*known, note]
+def _add_note(table: pd.DataFrame, note: str) -> None:
+    if note not in table.attrs["notes"]:
+        table.attrs["notes"] = [*table.attrs["notes"], note]
 
 
 def _check(table: pd.DataFrame, contract: Contract, name: str, stacklevel: int) -> pd.DataFrame:
@@ -275,6 +190,7 @@ def _check(table: pd.DataFrame, contract: Contract, name: str, stacklevel: int) 
         needed = ", ".join(column.name for column in contract.columns if column.required)
         raise InputError(f"{name}: the table has no rows; give at least one row with {needed}")
     out = table.copy()
+    out.attrs["notes"] = list(table.attrs.get("notes", []))
     naive: list[str] = []
     for column in contract.columns:
         if column.name not in table.columns:
@@ -289,10 +205,10 @@ def _check(table: pd.DataFrame, contract: Contract, name: str, stacklevel: int) 
         except ColumnProblem as problem:
             raise _error(name, column.name, table[column.name], problem) from None
     for note in _columns.remarks(table, out, contract):
-        add_note(out, f"{name}: {note}")
+        _add_note(out, f"{name}: {note}")
     if naive:
         note = f"{name}: times without a time zone in {', '.join(naive)} were taken as UTC"
-        add_note(out, note)
+        _add_note(out, note)
         warnings.warn(note, NaiveTimeWarning, stacklevel=stacklevel)
     return out
 

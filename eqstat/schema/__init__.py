@@ -1,0 +1,30 @@
+"""Contracts of tables: which columns they need, of what kind and unit, within which range.
+
+A check gives a checked copy: times as `datetime64[ns, UTC]`, numbers as float64, longitudes in
+[-180, 180), labels as texts. The input is never changed, columns that the contract does not know
+are kept, and no row is dropped. What cannot be used is an `InputError` of one line; what can be
+used but should be known is a line in `attrs["notes"]` of the copy.
+"""
+
+from eqstat.schema._check import (
+    InputError,
+    NaiveTimeWarning,
+    check,
+    check_network,
+    check_triggers,
+    rename_columns,
+)
+from eqstat.schema._contracts import NETWORK, TRIGGERS, Column, Contract
+
+__all__ = [
+    "NETWORK",
+    "TRIGGERS",
+    "Column",
+    "Contract",
+    "InputError",
+    "NaiveTimeWarning",
+    "check",
+    "check_network",
+    "check_triggers",
+    "rename_columns",
+]
