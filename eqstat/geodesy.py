@@ -14,7 +14,7 @@ millimetres apart, and work at the poles, across the antimeridian and near antip
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,11 +36,11 @@ FloatArray = NDArray[np.float64]
 
 
 class _HalfAngle(NamedTuple):
-    sine: FloatArray
-    cosine: FloatArray
+    sine: Any
+    cosine: Any
 
 
-def _radians_between(longitude1: ArrayLike, longitude2: ArrayLike) -> FloatArray:
+def _radians_between(longitude1: ArrayLike, longitude2: ArrayLike) -> Any:
     """Signed difference of longitude in radians, in [-pi, pi]; exact for near points."""
     degrees = np.asarray(longitude2, np.float64) - np.asarray(longitude1, np.float64)
     return np.deg2rad(degrees - 360.0 * np.round(degrees / 360.0))
@@ -63,7 +63,7 @@ def _half_angle(
 
 def _east_north(
     latitude1: ArrayLike, longitude1: ArrayLike, latitude2: ArrayLike, longitude2: ArrayLike
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Any, Any]:
     """East and north parts, at point 1, of the unit vector to point 2."""
     lat1 = np.asarray(latitude1, np.float64)
     lat2 = np.asarray(latitude2, np.float64)
@@ -96,7 +96,7 @@ def wrap_longitude(longitude: ArrayLike) -> FloatArray:
     lon = np.asarray(longitude, np.float64)
     wrapped = lon - 360.0 * np.floor((lon + 180.0) / 360.0)
     # A value a rounding error below -180 would come out as +180.
-    return np.where(wrapped >= 180.0, -180.0, wrapped)[()]
+    return np.where(wrapped >= 180.0, -180.0, wrapped)
 
 
 def great_circle_distance(
@@ -130,7 +130,7 @@ def great_circle_distance(
     111.195
     """
     half = _half_angle(latitude1, longitude1, latitude2, longitude2)
-    return 2.0 * EARTH_RADIUS_KM * np.arctan2(half.sine, half.cosine)
+    return np.asarray(2.0 * EARTH_RADIUS_KM * np.arctan2(half.sine, half.cosine))
 
 
 def azimuth(
@@ -157,7 +157,7 @@ def azimuth(
     east, north = _east_north(latitude1, longitude1, latitude2, longitude2)
     degrees = np.rad2deg(np.arctan2(east, north)) % 360.0
     # The remainder of a tiny negative angle rounds to 360.
-    return np.where(degrees >= 360.0, 0.0, degrees)[()]
+    return np.where(degrees >= 360.0, 0.0, degrees)
 
 
 def hypocentral_distance(
@@ -197,7 +197,7 @@ def hypocentral_distance(
     elevation = np.asarray(elevation_km, np.float64)
     sine = _half_angle(latitude1, longitude1, latitude2, longitude2).sine
     product = (EARTH_RADIUS_KM - depth) * (EARTH_RADIUS_KM + elevation)
-    return np.hypot(depth + elevation, 2.0 * np.sqrt(product) * sine)
+    return np.asarray(np.hypot(depth + elevation, 2.0 * np.sqrt(product) * sine))
 
 
 def azimuthal_gap(azimuths: ArrayLike) -> float:
@@ -330,7 +330,7 @@ class LocalFrame:
         sine = np.hypot(east, north)
         nowhere = sine == 0.0
         scale = distance / np.where(nowhere, 1.0, sine)
-        return (east * scale)[()], np.where(nowhere, distance, north * scale)[()]
+        return np.asarray(east * scale), np.where(nowhere, distance, north * scale)
 
     def to_geographic(
         self, east_km: ArrayLike, north_km: ArrayLike
@@ -355,7 +355,7 @@ class LocalFrame:
         east, north, up = x * shrink, y * shrink, np.cos(angle)
         outward = up * np.cos(phi) - north * np.sin(phi)
         axial = up * np.sin(phi) + north * np.cos(phi)
-        latitude = np.rad2deg(np.arctan2(axial, np.hypot(outward, east)))
+        latitude = np.asarray(np.rad2deg(np.arctan2(axial, np.hypot(outward, east))))
         longitude = self.longitude + np.rad2deg(np.arctan2(east, outward))
         return latitude, wrap_longitude(longitude)
 

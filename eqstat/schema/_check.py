@@ -11,7 +11,7 @@ import pandas as pd
 
 from eqstat.schema import _columns
 from eqstat.schema._contracts import NETWORK, TRIGGERS, Contract
-from eqstat.schema._times import ColumnProblem, parse_times
+from eqstat.schema._times import ColumnProblem, Series, parse_times
 
 
 class InputError(ValueError):
@@ -217,7 +217,8 @@ def _check_names(table: pd.DataFrame, contract: Contract, name: str) -> None:
     there = [str(label) for label in table.columns]
     missing = [c.name for c in contract.columns if c.required and c.name not in table.columns]
     if missing:
-        found = {new: old for new in missing if (old := _similar(new, there)) is not None}
+        free = [label for label in there if label not in {c.name for c in contract.columns}]
+        found = {new: old for new in missing if (old := _similar(new, free)) is not None}
         words = "column" if len(missing) == 1 else "columns"
         advice = f"give {'it' if len(missing) == 1 else 'them'}"
         if found:
@@ -246,7 +247,7 @@ def _similar(name: str, there: list[str]) -> str | None:
     return lower[close[0]] if close else None
 
 
-def _error(table: str, column: str, values: pd.Series, problem: ColumnProblem) -> InputError:
+def _error(table: str, column: str, values: Series, problem: ColumnProblem) -> InputError:
     text = f"{table}: column {column!r}: {problem.what}"
     if problem.bad is not None:
         places = np.flatnonzero(problem.bad)

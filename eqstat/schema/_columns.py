@@ -10,7 +10,7 @@ import pandas as pd
 from pandas.api import types
 
 from eqstat.schema._contracts import Column, Contract
-from eqstat.schema._times import ColumnProblem
+from eqstat.schema._times import ColumnProblem, Series
 
 _TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
 
@@ -21,14 +21,14 @@ def short(value: Any) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def refuse_missing(values: pd.Series, required: bool) -> None:
+def refuse_missing(values: Series, required: bool) -> None:
     """Refuse missing values in a required column."""
     missing = values.isna().to_numpy(dtype=bool)
     if required and missing.any():
         raise ColumnProblem("has missing values", missing, "fill these rows or leave them out")
 
 
-def convert(table: pd.DataFrame, column: Column) -> pd.Series:
+def convert(table: Any, column: Column) -> Series:
     """Convert any column but a time to its final type."""
     given = table[column.name]
     if column.kind == "text":
@@ -45,7 +45,7 @@ def convert(table: pd.DataFrame, column: Column) -> pd.Series:
     return out
 
 
-def _numbers(column: pd.Series) -> pd.Series:
+def _numbers(column: Series) -> Series:
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     if types.is_bool_dtype(column):
@@ -55,11 +55,11 @@ def _numbers(column: pd.Series) -> pd.Series:
     if types.is_numeric_dtype(column):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
-        texts = column.astype(object)
-        read = pd.to_numeric(texts, errors="coerce")
+        texts: Any = column.astype(object)
+        read: Any = pd.to_numeric(texts, errors="coerce")
         values = read.to_numpy(dtype=np.float64, na_value=np.nan)
         blank = texts.isna() | texts.isin(["", "nan", "NaN", "NA"])
-        bad = np.isnan(values) & ~blank.to_numpy(dtype=bool)
+        bad: Any = np.isnan(values) & ~np.asarray(blank, dtype=bool)
         if bad.any():
             raise ColumnProblem("is not a number", bad, "give numbers, with a decimal point")
     if np.isinf(values).any():
@@ -67,7 +67,7 @@ def _numbers(column: pd.Series) -> pd.Series:
     return pd.Series(values, index=column.index)
 
 
-def _refuse_out_of_range(values: pd.Series, column: Column, table: pd.DataFrame) -> None:
+def _refuse_out_of_range(values: Series, column: Column, table: pd.DataFrame) -> None:
     number = values.to_numpy()
     bad = (number < column.minimum) | (number > column.maximum)
     end = "]"
@@ -82,26 +82,26 @@ def _refuse_out_of_range(values: pd.Series, column: Column, table: pd.DataFrame)
         return
     advice = column.hint
     if column.kind == "latitude" and "longitude" in table.columns:
-        other = pd.to_numeric(table["longitude"], errors="coerce").abs()
-        if bool((other <= 90.0).all()):
+        other: Any = pd.to_numeric(table["longitude"], errors="coerce")
+        if bool((other.abs() <= 90.0).all()):
             advice = "are latitude and longitude swapped?"
     unit = f" {column.unit}" if column.unit else ""
     raise ColumnProblem(what + unit, bad, advice or "correct these rows")
 
 
-def _texts(column: pd.Series) -> pd.Series:
+def _texts(column: Series) -> Series:
     """Give labels as texts, so that 7 and "7" and 7.0 name the same device; blank is missing."""
     missing = column.isna().to_numpy(dtype=bool)
     out = np.full(len(column), None, dtype=object)
     given = column[~missing]
     if types.is_float_dtype(given) and bool((given % 1 == 0).all()):
         given = given.astype("int64")
-    out[~missing] = np.array([str(value).strip() for value in given], dtype=object)
+    out[~missing] = np.array([str(value).strip() for value in given.tolist()], dtype=object)
     out[out == ""] = None
     return pd.Series(out, index=column.index, dtype=object)
 
 
-def _refuse_other_texts(values: pd.Series, column: Column) -> None:
+def _refuse_other_texts(values: Series, column: Column) -> None:
     if column.allowed:
         bad = (values.notna() & ~values.isin(column.allowed)).to_numpy(dtype=bool)
         if bad.any():
@@ -109,7 +109,7 @@ def _refuse_other_texts(values: pd.Series, column: Column) -> None:
             raise ColumnProblem(f"must be {wanted}, or missing", bad, column.hint)
 
 
-def _flags(column: pd.Series) -> pd.Series:
+def _flags(column: Series) -> Series:
     texts = _texts(column).map(lambda value: value if value is None else value.lower())
     bad = (texts.notna() & ~texts.isin(_TRUE + _FALSE)).to_numpy(dtype=bool)
     if bad.any():
@@ -118,7 +118,7 @@ def _flags(column: pd.Series) -> pd.Series:
     return out.astype(bool) if bool(texts.notna().all()) else out
 
 
-def remarks(given: pd.DataFrame, out: pd.DataFrame, contract: Contract) -> Iterator[str]:
+def remarks(given: Any, out: Any, contract: Contract) -> Iterator[str]:
     """Say what can be used but should be known."""
     known = [column.name for column in contract.columns if column.name in out.columns]
     if "longitude" in known:
@@ -133,21 +133,21 @@ def remarks(given: pd.DataFrame, out: pd.DataFrame, contract: Contract) -> Itera
         elevation = out["elevation_m"].dropna()
         if elevation.nunique() > 2 and elevation.max() < 9.0 and bool((elevation % 1 != 0).any()):
             yield "every elevation is below 9 m: are these kilometres, not metres?"
-    whole = int(out.duplicated(subset=known).sum())
-    if whole:
-        yield f"{_rows(whole)} repeat an earlier row; kept"
+    whole = out.duplicated(subset=known)
+    if whole.any():
+        yield f"{_rows(int(whole.sum()))} that repeat an earlier row, kept"
     if contract.same and set(contract.same) <= set(known):
-        complete = out[out[list(contract.same)].notna().all(axis=1)]
-        again = int(complete.duplicated(subset=list(contract.same)).sum()) - whole
-        if again > 0:
-            yield f"{_rows(again)} repeat an earlier {' and '.join(contract.same)}; kept"
+        same = list(contract.same)
+        again = int((out.duplicated(subset=same) & ~whole & out[same].notna().all(axis=1)).sum())
+        if again:
+            yield f"{_rows(again)} that repeat an earlier {' and '.join(same)}, kept"
 
 
 def _rows(count: int) -> str:
     return f"{count} row{'' if count == 1 else 's'}"
 
 
-def activity_problem(network: pd.DataFrame) -> tuple[str, ColumnProblem] | None:
+def activity_problem(network: Any) -> tuple[str, ColumnProblem] | None:
     """Find an activity that ends before it starts, or a device that is active twice at once."""
     never = pd.Series(pd.NaT, index=network.index, dtype="datetime64[ns, UTC]")
     start = network["active_from"] if "active_from" in network.columns else never
@@ -160,7 +160,7 @@ def activity_problem(network: pd.DataFrame) -> tuple[str, ColumnProblem] | None:
         return "active_to", problem
     if "device" not in network.columns:
         return None
-    frame = pd.DataFrame(
+    frame: Any = pd.DataFrame(
         {
             "device": network["device"].to_numpy(),
             "start": _nanoseconds(start, np.iinfo(np.int64).min),
@@ -169,7 +169,8 @@ def activity_problem(network: pd.DataFrame) -> tuple[str, ColumnProblem] | None:
     )
     frame = frame[frame["device"].notna()].sort_values(["device", "start"], kind="stable")
     # The latest end so far, of the same device; half-open intervals may touch.
-    latest = frame.groupby("device")["end"].cummax().groupby(frame["device"]).shift()
+    latest = frame.groupby("device")["end"].cummax().groupby(frame["device"])
+    latest = latest.shift(fill_value=np.iinfo(np.int64).min)
     twice = frame.index[(frame["start"] < latest).to_numpy(dtype=bool)]
     if not len(twice):
         return None
@@ -179,6 +180,6 @@ def activity_problem(network: pd.DataFrame) -> tuple[str, ColumnProblem] | None:
     return "device", ColumnProblem("the same device is active twice at the same time", bad, advice)
 
 
-def _nanoseconds(times: pd.Series, missing: int) -> np.ndarray:
+def _nanoseconds(times: Series, missing: int) -> np.ndarray:
     values = times.to_numpy(dtype="datetime64[ns]").astype(np.int64)
     return np.where(times.isna(), missing, values)

@@ -7,6 +7,7 @@ kinds, is a `ColumnProblem`, which `eqstat.schema` turns into one clear line.
 from __future__ import annotations
 
 import datetime
+import re
 from numbers import Number
 from typing import Any
 
@@ -15,15 +16,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
+# The types that pandas gives its own methods are too wide for a type checker to follow.
+Series = Any
+
 ISO_ADVICE = "write times as ISO 8601, such as 2016-06-10T08:04:38.7Z"
 
 _EARLIEST_YEAR, _LATEST_YEAR = 1880, 2200
 # Nearer to 1970 than three years a number is rather a relative time, a day number or yyyymmdd.
 _LEAST_SECONDS, _MOST_SECONDS = 1e8, 4.2e9
 _UNITS = (("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9))
-_STARTS_WITH_DATE = r"\d{4}-?\d{2}-?\d{2}(?:$|[Tt ])"
-_ENDS_WITH_OFFSET = r"\d[Tt ]\d.*(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
-_IS_NUMBER = r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$"
+_OFFSET = re.compile(r"\d[Tt ]\d.*[+-]\d\d(?::?\d\d)?$")
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$")
 
 
 class ColumnProblem(Exception):
@@ -36,7 +39,7 @@ class ColumnProblem(Exception):
         self.advice = advice
 
 
-def parse_times(column: pd.Series) -> tuple[pd.Series, bool]:
+def parse_times(column: Series) -> tuple[Series, bool]:
     """Read times; give datetime64[ns, UTC] and whether zoneless times were taken as UTC."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
@@ -54,13 +57,14 @@ def parse_times(column: pd.Series) -> tuple[pd.Series, bool]:
     if kind == "string":
         return _from_text(column)
     if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
-        return _from_seconds(pd.to_numeric(column)), False
+        numbers: Any = pd.to_numeric(column)
+        return _from_seconds(numbers), False
     if kind not in ("datetime", "date", "datetime64"):
         _refuse_mixture(column)
     return _from_objects(column)
 
 
-def _from_datetime64(column: pd.Series) -> tuple[pd.Series, bool]:
+def _from_datetime64(column: Series) -> tuple[Series, bool]:
     zone = getattr(column.dtype, "tz", None)
     if isinstance(column.dtype, pd.ArrowDtype):
         zone = column.dtype.pyarrow_dtype.tz
@@ -70,7 +74,7 @@ def _from_datetime64(column: pd.Series) -> tuple[pd.Series, bool]:
     return _finish(column.dt.tz_convert("UTC")), False
 
 
-def _from_seconds(column: pd.Series) -> pd.Series:
+def _from_seconds(column: Series) -> Series:
     """Seconds since 1970-01-01 UTC."""
     if types.is_complex_dtype(column):
         raise ColumnProblem("holds complex numbers, not times", advice=ISO_ADVICE)
@@ -113,22 +117,20 @@ def _likely(value: float) -> str:
     return "these lie outside the years 1880 to 2100"
 
 
-def _from_text(column: pd.Series) -> tuple[pd.Series, bool]:
-    text = column.str.strip()
+def _from_text(column: Series) -> tuple[Series, bool]:
+    text: Any = column.reset_index(drop=True).str.strip()
     missing = (text.isna() | text.isin(["", "NaT"])).to_numpy(dtype=bool)
     given = text[~missing]
     if given.empty:
         return pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns, UTC]"), False
-    numeric = given.str.match(_IS_NUMBER).to_numpy(dtype=bool)
-    if numeric.all():
-        return _from_seconds(pd.to_numeric(text.where(~missing))), False
+    if all(_NUMBER.match(value) for value in given.tolist()):
+        seconds: Any = pd.to_numeric(text.where(~missing))
+        return _from_seconds(seconds.set_axis(column.index)), False
     times, offset, good = _read_iso(given)
     if not good.all():
-        # Only what failed is tried again with the signs of other habits: "UTC", decimal comma.
-        again = given[~good].str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
-        retried, offset[~good], good_again = _read_iso(again.str.replace(",", ".", regex=False))
-        times = pd.Series(np.where(good, times, retried.reindex(times.index)), times.index)
-        good[~good] = good_again
+        # Other habits: a decimal comma, and "UTC" for Z.
+        given = given.str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
+        times, offset, good = _read_iso(given.str.replace(",", ".", regex=False))
     bad = np.zeros(len(column), dtype=bool)
     bad[np.flatnonzero(~missing)[~good]] = True
     if bad.any():
@@ -137,14 +139,16 @@ def _from_text(column: pd.Series) -> tuple[pd.Series, bool]:
     return _finish(_spread(times, missing, column.index)), naive
 
 
-def _read_iso(text: pd.Series) -> tuple[pd.Series, NDArray[np.bool_], NDArray[np.bool_]]:
-    times = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
-    dated = text.str.match(_STARTS_WITH_DATE).to_numpy(dtype=bool)
-    offset = text.str.contains(_ENDS_WITH_OFFSET, regex=True).to_numpy(dtype=bool)
-    return times, offset, times.notna().to_numpy() & dated
+def _read_iso(text: Series) -> tuple[Series, NDArray[np.bool_], NDArray[np.bool_]]:
+    times: Any = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
+    values = text.tolist()
+    # Pandas would also take "now", and a year alone for its first day.
+    dated = np.fromiter((len(v) >= 8 and v[0].isdigit() for v in values), bool, len(values))
+    zoned = (v[-1] in "Zz" or _OFFSET.search(v) is not None for v in values)
+    return times, np.fromiter(zoned, bool, len(values)), times.notna().to_numpy() & dated
 
 
-def _from_objects(column: pd.Series) -> tuple[pd.Series, bool]:
+def _from_objects(column: Series) -> tuple[Series, bool]:
     """Python datetimes and dates, pandas timestamps and NumPy datetimes."""
     missing = column.isna().to_numpy(dtype=bool)
     given = column[~missing]
@@ -152,7 +156,7 @@ def _from_objects(column: pd.Series) -> tuple[pd.Series, bool]:
         (getattr(value, "tzinfo", None) is not None for value in given), bool, len(given)
     )
     naive = _naive_or_refuse(aware, ~missing)
-    times = pd.to_datetime(given, utc=True, errors="coerce")
+    times: Any = pd.to_datetime(given, utc=True, errors="coerce")
     bad = np.zeros(len(column), dtype=bool)
     bad[np.flatnonzero(~missing)[times.isna().to_numpy()]] = True
     if bad.any():
@@ -171,7 +175,7 @@ def _naive_or_refuse(aware: NDArray[np.bool_], given: NDArray[np.bool_]) -> bool
     return bool(not aware.all())
 
 
-def _refuse_mixture(column: pd.Series) -> None:
+def _refuse_mixture(column: Series) -> None:
     kinds = np.array([_kind(value) for value in column], dtype=object)
     given = ~column.isna().to_numpy(dtype=bool)
     names = list(dict.fromkeys(kinds[given]))
@@ -193,7 +197,7 @@ def _kind(value: Any) -> str:
     return "numbers" if isinstance(value, Number) else type(value).__name__ + " objects"
 
 
-def _spread(times: pd.Series, missing: NDArray[np.bool_], index: pd.Index) -> pd.Series:
+def _spread(times: Series, missing: NDArray[np.bool_], index: pd.Index) -> Series:
     """Put the times that were given back among the missing ones."""
     if not missing.any():
         return pd.Series(times.array, index=index)
@@ -202,7 +206,7 @@ def _spread(times: pd.Series, missing: NDArray[np.bool_], index: pd.Index) -> pd
     return pd.Series(times.array.take(places, allow_fill=True), index=index)
 
 
-def _finish(times: pd.Series) -> pd.Series:
+def _finish(times: Series) -> Series:
     """Refuse implausible years, which nanoseconds may not hold, and go to nanoseconds."""
     year = times.dt.year.to_numpy(dtype=np.float64, na_value=np.nan)
     bad = (year < _EARLIEST_YEAR) | (year > _LATEST_YEAR)
