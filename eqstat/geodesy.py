@@ -13,11 +13,12 @@ millimetres apart, and work at the poles, across the antimeridian and near antip
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy import typing as npt
 
 __all__ = [
     "EARTH_RADIUS_KM",
@@ -32,7 +33,9 @@ __all__ = [
 EARTH_RADIUS_KM = 6371.0
 """Radius of the sphere, km."""
 
-FloatArray = NDArray[np.float64]
+FloatArray = npt.NDArray[np.float64]
+# NumPy's own type names plain numbers only by way of `complex`, which run-time checks refuse.
+ArrayLike = npt.ArrayLike | float | int | Sequence[Any]
 
 
 class _HalfAngle(NamedTuple):
@@ -95,8 +98,9 @@ def wrap_longitude(longitude: ArrayLike) -> FloatArray:
     """
     lon = np.asarray(longitude, np.float64)
     wrapped = lon - 360.0 * np.floor((lon + 180.0) / 360.0)
-    # A value a rounding error below -180 would come out as +180.
-    return np.where(wrapped >= 180.0, -180.0, wrapped)
+    # Rounding may carry a value next to the antimeridian over it.
+    wrapped = np.where(wrapped >= 180.0, wrapped - 360.0, wrapped)
+    return np.where(wrapped < -180.0, wrapped + 360.0, wrapped)
 
 
 def great_circle_distance(

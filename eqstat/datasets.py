@@ -1,0 +1,317 @@
+"""Public data sets: where they come from, under which terms, and how they are loaded.
+
+The folder that the environment variable `EQSTAT_DATA` names is looked at first. What is not there
+is downloaded from its origin, checked against its SHA-256 and kept in the user's cache, where the
+origin offers the very file; where it does not, an error says how to come by it. Nothing is
+downloaded before a loader is called.
+
+`available()` lists the sets. `load_myshake()` gives phone triggers of one earthquake,
+`load_ceus()` picks of many earthquakes at seismic stations, `load_ceus_raw()` raw picks of the
+same stations with the false ones in.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from eqstat.geodesy import great_circle_distance
+from eqstat.schema import Column, Contract, InputError, check, check_triggers, rename_columns
+
+__all__ = ["DataFile", "available", "fetch", "load_ceus", "load_ceus_raw", "load_myshake"]
+
+_FOLDER_VARIABLE = "EQSTAT_DATA"
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file of a public data set.
+
+    Parameters
+    ----------
+    name : str
+        Path in the folder that `EQSTAT_DATA` names.
+    what : str
+        What it holds, one line.
+    columns : tuple of str
+        Its columns.
+    origin : str
+        Page of its publisher.
+    licence : str
+        Terms of use.
+    citation : str
+        What to cite.
+    url : str
+        Address of the very file at its origin; empty where the origin does not offer it in this
+        form, so that there is no download.
+    sha256 : str
+        SHA-256 of the file at `url`.
+    """
+
+    name: str
+    what: str
+    columns: tuple[str, ...]
+    origin: str
+    licence: str
+    citation: str
+    url: str = ""
+    sha256: str = ""
+
+
+_MYSHAKE = DataFile(
+    name="myshake/Borrego_Springs.csv",
+    what="184 triggers of single phones about the M5.2 Borrego Springs earthquake of 2016-06-10",
+    columns=("triggerTime", "latitude", "longitude", "pga", "corrected", "p_flag"),
+    origin="https://github.com/rmartinshort/MyShake_simulation_supporting",
+    licence="none stated: use it, do not pass it on",
+    citation="R. Martin-Short, MyShake_simulation_supporting, data/Borrego_Springs.csv (GitHub)",
+    url=(
+        "https://raw.githubusercontent.com/rmartinshort/MyShake_simulation_supporting/"
+        "4abe5eb46dd06288ad4a92f632f3aa3b339732f3/data/Borrego_Springs.csv"
+    ),
+    sha256="aa4070d273442f14b80fb99789444c210f33024d8196ddf795951d5bb86022cf",
+)
+
+
+def _ceus(name: str, what: str, columns: tuple[str, ...]) -> DataFile:
+    """File of the CEUS set: tables made from the origin's messages, not its very files."""
+    return DataFile(
+        name=f"ceus/{name}",
+        what=what,
+        columns=columns,
+        origin="https://github.com/usgs/neic-glass3/tree/master/examples/regional_example",
+        licence="CC0",
+        citation="U.S. Geological Survey, neic-glass3, examples/regional_example (GitHub)",
+    )
+
+
+_STATIONS = _ceus(
+    "stations.csv",
+    "places of the stations",
+    ("network", "station", "latitude", "longitude", "elevation_m"),
+)
+_EVENTS = _ceus(
+    "events.csv",
+    "catalogued earthquakes of the central and eastern United States, 2017 to 2018",
+    ("event", "time", "latitude", "longitude", "depth_km", "magnitude"),
+)
+_PICKS = _ceus(
+    "picks.csv",
+    "picks of P and S, associated with the earthquakes by an automatic system",
+    ("event", "network", "station", "time", "phase", "distance_deg"),
+)
+_RAW = _ceus(
+    "raw_picks.csv.gz",
+    "all automatic picks from 120 s before to 240 s after each earthquake",
+    ("event_window", "network", "station", "time"),
+)
+
+_EVENT_CONTRACT = Contract(
+    "events",
+    (
+        Column("event", "text", required=True),
+        Column("time", "time", required=True, unit="UTC"),
+        Column("latitude", "latitude", True, "degrees", -90.0, 90.0),
+        Column("longitude", "longitude", True, "degrees", -180.0, 360.0),
+        Column("depth_km", "number", True, "km", -9.0, 800.0),
+        Column("magnitude", "number", True, "", -3.0, 10.0),
+    ),
+    same=("event",),
+)
+
+
+def available() -> tuple[DataFile, ...]:
+    """List the files of all data sets, with origin, licence and citation.
+
+    Returns
+    -------
+    tuple of DataFile
+        The registry.
+
+    Examples
+    --------
+    >>> [file.name for file in available()][0]
+    'myshake/Borrego_Springs.csv'
+    """
+    return (_MYSHAKE, _STATIONS, _EVENTS, _PICKS, _RAW)
+
+
+def fetch(name: str) -> Path:
+    """Find a file in the folder that `EQSTAT_DATA` names, or download it from its origin.
+
+    Parameters
+    ----------
+    name : str
+        Name of a file in `available()`.
+
+    Returns
+    -------
+    pathlib.Path
+        Where the file lies. A file of the folder is taken as it is; a download is checked.
+
+    Raises
+    ------
+    InputError
+        When the name is not known, or the file is not there and its origin does not offer it.
+    """
+    known = {file.name: file for file in available()}
+    if name not in known:
+        raise InputError(f"data set {name!r} is not known; known are {', '.join(known)}")
+    file, folder = known[name], os.environ.get(_FOLDER_VARIABLE)
+    if folder and (path := Path(folder) / name).is_file():
+        return path
+    if not file.url:
+        looked = f"is not in {folder}" if folder else f"is not here: {_FOLDER_VARIABLE} is not set"
+        raise InputError(
+            f"data set {name!r} {looked}, and its origin {file.origin} does not offer it as a "
+            f"table to download; make a table with the columns {', '.join(file.columns)} "
+            f"from it, as {name} in a folder, and let {_FOLDER_VARIABLE} name that folder"
+        )
+    import pooch
+
+    return Path(
+        pooch.retrieve(
+            url=file.url,
+            known_hash=f"sha256:{file.sha256}",
+            fname=Path(name).name,
+            path=Path(pooch.os_cache("eqstat")) / Path(name).parent,
+        )
+    )
+
+
+def load_myshake() -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Load the phone triggers about the Borrego Springs earthquake, and its hypocentre.
+
+    The triggers spread over all southern California, from two minutes before to three minutes
+    after the earthquake; many have nothing to do with it. Columns of the origin are kept under
+    their names: `pga` (unit not stated there), `corrected` (meaning not stated), `p_flag`.
+
+    Returns
+    -------
+    triggers : pandas.DataFrame
+        Table of triggers (see `eqstat.schema.TRIGGERS`), 184 rows.
+    truth : dict
+        Catalogue: `time` (pandas.Timestamp, UTC), `latitude`, `longitude` (degrees), `depth_km`
+        (about), `magnitude`.
+
+    Raises
+    ------
+    InputError
+        When the file is found but cannot be used.
+    """
+    table = rename_columns(pd.read_csv(fetch(_MYSHAKE.name)), {"time": "triggerTime"})
+    truth = {
+        "time": pd.Timestamp("2016-06-10T08:04:38.700Z"),
+        "latitude": 33.432,
+        "longitude": -116.443,
+        "depth_km": 12.0,
+        "magnitude": 5.2,
+    }
+    return check_triggers(table, name="myshake triggers"), truth
+
+
+def load_ceus(
+    *, max_distance_km: float | None = 400.0, min_picks: int = 0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Load picks of earthquakes in the central and eastern United States, and the catalogue.
+
+    About 2 % of the picks have the wrong phase or are off by more than 6 s; catalogue epicentres
+    err by about 2 km, and many catalogue depths are a default.
+
+    Parameters
+    ----------
+    max_distance_km : float or None
+        Picks of stations farther than this from the catalogue epicentre are left out; None keeps
+        all. Beyond 400 km the picks are poor.
+    min_picks : int
+        Events with fewer picks left are left out, with their picks.
+
+    Returns
+    -------
+    picks : pandas.DataFrame
+        Table of triggers (see `eqstat.schema.TRIGGERS`) with `device` ("NET.STA"), `phase`,
+        `elevation_m`, and besides `event`, `network`, `station`, `distance_deg` (the origin's)
+        and `distance_km` (from the catalogue epicentre along the sphere). What was left out is
+        counted in `attrs["notes"]`.
+    events : pandas.DataFrame
+        `event`, `time`, `latitude`, `longitude`, `depth_km`, `magnitude`.
+
+    Raises
+    ------
+    InputError
+        When a file is not there or cannot be used, or nothing is left.
+    """
+    events: Any = check(pd.read_csv(fetch(_EVENTS.name)), _EVENT_CONTRACT, name="ceus events")
+    picks, notes = _at_stations(pd.read_csv(fetch(_PICKS.name)))
+    known = picks["event"].isin(events["event"])
+    picks, notes = _leave_out(picks, ~known, "of no catalogued event", notes)
+    epicentre = events.drop_duplicates("event").set_index("event").loc[picks["event"]]
+    picks["distance_km"] = great_circle_distance(
+        epicentre["latitude"].to_numpy(),
+        epicentre["longitude"].to_numpy(),
+        picks["latitude"].to_numpy(),
+        picks["longitude"].to_numpy(),
+    )
+    if max_distance_km is not None:
+        far = picks["distance_km"] > max_distance_km
+        picks, notes = _leave_out(picks, far, f"beyond {max_distance_km:g} km", notes)
+    counts = events["event"].map(picks["event"].value_counts()).fillna(0)
+    few = events["event"][counts < min_picks]
+    events = events[~events["event"].isin(few)].reset_index(drop=True)
+    if len(few):
+        note = f"ceus events: {len(few)} with fewer than {min_picks} picks left out"
+        events.attrs["notes"] = [*events.attrs["notes"], note]
+        picks, notes = _leave_out(
+            picks, picks["event"].isin(few), "of these events", [*notes, note]
+        )
+    picks = check_triggers(picks, name="ceus picks")
+    picks.attrs["notes"] = [*notes, *picks.attrs["notes"]]
+    return picks, events
+
+
+def load_ceus_raw() -> pd.DataFrame:
+    """Load all automatic picks in a window about each earthquake, the false ones too.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Table of triggers (see `eqstat.schema.TRIGGERS`) with `device` ("NET.STA"), `elevation_m`,
+        and besides `event_window` (the event whose window it is), `network`, `station`. No phase.
+
+    Raises
+    ------
+    InputError
+        When a file is not there or cannot be used.
+    """
+    picks, notes = _at_stations(pd.read_csv(fetch(_RAW.name)))
+    picks = check_triggers(picks, name="ceus raw picks")
+    picks.attrs["notes"] = [*notes, *picks.attrs["notes"]]
+    return picks
+
+
+def _at_stations(picks: Any) -> tuple[Any, list[str]]:
+    """Give picks the places of their stations; leave out and count those of unknown stations."""
+    stations: Any = pd.read_csv(fetch(_STATIONS.name))
+    stations["device"] = stations["network"] + "." + stations["station"]
+    notes: list[str] = []
+    twice = int(stations.duplicated("device").sum())
+    if twice:
+        notes.append(f"ceus stations: {twice} listed again, the first place is used")
+        stations = stations.drop_duplicates("device")
+    places = stations[["device", "latitude", "longitude", "elevation_m"]]
+    picks = picks.assign(device=picks["network"] + "." + picks["station"])
+    picks = picks.merge(places, on="device", how="left")
+    return _leave_out(picks, picks["latitude"].isna(), "of stations without a place", notes)
+
+
+def _leave_out(picks: Any, where: Any, why: str, notes: list[str]) -> tuple[Any, list[str]]:
+    """Leave out rows and say so."""
+    count = int(where.sum())
+    if not count:
+        return picks, notes
+    note = f"ceus picks: {count} of {len(picks)} {why} left out"
+    return picks[~where].reset_index(drop=True), [*notes, note]
