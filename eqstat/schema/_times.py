@@ -100,7 +100,8 @@ def _from_seconds(column: Series) -> Series:
     micros += np.round((filled - whole) * 1e6).astype(np.int64)
     stamps = micros.view("datetime64[us]")
     stamps[missing] = np.datetime64("NaT")
-    return _finish(pd.Series(stamps, index=column.index).dt.tz_localize("UTC"))
+    times: Any = pd.Series(stamps, index=column.index)
+    return _finish(times.dt.tz_localize("UTC"))
 
 
 def _likely(value: float) -> str:
