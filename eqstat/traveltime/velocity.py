@@ -2,151 +2,122 @@
 
 from __future__ import annotations
 
-import abc
-from typing import Any
+from importlib import resources
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Shaped
+from numpy.typing import ArrayLike
 
-from eqstat.geodesy import EARTH_RADIUS_KM
+from eqstat.schema import InputError
+from eqstat.traveltime import _tables
+from eqstat.traveltime._base import ConstantVelocity, VelocityModel
+from eqstat.traveltime._layered import shells
+from eqstat.traveltime._tabulated import TableVelocity, from_table
 
-__all__ = ["ConstantVelocity", "VelocityModel"]
+__all__ = ["ConstantVelocity", "TableVelocity", "VelocityModel", "layered", "load_velocity"]
 
-# Squares of distances are kept above (one millimetre)^2, so that no square root meets zero.
-_TINY_KM2 = 1e-12
-
-
-class VelocityModel(eqx.Module):
-    """Base of all velocity models: a subclass gives `times`, a function of the squared chord.
-
-    The core works with the squared chord
-
-    $$ c^2 = 4 R^2 \\sin^2\\!\\left(\\frac{D}{2R}\\right), \\qquad R = 6371\\ \\text{km}, $$
-
-    because it is smooth at the epicentre and does not cancel in float32.
-    """
-
-    @abc.abstractmethod
-    def times(
-        self,
-        chord2_km2: Shaped[Any, "..."] | float,
-        depth_km: Shaped[Any, "..."] | float,
-        elevation_km: Shaped[Any, "..."] | float,
-    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """First P and first S travel time; pure JAX, elementwise, the arguments broadcast.
-
-        Parameters
-        ----------
-        chord2_km2 : array or float, km^2, >= 0
-            Squared chord between the surface points of epicentre and device.
-        depth_km : array or float, km
-            Depth of the source, positive down.
-        elevation_km : array or float, km
-            Elevation of the device above the sphere.
-
-        Returns
-        -------
-        p_s, s_s : arrays of the broadcast shape, seconds
-        """
-
-    def travel_time(
-        self,
-        distance_km: Shaped[Any, "..."] | float,
-        depth_km: Shaped[Any, "..."] | float,
-        elevation_km: Shaped[Any, "..."] | float = 0.0,
-    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """First P and first S travel time at a great-circle distance.
-
-        Parameters
-        ----------
-        distance_km : array or float, km, >= 0
-            Great-circle distance on the sphere of radius 6371 km.
-        depth_km : array or float, km
-            Depth of the source, positive down.
-        elevation_km : array or float, km
-            Elevation of the device.
-
-        Returns
-        -------
-        p_s, s_s : arrays of the broadcast shape, seconds
-
-        Examples
-        --------
-        >>> p_s, s_s = ConstantVelocity().travel_time(78.0, 0.0)
-        >>> round(float(p_s), 2)
-        10.0
-        """
-        distance = jnp.asarray(distance_km)
-        half = jnp.sin(distance / (2.0 * EARTH_RADIUS_KM))
-        return self.times((2.0 * EARTH_RADIUS_KM * half) ** 2, depth_km, elevation_km)
+_NAMES = ("ak135", "iasp91")
 
 
-class ConstantVelocity(VelocityModel):
-    """Straight rays at one P and one S velocity.
+def load_velocity(name: str) -> TableVelocity:
+    """Load a global earth model: first P and first S from 0 to 10 degrees and 0 to 700 km.
 
-    With epicentral chord $c$, depth $d$ and elevation $e$ the hypocentral distance $h$ is exact
-    on the sphere,
-
-    $$ h^2 = (d + e)^2 + \\frac{(R - d)(R + e)}{R^2}\\, c^2, \\qquad t_P = h / v_P,
-       \\quad t_S = h / v_S . $$
+    The tables were computed offline by `scripts/build_tables.py` from the velocities that ObsPy
+    ships; against ObsPy's TauP they err by less than 0.02 s.
 
     Parameters
     ----------
-    p_velocity_km_s : float, km/s, > 0
-        Velocity of P; the default is that of the reference.
-    s_velocity_km_s : float, km/s, > 0 and below the P velocity
-        Velocity of S; the default is that of the reference.
+    name : {"ak135", "iasp91"}
+        Kennett, Engdahl and Buland (1995), or Kennett and Engdahl (1991).
+
+    Returns
+    -------
+    TableVelocity
 
     Raises
     ------
-    ValueError
-        If a velocity is not finite and positive, or S is not slower than P. Values inside a
-        JAX transformation are not known yet and are not checked.
+    InputError
+        A ValueError: if there is no such model.
 
     References
     ----------
-    Massoda Tchoussi and Finazzi (2023), eq. 8, written with chords on the sphere.
+    Kennett, Engdahl and Buland (1995), doi:10.1111/j.1365-246X.1995.tb03540.x.
+    Kennett and Engdahl (1991), doi:10.1111/j.1365-246X.1991.tb06724.x.
 
     Examples
     --------
-    >>> p_s, s_s = ConstantVelocity(8.0, 4.0).travel_time(0.0, 16.0)
-    >>> float(p_s), float(s_s)
-    (2.0, 4.0)
+    >>> p_s, s_s = load_velocity("ak135").travel_time(111.19, 15.0)
+    >>> round(float(p_s), 1), round(float(s_s), 1)
+    (19.0, 32.0)
     """
-
-    p_velocity_km_s: float | Float[Array, "..."] = 7.8
-    s_velocity_km_s: float | Float[Array, "..."] = 4.5
-
-    def __check_init__(self) -> None:
-        """Refuse velocities that no rock has, where their values are known."""
-        pair = (self.p_velocity_km_s, self.s_velocity_km_s)
-        known = (int, float, np.ndarray, np.generic, jax.Array)
-        if not all(isinstance(v, known) and not isinstance(v, jax.core.Tracer) for v in pair):
-            return
-        p, s = (np.asarray(v, dtype=float) for v in pair)
-        for name, value in (("p_velocity_km_s", p), ("s_velocity_km_s", s)):
-            if not (np.all(np.isfinite(value)) and np.all(value > 0.0)):
-                raise ValueError(f"{name} must be finite and positive (km/s), got {value}")
-        if not np.all(s < p):
-            raise ValueError(f"s_velocity_km_s must be below p_velocity_km_s, got {s} and {p}")
-
-    def times(
-        self,
-        chord2_km2: Shaped[Any, "..."] | float,
-        depth_km: Shaped[Any, "..."] | float,
-        elevation_km: Shaped[Any, "..."] | float,
-    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """First P and first S travel time; see `VelocityModel.times`."""
-        hypocentral = _hypocentral_km(
-            jnp.asarray(chord2_km2), jnp.asarray(depth_km), jnp.asarray(elevation_km)
-        )
-        return hypocentral / self.p_velocity_km_s, hypocentral / self.s_velocity_km_s
+    if name not in _NAMES:
+        raise InputError(f"velocity model must be one of {', '.join(_NAMES)}, got {name!r}")
+    source = resources.files("eqstat.traveltime").joinpath("tables", f"{name}.npz")
+    with source.open("rb") as stream:
+        return from_table(_tables.read(stream), name)
 
 
-def _hypocentral_km(chord2: Array, depth: Array, elevation: Array) -> Array:
-    """Straight distance between source and device; its gradient is zero where it is zero."""
-    shrink = (1.0 - depth / EARTH_RADIUS_KM) * (1.0 + elevation / EARTH_RADIUS_KM)
-    return jnp.sqrt(jnp.maximum((depth + elevation) ** 2 + shrink * chord2, _TINY_KM2))
+def layered(
+    top_km: ArrayLike,
+    p_velocity_km_s: ArrayLike,
+    s_velocity_km_s: ArrayLike | None = None,
+    *,
+    max_distance_km: float = 1000.0,
+    max_depth_km: float = 700.0,
+    cell_km: float = 1.0,
+) -> TableVelocity:
+    """Table of first arrivals for layers of constant velocity over a half-space.
+
+    Direct, refracted and head waves of every layer are computed in the sphere, without flattening.
+    A slower layer below a faster one gives no head wave and no shadow: where no ray arrives, the
+    wave guided along the layer's edge does.
+
+    Parameters
+    ----------
+    top_km : array (n,), km, increasing, first 0
+        Depth of the top of each layer; the last one is the half-space.
+    p_velocity_km_s : array (n,), km/s, > 0
+        Velocity of P in each layer.
+    s_velocity_km_s : array (n,), km/s, > 0 and below P, optional
+        Velocity of S; by default that of P divided by 1.73.
+    max_distance_km : float, km, from 10 to 3000
+        Great-circle distance to which the table reaches.
+    max_depth_km : float, km, from 1 to 1000
+        Depth to which the table reaches.
+    cell_km : float, km, from 0.1 to 20
+        Width of the cells out to 300 km (a third of it in depth, within the layers); the
+        error is about an eighth of it times the change of slowness where branches cross.
+
+    Returns
+    -------
+    TableVelocity
+
+    Raises
+    ------
+    InputError
+        A ValueError: if an argument is not as said above.
+
+    Examples
+    --------
+    >>> model = layered([0.0, 30.0], [6.0, 8.0], cell_km=5.0, max_depth_km=60.0)
+    >>> p_s, s_s = model.travel_time(30.0, 10.0)
+    >>> round(float(p_s), 2)
+    5.27
+    """
+    top, p, s = _tables.check_layers(top_km, p_velocity_km_s, s_velocity_km_s)
+    for label, value, low, high in (
+        ("max_distance_km", max_distance_km, 10.0, 3000.0),
+        ("max_depth_km", max_depth_km, 1.0, 1000.0),
+        ("cell_km", cell_km, 0.1, 20.0),
+    ):
+        if not low <= value <= high:
+            raise InputError(f"{label} must be from {low:g} to {high:g} km, got {value}")
+    depth_axis, distance_axis, stretch = _tables.layer_axes(
+        top, max_distance_km, max_depth_km, cell_km
+    )
+    bottom = max(max_depth_km, float(top[-1])) + 600.0
+    # Each layer as two points of the profile, so that the velocity jumps between layers.
+    point = np.repeat(top, 2)[1:]
+    earth = [shells(point, np.repeat(v, 2)[:-1], bottom, 60.0) for v in (p, s)]
+    surface = (float(p[0]), float(s[0]))
+    table = _tables.build(earth[0], earth[1], surface, depth_axis, distance_axis, stretch)
+    return from_table(table, "layered")
