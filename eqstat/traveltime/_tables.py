@@ -28,10 +28,9 @@ class Table(NamedTuple):
     stretch_km: float
 
 
-def chord_km(stretched: ArrayLike, stretch_km: float) -> _Floats:
+def chord_km(stretched: _Floats, stretch_km: float) -> _Floats:
     """Chord from the stretched chord of the distance axis."""
-    x = np.asarray(stretched, dtype=float)
-    return np.sqrt(x * (x + 2.0 * stretch_km))
+    return np.sqrt(stretched * (stretched + 2.0 * stretch_km))
 
 
 def build(

@@ -33,8 +33,8 @@ class TableVelocity(VelocityModel):
     branch of rays overtakes another, the kink is rounded over about two cells.
 
     Beyond the greatest distance $r$ goes on along its tangent, so the time is nearly a straight
-    line in the chord: smooth, but no longer that of the earth model. Above and below the depths of
-    the table $r$ is held, and only the straight part changes.
+    line in the chord: smooth, but no longer that of the earth model. A source below the table is
+    taken at its greatest depth; above the sphere only the straight part changes.
 
     A device at elevation $e$ is later by $e \sqrt{1/v_0^2 - p^2}$ for a wave of horizontal
     slowness $p$, as far as the straight part (exact) does not already hold this; rock between the
@@ -68,7 +68,7 @@ class TableVelocity(VelocityModel):
     @property
     def max_distance_km(self) -> float:
         """Great-circle distance to which the table reaches; beyond, times are a straight line."""
-        chord = chord_km(self.distance_axis.end, self.stretch_km)
+        chord = float(chord_km(np.array([self.distance_axis.end]), self.stretch_km)[0])
         return float(2.0 * EARTH_RADIUS_KM * np.arcsin(0.5 * chord / EARTH_RADIUS_KM))
 
     @property
@@ -84,7 +84,7 @@ class TableVelocity(VelocityModel):
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         """First P and first S travel time; see `VelocityModel.times`."""
         chord2, depth, control = self._inputs(chord2_km2, depth_km, elevation_km)
-        row, down, _ = locate(self.depth_axis, jnp.clip(depth, 0.0, self.depth_axis.end))
+        row, down, _ = locate(self.depth_axis, jnp.maximum(depth, 0.0))
         weights = ((1.0 - down) ** 2, 2.0 * down * (1.0 - down), down**2)
         flat, stride = control.reshape(-1), 2 * control.shape[1]
 
@@ -108,7 +108,7 @@ class TableVelocity(VelocityModel):
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         """First P and S travel time for one depth; see `VelocityModel.times_at_depth`."""
         chord2, depth, control = self._inputs(chord2_km2, depth_km, elevation_km)
-        row, down, _ = locate(self.depth_axis, jnp.clip(depth, 0.0, self.depth_axis.end))
+        row, down, _ = locate(self.depth_axis, jnp.maximum(depth, 0.0))
         weights = jnp.stack([(1.0 - down) ** 2, 2.0 * down * (1.0 - down), down**2])
         block = jax.lax.dynamic_slice_in_dim(control, 2 * row, 3, axis=0)
         flat = jnp.tensordot(weights, block, axes=1, precision="highest").reshape(-1)
@@ -122,7 +122,7 @@ class TableVelocity(VelocityModel):
         """Arrays of one floating type, that of the arguments."""
         dtype = jnp.result_type(chord2, depth, elevation, jnp.float32)
         as_given = [jnp.asarray(a).astype(dtype) for a in (chord2, depth, self.control)]
-        return as_given[0], as_given[1], as_given[2]
+        return as_given[0], jnp.minimum(as_given[1], self.depth_axis.end), as_given[2]
 
     def _assemble(
         self, chord2: Array, depth: Array, elevation: Any, look_up: Callable[[Array, int], Array]
