@@ -1,0 +1,192 @@
+"""Posteriors on a grid that closes in on the mass: exact up to the cell size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, PyTree
+
+# log_density(*coordinates, data) -> scalar, or a vector over a trailing nuisance axis.
+LogDensity = Callable[..., Array]
+
+
+class Grid(eqx.Module):
+    """A posterior on a product grid of equal cells.
+
+    Attributes
+    ----------
+    axes
+        Cell centres, one vector for each coordinate, ascending.
+    log_mass
+        Log posterior probability of each cell; `exp` sums to 1 over all cells. Where the
+        density has a nuisance axis, it is the last one.
+    log_evidence
+        Log of the integral of the unnormalised density over the grid (and nuisance).
+    """
+
+    axes: tuple[Float[Array, " cells"], ...]
+    log_mass: Float[Array, "..."]
+    log_evidence: Float[Array, ""]
+
+
+def _axis(low: Array, high: Array, cells: int) -> Array:
+    return low + (high - low) * (jnp.arange(cells, dtype=low.dtype) + 0.5) / cells
+
+
+def evaluate(log_density: LogDensity, axes: Sequence[Array], data: PyTree) -> Array:
+    """Log density at all nodes of a product grid; rows of the first axis go one by one."""
+    function = log_density
+    for position in reversed(range(1, len(axes))):
+        in_axes = [None] * len(axes) + [None]
+        in_axes[position] = 0
+        function = jax.vmap(function, in_axes=tuple(in_axes))
+    return jax.lax.map(lambda first: function(first, *axes[1:], data), axes[0])
+
+
+def _closer(
+    log_values: Array, axes: Sequence[Array], low: Array, high: Array, keep: float, best: int
+) -> tuple[Array, Array]:
+    """A smaller box: all cells near the maximum, the best cells, and a cell more on each side."""
+    flat = log_values.ravel()
+    top, _ = jax.lax.top_k(flat, best)
+    threshold = jnp.minimum(jnp.max(flat) - keep, top[-1])
+    inside = log_values >= threshold
+    lows, highs = [], []
+    for position, axis in enumerate(axes):
+        others = tuple(i for i in range(len(axes)) if i != position)
+        any_here = jnp.any(inside, axis=others)
+        cells = axis.shape[0]
+        first = jnp.argmax(any_here)
+        last = cells - 1 - jnp.argmax(any_here[::-1])
+        step = (high[position] - low[position]) / cells
+        lows.append(jnp.maximum(low[position] + (first - 1) * step, low[position]))
+        highs.append(jnp.minimum(low[position] + (last + 2) * step, high[position]))
+    return jnp.stack(lows), jnp.stack(highs)
+
+
+@partial(jax.jit, static_argnames=("log_density", "shape", "passes", "coarse", "keep"))
+def grid_posterior(
+    log_density: LogDensity,
+    data: PyTree,
+    lower: Float[Array, " dims"],
+    upper: Float[Array, " dims"],
+    shape: tuple[int, ...],
+    *,
+    passes: int = 2,
+    coarse: tuple[int, ...] | None = None,
+    keep: float = 16.0,
+) -> Grid:
+    r"""Evaluate a posterior on a grid, after closing in on where its mass is.
+
+    Coarse passes over the whole box find the cells within `keep` of the largest log density
+    (and always the best few, so that a peak between nodes is not lost); the box around them
+    becomes the next grid. The last pass has the full shape.
+
+    Parameters
+    ----------
+    log_density
+        `log_density(*coordinates, data)`, pure JAX; scalar, or a vector over nuisance nodes
+        whose weights are in it.
+    data
+        What the density needs.
+    lower, upper
+        The box, shape (dims,).
+    shape
+        Cells of the last grid along each coordinate.
+    passes
+        Coarse passes before the last one.
+    coarse
+        Cells of the coarse passes; by default about half of `shape`.
+    keep
+        Natural-log distance from the maximum within which a cell is kept; mass beyond is
+        smaller than about $e^{-\text{keep}}$ times the number of cells.
+
+    Returns
+    -------
+    Grid
+    """
+    low, high = jnp.asarray(lower), jnp.asarray(upper)
+    first = tuple(max(4, cells // 2) for cells in shape) if coarse is None else coarse
+    for _ in range(passes):
+        axes = [_axis(low[i], high[i], cells) for i, cells in enumerate(first)]
+        values = evaluate(log_density, axes, data)
+        if values.ndim > len(axes):
+            values = logsumexp(values, axis=-1)
+        low, high = _closer(values, axes, low, high, keep, best=2 ** len(first))
+    axes = [_axis(low[i], high[i], cells) for i, cells in enumerate(shape)]
+    values = evaluate(log_density, axes, data)
+    total = logsumexp(values)
+    cell = jnp.sum(jnp.log((high - low) / jnp.asarray(shape, low.dtype)))
+    return Grid(tuple(axes), values - total, total + cell)
+
+
+def marginal(mass: np.ndarray, keep: Sequence[int]) -> np.ndarray:
+    """Sum cell probabilities over all axes but those in `keep` (in their order)."""
+    rest = tuple(i for i in range(mass.ndim) if i not in keep)
+    return np.sum(mass, axis=rest)
+
+
+def highest_density_level(
+    mass: np.ndarray, probability: float, volume: np.ndarray | float = 1.0
+) -> float:
+    """Smallest density inside the highest-density region that holds `probability`.
+
+    Parameters
+    ----------
+    mass
+        Probabilities of cells, any shape, summing to 1.
+    probability
+        Content of the region, in (0, 1).
+    volume
+        Volumes of the cells, a shape that broadcasts; 1 where they are equal.
+
+    Returns
+    -------
+    float
+        The region is `mass / volume >= level`.
+
+    Examples
+    --------
+    >>> highest_density_level(np.array([0.1, 0.6, 0.3]), 0.8)
+    0.3
+    """
+    if not 0 < probability < 1:
+        raise ValueError(f"probability must lie in (0, 1), not {probability!r}")
+    density = np.ravel(mass / volume)
+    order = np.argsort(density)[::-1]
+    content = np.cumsum(np.ravel(np.broadcast_to(mass, mass.shape))[order])
+    at = int(np.searchsorted(content, probability * content[-1]))
+    return float(density[order[min(at, len(order) - 1)]])
+
+
+def quantile(edges: np.ndarray, mass: np.ndarray, probability: np.ndarray | float) -> np.ndarray:
+    """Quantiles of a one-dimensional marginal, linear within cells.
+
+    Parameters
+    ----------
+    edges
+        Cell edges, ascending, (n + 1,).
+    mass
+        Cell probabilities, (n,).
+    probability
+        In [0, 1], any shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        In the unit of `edges`, of the shape of `probability`.
+    """
+    cumulative = np.concatenate([[0.0], np.cumsum(mass) / np.sum(mass)])
+    return np.interp(probability, cumulative, edges)
+
+
+def cell_edges(axis: np.ndarray) -> np.ndarray:
+    """Edges of equidistant cells from their centres."""
+    step = axis[1] - axis[0]
+    return np.concatenate([axis - step / 2, axis[-1:] + step / 2])

@@ -1,0 +1,43 @@
+"""Size buckets: data of another size within a bucket never recompile."""
+
+from __future__ import annotations
+
+import numpy as np
+
+SMALLEST_BUCKET = 16
+
+
+def bucket_size(count: int, *, smallest: int = SMALLEST_BUCKET) -> int:
+    """Return the size of the bucket that holds `count` rows: a power of two times `smallest`.
+
+    Parameters
+    ----------
+    count
+        Number of rows, at least 0. No row needs no bucket: 0 gives 0.
+    smallest
+        The smallest bucket.
+
+    Returns
+    -------
+    int
+        The padded number of rows.
+
+    Examples
+    --------
+    >>> [bucket_size(n) for n in (0, 1, 16, 17, 100)]
+    [0, 16, 16, 32, 128]
+    """
+    if count < 0:
+        raise ValueError(f"count must not be negative, not {count}")
+    size = smallest if count else 0
+    while size < count:
+        size *= 2
+    return size
+
+
+def pad_rows(values: np.ndarray, size: int, fill: float | int | bool = 0) -> np.ndarray:
+    """Return `values` with rows of `fill` added at the end, `size` rows in all."""
+    if len(values) > size:
+        raise ValueError(f"{len(values)} rows do not fit a bucket of {size}")
+    rest = np.full((size - len(values), *values.shape[1:]), fill, dtype=values.dtype)
+    return np.concatenate([values, rest])

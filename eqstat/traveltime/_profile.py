@@ -1,0 +1,151 @@
+"""The 2023 paper's least squares with the origin time profiled out, compiled for both waves."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from eqstat.inference.optimise import covariance, minimise
+from eqstat.traveltime import _start
+from eqstat.traveltime.data import TriggerData
+from eqstat.traveltime.prior import MAX_DEPTH_KM
+
+STARTS = 6
+ESTIMATED = 4
+# Depth is even about the surface below this scale, so that its bound is a smooth optimum.
+SURFACE_KM = 1.0
+_EPS = SURFACE_KM / MAX_DEPTH_KM
+_TOP = float(np.sqrt(1 + _EPS**2) - _EPS)
+
+
+class WaveFit(NamedTuple):
+    """Least-squares hypocentre for one wave.
+
+    Attributes
+    ----------
+    hypocentre
+        east_km, north_km, depth_km, origin_time_s, shape (4,).
+    sum_of_squares
+        Sum of squared residuals about their mean, s^2.
+    count
+        Number of triggers.
+    curvature
+        Hessian of half the sum of squares, origin time profiled out, by the angles that
+        east, north and depth are functions of, (3, 3).
+    stretch
+        Derivative of east, north and depth by their angles, (3,).
+    moveout
+        Derivative of the mean travel time by east, north and depth, s/km, (3,).
+    decrement, converged, starts_agreeing, steps
+        As in `eqstat.inference.Optimum`.
+    """
+
+    hypocentre: Float[Array, " 4"]
+    sum_of_squares: Float[Array, ""]
+    count: Float[Array, ""]
+    curvature: Float[Array, "3 3"]
+    stretch: Float[Array, " 3"]
+    moveout: Float[Array, " 3"]
+    decrement: Float[Array, ""]
+    converged: Bool[Array, ""]
+    starts_agreeing: Int[Array, ""]
+    steps: Int[Array, ""]
+
+
+def _to_kilometres(angles: Float[Array, " 3"], region_km: Array) -> Float[Array, " 3"]:
+    """Unbounded angles to (east, north, depth): bounds become smooth stationary points."""
+    place = region_km * jnp.sin(angles[:2])
+    depth = MAX_DEPTH_KM * (jnp.sqrt(jnp.sin(angles[2]) ** 2 + _EPS**2) - _EPS) / _TOP
+    return jnp.append(place, depth)
+
+
+def _to_angles(node: Float[Array, " 3"], region_km: Array) -> Float[Array, " 3"]:
+    place = jnp.arcsin(jnp.clip(node[:2] / region_km, -1, 1))
+    squared = (node[2] / MAX_DEPTH_KM * _TOP + _EPS) ** 2 - _EPS**2
+    return jnp.append(place, jnp.arcsin(jnp.sqrt(jnp.clip(squared, 0, 1))))
+
+
+def _residuals(node: Array, data: TriggerData) -> tuple[Array, Array, Array]:
+    """Residuals about their mean (0 in the padding), that mean, and the count."""
+    residual = data.time_s - _start.wave_travel_times(node, data)
+    count = jnp.sum(data.mask).astype(residual.dtype)
+    mean = jnp.sum(jnp.where(data.mask, residual, 0.0)) / count
+    return jnp.where(data.mask, residual - mean, 0.0), mean, count
+
+
+def sum_of_squares(node: Float[Array, " 3"], data: TriggerData) -> Float[Array, ""]:
+    """Sum of squared residuals about their mean at a hypocentre (east, north, depth), s^2."""
+    return jnp.sum(_residuals(node, data)[0] ** 2)
+
+
+def _fit_one(data: TriggerData, aperture_km: Array, region_km: Array) -> WaveFit:
+    nodes = _start.nodes(aperture_km, region_km)
+    scores = jax.vmap(jax.vmap(lambda node: -sum_of_squares(node, data)))(nodes)
+    place, depth = _start.best_places(scores, STARTS)
+    starts = jax.vmap(lambda node: _to_angles(node, region_km))(nodes[place, depth])
+    # In units of the best start's own variance the objective is a log-likelihood.
+    count = jnp.sum(data.mask).astype(scores.dtype)
+    freedom = jnp.maximum(count - ESTIMATED, 1.0)
+    scale = jnp.maximum(-jnp.max(scores) / freedom, 1e-8)
+
+    def objective(angles: Array, args: tuple) -> Array:
+        inner, region = args
+        return 0.5 * sum_of_squares(_to_kilometres(angles, region), inner) / scale
+
+    optimum = minimise(objective, starts, (data, region_km))
+    node, stretch = jax.jvp(
+        lambda angles: _to_kilometres(angles, region_km), (optimum.value,), (jnp.ones(3),)
+    )
+    mean, moveout = jax.value_and_grad(lambda n: _residuals(n, data)[1])(node)
+    return WaveFit(
+        jnp.append(node, mean),
+        2 * scale * optimum.objective,
+        count,
+        scale * optimum.hessian,
+        stretch,
+        -moveout,
+        optimum.decrement,
+        optimum.converged,
+        optimum.starts_agreeing,
+        optimum.steps,
+    )
+
+
+def covariance_of(wave_fit: WaveFit, free: np.ndarray) -> tuple[np.ndarray, bool]:
+    r"""Inverse Hessian of half the sum of squares by (east, north, depth, origin time).
+
+    With the origin time profiled out, its row follows from the block inverse:
+    $t_0 = \bar t - \bar T(\theta)$, so $C_{t\theta} = -C m$ and
+    $C_{tt} = 1/k + m^\top C m$ with $m$ the gradient of the mean travel time.
+    """
+    inverse, regular = covariance(np.asarray(wave_fit.curvature, np.float64), free)
+    stretch, slope = np.asarray(wave_fit.stretch), np.asarray(wave_fit.moveout)
+    place = inverse * np.outer(stretch, stretch)
+    known = np.where(np.isfinite(place), place, 0.0)
+    full = np.full((4, 4), np.nan)
+    full[:3, :3] = place
+    if regular:
+        cross = -known @ slope
+        full[:3, 3] = full[3, :3] = np.where(free, cross, np.nan)
+        full[3, 3] = 1 / float(wave_fit.count) + slope @ known @ slope
+    return full, regular
+
+
+@jax.jit
+def fit_waves(
+    data: TriggerData, waves: Int[Array, " waves"], aperture_km: Array, region_km: Array
+) -> WaveFit:
+    """Fit every wave in `waves` (1 is P, 2 is S) at once; fields get a leading axis.
+
+    Pure JAX and compiled once per bucket of sizes. `data.wave` is not used.
+    """
+
+    def one(wave: Array) -> WaveFit:
+        return _fit_one(eqx.tree_at(lambda d: d.wave, data, wave), aperture_km, region_km)
+
+    return jax.vmap(one)(waves)

@@ -1,0 +1,123 @@
+"""Credible regions of an epicentre as polygons: of a grid, of draws, of a normal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import contourpy
+import numpy as np
+from scipy import stats
+
+from eqstat.geodesy import LocalFrame
+from eqstat.inference.grid import highest_density_level
+
+CELLS = 72
+
+
+@dataclass(frozen=True)
+class Region:
+    """A credible region of the epicentre.
+
+    Attributes
+    ----------
+    probability
+        Posterior probability inside.
+    area_km2
+        Area of the region.
+    polygons
+        Closed rings of (longitude, latitude), outer rings and holes as they come; in GeoJSON
+        order, degrees. A region of several parts has several.
+    kind
+        "highest density" or "normal ellipse".
+    """
+
+    probability: float
+    area_km2: float
+    polygons: tuple[np.ndarray, ...]
+    kind: str
+
+    def contains(self, latitude: float, longitude: float) -> bool:
+        """Whether a point lies inside (even-odd rule in local coordinates)."""
+        if not self.polygons:
+            return False
+        rings = np.concatenate(self.polygons)
+        frame = LocalFrame.around(rings[:, 1], rings[:, 0])
+        x, y = (float(value) for value in frame.to_local(latitude, longitude))
+        inside = False
+        for ring in self.polygons:
+            east, north = frame.to_local(ring[:, 1], ring[:, 0])
+            crosses = (north[:-1] > y) != (north[1:] > y)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                at = east[:-1] + (y - north[:-1]) / (north[1:] - north[:-1]) * np.diff(east)
+            inside ^= bool(np.sum(crosses & (at > x)) % 2)
+        return inside
+
+
+def _geographic(rings: list[np.ndarray], frame: LocalFrame) -> tuple[np.ndarray, ...]:
+    polygons = []
+    for ring in rings:
+        latitude, longitude = frame.to_geographic(ring[:, 0], ring[:, 1])
+        # Keep a ring that crosses the antimeridian in one piece.
+        longitude = np.degrees(np.unwrap(np.radians(longitude)))
+        polygons.append(np.column_stack([longitude, latitude]))
+    return tuple(polygons)
+
+
+def from_density(
+    east_km: np.ndarray,
+    north_km: np.ndarray,
+    mass: np.ndarray,
+    area_km2: np.ndarray,
+    probability: float,
+    frame: LocalFrame,
+) -> Region:
+    """Highest-density region of cell masses (north, east) with cell areas of that shape."""
+    level = highest_density_level(mass, probability, area_km2)
+    density = mass / area_km2
+    # A rim of zeros closes rings at the edge of the grid.
+    rim = np.pad(density, 1)
+    x = np.concatenate([[2 * east_km[0] - east_km[1]], east_km, [2 * east_km[-1] - east_km[-2]]])
+    y = np.concatenate(
+        [[2 * north_km[0] - north_km[1]], north_km, [2 * north_km[-1] - north_km[-2]]]
+    )
+    rings = contourpy.contour_generator(x, y, rim).lines(level * (1 - 1e-9))
+    rings = [np.asarray(ring) for ring in rings if len(ring) > 3]
+    inside = density >= level
+    return Region(
+        probability, float(np.sum(area_km2[inside])), _geographic(rings, frame), "highest density"
+    )
+
+
+def from_draws(
+    east_km: np.ndarray, north_km: np.ndarray, probability: float, frame: LocalFrame
+) -> Region:
+    """Highest-density region of draws, by a kernel density estimate on a local grid."""
+    points = np.stack([np.ravel(east_km), np.ravel(north_km)])
+    spread = np.std(points, axis=1)
+    if np.any(spread == 0):
+        return Region(probability, 0.0, (), "highest density")
+    kernel = stats.gaussian_kde(points[:, :: max(1, points.shape[1] // 2000)])
+    axes = [
+        np.linspace(*np.quantile(row, [0.002, 0.998]) + np.array([-1, 1]) * 0.6 * sd, CELLS)
+        for row, sd in zip(points, spread, strict=True)
+    ]
+    east, north = np.meshgrid(*axes)
+    mass = kernel(np.stack([east.ravel(), north.ravel()])).reshape(east.shape)
+    area = (axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0])
+    return from_density(
+        axes[0], axes[1], mass / mass.sum(), np.full(mass.shape, area), probability, frame
+    )
+
+
+def from_normal(
+    centre_km: np.ndarray, covariance_km2: np.ndarray, probability: float, frame: LocalFrame
+) -> Region:
+    """Ellipse of a normal approximation; empty where the covariance is not defined."""
+    if not np.all(np.isfinite(covariance_km2)):
+        return Region(probability, float("nan"), (), "normal ellipse")
+    radius2 = stats.chi2.ppf(probability, 2)
+    factor = np.linalg.cholesky(covariance_km2 + 1e-12 * np.eye(2))
+    angle = np.linspace(0, 2 * np.pi, 73)
+    ring = centre_km + np.sqrt(radius2) * np.column_stack([np.cos(angle), np.sin(angle)]) @ factor.T
+    area = np.pi * radius2 * np.sqrt(np.linalg.det(covariance_km2))
+    return Region(probability, float(area), _geographic([ring], frame), "normal ellipse")
