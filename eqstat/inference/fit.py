@@ -49,7 +49,7 @@ class Fit:
     objective: float
     result: Result
     at_bound: tuple[str, ...] = ()
-    diagnostics: Mapping[str, float] = field(default_factory=dict)
+    diagnostics: Mapping[str, float | int] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
         """Return the estimate of one parameter."""

@@ -30,7 +30,7 @@ class Grid(eqx.Module):
         Log of the integral of the unnormalised density over the grid (and nuisance).
     """
 
-    axes: tuple[Float[Array, " cells"], ...]
+    axes: tuple[Float[Array, "_"], ...]
     log_mass: Float[Array, "..."]
     log_evidence: Float[Array, ""]
 
@@ -183,7 +183,7 @@ def quantile(edges: np.ndarray, mass: np.ndarray, probability: np.ndarray | floa
         In the unit of `edges`, of the shape of `probability`.
     """
     cumulative = np.concatenate([[0.0], np.cumsum(mass) / np.sum(mass)])
-    return np.interp(probability, cumulative, edges)
+    return np.asarray(np.interp(probability, cumulative, edges))
 
 
 def cell_edges(axis: np.ndarray) -> np.ndarray:

@@ -160,7 +160,7 @@ def run_nuts(
     key: PRNGKeyArray,
     model: Model,
     args: tuple,
-    cloud: Mapping[str, Float[Array, "points ..."]],
+    cloud: Mapping[str, Float[Array, "points ..."] | np.ndarray],
     *,
     warp: Warp | None = None,
     chains: int = 4,
