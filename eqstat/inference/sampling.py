@@ -94,7 +94,7 @@ def _start(
     warp: Warp | None,
     args: tuple,
     cloud: dict[str, Array],
-    keys: PRNGKeyArray,
+    keys: Array,
     warmup: int,
 ) -> tuple[PyTree, tuple[Array, Array]]:
     """Whiten by the cloud of starting points and initialise a chain at each of the first ones."""
