@@ -63,5 +63,5 @@ bench: .venv/.with-test
 	@touch $@
 
 clean:
-	rm -rf .venv build dist docs/_build .pytest_cache .ruff_cache .hypothesis .benchmarks
-	rm -rf .import_linter_cache
+	rm -rf .venv build dist docs/_build docs/api docs/examples .pytest_cache .ruff_cache
+	rm -rf .hypothesis .benchmarks .import_linter_cache

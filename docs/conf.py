@@ -1,0 +1,137 @@
+"""How the pages are built: `make docs`."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib import import_module
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+import eqstat
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parent / "examples"
+COPIES = HERE / "examples"
+
+project = "eqstat"
+author = "The eqstat developers"
+copyright = "The eqstat developers"
+version = release = eqstat.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_design",
+    "sphinxcontrib.bibtex",
+]
+exclude_patterns = ["_build", "conf.py", "measured.md", "**/.ipynb_checkpoints"]
+templates_path = ["_templates"]
+# In docstrings, names stand in single backticks.
+default_role = "code"
+
+# Pages with code, and the scripts of examples/, run while the pages are built.
+nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 240
+nb_merge_streams = True
+nb_output_stderr = "remove"
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "substitution"]
+myst_heading_anchors = 3
+
+bibtex_bibfiles = ["references.bib"]
+bibtex_reference_style = "author_year"
+bibtex_default_style = "unsrt"
+
+autosummary_generate = True
+autosummary_ignore_module_all = False
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+autodoc_class_signature = "mixed"
+autodoc_default_options = {"members": True}
+napoleon_google_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+napoleon_preprocess_types = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"eqstat {release}"
+html_static_path = ["_static"]
+html_css_files = ["eqstat.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "logo": {"text": "eqstat"},
+    "navbar_align": "left",
+    "header_links_before_dropdown": 6,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "show_prev_next": True,
+    "pygments_light_style": "tango",
+    "pygments_dark_style": "github-dark",
+}
+# Only pages that have pages below them need a list of these at their side.
+LEAVES = "index start traveltime contracts velocity regional precision limits bibliography"
+html_sidebars = {page: [] for page in (*LEAVES.split(), "changelog", "contributing")}
+
+# Settings of the code that the text names, so that the text cannot lag behind the code.
+SETTINGS = {
+    "starts": ("eqstat.traveltime._profile", "STARTS"),
+    "minimum_triggers": ("eqstat.traveltime.data", "MINIMUM_TRIGGERS"),
+    "minimum_places": ("eqstat.traveltime.data", "MINIMUM_PLACES"),
+    "delta_s": ("eqstat.traveltime.classify", "DELTA_S"),
+    "r_hat": ("eqstat.inference.sampling", "R_HAT_LIMIT"),
+    "ess_per_chain": ("eqstat.inference.sampling", "MIN_ESS_PER_CHAIN"),
+}
+
+
+def _setting(module: str, name: str) -> str:
+    return f"{getattr(import_module(module), name):g}"
+
+
+myst_substitutions = {key: _setting(*where) for key, where in SETTINGS.items()}
+
+
+def copy_examples(app: Sphinx) -> None:
+    """Bring the scripts of examples/ below this folder; a copy that is fresh stays untouched."""
+    COPIES.mkdir(exist_ok=True)
+    scripts = {path.name: path for path in sorted(EXAMPLES.glob("[!_]*.py"))}
+    for copy in COPIES.glob("*.py"):
+        if copy.name not in scripts:
+            copy.unlink()
+    for name, script in scripts.items():
+        copy, text = COPIES / name, script.read_text(encoding="utf-8")
+        if not copy.exists() or copy.read_text(encoding="utf-8") != text:
+            copy.write_text(text, encoding="utf-8")
+
+
+def math_in_docstrings(
+    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Turn the dollars of docstrings into reStructuredText."""
+    text = "\n".join(lines)
+    if "$" not in text:
+        return
+    text = re.sub(
+        r"\n?\$\$(.+?)\$\$",
+        lambda found: "\n.. math::\n\n    " + " ".join(found[1].split()) + "\n",
+        text,
+        flags=re.DOTALL,
+    )
+    text = re.sub(r"\$([^$\n]+(?:\n[^$\n]+)?)\$", r":math:`\1`", text)
+    lines[:] = text.split("\n")
+
+
+def setup(app: Sphinx) -> None:
+    """Connect the functions above, and let pages run with one thread and few messages."""
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    app.connect("builder-inited", copy_examples)
+    app.connect("autodoc-process-docstring", math_in_docstrings, priority=400)
