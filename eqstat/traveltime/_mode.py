@@ -50,6 +50,10 @@ def _nominal(name: LikelihoodName, data: TriggerData, prior: Prior) -> dict[str,
         values["delay_s"] = jnp.asarray(prior.delay_s.mean)
         values["scatter_s"] = jnp.asarray(prior.scatter_s.mean)
         values["shares"] = jnp.asarray(prior.shares.mean)
+        values["p_slowness_ratio"] = jnp.asarray(prior.slowness_ratio.mean)
+        values["slowness_east"] = jnp.asarray(prior.slowness_lateral.mean)
+        values["slowness_north"] = jnp.asarray(prior.slowness_lateral.mean)
+        values["s_slowness_ratio"] = jnp.asarray(prior.slowness_ratio.mean)
     if data.has_silent:
         values["trigger_probability"] = jnp.asarray(prior.trigger_probability.mean)
     return values

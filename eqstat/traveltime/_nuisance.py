@@ -1,54 +1,57 @@
-"""Nodes and weights to integrate what a likelihood learns beside the hypocentre."""
+"""What a likelihood learns beside the hypocentre: coordinates, and nodes to integrate it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
+
+from eqstat.traveltime.model import LikelihoodName
+from eqstat.traveltime.prior import Prior
 
 # Radius of the design in units of sqrt(dimensions); just above 1, as Rue et al. advise.
 STRETCH = 1.1
+# From this many dimensions the star alone is used; the cube would double with each.
+STAR_ONLY = 4
+
+Values = dict[str, Array]
 
 
-def normal_nodes(mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    r"""Central composite design for an integral whose integrand is nearly normal.
+def standard_nodes(size: int) -> tuple[np.ndarray, np.ndarray]:
+    r"""Central composite design for an integral over m standard normal coordinates.
 
-    A centre, a star and a cube, all outer points at radius $f\sqrt m$ with $f = 1.1$, and
-    weights by which the integral of a normal density and of its second moments is exact:
-    outer weights sum to $(2\pi)^{m/2} e^{r^2/2}/f^2$, the centre has $(2\pi)^{m/2}(1-1/f^2)$.
-
-    Parameters
-    ----------
-    mean, covariance
-        Of the normal approximation, (m,) and (m, m).
+    A centre, a star and (for m of 2 or 3) a cube, all outer points at radius $r = f\sqrt m$
+    with $f = 1.1$, and weights by which the integral of a normal density and of its second
+    moments is exact: outer weights sum to $(2\pi)^{m/2} e^{r^2/2}/f^2$, the centre has
+    $(2\pi)^{m/2}(1-1/f^2)$.
 
     Returns
     -------
     nodes : numpy.ndarray
-        (points, m) with 1 + 2 m + 2^m points (m of 2 or more; the cube of m = 1 is the star).
+        (points, m).
     log_weights : numpy.ndarray
-        Natural logarithms, (points,), for an integrand with respect to the m coordinates.
+        Natural logarithms, (points,).
 
     References
     ----------
     Rue, H., Martino, S. and Chopin, N. (2009), J. R. Stat. Soc. B 71(2), 319-392,
     doi:10.1111/j.1467-9868.2008.00700.x, section 6.5.
     """
-    size = len(mean)
     radius = STRETCH * np.sqrt(size)
     outer = [sign * radius * row for row in np.eye(size) for sign in (-1.0, 1.0)]
-    if size > 1:
+    if 1 < size < STAR_ONLY:
         cube = np.array(list(product((-1.0, 1.0), repeat=size)))
-        outer += list(cube * radius / np.sqrt(size))
-    standard = np.vstack([np.zeros(size), np.array(outer)])
-    eigenvalues, vectors = np.linalg.eigh(covariance)
-    scale = vectors * np.sqrt(np.maximum(eigenvalues, 1e-12))
-    volume = 0.5 * np.sum(np.log(np.maximum(eigenvalues, 1e-12)))
-    total = 0.5 * size * np.log(2 * np.pi) + volume
+        outer += list(cube * STRETCH)
+    nodes = np.vstack([np.zeros(size), np.array(outer)])
+    total = 0.5 * size * np.log(2 * np.pi)
     log_outer = total - 2 * np.log(STRETCH) + radius**2 / 2 - np.log(len(outer))
-    log_weights = np.full(len(standard), log_outer)
+    log_weights = np.full(len(nodes), log_outer)
     log_weights[0] = total + np.log1p(-1 / STRETCH**2)
-    return mean + standard @ scale.T, log_weights
+    return nodes, log_weights
 
 
 def scale_nodes(log_centre: float, freedom: int, count: int = 15) -> tuple[np.ndarray, np.ndarray]:
@@ -62,3 +65,78 @@ def scale_nodes(log_centre: float, freedom: int, count: int = 15) -> tuple[np.nd
     half = 5.0 / np.sqrt(2.0 * max(freedom, 2))
     nodes = log_centre + np.linspace(-half, half, count)
     return nodes, np.full(count, np.log(nodes[1] - nodes[0]))
+
+
+def to_coordinates(sites: Mapping[str, Array], likelihood: LikelihoodName) -> Array:
+    """Nuisance sites as a free vector: logarithms, log shares over background, logits."""
+    if likelihood == "gaussian":
+        parts = [jnp.log(sites["sd_s"])[None]]
+    else:
+        shares = jnp.log(sites["shares"])
+        logs = [jnp.log(sites[k]) for k in ("scatter_s", "p_slowness_ratio", "s_slowness_ratio")]
+        lateral = jnp.stack([sites["slowness_east"], sites["slowness_north"]])
+        parts = [jnp.stack(logs), lateral, shares[:2] - shares[2]]
+    if "trigger_probability" in sites:
+        chance = sites["trigger_probability"]
+        parts.append((jnp.log(chance) - jnp.log1p(-chance))[None])
+    return jnp.concatenate(parts)
+
+
+def from_coordinates(
+    row: Array, likelihood: LikelihoodName, has_silent: bool, prior: Prior
+) -> tuple[Values, Array]:
+    """Parameters of the likelihood and the log prior density of the free vector."""
+    if likelihood == "gaussian":
+        sd = jnp.exp(row[0])
+        values, log_prior = {"sd_s": sd}, prior.sd_s.log_prob(sd) + row[0]
+    else:
+        scatter, p_ratio, s_ratio = jnp.exp(row[0]), jnp.exp(row[1]), jnp.exp(row[2])
+        log_shares = jax.nn.log_softmax(jnp.append(row[5:7], 0.0))
+        shares = jnp.exp(log_shares)
+        values = {
+            "scatter_s": scatter,
+            "p_slowness_ratio": p_ratio,
+            "s_slowness_ratio": s_ratio,
+            "slowness_east": row[3],
+            "slowness_north": row[4],
+            "p_share": shares[0],
+            "s_share": shares[1],
+        }
+        log_prior = (
+            prior.scatter_s.log_prob(scatter)
+            + prior.slowness_ratio.log_prob(p_ratio)
+            + prior.slowness_ratio.log_prob(s_ratio)
+            + jnp.sum(row[:3])
+            + jnp.sum(prior.slowness_lateral.log_prob(row[3:5]))
+            + prior.shares.log_prob(shares / jnp.sum(shares))
+            + jnp.sum(log_shares)
+        )
+    if has_silent:
+        chance = jax.nn.sigmoid(row[-1])
+        values["trigger_probability"] = chance
+        jacobian = jax.nn.log_sigmoid(row[-1]) + jax.nn.log_sigmoid(-row[-1])
+        log_prior = log_prior + prior.trigger_probability.log_prob(chance) + jacobian
+    return values, log_prior
+
+
+def conditional(covariance: np.ndarray, given: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split a joint normal: slopes on the first `given` coordinates and what is left.
+
+    Returns
+    -------
+    slopes : numpy.ndarray
+        Conditional mean of the rest by the given coordinates, (rest, given).
+    root : numpy.ndarray
+        Cholesky factor of the rest's conditional covariance, (rest, rest).
+    spread : numpy.ndarray
+        Marginal standard deviations of the rest, (rest,).
+    """
+    size = len(covariance)
+    first, rest = slice(0, given), slice(given, size)
+    slopes = np.linalg.solve(
+        covariance[first, first] + 1e-12 * np.eye(given), covariance[first, rest]
+    ).T
+    left = covariance[rest, rest] - slopes @ covariance[first, rest]
+    eigenvalues, vectors = np.linalg.eigh(0.5 * (left + left.T))
+    root = np.linalg.cholesky((vectors * np.maximum(eigenvalues, 1e-8)) @ vectors.T)
+    return slopes, root, np.sqrt(np.diagonal(covariance)[rest])

@@ -8,7 +8,7 @@ import numpy as np
 from jax.scipy.special import log_ndtr, logsumexp, ndtr
 from jaxtyping import Array, Float
 
-from eqstat.traveltime.data import P, S, TriggerData, squared_chord
+from eqstat.traveltime.data import P, S, TriggerData, squared_chord, surface_point
 
 Scalar = Float[Array, ""] | float
 
@@ -70,6 +70,12 @@ class MixtureParameters(eqx.Module):
         Shares of triggers caused by P and by S; the rest is background. Their sum is below 1.
     trigger_probability
         Probability that an active device triggers in the end; used with silent devices only.
+    p_slowness_ratio, s_slowness_ratio
+        Travel times of the region over those of the velocity model: what the model errs by
+        as a whole. Every trigger shares this error, so it widens a region as scatter cannot.
+    slowness_east, slowness_north
+        Relative excess of travel times towards the east and the north (and lack of it towards
+        the west and the south), of both waves: the first azimuthal term of the model's error.
     """
 
     east_km: Scalar
@@ -81,10 +87,16 @@ class MixtureParameters(eqx.Module):
     p_share: Scalar = 0.4
     s_share: Scalar = 0.4
     trigger_probability: Scalar = 0.5
+    p_slowness_ratio: Scalar = 1.0
+    s_slowness_ratio: Scalar = 1.0
+    slowness_east: Scalar = 0.0
+    slowness_north: Scalar = 0.0
 
     def __check_init__(self) -> None:
         _validate("depth_km", self.depth_km, 0.0, 700.0)
         _validate("scatter_s", self.scatter_s, 1e-6, 1e3)
+        _validate("p_slowness_ratio", self.p_slowness_ratio, 0.5, 2.0)
+        _validate("s_slowness_ratio", self.s_slowness_ratio, 0.5, 2.0)
         for name in ("p_share", "s_share", "trigger_probability"):
             _validate(name, getattr(self, name), 0.0, 1.0)
 
@@ -101,19 +113,37 @@ def arrival_times(
     params: Parameters, data: TriggerData
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """Arrival of P and of S at the triggered devices, seconds after the reference time, (n,)."""
-    chord2 = squared_chord(params.east_km, params.north_km, data.position_km)
-    p, s = data.velocity.times(chord2, params.depth_km, data.elevation_km)
-    return params.origin_time_s + p, params.origin_time_s + s
+    return _arrivals(params, data, data.position_km, data.elevation_km)
 
 
 def _silent_arrivals(params: Parameters, data: TriggerData) -> tuple[Array, Array]:
-    chord2 = squared_chord(params.east_km, params.north_km, data.silent_position_km)
-    p, s = data.velocity.times(chord2, params.depth_km, data.silent_elevation_km)
+    return _arrivals(params, data, data.silent_position_km, data.silent_elevation_km)
+
+
+def _arrivals(
+    params: Parameters, data: TriggerData, position_km: Array, elevation_km: Array
+) -> tuple[Array, Array]:
+    chord2 = squared_chord(params.east_km, params.north_km, position_km)
+    p, s = data.velocity.times(chord2, params.depth_km, elevation_km)
+    if isinstance(params, MixtureParameters):
+        x, y, _ = surface_point(params.east_km, params.north_km)
+        # Directions fade out within a kilometre, where there is none.
+        size = jnp.sqrt(chord2 + 1.0)
+        lateral = params.slowness_east * (position_km[..., 0] - x) / size
+        lateral = lateral + params.slowness_north * (position_km[..., 1] - y) / size
+        p = p * (params.p_slowness_ratio + lateral)
+        s = s * (params.s_slowness_ratio + lateral)
     return params.origin_time_s + p, params.origin_time_s + s
 
 
 def _normal_log_density(residual: Array, sd: Array) -> Array:
     return -0.5 * (residual / sd) ** 2 - jnp.log(sd) - HALF_LOG_2PI
+
+
+def _log_stayed(trigger_probability: Scalar, log_later: Array) -> Array:
+    """Log of 1 - p F, as (1 - p) + p (1 - F): finite where p is 1 and F rounds to 1."""
+    never = jnp.log1p(-jnp.asarray(trigger_probability))
+    return jnp.logaddexp(never, jnp.log(trigger_probability) + log_later)
 
 
 def _gaussian_terms(params: GaussianParameters, data: TriggerData) -> tuple[Array, Array]:
@@ -128,8 +158,8 @@ def _gaussian_terms(params: GaussianParameters, data: TriggerData) -> tuple[Arra
             density = density - log_ndtr((now - arrival) / sd)
         return density, jnp.zeros(0, density.dtype)
     p, s = _silent_arrivals(params, data)
-    arrived = ndtr((now - jnp.where(data.wave == S, s, p)) / params.sd_s)
-    stayed = jnp.log1p(-params.trigger_probability * arrived)
+    log_later = log_ndtr((jnp.where(data.wave == S, s, p) - now) / params.sd_s)
+    stayed = _log_stayed(params.trigger_probability, log_later)
     return density + jnp.log(params.trigger_probability), stayed
 
 
@@ -181,8 +211,14 @@ def _mixture_terms(params: MixtureParameters, data: TriggerData) -> tuple[Array,
             sd = jnp.sqrt(params.scatter_s**2 + data.time_sd_s**2)
             density = density - jnp.log(by_now(*arrival_times(params, data), sd) + TINY)
         return density, jnp.zeros(0, density.dtype)
-    arrived = by_now(*_silent_arrivals(params, data), params.scatter_s)
-    stayed = jnp.log1p(-params.trigger_probability * jnp.minimum(arrived, 1.0))
+    # Background triggers are of the window: none of them comes later.
+    p, s = _silent_arrivals(params, data)
+    early = params.delay_s - now
+    log_later = jnp.logaddexp(
+        jnp.log(params.p_share + TINY) + log_ndtr((p + early) / params.scatter_s),
+        jnp.log(params.s_share + TINY) + log_ndtr((s + early) / params.scatter_s),
+    )
+    stayed = _log_stayed(params.trigger_probability, log_later)
     return density + jnp.log(params.trigger_probability), stayed
 
 

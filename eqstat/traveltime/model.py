@@ -29,12 +29,16 @@ def mean_travel_time(data: TriggerData, east_km: Array, north_km: Array, depth_k
     return jnp.sum(times) / jnp.maximum(jnp.sum(data.mask), 1)
 
 
-def arrival_bounds(data: TriggerData, prior: Prior) -> tuple[Array, Array]:
+def arrival_bounds(
+    data: TriggerData, prior: Prior
+) -> tuple[Array | float, Array | float]:
     """Range of the mean arrival: the window, `lead_s` longer at both ends."""
     return data.window_s[0] - prior.lead_s, data.window_s[1] + prior.lead_s
 
 
-def _hypocentre(data: TriggerData, prior: Prior, delay_s: Array | float) -> dict[str, Array]:
+def _hypocentre(
+    data: TriggerData, prior: Prior, delay_s: Array | float, ratio: Array | float = 1.0
+) -> dict[str, Array]:
     """Sites of the hypocentre; the origin time is sampled as a mean arrival.
 
     The mean arrival at the triggered devices (plus the delay) is what the triggers tell, so
@@ -49,7 +53,7 @@ def _hypocentre(data: TriggerData, prior: Prior, delay_s: Array | float) -> dict
         uniform = -2 * jnp.log(2 * half)
         numpyro.factor("seismicity", prior.log_epicentre(east, north) - uniform)
     arrival = numpyro.sample("arrival_s", dist.Uniform(*arrival_bounds(data, prior)))
-    origin = arrival - delay_s - mean_travel_time(data, east, north, depth)
+    origin = arrival - delay_s - ratio * mean_travel_time(data, east, north, depth)
     origin = numpyro.deterministic("origin_time_s", origin)
     return {"east_km": east, "north_km": north, "depth_km": depth, "origin_time_s": origin}
 
@@ -73,7 +77,8 @@ def gaussian_model(data: TriggerData, prior: Prior) -> None:
 def mixture_model(data: TriggerData, prior: Prior) -> None:
     """Priors and the mixture likelihood: a trigger is of P, of S, or background."""
     delay = numpyro.sample("delay_s", prior.delay_s)
-    hypocentre = _hypocentre(data, prior, delay)
+    ratios = [numpyro.sample(f"{w}_slowness_ratio", prior.slowness_ratio) for w in ("p", "s")]
+    hypocentre = _hypocentre(data, prior, delay, jnp.where(data.wave == S, ratios[1], ratios[0]))
     scatter = numpyro.sample("scatter_s", prior.scatter_s)
     shares = numpyro.sample("shares", prior.shares)
     probability = _trigger_probability(data, prior)
@@ -84,6 +89,10 @@ def mixture_model(data: TriggerData, prior: Prior) -> None:
         p_share=shares[..., 0],
         s_share=shares[..., 1],
         trigger_probability=probability,
+        p_slowness_ratio=ratios[0],
+        s_slowness_ratio=ratios[1],
+        slowness_east=numpyro.sample("slowness_east", prior.slowness_lateral),
+        slowness_north=numpyro.sample("slowness_north", prior.slowness_lateral),
     )
     numpyro.factor("triggers", log_likelihood(params, data))
 
@@ -97,9 +106,10 @@ def model(
     r"""NumPyro model of trigger times, to condition, reparametrise and extend.
 
     Sites: `east_km`, `north_km` (epicentre in the local frame, uniform in the region),
-    `depth_km`, `arrival_s` (mean arrival at the triggered devices, delay included), the deterministic
-    `origin_time_s`, then `sd_s` (Gaussian) or `delay_s`, `scatter_s` and `shares` (P, S,
-    background; mixture), and `trigger_probability` where the data hold silent devices.
+    `depth_km`, `arrival_s` (mean arrival at the triggered devices, delay included), the
+    deterministic `origin_time_s`, then `sd_s` (Gaussian) or `delay_s`, `scatter_s`, `shares` (P, S,
+    background), `p_slowness_ratio`, `s_slowness_ratio`, `slowness_east`, `slowness_north`
+    (mixture), and `trigger_probability` where the data hold silent devices.
 
     Parameters
     ----------

@@ -64,6 +64,12 @@ class Prior(eqx.Module):
         Shares of P, S and background among the triggers; a distribution on the simplex.
     trigger_probability
         Probability that an active device triggers in the end.
+    slowness_ratio
+        Travel times over those of the velocity model, for P and for S each (mixture only);
+        log-normal with a standard deviation of 4 %, as crusts differ.
+    slowness_lateral
+        Relative excess of travel times towards the east, and the north (mixture only); normal
+        with a standard deviation of 2 %.
     epicentre
         A density of past seismicity on top of the uniform box, or None.
     """
@@ -86,6 +92,12 @@ class Prior(eqx.Module):
         default_factory=lambda: dist.Dirichlet(np.array([2.0, 2.0, 1.0]))
     )
     trigger_probability: dist.Distribution = eqx.field(default_factory=lambda: dist.Beta(2.0, 2.0))
+    slowness_ratio: dist.Distribution = eqx.field(
+        default_factory=lambda: dist.LogNormal(0.0, 0.04)
+    )
+    slowness_lateral: dist.Distribution = eqx.field(
+        default_factory=lambda: dist.Normal(0.0, 0.02)
+    )
     epicentre: EpicentreDensity | None = None
 
     def __check_init__(self) -> None:

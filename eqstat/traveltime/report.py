@@ -16,10 +16,11 @@ from scipy import stats
 from eqstat import geodesy
 from eqstat.inference.fit import Fit
 from eqstat.traveltime import _region
+from eqstat.traveltime._grid_density import SPACE
+from eqstat.traveltime._grid_posterior import GridPosterior
 from eqstat.traveltime._region import Region
 from eqstat.traveltime.data import Observations
-from eqstat.traveltime.grid import SPACE, GridPosterior
-from eqstat.traveltime.likelihood import MixtureParameters, arrival_times, class_probabilities
+from eqstat.traveltime.likelihood import arrival_times, class_probabilities
 from eqstat.traveltime.sample import parameters_of
 
 REPORT_DRAWS = 4000
@@ -155,13 +156,13 @@ def _classes(
     with jax.enable_x64(True):
         data = jax.tree.map(jnp.asarray, observations.data)
         thinned = {name: jnp.asarray(values[::step]) for name, values in sites.items()}
-        params = parameters_of(thinned)
         middle = {name: jnp.asarray(np.median(v, axis=0)) for name, v in sites.items()}
         middle.update({name: jnp.asarray(value) for name, value in point.items()})
         p, s = arrival_times(parameters_of(middle), data)
         delay = 0.0
-        if isinstance(params, MixtureParameters):
-            chances = np.asarray(jax.vmap(class_probabilities, (0, None))(params, data)).mean(0)
+        if "shares" in sites:
+            each = jax.vmap(lambda v: class_probabilities(parameters_of(v), data))(thinned)
+            chances = np.asarray(each).mean(axis=0)
             delay = float(middle["delay_s"])
         else:
             wave = np.where(data.phase == 0, data.wave, data.phase)

@@ -28,7 +28,19 @@ from eqstat.traveltime.prior import Prior
 CLOUD = 256
 LATENT = {
     "gaussian": ("east_km", "north_km", "depth_km", "arrival_s", "sd_s"),
-    "mixture": ("east_km", "north_km", "depth_km", "arrival_s", "delay_s", "scatter_s", "shares"),
+    "mixture": (
+        "east_km",
+        "north_km",
+        "depth_km",
+        "arrival_s",
+        "delay_s",
+        "scatter_s",
+        "shares",
+        "p_slowness_ratio",
+        "s_slowness_ratio",
+        "slowness_east",
+        "slowness_north",
+    ),
 }
 UNITS = {"_km": "km", "_s": "s"}
 COMPONENTS = ["P", "S", "background"]
@@ -48,6 +60,10 @@ def parameters_of(sites: dict[str, Array]) -> Parameters:
         scatter_s=sites["scatter_s"],
         p_share=shares[..., 0],
         s_share=shares[..., 1],
+        p_slowness_ratio=sites["p_slowness_ratio"],
+        s_slowness_ratio=sites["s_slowness_ratio"],
+        slowness_east=sites["slowness_east"],
+        slowness_north=sites["slowness_north"],
     )
 
 

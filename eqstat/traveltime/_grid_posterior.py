@@ -1,0 +1,230 @@
+"""The posterior of a hypocentre on a grid: marginals, quantiles, draws, xarray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array
+
+from eqstat.inference.grid import Grid, cell_edges, marginal, quantile
+from eqstat.inference.results import Result
+from eqstat.traveltime import _start
+from eqstat.traveltime._grid_density import DEPTH_SCALE_KM, SPACE, Bundle, nuisance_at
+from eqstat.traveltime._mode import Mode
+from eqstat.traveltime._nuisance import from_coordinates
+from eqstat.traveltime.data import Observations, S
+from eqstat.traveltime.model import LikelihoodName, mean_travel_time
+from eqstat.traveltime.prior import Prior
+
+
+@dataclass(frozen=True)
+class GridPosterior:
+    """Posterior of a hypocentre on a grid in local coordinates.
+
+    Cells grow with the distance from the mode: equal steps of `arcsinh` of the distance over
+    a few standard deviations, and of log(1 + depth / 5 km).
+
+    Attributes
+    ----------
+    observations
+        What was located.
+    likelihood
+        "gaussian" or "mixture".
+    prior
+        The priors.
+    grid
+        Cells over stretched east, north, depth and, where it is not integrated in closed
+        form, the mean arrival; the last axis is the nuisance.
+    bundle
+        Axes and nuisance nodes of the grid.
+    mode
+        The posterior mode that the grid was built about.
+    result
+        How it ended.
+    """
+
+    observations: Observations
+    likelihood: LikelihoodName
+    prior: Prior
+    grid: Grid
+    bundle: Bundle
+    mode: Mode
+    result: Result
+
+    @property
+    def log_evidence(self) -> float:
+        """Log of the integral of likelihood times prior."""
+        return float(self.grid.log_evidence)
+
+    @property
+    def has_arrival(self) -> bool:
+        """Whether the arrival is an axis of the grid."""
+        return len(self.grid.axes) == 4
+
+    @cached_property
+    def mass(self) -> np.ndarray:
+        """Probability of each cell over (east, north, depth)."""
+        full = np.exp(np.asarray(self.grid.log_mass, np.float64))
+        return marginal(full / full.sum(), (0, 1, 2))
+
+    def to_kilometres(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Stretched coordinates of `east_km`, `north_km` or `depth_km` in kilometres."""
+        if name == "depth_km":
+            return DEPTH_SCALE_KM * np.expm1(values)
+        position = SPACE.index(name)
+        return self.bundle.centre_km[position] + self.bundle.scale_km[position] * np.sinh(values)
+
+    def edges(self, name: str) -> np.ndarray:
+        """Edges of the cells along `east_km`, `north_km` or `depth_km`, km."""
+        axis = np.asarray(self.grid.axes[SPACE.index(name)], np.float64)
+        return self.to_kilometres(name, cell_edges(axis))
+
+    def centres(self, name: str) -> np.ndarray:
+        """Centres of the cells along `east_km`, `north_km` or `depth_km`, km."""
+        axis = np.asarray(self.grid.axes[SPACE.index(name)], np.float64)
+        return self.to_kilometres(name, axis)
+
+    def quantile(self, name: str, probability: float | np.ndarray) -> np.ndarray:
+        """Quantiles of `east_km`, `north_km` or `depth_km`; of other sites use `draws`."""
+        axis = np.asarray(self.grid.axes[SPACE.index(name)], np.float64)
+        weights = marginal(self.mass, (SPACE.index(name),))
+        return self.to_kilometres(name, quantile(cell_edges(axis), weights, probability))
+
+    def to_xarray(self) -> xr.Dataset:
+        """Posterior probability and density of the cells, dims (north, east, depth)."""
+        east, north, depth = (self.centres(name) for name in SPACE)
+        widths = [np.diff(self.edges(name)) for name in SPACE]
+        latitude, longitude = self.observations.frame.to_geographic(*np.meshgrid(east, north))
+        volume = widths[1][:, None, None] * widths[0][None, :, None] * widths[2]
+        mass = np.transpose(self.mass, (1, 0, 2))
+        km = {"units": "km"}
+        place, dims = ("north", "east"), ("north", "east", "depth")
+        about = "posterior probability"
+        return xr.Dataset(
+            {
+                "probability": (dims, mass, {"units": "1", "long_name": f"{about} of the cell"}),
+                "density": (
+                    dims,
+                    mass / volume,
+                    {"units": "km-3", "long_name": f"{about} density"},
+                ),
+                "area": (
+                    place,
+                    np.outer(widths[1], widths[0]),
+                    {"units": "km2", "long_name": "area of the cell"},
+                ),
+            },
+            coords={
+                "east": ("east", east, {**km, "long_name": "east of the frame's centre"}),
+                "north": ("north", north, {**km, "long_name": "north of the frame's centre"}),
+                "depth": ("depth", depth, {**km, "long_name": "depth, positive down"}),
+                "latitude": (place, latitude, {"units": "degrees_north"}),
+                "longitude": (place, longitude, {"units": "degrees_east"}),
+            },
+            attrs={
+                "log_evidence": self.log_evidence,
+                "likelihood": self.likelihood,
+                "centre_latitude": self.observations.frame.latitude,
+                "centre_longitude": self.observations.frame.longitude,
+                "reference_time": self.observations.reference_time.isoformat(),
+                "result": self.result.name,
+            },
+        )
+
+    def draws(self, key: Array | int, count: int = 4000) -> dict[str, np.ndarray]:
+        """Independent draws of all sites: a cell by its mass, uniform in it, then the rest.
+
+        Parameters
+        ----------
+        key
+            JAX random key, or a seed.
+        count
+            Number of draws.
+
+        Returns
+        -------
+        dict of numpy.ndarray
+            `east_km`, `north_km`, `depth_km`, `arrival_s`, `origin_time_s` and the nuisance
+            sites of `model`, each of shape (count, ...).
+        """
+        return _draw(self, key, count)
+
+
+def _travel_times(
+    posterior: GridPosterior, sites: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Travel times from drawn hypocentres: the mean, and to each triggered device."""
+    with jax.enable_x64(True):
+        data = jax.tree.map(jnp.asarray, posterior.observations.data)
+        places = jnp.stack([jnp.asarray(sites[name]) for name in SPACE], axis=1)
+        mean = jax.vmap(lambda node: mean_travel_time(data, *node))(places)
+        if posterior.has_arrival:
+            return np.asarray(mean), np.zeros((len(places), 0))
+        each = jax.vmap(lambda node: _start.wave_travel_times(node, data))(places)
+        return np.asarray(mean), np.asarray(each)
+
+
+def _draw_nuisance(
+    posterior: GridPosterior, cells: np.ndarray, chosen: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Nuisance sites of the chosen node at each drawn cell."""
+    bundle, data = posterior.bundle, posterior.observations.data
+
+    def one(cell: Array, node: Array) -> dict[str, Array]:
+        row = nuisance_at(cell, bundle)[node]
+        return from_coordinates(row, posterior.likelihood, data.has_silent, bundle.prior)[0]
+
+    with jax.enable_x64(True):
+        values = jax.vmap(one)(jnp.asarray(cells), jnp.asarray(chosen))
+        sites = {name: np.asarray(value) for name, value in values.items()}
+    if "p_share" in sites:
+        p, s = sites.pop("p_share"), sites.pop("s_share")
+        sites["shares"] = np.stack([p, s, 1 - p - s], axis=-1)
+    return sites
+
+
+def _draw(posterior: GridPosterior, key: Array | int, count: int) -> dict[str, np.ndarray]:
+    seed = key if isinstance(key, int) else int(jax.random.bits(key, dtype=jnp.uint32))
+    rng = np.random.default_rng(seed)
+    grid, data = posterior.grid, posterior.observations.data
+    log_mass = np.asarray(grid.log_mass, np.float64)
+    cumulative = np.cumsum(np.exp(log_mass - log_mass.max()).ravel())
+    cell = np.searchsorted(cumulative, rng.uniform(0, cumulative[-1], count))
+    index = np.unravel_index(np.minimum(cell, cumulative.size - 1), log_mass.shape)
+    stretched = []
+    for position, axis in enumerate(np.asarray(axis, np.float64) for axis in grid.axes):
+        inside = (axis[1] - axis[0]) * rng.uniform(-0.5, 0.5, count)
+        stretched.append(axis[index[position]] + inside)
+    sites = {
+        name: posterior.to_kilometres(name, values)
+        for name, values in zip(SPACE, stretched, strict=False)
+    }
+    mean_travel, travel = _travel_times(posterior, sites)
+    if posterior.has_arrival:
+        arrival = stretched[3]
+        sites.update(_draw_nuisance(posterior, np.stack(stretched, axis=1), index[-1]))
+    else:
+        # Scatter nodes are equidistant in their logarithm: uniform within, as in the cells.
+        nodes = np.asarray(posterior.bundle.nodes)[:, 0]
+        inside = (nodes[1] - nodes[0]) * rng.uniform(-0.5, 0.5, count)
+        sd = np.exp(nodes[index[-1]] + inside)
+        weight = data.mask / (sd[:, None] ** 2 + data.time_sd_s**2)
+        total = weight.sum(axis=1)
+        mean = np.sum(weight * (data.time_s - travel), axis=1) / total
+        arrival = mean + mean_travel + rng.normal(size=count) / np.sqrt(total)
+        sites["sd_s"] = sd
+    delay = np.zeros(count)
+    if posterior.likelihood == "mixture":
+        # The data tell origin time plus delay only; the delay keeps its prior.
+        uniform = jnp.asarray(rng.uniform(1e-6, 1 - 1e-6, count))
+        delay = np.asarray(posterior.prior.delay_s.icdf(uniform), np.float64)
+        sites["delay_s"] = delay
+        wave = "s" if int(data.wave) == S else "p"
+        mean_travel = mean_travel * sites[f"{wave}_slowness_ratio"]
+    return {**sites, "arrival_s": arrival, "origin_time_s": arrival - delay - mean_travel}
