@@ -11,17 +11,19 @@ P_KM_S, S_KM_S = 7.8, 4.5
 
 
 def destination(latitude, longitude, east_km, north_km):
-    """Point at local coordinates about a centre, by the formulas of great-circle sailing."""
+    """Point at azimuthal equidistant coordinates about a centre, by vectors; also at a pole."""
     east, north = np.asarray(east_km, float), np.asarray(north_km, float)
     angle = np.hypot(east, north) / RADIUS_KM
     azimuth = np.arctan2(east, north)
-    phi = np.radians(latitude)
-    sine = np.sin(phi) * np.cos(angle) + np.cos(phi) * np.sin(angle) * np.cos(azimuth)
-    where = np.arcsin(np.clip(sine, -1, 1))
-    turn = np.arctan2(
-        np.sin(azimuth) * np.sin(angle) * np.cos(phi), np.cos(angle) - np.sin(phi) * sine
+    phi, lam = np.radians(latitude), np.radians(longitude)
+    to_east = np.array([-np.sin(lam), np.cos(lam), 0.0])
+    to_north = np.array([-np.sin(phi) * np.cos(lam), -np.sin(phi) * np.sin(lam), np.cos(phi)])
+    along = np.sin(azimuth)[..., None] * to_east + np.cos(azimuth)[..., None] * to_north
+    centre = vector(latitude, longitude, 1.0)
+    x, y, z = np.moveaxis(
+        np.cos(angle)[..., None] * centre + np.sin(angle)[..., None] * along, -1, 0
     )
-    return np.degrees(where), (longitude + np.degrees(turn) + 180) % 360 - 180
+    return np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x))
 
 
 def vector(latitude, longitude, radius_km=RADIUS_KM):
