@@ -57,8 +57,9 @@ autodoc_typehints = "none"
 autodoc_class_signature = "mixed"
 autodoc_default_options = {"members": True}
 napoleon_google_docstring = False
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Fields", "params_style")]
 napoleon_use_rtype = False
+napoleon_attr_annotations = False
 napoleon_preprocess_types = False
 
 html_theme = "pydata_sphinx_theme"
@@ -112,13 +113,12 @@ def copy_examples(app: Sphinx) -> None:
             copy.write_text(text, encoding="utf-8")
 
 
-def math_in_docstrings(
+def docstrings(
     app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
-    """Turn the dollars of docstrings into reStructuredText."""
+    """Turn dollars into reStructuredText, and attributes into a plain list of fields."""
     text = "\n".join(lines)
-    if "$" not in text:
-        return
+    text = re.sub(r"^Attributes\n-+$", "Fields\n------", text, flags=re.MULTILINE)
     text = re.sub(
         r"\n?\$\$(.+?)\$\$",
         lambda found: "\n.. math::\n\n    " + " ".join(found[1].split()) + "\n",
@@ -129,9 +129,17 @@ def math_in_docstrings(
     lines[:] = text.split("\n")
 
 
+def signatures(
+    app: Sphinx, what: str, name: str, obj: object, options: object, given: str, returned: str
+) -> tuple[str, str] | None:
+    """Shorten defaults that are made by a function; the fields below tell what they are."""
+    return (given.replace("<factory>", "..."), returned) if given else None
+
+
 def setup(app: Sphinx) -> None:
     """Connect the functions above, and let pages run with one thread and few messages."""
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     app.connect("builder-inited", copy_examples)
-    app.connect("autodoc-process-docstring", math_in_docstrings, priority=400)
+    app.connect("autodoc-process-signature", signatures)
+    app.connect("autodoc-process-docstring", docstrings, priority=400)
