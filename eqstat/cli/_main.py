@@ -1,0 +1,275 @@
+"""The parser of the shell, and the way from a command to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from eqstat import __version__
+from eqstat.cli._errors import DONE, FAILED, BadInputError, exit_code, one_line
+
+DESCRIPTION = """\
+Probabilistic statistics for crowdsourced and low-cost-sensor earthquake early warning.
+Research software: not a certified warning system."""
+
+TABLES = """\
+Tables are CSV or Parquet. Triggers need the columns time (UTC), latitude and longitude (degrees);
+phase (P or S), time_sd_s, elevation_m and device are used where they are there. Rows of a CSV are
+counted in messages as in the file: the header is row 1."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInputError(f"{message} (see {self.prog} --help)")
+
+
+def _number(low: float, high: float, *, closed: bool = False) -> Callable[[str], float]:
+    """Reader of a number in (low, high), or [low, high]."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        if not (low <= value <= high if closed else low < value < high):
+            raise argparse.ArgumentTypeError(f"{text} must lie between {low:g} and {high:g}")
+        return value
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    """Reader of a whole number in [low, high]."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} must lie between {low} and {high}")
+        return value
+
+    return read
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """Read NAME=COLUMN."""
+    name, sign, column = text.partition("=")
+    if not (name and sign and column):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not NAME=COLUMN, such as time=triggerTime (put files before --columns)"
+        )
+    return name, column
+
+
+def _add_tables(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("triggers", metavar="TRIGGERS", help="table of triggers, or - for CSV")
+    parser.add_argument(
+        "--columns",
+        nargs="+",
+        type=_pair,
+        action="extend",
+        default=[],
+        metavar="NAME=COLUMN",
+        help="columns of other names, such as time=triggerTime latitude=lat longitude=lon",
+    )
+    parser.add_argument("--start", metavar="TIME", help="begin of the observed window (UTC)")
+    parser.add_argument("--now", metavar="TIME", help="end of the observed window (UTC)")
+
+
+def _add_earth(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("earth")
+    group.add_argument(
+        "--velocity",
+        choices=["constant", "ak135", "iasp91"],
+        help="velocity model (default: constant, of the two options below)",
+    )
+    speed = _number(0.1, 20.0)
+    group.add_argument(
+        "--p-velocity", type=speed, metavar="KM_S", help="constant velocity of P (default 7.8 km/s)"
+    )
+    group.add_argument(
+        "--s-velocity",
+        type=speed,
+        metavar="KM_S",
+        help="constant velocity of S (default 4.5 km/s; P/1.73 where only P is given)",
+    )
+    group.add_argument(
+        "--region-km",
+        type=_number(0.0, 5000.0),
+        metavar="KM",
+        help="half-width of the box about the triggers in which the epicentre is sought",
+    )
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--json",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="write the result as JSON; - (or no name): to standard output, without the summary",
+    )
+    group.add_argument("--figure", metavar="FILE", help="draw it; PNG, PDF or SVG by the name")
+    group.add_argument("--quiet", action="store_true", help="no summary, notes or progress bar")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="eqstat", description=DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"eqstat {__version__}")
+    common = _Parser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show where an error came from")
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=_Parser
+    )
+
+    locate = commands.add_parser(
+        "locate",
+        parents=[common],
+        help="where and when did it start?",
+        description="Locate a detection: hypocentre, origin time, and how sure that is.",
+        epilog=TABLES,
+    )
+    _add_tables(locate)
+    locate.add_argument(
+        "--method",
+        choices=["bfgs", "grid", "nuts"],
+        default="grid",
+        help="optimum, exact posterior on a grid (default), or draws by NUTS",
+    )
+    locate.add_argument(
+        "--likelihood",
+        choices=["gaussian", "mixture"],
+        default="gaussian",
+        help="one wave (default), or P, S and background with a delay, as phones send them",
+    )
+    locate.add_argument(
+        "--wave", choices=["P", "S"], help="wave of the Gaussian likelihood (default P)"
+    )
+    locate.add_argument(
+        "--network", metavar="FILE", help="table of active devices; the silent ones count too"
+    )
+    locate.add_argument(
+        "--truncated",
+        action="store_true",
+        help="a trigger is seen only if it came before --now",
+    )
+    locate.add_argument(
+        "--probability",
+        type=_number(0.0, 1.0),
+        default=0.9,
+        metavar="P",
+        help="content of region and intervals (default 0.9)",
+    )
+    locate.add_argument(
+        "--seed", type=_whole(0, 2**31 - 1), default=0, metavar="N", help="seed of NUTS (0)"
+    )
+    _add_earth(locate)
+    _add_outputs(locate)
+    locate.add_argument(
+        "--posterior", metavar="FILE.nc", help="write the posterior as NetCDF (grid and nuts)"
+    )
+
+    classify = commands.add_parser(
+        "classify",
+        parents=[common],
+        help="was it an earthquake?",
+        description="Test whether the trigger times fit a P or an S wave.",
+        epilog=TABLES,
+    )
+    _add_tables(classify)
+    classify.add_argument(
+        "--delta",
+        type=_number(0.0, 1e3),
+        default=1.29,
+        metavar="S",
+        help="largest standard deviation of an earthquake's trigger times, s (default 1.29)",
+    )
+    classify.add_argument(
+        "--miss-probability",
+        type=_number(0.0, 1.0),
+        default=0.01,
+        metavar="P",
+        help="nominal probability of calling an earthquake false (default 0.01)",
+    )
+    classify.add_argument(
+        "--estimated-parameters",
+        type=_whole(0, 10),
+        default=4,
+        metavar="N",
+        help="taken off the triggers to give the degrees of freedom (default 4)",
+    )
+    _add_earth(classify)
+    _add_outputs(classify)
+
+    demo = commands.add_parser(
+        "demo",
+        parents=[common],
+        help="simulate a detection, classify it and locate it three ways",
+        description="Simulate a detection, classify it and locate it by BFGS, grid and NUTS.",
+    )
+    demo.add_argument(
+        "--out", default="demo", metavar="FOLDER", help="where the files go (default: demo)"
+    )
+    demo.add_argument(
+        "--seed", type=_whole(0, 2**31 - 1), default=0, metavar="N", help="another detection (0)"
+    )
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    """Import a command when it is asked for: `--help` is fast."""
+    if options.command == "locate":
+        from eqstat.cli._locate import locate as command
+    elif options.command == "classify":
+        from eqstat.cli._classify import classify as command
+    else:
+        from eqstat.cli._demo import demo as command
+    command(options)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command of the shell.
+
+    Parameters
+    ----------
+    argv
+        Arguments without the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0 done, 2 bad input, 1 anything else.
+
+    Examples
+    --------
+    >>> main(["locate", "triggers.csv", "--method", "guess"])
+    2
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments or os.environ.get("EQSTAT_DEBUG", "") not in ("", "0")
+    try:
+        _run(_parser().parse_args(arguments))
+        sys.stdout.flush()
+    except SystemExit as stop:  # --help and --version
+        return stop.code if isinstance(stop.code, int) else DONE
+    except BrokenPipeError:  # such as `eqstat locate ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        sys.stderr.write("eqstat: interrupted\n")
+        return FAILED
+    except Exception as error:  # noqa: BLE001 the last door: one line, never a traceback
+        if debug:
+            traceback.print_exc()
+        sys.stderr.write(f"eqstat: {one_line(error)}\n")
+        return exit_code(error)
+    return DONE
