@@ -41,15 +41,15 @@ class Bundle(eqx.Module):
 
     data: TriggerData
     prior: Prior
-    centre_km: Array
-    scale_km: Array
-    nodes: Array
-    log_weights: Array
-    mean: Array
-    slopes: Array
-    root: Array
-    reach: Array
-    origin: Array
+    centre_km: Array | np.ndarray
+    scale_km: Array | np.ndarray
+    nodes: Array | np.ndarray
+    log_weights: Array | np.ndarray
+    mean: Array | np.ndarray
+    slopes: Array | np.ndarray
+    root: Array | np.ndarray
+    reach: Array | np.ndarray
+    origin: Array | np.ndarray
     likelihood: LikelihoodName = eqx.field(static=True)
 
 
@@ -108,7 +108,7 @@ def nuisance_at(cell: Array, bundle: Bundle) -> Array:
     """Nuisance vectors of all nodes at a cell (x, y, stretched depth, arrival), (nodes, m)."""
     shift = bundle.slopes @ (cell - bundle.origin)
     shift = bundle.reach * jnp.tanh(shift / bundle.reach)
-    return bundle.mean + shift + bundle.nodes @ bundle.root.T
+    return jnp.asarray(bundle.mean + shift + bundle.nodes @ bundle.root.T
 
 
 def full(x: Array, y: Array, stretched: Array, arrival: Array, bundle: Bundle) -> Array:

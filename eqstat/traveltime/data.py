@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -124,10 +125,10 @@ class Observations:
 
 
 def surface_point(
-    east_km: Float[Array, "*shape"], north_km: Float[Array, "*shape"]
+    east_km: Float[Array, "*shape"] | float, north_km: Float[Array, "*shape"] | float
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"], Float[Array, "*shape"]]:
     """Cartesian position of local coordinates on the sphere (east, north, up), km."""
-    squared = (east_km**2 + north_km**2) / EARTH_RADIUS_KM**2
+    squared = jnp.asarray((east_km**2 + north_km**2) / EARTH_RADIUS_KM**2)
     # Series where the angle is so small that the quotient would lose its gradient at 0.
     near = squared < 1e-6
     angle = jnp.sqrt(jnp.where(near, 1.0, squared))
@@ -137,7 +138,9 @@ def surface_point(
 
 
 def squared_chord(
-    east_km: Float[Array, ""], north_km: Float[Array, ""], position_km: Float[Array, "n 3"]
+    east_km: Float[Array, ""] | float,
+    north_km: Float[Array, ""] | float,
+    position_km: Float[Array, "n 3"] | np.ndarray,
 ) -> Float[Array, " n"]:
     """Squared straight line between the epicentre and surface points, km^2; never cancels."""
     x, y, z = surface_point(east_km, north_km)
@@ -167,6 +170,14 @@ def _column(table: pd.DataFrame, name: str, default: float) -> np.ndarray:
     if name not in table:
         return np.full(len(table), default)
     return table[name].to_numpy(np.float64, na_value=default)
+
+
+def _strong(velocity: VelocityModel) -> VelocityModel:
+    """The model with plain numbers as arrays: 6, 6.0 and np.float64(6) share a program."""
+    return jax.tree.map(
+        lambda leaf: np.asarray(leaf, np.float64) if isinstance(leaf, int | float) else leaf,
+        velocity,
+    )
 
 
 def _silent_devices(
@@ -334,7 +345,7 @@ def prepare(
         silent_mask=silent_mask,
         window_s=np.array([(begin - reference) / SECOND, (end - reference) / SECOND]),
         wave=np.asarray({"P": P, "S": S}[wave], np.int32),
-        velocity=ConstantVelocity() if velocity is None else velocity,
+        velocity=_strong(ConstantVelocity() if velocity is None else velocity),
         truncated=truncated,
     )
     return Observations(data, frame, reference, used, left_out, tuple(notes))

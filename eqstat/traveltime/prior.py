@@ -41,6 +41,15 @@ class EpicentreDensity(eqx.Module):
         return map_coordinates(values, at, order=1, mode="nearest")
 
 
+def _closed(density: xr.DataArray) -> xr.DataArray:
+    """A grid round the globe with its first meridian again at the end; others as they are."""
+    longitude = density["longitude"].to_numpy()
+    if len(longitude) < 2 or longitude[0] + 360 - longitude[-1] > 1.5 * np.diff(longitude).max():
+        return density
+    again = density.isel(longitude=[0]).assign_coords(longitude=[longitude[0] + 360.0])
+    return xr.concat([density, again], dim="longitude")
+
+
 class Prior(eqx.Module):
     r"""Priors of the hypocentre and of what the likelihoods learn beside it.
 
@@ -92,12 +101,8 @@ class Prior(eqx.Module):
         default_factory=lambda: dist.Dirichlet(np.array([2.0, 2.0, 1.0]))
     )
     trigger_probability: dist.Distribution = eqx.field(default_factory=lambda: dist.Beta(2.0, 2.0))
-    slowness_ratio: dist.Distribution = eqx.field(
-        default_factory=lambda: dist.LogNormal(0.0, 0.04)
-    )
-    slowness_lateral: dist.Distribution = eqx.field(
-        default_factory=lambda: dist.Normal(0.0, 0.02)
-    )
+    slowness_ratio: dist.Distribution = eqx.field(default_factory=lambda: dist.LogNormal(0.0, 0.04))
+    slowness_lateral: dist.Distribution = eqx.field(default_factory=lambda: dist.Normal(0.0, 0.02))
     epicentre: EpicentreDensity | None = None
 
     def __check_init__(self) -> None:
@@ -136,7 +141,7 @@ class Prior(eqx.Module):
         east, north = np.meshgrid(axis, axis)
         latitude, longitude = frame.to_geographic(east, north)
         low = float(density["longitude"].min())
-        at = density.sortby(["latitude", "longitude"]).interp(
+        at = _closed(density.sortby(["latitude", "longitude"])).interp(
             latitude=xr.DataArray(latitude, dims=("north", "east")),
             longitude=xr.DataArray((longitude - low) % 360 + low, dims=("north", "east")),
         )

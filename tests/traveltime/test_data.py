@@ -254,7 +254,8 @@ places = st.tuples(st.floats(-900, 900), st.floats(-900, 900))
 @given(source=places, device=places)
 def test_chords_are_those_of_the_sphere(source, device):
     latitude, longitude = (
-        np.array(side) for side in zip(
+        np.array(side)
+        for side in zip(
             *(cases.destination(35.0, 170.0, *p) for p in (source, device)), strict=True
         )
     )

@@ -150,10 +150,9 @@ def test_standard_errors_are_about_the_scatter_of_estimates():
     assert np.all((ratio > 0.75) & (ratio < 1.3))
 
 
-def test_a_surface_source_is_at_bound_and_has_no_depth_error():
-    found = fit(prepare(cases.quake(16, 21, depth_km=0.0, sd_s=0.6)), throw=False)
-    if found["depth_km"] > 0.01:
-        pytest.fail("choose another seed: the optimum is not at the surface")
+@pytest.mark.parametrize("seed", [1, 4, 6])
+def test_a_surface_source_is_at_bound_and_has_no_depth_error(seed):
+    found = fit(prepare(cases.quake(16, seed, depth_km=0.0, sd_s=0.6)))
     assert found.result is Result.AT_BOUND
     assert found.at_bound == ("depth_km",)
     assert np.isnan(found.standard_error["depth_km"])
@@ -169,7 +168,7 @@ def test_a_source_beyond_the_region_is_at_its_edge():
 
 
 def test_says_when_the_depth_is_not_resolved():
-    found = fit(prepare(cases.quake(12, 12, at=(160.0, 0.0), depth_km=60.0, sd_s=1.0)))
+    found = fit(prepare(cases.quake(12, 3, at=(80.0, 0.0), depth_km=60.0, sd_s=0.5)))
     assert found.result is Result.DEPTH_NOT_RESOLVED
     low, high = found.interval(0.9)["depth_km"]
     assert low < 0 and high - low > 50
@@ -189,6 +188,7 @@ def test_too_few_triggers_give_no_hypocentre():
         assert found.diagnostics["triggers"] == 2
 
 
+@pytest.mark.slow
 def test_tables_of_travel_times_serve_as_well():
     """The estimate under ak135 leaves no smaller residual nearby."""
     velocity = load_velocity("ak135")
@@ -297,9 +297,10 @@ def test_the_mixture_finds_place_and_shares(mixed):
     assert set(HYPOCENTRE) | {"delay_s", "scatter_s"} <= set(found.names)
 
 
-def test_the_answer_is_the_same_inside_and_outside_of_double_precision(uncertain):
-    plain = fit(uncertain)
+def test_the_answer_is_the_same_inside_and_outside_of_double_precision():
+    observations = prepare(cases.quake(9, 2))
+    plain = fit(observations, throw=False)
     with jax.enable_x64(True):
-        double = fit(uncertain)
+        double = fit(observations, throw=False)
     np.testing.assert_array_equal(plain.estimate, double.estimate)
     assert not jax.config.jax_enable_x64

@@ -146,7 +146,9 @@ def test_agrees_with_a_loop_over_devices(kind, case, wave):
 
 
 def test_labels_standard_errors_truncation_and_silence_all_matter():
-    values = {evaluate(observed(*case), k) for k in PARAMETERS for case in [(), (True,), (False, True)]}
+    values = {
+        evaluate(observed(*case), k) for k in PARAMETERS for case in [(), (True,), (False, True)]
+    }
     bare = table().drop(columns=["phase", "time_sd_s"])
     values |= {evaluate(prepare(bare), k) for k in PARAMETERS}
     assert len(values) == 8
@@ -238,7 +240,9 @@ def test_extremes_stay_finite(kind, chance, origin, dtype):
         observations = observed(truncated, silent)
         with jax.enable_x64(dtype == "float64"):
             data = jax.tree.map(
-                lambda leaf: jnp.asarray(leaf, dtype if np.asarray(leaf).dtype.kind == "f" else None),  # noqa: E501
+                lambda leaf: jnp.asarray(
+                    leaf, dtype if np.asarray(leaf).dtype.kind == "f" else None
+                ),
                 observations.data,
             )
             params = parameters(kind, origin_time_s=origin, trigger_probability=chance)
