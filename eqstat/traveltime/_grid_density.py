@@ -108,7 +108,7 @@ def nuisance_at(cell: Array, bundle: Bundle) -> Array:
     """Nuisance vectors of all nodes at a cell (x, y, stretched depth, arrival), (nodes, m)."""
     shift = bundle.slopes @ (cell - bundle.origin)
     shift = bundle.reach * jnp.tanh(shift / bundle.reach)
-    return jnp.asarray(bundle.mean + shift + bundle.nodes @ bundle.root.T
+    return jnp.asarray(bundle.mean + shift + bundle.nodes @ bundle.root.T)
 
 
 def full(x: Array, y: Array, stretched: Array, arrival: Array, bundle: Bundle) -> Array:

@@ -173,7 +173,7 @@ def _column(table: pd.DataFrame, name: str, default: float) -> np.ndarray:
 
 
 def _strong(velocity: VelocityModel) -> VelocityModel:
-    """The model with plain numbers as arrays: 6, 6.0 and np.float64(6) share a program."""
+    """Turn plain numbers into arrays: 6, 6.0 and np.float64(6) then share a program."""
     return jax.tree.map(
         lambda leaf: np.asarray(leaf, np.float64) if isinstance(leaf, int | float) else leaf,
         velocity,

@@ -42,7 +42,7 @@ class EpicentreDensity(eqx.Module):
 
 
 def _closed(density: xr.DataArray) -> xr.DataArray:
-    """A grid round the globe with its first meridian again at the end; others as they are."""
+    """Repeat the first meridian at the end of a grid round the globe."""
     longitude = density["longitude"].to_numpy()
     if len(longitude) < 2 or longitude[0] + 360 - longitude[-1] > 1.5 * np.diff(longitude).max():
         return density
