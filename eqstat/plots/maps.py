@@ -37,7 +37,7 @@ class _Projection:
         """Length of one unit along y over one along x."""
         return 1.0 if self.polar else float(1 / np.cos(np.radians(self.latitude)))
 
-    def __call__(self, latitude: Any, longitude: Any) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, latitude: Any, longitude: Any) -> tuple[Any, Any]:
         lat, lon = np.asarray(latitude, np.float64), np.asarray(longitude, np.float64)
         # Relative to the central meridian, so that 180 degrees is a place like any other.
         relative = (lon - self.meridian + 180.0) % 360.0 - 180.0

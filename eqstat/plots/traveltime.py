@@ -137,10 +137,12 @@ def residuals(triggers: Any, *, ax: Axes | None = None) -> Axes:
     if np.any((np.abs(residual) >= limit) & (distance <= reach)):
         ax.scatter([], [], s=28, c="none", edgecolors=colour, marker="^", label="beyond the range")
     ax.set_xlim(0.0, reach)
-    ax.set_ylim(-limit, limit)
+    outside = int(np.sum(distance > reach))
+    # Room at the foot for what is told there.
+    ax.set_ylim(-(1.2 if outside else 1.0) * limit, limit)
     _style.label_axes(ax, "Epicentral distance (km)", "Residual (s)")
     _style.legend_above(ax, columns=3)
-    _style.tell_outside(ax, int(np.sum(distance > reach)))
+    _style.tell_outside(ax, outside)
     return ax
 
 
@@ -335,4 +337,5 @@ def verdict_figure(tests: Mapping[str, tuple[Any, str]], velocity: Any) -> Figur
     for ax, (location, headline) in zip(axes, tests.values(), strict=True):
         section(location.triggers, location.origin_time, location.depth_km, velocity, ax=ax)
         ax.set_title(headline, fontsize=_style.NORMAL + 1, loc="left", pad=30)
+    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1)  # type: ignore[union-attr, call-arg]
     return figure
