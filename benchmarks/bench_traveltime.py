@@ -55,9 +55,7 @@ def oracle(prepared: list[Observations]) -> Oracle:
 def test_fit_compiled(benchmark, prepared: list[Observations]) -> None:
     with jax.enable_x64(True):
         waves, region = jnp.array([1, 2]), jnp.asarray(500.0)
-        ready = [
-            (jax.tree.map(jnp.asarray, o.data), jnp.asarray(o.aperture_km)) for o in prepared
-        ]
+        ready = [(jax.tree.map(jnp.asarray, o.data), jnp.asarray(o.aperture_km)) for o in prepared]
         turn = cycle(ready)
 
         def one() -> None:

@@ -24,9 +24,7 @@ class Oracle:
         inner = EARTH_RADIUS_KM - depth
         source = [inner * shrink * east / EARTH_RADIUS_KM, inner * shrink * north / EARTH_RADIUS_KM]
         up = -depth * np.cos(angle) - 2 * EARTH_RADIUS_KM * np.sin(angle / 2) ** 2
-        squares = sum(
-            (a - self.position_km[:, i]) ** 2 for i, a in enumerate([*source, up])
-        )
+        squares = sum((a - self.position_km[:, i]) ** 2 for i, a in enumerate([*source, up]))
         return np.sqrt(squares) / self.velocity
 
     def residuals(self, node: np.ndarray) -> np.ndarray:
@@ -50,14 +48,22 @@ class Oracle:
         best, used = np.inf, []
         for index in np.argsort(values)[:600]:
             node = nodes[index]
-            near = (np.linalg.norm(node - other) < 0.3 * (5 + np.linalg.norm(other)) for other in used)
+            near = (
+                np.linalg.norm(node - other) < 0.3 * (5 + np.linalg.norm(other)) for other in used
+            )
             if any(near):
                 continue
             used.append(node)
             inside = np.clip(node, np.array(bounds[0]) + 1e-3, np.array(bounds[1]) - 1e-3)
             found = optimize.least_squares(
-                self.residuals, inside, bounds=bounds, x_scale="jac",
-                xtol=1e-12, ftol=1e-12, gtol=1e-12, max_nfev=400,
+                self.residuals,
+                inside,
+                bounds=bounds,
+                x_scale="jac",
+                xtol=1e-12,
+                ftol=1e-12,
+                gtol=1e-12,
+                max_nfev=400,
             )
             best = min(best, 2 * found.cost)
             if len(used) >= polish:
@@ -80,6 +86,7 @@ class Oracle:
 
     def scipy_bfgs(self, rng: np.random.Generator, number: int = 16) -> float:
         """The paper's way: BFGS with numerical gradients from random starts."""
+
         def objective(four: np.ndarray) -> float:
             return float(np.sum(self._four(four) ** 2))
 

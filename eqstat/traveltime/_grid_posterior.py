@@ -76,9 +76,10 @@ class GridPosterior:
     def to_kilometres(self, name: str, values: np.ndarray) -> np.ndarray:
         """Stretched coordinates of `east_km`, `north_km` or `depth_km` in kilometres."""
         if name == "depth_km":
-            return DEPTH_SCALE_KM * np.expm1(values)
+            return np.asarray(DEPTH_SCALE_KM * np.expm1(values))
         position = SPACE.index(name)
-        return self.bundle.centre_km[position] + self.bundle.scale_km[position] * np.sinh(values)
+        centre, scale = self.bundle.centre_km[position], self.bundle.scale_km[position]
+        return np.asarray(centre + scale * np.sinh(values))
 
     def edges(self, name: str) -> np.ndarray:
         """Edges of the cells along `east_km`, `north_km` or `depth_km`, km."""

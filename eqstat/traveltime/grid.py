@@ -97,8 +97,9 @@ def grid(
 
     For the plain Gaussian likelihood the origin time is integrated in closed form and the
     scatter by the trapezoid rule. Otherwise the mean arrival at the triggered devices is a
-    fourth axis, and the nuisance $\psi$ (scatter, shares, trigger probability) is integrated
-    over a central composite design about the posterior mode. The mixture's delay is known
+    fourth axis, and the nuisance $\psi$ (scatter, shares, slowness, trigger probability) is
+    integrated at each cell over a design about its conditional mean there, which the normal
+    approximation at the posterior mode gives. The mixture's delay is known
     from its prior alone: the triggers tell origin time plus delay.
 
     Parameters

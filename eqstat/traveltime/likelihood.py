@@ -166,10 +166,10 @@ def _gaussian_terms(params: GaussianParameters, data: TriggerData) -> tuple[Arra
 def class_log_densities(params: MixtureParameters, data: TriggerData) -> Float[Array, "n 3"]:
     r"""Joint log density of each trigger's time and its class: P, S, background.
 
-    .. math:: \log w_c + \log \mathcal N(t_i;\, t_0 + T_c(\theta, i) + \tau,\,
+    .. math:: \log w_c + \log \mathcal N(t_i;\, t_0 + q_c T_c(\theta, i) + \tau,\,
               s^2 + s_i^2), \qquad \log w_B - \log W
 
-    with $\tau$ the delay, $s$ the scatter, $s_i$ the trigger's own `time_sd_s` and $W$ the
+    with $q_c$ the slowness ratio of the wave plus the lateral term, $\tau$ the delay, $s$ the scatter, $s_i$ the trigger's own `time_sd_s` and $W$ the
     length of the window. A trigger whose phase is known cannot be of the other wave.
     """
     p, s = arrival_times(params, data)

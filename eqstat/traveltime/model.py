@@ -29,11 +29,13 @@ def mean_travel_time(data: TriggerData, east_km: Array, north_km: Array, depth_k
     return jnp.sum(times) / jnp.maximum(jnp.sum(data.mask), 1)
 
 
-def arrival_bounds(
-    data: TriggerData, prior: Prior
-) -> tuple[Array | float, Array | float]:
+def arrival_bounds(data: TriggerData, prior: Prior) -> tuple[Array | float, Array | float]:
     """Range of the mean arrival: the window, `lead_s` longer at both ends."""
     return data.window_s[0] - prior.lead_s, data.window_s[1] + prior.lead_s
+
+
+def _sample(name: str, prior: dist.Distribution) -> Array:
+    return jnp.asarray(numpyro.sample(name, prior))
 
 
 def _hypocentre(
@@ -46,15 +48,15 @@ def _hypocentre(
     it. The Jacobian is 1.
     """
     half = prior.region_km
-    east = numpyro.sample("east_km", dist.Uniform(-half, half))
-    north = numpyro.sample("north_km", dist.Uniform(-half, half))
-    depth = numpyro.sample("depth_km", prior.depth)
+    east = _sample("east_km", dist.Uniform(-half, half))
+    north = _sample("north_km", dist.Uniform(-half, half))
+    depth = _sample("depth_km", prior.depth)
     if prior.epicentre is not None:
         uniform = -2 * jnp.log(2 * half)
         numpyro.factor("seismicity", prior.log_epicentre(east, north) - uniform)
-    arrival = numpyro.sample("arrival_s", dist.Uniform(*arrival_bounds(data, prior)))
+    arrival = _sample("arrival_s", dist.Uniform(*arrival_bounds(data, prior)))
     origin = arrival - delay_s - ratio * mean_travel_time(data, east, north, depth)
-    origin = numpyro.deterministic("origin_time_s", origin)
+    origin = jnp.asarray(numpyro.deterministic("origin_time_s", origin))
     return {"east_km": east, "north_km": north, "depth_km": depth, "origin_time_s": origin}
 
 
@@ -62,13 +64,13 @@ def _trigger_probability(data: TriggerData, prior: Prior) -> Array | float:
     """Sampled only where silent devices tell about it."""
     if not data.has_silent:
         return 0.5
-    return numpyro.sample("trigger_probability", prior.trigger_probability)
+    return _sample("trigger_probability", prior.trigger_probability)
 
 
 def gaussian_model(data: TriggerData, prior: Prior) -> None:
     """Priors and the Gaussian likelihood: every trigger is of one wave."""
     hypocentre = _hypocentre(data, prior, 0.0)
-    sd = numpyro.sample("sd_s", prior.sd_s)
+    sd = _sample("sd_s", prior.sd_s)
     probability = _trigger_probability(data, prior)
     params = GaussianParameters(**hypocentre, sd_s=sd, trigger_probability=probability)
     numpyro.factor("triggers", log_likelihood(params, data))
@@ -76,11 +78,11 @@ def gaussian_model(data: TriggerData, prior: Prior) -> None:
 
 def mixture_model(data: TriggerData, prior: Prior) -> None:
     """Priors and the mixture likelihood: a trigger is of P, of S, or background."""
-    delay = numpyro.sample("delay_s", prior.delay_s)
-    ratios = [numpyro.sample(f"{w}_slowness_ratio", prior.slowness_ratio) for w in ("p", "s")]
+    delay = _sample("delay_s", prior.delay_s)
+    ratios = [_sample(f"{w}_slowness_ratio", prior.slowness_ratio) for w in ("p", "s")]
     hypocentre = _hypocentre(data, prior, delay, jnp.where(data.wave == S, ratios[1], ratios[0]))
-    scatter = numpyro.sample("scatter_s", prior.scatter_s)
-    shares = numpyro.sample("shares", prior.shares)
+    scatter = _sample("scatter_s", prior.scatter_s)
+    shares = _sample("shares", prior.shares)
     probability = _trigger_probability(data, prior)
     params = MixtureParameters(
         **hypocentre,
@@ -91,8 +93,8 @@ def mixture_model(data: TriggerData, prior: Prior) -> None:
         trigger_probability=probability,
         p_slowness_ratio=ratios[0],
         s_slowness_ratio=ratios[1],
-        slowness_east=numpyro.sample("slowness_east", prior.slowness_lateral),
-        slowness_north=numpyro.sample("slowness_north", prior.slowness_lateral),
+        slowness_east=_sample("slowness_east", prior.slowness_lateral),
+        slowness_north=_sample("slowness_north", prior.slowness_lateral),
     )
     numpyro.factor("triggers", log_likelihood(params, data))
 
