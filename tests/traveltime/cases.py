@@ -58,10 +58,18 @@ def stamp(table, seconds):
 
 
 def quake(
-    count, seed=0, *, at=(8.0, -5.0), depth_km=15.0, sd_s=0.5, speed=P_KM_S, centre=(-12.0, -77.0)
+    count,
+    seed=0,
+    *,
+    at=(8.0, -5.0),
+    depth_km=15.0,
+    sd_s=0.5,
+    speed=P_KM_S,
+    centre=(-12.0, -77.0),
+    radius_km=40.0,
 ):
     """Triggers of one wave of an earthquake at local coordinates `at` about the centre."""
-    devices = network(count, seed, centre)
+    devices = network(count, seed, centre, radius_km)
     rng = np.random.default_rng(1000 + seed)
     place = destination(*centre, *at)
     times = straight(*place, depth_km, devices) / speed + sd_s * rng.normal(size=count)

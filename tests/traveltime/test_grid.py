@@ -16,7 +16,7 @@ from . import cases
 PROBABILITIES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 
 
-def dense(observations, prior, half_km, deepest_km, cells=(55, 55, 44)):
+def dense(observations, prior, half_km, deepest_km, cells=(61, 61, 60)):
     """Posterior by sums over (east, north, depth, scatter), plain NumPy.
 
     The origin time is integrated by the normal integral, which `test_the_oracle_...` checks by
@@ -28,7 +28,7 @@ def dense(observations, prior, half_km, deepest_km, cells=(55, 55, 44)):
     east = middle[0] + np.linspace(-half_km, half_km, cells[0])
     north = middle[1] + np.linspace(-half_km, half_km, cells[1])
     depth = (np.arange(cells[2]) + 0.5) * deepest_km / cells[2]
-    log_sd = np.linspace(np.log(0.03), np.log(8.0), 90)
+    log_sd = np.linspace(np.log(0.1), np.log(6.0), 60)
     weights = 1 / (np.exp(log_sd)[:, None] ** 2 + own**2)
     total = weights.sum(1)
     sd_part = (
@@ -72,9 +72,14 @@ def fit_centre(observations):
     return np.array([float(v) for v in observations.frame.to_local(*place)])
 
 
+def wide_network():
+    """Devices all round the source, so that the posterior lies well within the oracle's box."""
+    return cases.quake(14, 2, sd_s=0.4, depth_km=14.0, radius_km=110.0)
+
+
 @pytest.fixture(scope="module")
 def observations():
-    return prepare(cases.quake(14, 2, sd_s=0.4, depth_km=14.0))
+    return prepare(wide_network())
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +89,7 @@ def posterior(observations):
 
 @pytest.fixture(scope="module")
 def brute(observations):
-    return dense(observations, Prior(), 45.0, 110.0)
+    return dense(observations, Prior(), 45.0, 80.0)
 
 
 def test_the_oracle_integrates_the_origin_time_right():
@@ -127,8 +132,8 @@ def test_draws_have_the_moments_of_the_dense_sum(posterior, brute):
 
 def test_time_errors_of_single_triggers_count():
     sds = np.where(np.arange(14) % 2 == 0, 1.5, np.nan)
-    weighted = prepare(cases.quake(14, 2, sd_s=0.4, depth_km=14.0).assign(time_sd_s=sds))
-    axes, mass, evidence, (origin, origin_sd), _ = dense(weighted, Prior(), 60.0, 130.0)
+    weighted = prepare(wide_network().assign(time_sd_s=sds))
+    axes, mass, evidence, (origin, origin_sd), _ = dense(weighted, Prior(), 60.0, 140.0)
     found = grid(weighted)
     check_marginals(found, axes, mass)
     assert found.log_evidence == pytest.approx(evidence, abs=0.03)
@@ -214,10 +219,10 @@ def test_the_region_of_the_prior_bounds_the_epicentre(observations, posterior):
     narrow = grid(observations, prior=Prior(region_km=8.0))
     for name in ("east_km", "north_km"):
         assert np.all(np.abs(narrow.quantile(name, np.array([0.0, 1.0]))) <= 8.0 + 1e-4)
-    wide = posterior.to_xarray()["probability"].sum("depth")
-    inside = wide.where((abs(wide["east"]) < 8) & (abs(wide["north"]) < 8)).sum()
-    expected = posterior.log_evidence + np.log(float(inside)) + 2 * np.log(500 / 8)
-    assert narrow.log_evidence == pytest.approx(expected, abs=0.15)
+    draws = posterior.draws(1, 100_000)
+    inside = np.mean((np.abs(draws["east_km"]) < 8) & (np.abs(draws["north_km"]) < 8))
+    expected = posterior.log_evidence + np.log(inside) + 2 * np.log(500 / 8)
+    assert narrow.log_evidence == pytest.approx(expected, abs=0.05)
 
 
 DEPTHS = {"log-normal": dist.LogNormal(np.log(10.0), 0.5), "uniform": dist.Uniform(0.0, 100.0)}
@@ -255,7 +260,7 @@ def test_past_seismicity_pulls_the_epicentre(observations, brute):
     pulled = mass * np.exp(-0.5 * squared / 81)[:, :, None]
     check_marginals(found, (east, north, depth), pulled / pulled.sum(), share=0.06)
     plain = float(grid(observations).quantile("east_km", 0.5))
-    assert float(found.quantile("east_km", 0.5)) > plain + 1.0
+    assert float(found.quantile("east_km", 0.5)) > plain + 0.5
 
 
 def test_too_few_triggers_give_no_posterior():

@@ -95,9 +95,9 @@ def test_the_trigger_probability_is_learned_from_silence_only(observations):
     one, trace = density(silent, Prior(), sites)
     two, _ = density(silent, Prior(), {**sites, "trigger_probability": 0.6})
     assert "trigger_probability" in trace
-    # All waves have passed: a binomial count of 10 in 30, with its Beta(2, 2) prior.
+    # All waves have passed: a binomial count of 10 in 40, with its Beta(2, 2) prior.
     law = stats.beta(2, 2)
-    expected = 10 * np.log(2) + 20 * np.log(0.4 / 0.7) + law.logpdf(0.6) - law.logpdf(0.3)
+    expected = 10 * np.log(2) + 30 * np.log(0.4 / 0.7) + law.logpdf(0.6) - law.logpdf(0.3)
     assert two - one == pytest.approx(expected, abs=1e-6)
 
 
