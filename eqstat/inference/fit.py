@@ -73,7 +73,7 @@ class Fit:
         """
         if not 0 < probability < 1:
             raise ValueError(f"probability must lie in (0, 1), not {probability!r}")
-        width = stats.norm.ppf(0.5 + probability / 2)
+        width = float(stats.norm.ppf(0.5 + probability / 2))
         return {
             name: (self[name] - width * error, self[name] + width * error)
             for name, error in self.standard_error.items()

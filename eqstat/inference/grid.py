@@ -43,7 +43,7 @@ def evaluate(log_density: LogDensity, axes: Sequence[Array], data: PyTree) -> Ar
     """Log density at all nodes of a product grid; rows of the first axis go one by one."""
     function = log_density
     for position in reversed(range(1, len(axes))):
-        in_axes = [None] * len(axes) + [None]
+        in_axes: list[int | None] = [None] * (len(axes) + 1)
         in_axes[position] = 0
         function = jax.vmap(function, in_axes=tuple(in_axes))
     return jax.lax.map(lambda first: function(first, *axes[1:], data), axes[0])

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from arviz_stats.base import array_stats
+from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage, reportAttributeAccessIssue]
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from numpyro.infer.hmc import hmc
@@ -271,7 +271,7 @@ def verdict(tree: xr.DataTree) -> dict[str, Any]:
     r_hat = float(np.max(each(array_stats.rhat)))
     bulk = float(np.min(each(array_stats.ess, method="bulk")))
     tail = float(np.min(each(array_stats.ess, method="tail", prob=(0.05, 0.95))))
-    divergences = int(tree["sample_stats"]["diverging"].sum())
+    divergences = int(np.sum(np.asarray(tree["sample_stats"]["diverging"])))
     enough = min(bulk, tail) >= MIN_ESS_PER_CHAIN * posterior.sizes["chain"]
     good = r_hat <= R_HAT_LIMIT and enough and divergences == 0
     result = Result.CONVERGED if good else Result.POORLY_MIXED

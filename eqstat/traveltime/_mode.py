@@ -103,7 +103,10 @@ def find_mode(name: LikelihoodName, data: TriggerData, prior: Prior, aperture_km
     first = jax.tree.map(lambda leaf: leaf[0], starts)
     unravel: Callable = ravel_pytree(unconstrain_fn(model, args, {}, first))[1]
     optimum = minimise(
-        lambda u, a: potential_energy(model, a, {}, unravel(u)), rows, args, max_steps=150
+        lambda u, a: jnp.asarray(potential_energy(model, a, {}, unravel(u))),
+        rows,
+        args,
+        max_steps=150,
     )
 
     def sites(u: Array) -> dict[str, Array]:
@@ -116,9 +119,7 @@ def find_mode(name: LikelihoodName, data: TriggerData, prior: Prior, aperture_km
         jax.vmap(sites)(value + sign * step * jnp.eye(size, dtype=value.dtype))
         for sign in (1.0, -1.0)
     )
-    jacobian = jax.tree.map(
-        lambda a, b: jnp.moveaxis((a - b) / (2 * step), 0, -1), ahead, behind
-    )
+    jacobian = jax.tree.map(lambda a, b: jnp.moveaxis((a - b) / (2 * step), 0, -1), ahead, behind)
     return Mode(optimum, sites(value), jacobian)
 
 

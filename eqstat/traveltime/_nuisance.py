@@ -116,7 +116,7 @@ def from_coordinates(
         values["trigger_probability"] = chance
         jacobian = jax.nn.log_sigmoid(row[-1]) + jax.nn.log_sigmoid(-row[-1])
         log_prior = log_prior + prior.trigger_probability.log_prob(chance) + jacobian
-    return values, log_prior
+    return values, jnp.asarray(log_prior)
 
 
 def conditional(covariance: np.ndarray, given: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

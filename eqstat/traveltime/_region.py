@@ -91,22 +91,29 @@ def from_density(
 def from_draws(
     east_km: np.ndarray, north_km: np.ndarray, probability: float, frame: LocalFrame
 ) -> Region:
-    """Highest-density region of draws, by a kernel density estimate on a local grid."""
-    points = np.stack([np.ravel(east_km), np.ravel(north_km)])
-    spread = np.std(points, axis=1)
-    if np.any(spread == 0):
+    """Highest-density region of draws, by a kernel density estimate.
+
+    The kernel works on the inverse hyperbolic sine of the distance from the median over its
+    spread, as the grid's axes do: one bandwidth then serves the peak and a long tail.
+    """
+    points = np.stack([np.ravel(east_km), np.ravel(north_km)]).astype(np.float64)
+    middle = np.median(points, axis=1, keepdims=True)
+    scale = np.median(np.abs(points - middle), axis=1, keepdims=True)
+    if np.any(scale == 0):
         return Region(probability, 0.0, (), "highest density")
-    kernel = stats.gaussian_kde(points[:, :: max(1, points.shape[1] // 2000)])
-    axes = [
-        np.linspace(*np.quantile(row, [0.002, 0.998]) + np.array([-1, 1]) * 0.6 * sd, CELLS)
-        for row, sd in zip(points, spread, strict=True)
-    ]
-    east, north = np.meshgrid(*axes)
-    mass = kernel(np.stack([east.ravel(), north.ravel()])).reshape(east.shape)
-    area = (axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0])
-    return from_density(
-        axes[0], axes[1], mass / mass.sum(), np.full(mass.shape, area), probability, frame
-    )
+    stretched = np.arcsinh((points - middle) / scale)
+    kernel = stats.gaussian_kde(stretched[:, :: max(1, points.shape[1] // 2000)])
+    edges = []
+    for row in stretched:
+        low, high = (float(value) for value in np.quantile(row, [0.001, 0.999]))
+        edges.append(np.linspace(low - 0.5, high + 0.5, CELLS + 1))
+    centres = [0.5 * (edge[1:] + edge[:-1]) for edge in edges]
+    kilometres = [middle[i] + scale[i] * np.sinh(centres[i]) for i in (0, 1)]
+    widths = [np.diff(scale[i] * np.sinh(edges[i])) for i in (0, 1)]
+    u, v = np.meshgrid(*centres)
+    mass = kernel(np.stack([u.ravel(), v.ravel()])).reshape(u.shape)
+    area = np.outer(widths[1], widths[0])
+    return from_density(kilometres[0], kilometres[1], mass / mass.sum(), area, probability, frame)
 
 
 def from_normal(

@@ -91,7 +91,6 @@ RAYS = Warp(_forward, _inverse)
 def warp_for(prior: Prior) -> Warp | None:
     """Rays where the depth prior starts at the surface; else the model's own space."""
     support = prior.depth.support
-    starts_at_surface = support is positive or (
-        hasattr(support, "lower_bound") and float(support.lower_bound) == 0.0
-    )
+    lowest = getattr(support, "lower_bound", None)
+    starts_at_surface = support is positive or (lowest is not None and float(lowest) == 0.0)
     return RAYS if starts_at_surface else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import equinox as eqx
 import jax
@@ -22,7 +22,17 @@ MINIMUM_TRIGGERS = 5
 MINIMUM_PLACES = 3
 SECOND = pd.Timedelta(seconds=1)
 
-FloatArray = Float[Array, "..."] | np.ndarray
+# The types that pandas gives its own methods are too wide for a type checker to follow.
+Table = Any
+# On the host these are NumPy arrays, in the core JAX arrays.
+if TYPE_CHECKING:
+    FloatArray = Array
+    IntArray = Array
+    BoolArray = Array
+else:
+    FloatArray = Float[Array, "..."] | np.ndarray
+    IntArray = Int[Array, "..."] | np.ndarray
+    BoolArray = Bool[Array, "..."] | np.ndarray
 
 
 class TriggerData(eqx.Module):
@@ -55,17 +65,17 @@ class TriggerData(eqx.Module):
         Whether a trigger is seen only because it came before now.
     """
 
-    position_km: Float[Array, "n 3"] | np.ndarray
+    position_km: FloatArray
     elevation_km: FloatArray
     time_s: FloatArray
     time_sd_s: FloatArray
-    phase: Int[Array, " n"] | np.ndarray
-    mask: Bool[Array, " n"] | np.ndarray
+    phase: IntArray
+    mask: BoolArray
     silent_position_km: FloatArray
     silent_elevation_km: FloatArray
-    silent_mask: Bool[Array, " m"] | np.ndarray
+    silent_mask: BoolArray
     window_s: FloatArray
-    wave: Int[Array, ""] | np.ndarray
+    wave: IntArray
     velocity: VelocityModel
     truncated: bool = eqx.field(static=True, default=False)
 
@@ -121,7 +131,8 @@ class Observations:
 
     def time_of(self, seconds: float) -> pd.Timestamp:
         """Return the UTC time `seconds` after the reference time."""
-        return self.reference_time + pd.Timedelta(seconds=float(seconds))
+        moment: Any = self.reference_time + pd.Timedelta(seconds=float(seconds))
+        return moment
 
 
 def surface_point(
@@ -140,7 +151,7 @@ def surface_point(
 def squared_chord(
     east_km: Float[Array, ""] | float,
     north_km: Float[Array, ""] | float,
-    position_km: Float[Array, "n 3"] | np.ndarray,
+    position_km: FloatArray,
 ) -> Float[Array, " n"]:
     """Squared straight line between the epicentre and surface points, km^2; never cancels."""
     x, y, z = surface_point(east_km, north_km)
@@ -154,7 +165,7 @@ def squared_chord(
 def _moment(value: pd.Timestamp | str) -> pd.Timestamp:
     """Read one time; without a zone it is UTC."""
     try:
-        moment = pd.Timestamp(value)
+        moment: Any = pd.Timestamp(value)
     except (ValueError, TypeError) as error:
         raise schema.InputError(f"triggers: {value!r} is not a time; write ISO 8601") from error
     if moment is pd.NaT:
@@ -162,11 +173,11 @@ def _moment(value: pd.Timestamp | str) -> pd.Timestamp:
     return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
 
 
-def _seconds(times: pd.Series, reference: pd.Timestamp) -> np.ndarray:
+def _seconds(times: Table, reference: pd.Timestamp) -> np.ndarray:
     return ((times - reference) / SECOND).to_numpy(np.float64)
 
 
-def _column(table: pd.DataFrame, name: str, default: float) -> np.ndarray:
+def _column(table: Table, name: str, default: float) -> np.ndarray:
     if name not in table:
         return np.full(len(table), default)
     return table[name].to_numpy(np.float64, na_value=default)
@@ -180,9 +191,7 @@ def _strong(velocity: VelocityModel) -> VelocityModel:
     )
 
 
-def _silent_devices(
-    network: pd.DataFrame, triggers: pd.DataFrame, now: pd.Timestamp
-) -> tuple[pd.DataFrame, list[str]]:
+def _silent_devices(network: Table, triggers: Table, now: pd.Timestamp) -> tuple[Table, list[str]]:
     """Active devices without a trigger, and what to say about the match of the tables."""
     active = network
     if "active_from" in network:
@@ -195,8 +204,8 @@ def _silent_devices(
     else:
         places = pd.MultiIndex.from_frame(triggers[["latitude", "longitude"]].round(5))
         sites = pd.MultiIndex.from_frame(active[["latitude", "longitude"]].round(5))
-        known = pd.Series(sites.isin(places), index=active.index)
-        strangers = pd.Series(~places.isin(sites), index=triggers.index)
+        known: Table = pd.Series(sites.isin(places), index=active.index)
+        strangers: Table = pd.Series(~places.isin(sites), index=triggers.index)
     notes = []
     if strangers.any():
         notes.append(f"{int(strangers.sum())} triggers come from devices that the network lacks")
@@ -204,15 +213,15 @@ def _silent_devices(
 
 
 def _select(
-    triggers: pd.DataFrame,
+    triggers: Table,
     start: pd.Timestamp | None,
     now: pd.Timestamp | None,
     max_distance_km: float | None,
     centre: tuple[float, float] | None,
     first_of_device: bool,
-) -> pd.Series:
+) -> Table:
     """Reason why each row is left out; empty where it is used."""
-    reason = pd.Series("", index=triggers.index, dtype=object)
+    reason: Table = pd.Series("", index=triggers.index, dtype=object)
     if start is not None:
         reason[triggers["time"] < start] = "before the window"
     if now is not None:
@@ -292,18 +301,18 @@ def prepare(
     if max_distance_km is not None and centre is None:
         raise schema.InputError("triggers: max_distance_km needs `centre` (latitude, longitude)")
     begin = None if start is None else _moment(start)
-    end = None if now is None else _moment(now)
+    end: Any = None if now is None else _moment(now)
     if begin is not None and end is not None and end <= begin:
         raise schema.InputError(f"triggers: the window ends ({end}) before it starts ({begin})")
 
     position = np.arange(len(checked))
-    rows = checked.set_axis(position)
+    rows: Table = checked.set_axis(position)
     reason = _select(rows, begin, end, max_distance_km, centre, network is not None)
     use = (reason == "").to_numpy()
-    used = checked[use]
+    used: Table = checked[use]
     left_out = checked[~use].assign(reason=reason[~use].to_numpy())
 
-    anchor = used if len(used) else checked
+    anchor: Table = used if len(used) else checked
     frame = LocalFrame.around(anchor["latitude"].to_numpy(), anchor["longitude"].to_numpy())
     first, last = anchor["time"].min(), anchor["time"].max()
     margin = max((last - first) / (len(anchor) + 1), SECOND)
@@ -319,7 +328,7 @@ def prepare(
         notes += said
     size, rest = bucket_size(len(used)) or bucket_size(1), bucket_size(len(silent), smallest=64)
 
-    def places(table: pd.DataFrame, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def places(table: Table, rows: int) -> tuple[Any, Any, Any]:
         positions = frame.position(table["latitude"].to_numpy(), table["longitude"].to_numpy())
         elevation = _column(table, "elevation_m", 0.0) / 1000
         mask = pad_rows(np.ones(len(table), bool), rows, False)
@@ -333,7 +342,7 @@ def prepare(
     silent_position_km, silent_elevation_km, silent_mask = places(silent, rest)
     labels = used["phase"].astype(object) if "phase" in used else pd.Series("", used.index)
     phase = np.select([labels == "P", labels == "S"], [P, S], UNKNOWN).astype(np.int32)
-    data = TriggerData(
+    arrays: dict[str, Any] = dict(
         position_km=position_km,
         elevation_km=elevation_km,
         time_s=pad_rows(_seconds(used["time"], reference), size),
@@ -348,4 +357,5 @@ def prepare(
         velocity=_strong(ConstantVelocity() if velocity is None else velocity),
         truncated=truncated,
     )
+    data = TriggerData(**arrays)
     return Observations(data, frame, reference, used, left_out, tuple(notes))

@@ -71,7 +71,7 @@ def from_wave_fit(wave_fit: WaveFit, region_km: float) -> Fit:
     full = np.full((5, 5), np.nan)
     full[:4, :4] = spread
     full[4, 4] = squares / count / (2 * count)
-    estimate = dict(zip(HYPOCENTRE, four.tolist(), strict=True))
+    estimate: dict[str, float] = {k: float(v) for k, v in zip(HYPOCENTRE, four, strict=True)}
     return Fit(
         (*HYPOCENTRE, "sd_s"),
         np.append(four, sd),

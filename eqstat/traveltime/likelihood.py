@@ -169,8 +169,9 @@ def class_log_densities(params: MixtureParameters, data: TriggerData) -> Float[A
     .. math:: \log w_c + \log \mathcal N(t_i;\, t_0 + q_c T_c(\theta, i) + \tau,\,
               s^2 + s_i^2), \qquad \log w_B - \log W
 
-    with $q_c$ the slowness ratio of the wave plus the lateral term, $\tau$ the delay, $s$ the scatter, $s_i$ the trigger's own `time_sd_s` and $W$ the
-    length of the window. A trigger whose phase is known cannot be of the other wave.
+    with $q_c$ the slowness ratio of the wave plus the lateral term, $\tau$ the delay, $s$ the
+    scatter, $s_i$ the trigger's own `time_sd_s` and $W$ the length of the window. A trigger
+    whose phase is known cannot be of the other wave.
     """
     p, s = arrival_times(params, data)
     sd = jnp.sqrt(params.scatter_s**2 + data.time_sd_s**2)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -191,7 +192,8 @@ def _ready(picks: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     reason[key & (reason == "")] = "another pick of this phase and station"
     use = (reason == "").to_numpy()
     left_out = table[~use].assign(reason=reason[~use].to_numpy())
-    return table[use].sort_values("time", kind="stable"), left_out
+    kept: Any = table[use]
+    return kept.sort_values("time", kind="stable"), left_out
 
 
 def _station(table: pd.DataFrame) -> np.ndarray:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
+from jaxtyping import Array
 from scipy import stats
 
 from eqstat import geodesy
@@ -19,8 +20,8 @@ from eqstat.traveltime import _region
 from eqstat.traveltime._grid_density import SPACE
 from eqstat.traveltime._grid_posterior import GridPosterior
 from eqstat.traveltime._region import Region
-from eqstat.traveltime.data import Observations
-from eqstat.traveltime.likelihood import arrival_times, class_probabilities
+from eqstat.traveltime.data import Observations, TriggerData
+from eqstat.traveltime.likelihood import MixtureParameters, arrival_times, class_probabilities
 from eqstat.traveltime.sample import parameters_of
 
 REPORT_DRAWS = 4000
@@ -147,6 +148,21 @@ def _sites_of(result: Fit | GridPosterior | xr.DataTree) -> dict[str, np.ndarray
     }
 
 
+@jax.jit
+def _mean_class_probabilities(sites: dict[str, Array], data: TriggerData) -> Array:
+    def one(values: dict[str, Array]) -> Array:
+        params = parameters_of(values)
+        assert isinstance(params, MixtureParameters)
+        return class_probabilities(params, data)
+
+    return jnp.mean(jax.vmap(one)(sites), axis=0)
+
+
+@jax.jit
+def _arrivals(sites: dict[str, Array], data: TriggerData) -> tuple[Array, Array]:
+    return arrival_times(parameters_of(sites), data)
+
+
 def _classes(
     observations: Observations, sites: Mapping[str, np.ndarray], point: Mapping[str, float]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -158,11 +174,10 @@ def _classes(
         thinned = {name: jnp.asarray(values[::step]) for name, values in sites.items()}
         middle = {name: jnp.asarray(np.median(v, axis=0)) for name, v in sites.items()}
         middle.update({name: jnp.asarray(value) for name, value in point.items()})
-        p, s = arrival_times(parameters_of(middle), data)
+        p, s = _arrivals(middle, data)
         delay = 0.0
         if "shares" in sites:
-            each = jax.vmap(lambda v: class_probabilities(parameters_of(v), data))(thinned)
-            chances = np.asarray(each).mean(axis=0)
+            chances = np.asarray(_mean_class_probabilities(thinned, data))
             delay = float(middle["delay_s"])
         else:
             wave = np.where(data.phase == 0, data.wave, data.phase)
@@ -205,7 +220,7 @@ def _spread(
     if isinstance(result, Fit):
         point = {name: result[name] for name in SITES}
         errors = {name: result.standard_error[name] for name in SITES}
-        width = stats.norm.ppf(0.5 + probability / 2)
+        width = float(stats.norm.ppf(0.5 + probability / 2))
         return (
             point,
             errors,

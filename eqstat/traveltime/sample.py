@@ -13,7 +13,7 @@ from jaxtyping import Array, PRNGKeyArray
 from eqstat.inference.results import InferenceError, Result
 from eqstat.inference.sampling import run_nuts
 from eqstat.traveltime._warp import warp_for
-from eqstat.traveltime.data import Observations
+from eqstat.traveltime.data import Observations, TriggerData
 from eqstat.traveltime.fit import with_wave
 from eqstat.traveltime.grid import grid
 from eqstat.traveltime.likelihood import (
@@ -68,7 +68,7 @@ def parameters_of(sites: dict[str, Array]) -> Parameters:
 
 
 @jax.jit
-def _pointwise(sites: dict[str, Array], data: object) -> Array:
+def _pointwise(sites: dict[str, Array], data: TriggerData) -> Array:
     def one(values: dict[str, Array]) -> Array:
         return pointwise_log_likelihood(parameters_of(values), data)
 
@@ -172,7 +172,7 @@ def sample(
     if "shares" in posterior:
         shares = posterior["shares"].rename({posterior["shares"].dims[-1]: "component"})
         tree["posterior"] = xr.DataTree(
-            posterior.drop_dims(posterior["shares"].dims[-1]).assign(
+            posterior.drop_dims(str(posterior["shares"].dims[-1])).assign(
                 shares=shares.assign_coords(component=COMPONENTS)
             )
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -137,7 +137,7 @@ def simulate(
     if truncated or silent:
         seen &= seconds <= design.window_s[1]
     reference = pd.Timestamp(design.reference_time)
-    table = pd.DataFrame(
+    table: Any = pd.DataFrame(
         {
             "time": reference + pd.to_timedelta(seconds, unit="s"),
             "latitude": np.asarray(design.latitude, np.float64),
