@@ -55,11 +55,11 @@ class Moveout(NamedTuple):
 def moveout(error: RegionalError, east: Array, north: Array, depth: Array, picks: Picks) -> Moveout:
     """Travel time, log prior weight and scatter of the four branches; directions to stations."""
     x, y, z = surface_point(east, north)
-    dx, dy, dz = (picks.position_km[:, i] - part for i, part in enumerate((x, y, z)))
+    dx, dy, dz = (jnp.asarray(picks.position_km)[:, i] - part for i, part in enumerate((x, y, z)))
     chord2 = dx**2 + dy**2 + dz**2 + 1e-4
     distance = 2 * EARTH_RADIUS_KM * jnp.arcsin(jnp.sqrt(chord2) / (2 * EARTH_RADIUS_KM))
     flat = jnp.sqrt(dx**2 + dy**2 + 1e-4)
-    elevation = picks.elevation_km
+    elevation = jnp.asarray(picks.elevation_km)
     straight = hypocentral_km(chord2, depth, elevation)
     thickness = 2 * error.moho_depth_km - depth + elevation
     times, shares, scatters = [], [], []
@@ -206,13 +206,14 @@ def log_evidence(
 
     `extra` are more columns of effects: in learning, the error of the catalogue.
     """
-    observed = picks.time_s[:, None] - move.time_s
+    observed = jnp.asarray(picks.time_s)[:, None] - move.time_s
     scales = jnp.stack([jnp.ones(()), 1 + jnp.asarray(error.poor_event_excess)])
 
     def one(scale: Array) -> Array:
         design = effects(error, move, picks, scale)
         design = design if extra is None else jnp.concatenate([design, extra], axis=1)
-        return laplace(error, observed, move, design, picks)[0]
+        noisy = move._replace(scatter_s=move.scatter_s * jnp.sqrt(scale))
+        return laplace(error, observed, noisy, design, picks)[0]
 
     values = jax.vmap(one)(scales.astype(observed.dtype))
     share = jnp.asarray(error.poor_event_probability)

@@ -52,10 +52,10 @@ def event_log_evidence(error: RegionalError, known: Known) -> Float[Array, ""]:
         # Waves leave flatter from deeper sources: the epicentre then matters less.
         level = move.distance_km / jnp.hypot(move.distance_km, jnp.exp(log_depth))
         east, north = (slowness * level * part for part in (move.east, move.north))
-        place = known.catalogue_sd_km * jnp.stack([east, north], axis=-1)
+        place = jnp.asarray(known.catalogue_sd_km) * jnp.stack([east, north], axis=-1)
         return log_evidence(error, move, picks, place)
 
-    nodes = known.log_depth_mean + known.log_depth_sd * jnp.asarray(_NODES)
+    nodes = jnp.asarray(known.log_depth_mean) + known.log_depth_sd * jnp.asarray(_NODES)
     values = jax.vmap(at)(nodes)
     return jax.scipy.special.logsumexp(values + jnp.log(_WEIGHTS / _WEIGHTS.sum()))
 

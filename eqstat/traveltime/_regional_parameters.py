@@ -108,7 +108,8 @@ class RegionalError(eqx.Module):
     s_delay_sd_s
         Standard deviation of an offset common to all S picks of an event.
     poor_event_probability, poor_event_excess
-        Probability that the coherent errors of an event are `1 + excess` times as large.
+        Probability that the coherent errors of an event are `1 + excess` times as large (and the
+        independent ones by the root of that).
     crust_p_scatter_s, mantle_p_scatter_s, crust_s_scatter_s, mantle_s_scatter_s
         Scale of the independent error at distance zero, for each branch.
     p_scatter_growth_per_100km, s_scatter_growth_per_100km

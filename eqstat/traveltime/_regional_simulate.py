@@ -91,7 +91,8 @@ def simulate(
             jnp.asarray(is_p),
             jnp.ones(len(table), bool),
         )
-        seconds, branch = _draw(keys, error, jnp.asarray(depth_km, float), picks)
+        numbers = jax.tree.map(lambda v: jnp.asarray(v, float), error)
+        seconds, branch = _draw(keys, numbers, jnp.asarray(depth_km, float), picks)
         seconds, branch = np.asarray(seconds), np.asarray(branch)
     moment = pd.Timestamp(origin_time)
     moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment
@@ -103,6 +104,7 @@ def simulate(
     return out.sort_values("time", kind="stable").reset_index(drop=True)
 
 
+@jax.jit
 def _draw(keys: Array, error: RegionalError, depth: Array, picks: Picks) -> tuple[Array, Array]:
     """Seconds after the origin time, and the branch of each pick."""
     zero = jnp.zeros(())
@@ -115,7 +117,8 @@ def _draw(keys: Array, error: RegionalError, depth: Array, picks: Picks) -> tupl
     branch = jax.random.categorical(keys[3], move.log_weight, axis=1)
     rows = jnp.arange(count)
     student = jax.random.t(keys[4], error.student_degrees_of_freedom, (count,))
-    seconds = move.time_s[rows, branch] + shared + move.scatter_s[rows, branch] * student
+    own = jnp.sqrt(scale) * move.scatter_s[rows, branch] * student
+    seconds = move.time_s[rows, branch] + shared + own
     far = jax.random.bernoulli(keys[5], error.outlier_probability, (count,))
     middle = jnp.median(seconds)
     wild = middle + (jax.random.uniform(keys[6], (count,)) - 0.5) / OUTLIER_DENSITY

@@ -191,7 +191,7 @@ def _ready(picks: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     key = table.assign(_station=station).duplicated(["_station", "phase"])
     reason[key & (reason == "")] = "another pick of this phase and station"
     use = (reason == "").to_numpy()
-    left_out = table[~use].assign(reason=reason[~use].to_numpy())
+    left_out = table[~use].assign(reason=np.asarray(reason[~use]))
     kept: Any = table[use]
     return kept.sort_values("time", kind="stable"), left_out
 
