@@ -12,6 +12,9 @@ from eqstat.geodesy import LocalFrame
 from eqstat.inference.grid import highest_density_level
 
 CELLS = 72
+KERNELS = 4000
+# Below Scott's rule: a kernel widens the region by about its square.
+BANDWIDTH = 0.17
 
 
 @dataclass(frozen=True)
@@ -98,11 +101,12 @@ def from_draws(
     """
     points = np.stack([np.ravel(east_km), np.ravel(north_km)]).astype(np.float64)
     middle = np.median(points, axis=1, keepdims=True)
-    scale = np.median(np.abs(points - middle), axis=1, keepdims=True)
+    scale = 2 * np.median(np.abs(points - middle), axis=1, keepdims=True)
     if np.any(scale == 0):
         return Region(probability, 0.0, (), "highest density")
     stretched = np.arcsinh((points - middle) / scale)
-    kernel = stats.gaussian_kde(stretched[:, :: max(1, points.shape[1] // 2000)])
+    thin = max(1, points.shape[1] // KERNELS)
+    kernel = stats.gaussian_kde(stretched[:, ::thin], bw_method=BANDWIDTH)
     edges = []
     for row in stretched:
         low, high = (float(value) for value in np.quantile(row, [0.001, 0.999]))

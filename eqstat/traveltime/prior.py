@@ -60,7 +60,7 @@ class Prior(eqx.Module):
         uniform, km.
     depth
         Depth, km; a NumPyro distribution on positive numbers. The default is 500 km times
-        Beta(1, 12): falling from the surface, mean 38 km, one in six below 70 km, as of crustal
+        Kumaraswamy(1, 12), which is Beta(1, 12): falling from the surface, mean 38 km, one in six below 70 km, as of crustal
         and subduction earthquakes together.
     lead_s
         The mean arrival is uniform from this long before the window to this long
@@ -87,7 +87,7 @@ class Prior(eqx.Module):
     lead_s: float | Float[Array, ""] = 60.0
     depth: dist.Distribution = eqx.field(
         default_factory=lambda: dist.TransformedDistribution(
-            dist.Beta(1.0, 12.0), AffineTransform(0.0, MAX_DEPTH_KM, domain=unit_interval)
+            dist.Kumaraswamy(1.0, 12.0), AffineTransform(0.0, MAX_DEPTH_KM, domain=unit_interval)
         )
     )
     sd_s: dist.Distribution = eqx.field(default_factory=lambda: dist.LogNormal(np.log(1.29), 0.3))
