@@ -6,7 +6,7 @@ BIN = .venv/bin
 PIP = $(BIN)/python -m pip -q --disable-pip-version-check install
 OUT = demo
 
-.PHONY: help demo test test-slow lint format docs bench clean
+.PHONY: help demo test test-slow lint format docs bench check clean
 
 help:
 	@echo "make demo       classify and locate a simulated detection; pictures go to $(OUT)/"
@@ -16,6 +16,7 @@ help:
 	@echo "make format     let ruff put the files in form"
 	@echo "make docs       build the pages in docs/_build/html; runs the examples"
 	@echo "make bench      measure the speed of the compiled cores"
+	@echo "make check      hold the fits to slow oracles: optimum, calibration, real phones"
 	@echo "make clean      remove .venv and all that was built"
 
 demo: .venv/.with-plots
@@ -42,6 +43,12 @@ docs: .venv/.with-docs
 
 bench: .venv/.with-test
 	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+check: .venv/.with-test
+	$(BIN)/python benchmarks/check_optimum.py
+	$(BIN)/python benchmarks/check_calibration.py
+	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python benchmarks/check_phones.py; \
+	else echo "EQSTAT_DATA is not set: the phones of Borrego Springs are left out"; fi
 
 .venv/.made:
 	$(PYTHON) -m venv .venv

@@ -60,11 +60,10 @@ class Prior(eqx.Module):
         uniform, km.
     depth
         Depth, km; a NumPyro distribution on positive numbers. The default is 500 km times
-        Kumaraswamy(1, 12), which is Beta(1, 12): falling from the surface, mean 38 km, one in six below 70 km, as of crustal
-        and subduction earthquakes together.
+        Kumaraswamy(1, 12), which is Beta(1, 12): falling from the surface, mean 38 km, one in
+        six below 70 km, as of crustal and subduction earthquakes together.
     lead_s
-        The mean arrival is uniform from this long before the window to this long
-        after it, s.
+        The mean arrival is uniform from this long before the window to this long after it, s.
     sd_s
         Scatter of the Gaussian likelihood, s; median 1.29 s, the 2023 paper's value.
     delay_s, scatter_s
