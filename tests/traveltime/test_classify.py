@@ -77,10 +77,10 @@ def test_the_options_move_the_verdict(lima):
 def test_misses_are_as_rare_as_asked():
     """Under the null the P test rejects with the nominal probability."""
     rejected = 0
-    for seed in range(120):
+    for seed in range(80):
         verdict = classify(prepare(cases.quake(16, seed, sd_s=1.29)), miss_probability=0.2)
         rejected += verdict.models["P"].rejected
-    low, high = stats.binom(120, 0.2).interval(0.999)
+    low, high = stats.binom(80, 0.2).interval(0.999)
     assert low <= rejected <= high
 
 

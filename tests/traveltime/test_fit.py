@@ -16,7 +16,7 @@ from . import cases
 REGION_KM = 500.0
 
 
-def best_squares(observations, speed, starts=24):
+def best_squares(observations, speed, starts=12):
     """Least sum of squares found by SciPy, bounded, from many starts."""
     times = cases.seconds(observations)
     rng = np.random.default_rng(0)
@@ -138,7 +138,7 @@ def test_objective_and_scatter_are_those_of_the_maximum_likelihood():
 def test_standard_errors_are_about_the_scatter_of_estimates():
     """Standard errors in the mean over detections agree with the estimates' own scatter."""
     estimates, errors = [], []
-    for seed in range(60):
+    for seed in range(40):
         devices = cases.network(16, 11)
         rng = np.random.default_rng(seed)
         place = cases.destination(-12.0, -77.0, 3.0, 2.0)

