@@ -71,6 +71,8 @@ FIELDS = (
     Field("wrong_phase_probability", "logit", 0.018, 1.0),
     Field("outlier_probability", "logit", 0.018, 1.0),
 )
+# Learned apart, from where the catalogued epicentres fall; the defaults leave a posterior alone.
+TAILS = (Field("tail_width", "log", 1.0, 0.3), Field("tail_degrees_of_freedom", "log", 1e4, 1.0))
 CENTRES = np.array([field.to_free(field.centre) for field in FIELDS])
 WIDTHS = np.array([field.width for field in FIELDS])
 
@@ -118,6 +120,9 @@ class RegionalError(eqx.Module):
         Tails of the independent error.
     wrong_phase_probability, outlier_probability
         Probability that the label is wrong, and that the time has nothing to do with the event.
+    tail_width, tail_degrees_of_freedom
+        By how much, and with which tails, epicentres scatter about their posteriors beyond what
+        these say: a factor of width and the degrees of freedom of a Student distribution.
 
     Raises
     ------
@@ -161,11 +166,13 @@ class RegionalError(eqx.Module):
     student_degrees_of_freedom: Number = 4.0
     wrong_phase_probability: Number = 0.018
     outlier_probability: Number = 0.018
+    tail_width: Number = 1.0
+    tail_degrees_of_freedom: Number = 1e4
 
     def __check_init__(self) -> None:
         """Refuse numbers out of range, where their values are known."""
         known = (int, float, np.generic, np.ndarray, jax.Array)
-        for field in FIELDS:
+        for field in FIELDS + TAILS:
             value = getattr(self, field.name)
             if isinstance(value, Tracer) or not isinstance(value, known):
                 continue
@@ -186,17 +193,17 @@ class RegionalError(eqx.Module):
                 )
 
     def to_free(self) -> np.ndarray:
-        """Return the numbers on the real line, in the order of the fields."""
+        """Return the numbers (but the tails) on the real line, in the order of the fields."""
         return np.array([field.to_free(float(getattr(self, field.name))) for field in FIELDS])
 
     @classmethod
     def from_free(cls, free: Array) -> RegionalError:
-        """Make a model from numbers on the real line; pure JAX."""
+        """Make a model, without tails, from numbers on the real line; pure JAX."""
         return cls(**{f.name: f.from_free(free[i]) for i, f in enumerate(FIELDS)})
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Write the numbers as JSON, to a file too where `path` is given."""
-        numbers = {field.name: float(getattr(self, field.name)) for field in FIELDS}
+        numbers = {field.name: float(getattr(self, field.name)) for field in FIELDS + TAILS}
         text = json.dumps({"format": _FORMAT, **numbers}, indent=2)
         if path is not None:
             Path(path).write_text(text + "\n", encoding="utf-8")
@@ -218,7 +225,7 @@ class RegionalError(eqx.Module):
             raise InputError(f"regional error: not a JSON object ({error})") from error
         if numbers.pop("format", None) != _FORMAT:
             raise InputError(f"regional error: `format` must be {_FORMAT!r}")
-        names = {field.name for field in FIELDS}
+        names = {field.name for field in FIELDS + TAILS}
         if wrong := sorted(names ^ set(numbers)):
             raise InputError(f"regional error: missing or unknown: {', '.join(wrong)}")
         return cls(**{name: float(value) for name, value in numbers.items()})

@@ -20,7 +20,8 @@ from eqstat.traveltime._regional_core import (
     moveout,
     pick_log_density,
 )
-from eqstat.traveltime._regional_parameters import FIELDS, RegionalError
+from eqstat.traveltime._regional_parameters import FIELDS, TAILS, RegionalError
+from eqstat.traveltime._regional_tails import calibrated, fit_tails, spread
 from eqstat.traveltime._spd import inverse_and_log_determinant
 from eqstat.traveltime.regional import DepthPrior, learn, locate, simulate
 
@@ -79,8 +80,8 @@ def test_numbers_survive_json_and_the_real_line(tmp_path):
 
 def test_fields_and_defaults_agree():
     error = RegionalError()
-    assert {f.name for f in FIELDS} == set(vars(error))
-    assert all(getattr(error, f.name) == f.centre for f in FIELDS)
+    assert {f.name for f in FIELDS + TAILS} == set(vars(error))
+    assert all(getattr(error, f.name) == f.centre for f in FIELDS + TAILS)
 
 
 @pytest.mark.parametrize(
@@ -282,6 +283,32 @@ def test_inverse_by_sweeps_agrees_with_lapack():
     np.testing.assert_allclose(inverse, np.linalg.inv(matrix), atol=1e-12)
     assert float(log_determinant) == pytest.approx(np.linalg.slogdet(matrix)[1])
     np.testing.assert_allclose(slope, expected, atol=1e-10)
+
+
+def test_tails_of_a_true_posterior_are_left_alone_and_student_ones_found():
+    rng = np.random.default_rng(4)
+    even = rng.uniform(size=4000)
+    np.testing.assert_allclose(calibrated(even, *fit_tails(even)), even, atol=0.03)
+    # Two normals over a chi: a Student epicentre of 4 degrees of freedom, 1.3 times as wide.
+    squared = np.sum(rng.normal(size=(4000, 2)) ** 2, 1) * 1.3**2 / (rng.chisquare(4, 4000) / 4)
+    width, freedom = fit_tails(-np.expm1(-squared / 2))
+    assert width == pytest.approx(1.3, rel=0.05)
+    assert freedom == pytest.approx(4, rel=0.15)
+    found = calibrated(-np.expm1(-squared / 2), width, freedom)
+    assert np.mean(found <= 0.9) == pytest.approx(0.9, abs=0.02)
+
+
+def test_spread_keeps_the_order_and_moves_mass_outwards():
+    x = np.linspace(-6, 6, 60)
+    mass = np.exp(-0.5 * (x[:, None] ** 2 + x[None] ** 2))
+    mass /= mass.sum()
+    same = spread(mass, 1.0, 1e4)
+    np.testing.assert_allclose(same, mass, atol=1e-6)
+    wide = spread(mass, 1.0, 5.0)
+    assert wide.sum() == pytest.approx(1)
+    inside = x[:, None] ** 2 + x[None] ** 2 <= 4.0
+    assert wide[inside].sum() == pytest.approx(1 - (1 + 4 / 5) ** -2.5, abs=0.02)
+    assert wide[30, 50] > mass[30, 50]
 
 
 def _synthetic(error, events, seed):
