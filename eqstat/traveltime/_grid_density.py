@@ -144,8 +144,10 @@ def gaussian_bundle(
     data: TriggerData, prior: Prior, mode: Mode, centre: np.ndarray, scale: np.ndarray
 ) -> Bundle:
     """Bundle of `profiled`: nodes are log standard deviations, one row each."""
-    count = int(np.sum(data.mask))
-    rows, log_weights = scale_nodes(float(np.log(mode.sites["sd_s"])), count - 4)
+    sd_s = float(mode.sites["sd_s"])
+    slope = np.asarray(mode.jacobian["sd_s"], np.float64) / sd_s
+    variance = float(slope @ unconstrained_covariance(mode) @ slope)
+    rows, log_weights = scale_nodes(float(np.log(sd_s)), float(np.sqrt(variance)))
     log_prior = prior.sd_s.log_prob(jnp.exp(jnp.asarray(rows))) + jnp.asarray(rows)
     nothing = np.zeros(0)
     return Bundle(

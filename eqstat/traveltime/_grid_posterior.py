@@ -22,6 +22,8 @@ from eqstat.traveltime.data import Observations, S
 from eqstat.traveltime.model import LikelihoodName, mean_travel_time
 from eqstat.traveltime.prior import Prior
 
+STORED_DRAWS = 2000
+
 
 @dataclass(frozen=True)
 class GridPosterior:
@@ -98,13 +100,27 @@ class GridPosterior:
         return self.to_kilometres(name, quantile(cell_edges(axis), weights, probability))
 
     def to_xarray(self) -> xr.Dataset:
-        """Posterior probability and density of the cells, dims (north, east, depth)."""
+        """Posterior probability and density of the cells, and draws with the origin time."""
         east, north, depth = (self.centres(name) for name in SPACE)
         widths = [np.diff(self.edges(name)) for name in SPACE]
         latitude, longitude = self.observations.frame.to_geographic(*np.meshgrid(east, north))
         volume = widths[1][:, None, None] * widths[0][None, :, None] * widths[2]
         mass = np.transpose(self.mass, (1, 0, 2))
         km = {"units": "km"}
+        drawn = self.draws(0, STORED_DRAWS)
+        stored = {
+            f"drawn_{name}": (
+                "draw",
+                drawn[name],
+                {"units": unit, "long_name": f"draws of {label}"},
+            )
+            for name, unit, label in (
+                ("east_km", "km", "the epicentre's east coordinate"),
+                ("north_km", "km", "the epicentre's north coordinate"),
+                ("depth_km", "km", "depth"),
+                ("origin_time_s", "s", "origin time after the reference time"),
+            )
+        }
         place, dims = ("north", "east"), ("north", "east", "depth")
         about = "posterior probability"
         return xr.Dataset(
@@ -120,6 +136,7 @@ class GridPosterior:
                     np.outer(widths[1], widths[0]),
                     {"units": "km2", "long_name": "area of the cell"},
                 ),
+                **stored,
             },
             coords={
                 "east": ("east", east, {**km, "long_name": "east of the frame's centre"}),
@@ -140,6 +157,9 @@ class GridPosterior:
 
     def draws(self, key: Array | int, count: int = 4000) -> dict[str, np.ndarray]:
         """Independent draws of all sites: a cell by its mass, uniform in it, then the rest.
+
+        Origin time and scatter follow exactly where they are integrated in closed form; the
+        nuisance of the other likelihoods is drawn from its conditional normal at the cell.
 
         Parameters
         ----------
@@ -172,22 +192,30 @@ def _travel_times(
 
 
 def _draw_nuisance(
-    posterior: GridPosterior, cells: np.ndarray, chosen: np.ndarray
+    posterior: GridPosterior, cells: np.ndarray, standard: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Nuisance sites of the chosen node at each drawn cell."""
+    """Nuisance sites drawn from their conditional normal at each drawn cell."""
     bundle, data = posterior.bundle, posterior.observations.data
 
-    def one(cell: Array, node: Array) -> dict[str, Array]:
-        row = nuisance_at(cell, bundle)[node]
+    def one(cell: Array, noise: Array) -> dict[str, Array]:
+        # The first node is the centre of the design.
+        row = nuisance_at(cell, bundle)[0] + jnp.asarray(bundle.root) @ noise
         return from_coordinates(row, posterior.likelihood, data.has_silent, bundle.prior)[0]
 
     with jax.enable_x64(True):
-        values = jax.vmap(one)(jnp.asarray(cells), jnp.asarray(chosen))
+        values = jax.vmap(one)(jnp.asarray(cells), jnp.asarray(standard))
         sites = {name: np.asarray(value) for name, value in values.items()}
     if "p_share" in sites:
         p, s = sites.pop("p_share"), sites.pop("s_share")
         sites["shares"] = np.stack([p, s, 1 - p - s], axis=-1)
     return sites
+
+
+def _tilted(uniform: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Quantiles of the density proportional to exp(slope x) on (-1/2, 1/2)."""
+    slope = np.clip(np.nan_to_num(slope), -30.0, 30.0)
+    slope = np.where(np.abs(slope) < 1e-6, 1e-6, slope)
+    return np.log1p(uniform * np.expm1(slope)) / slope - 0.5
 
 
 def _draw(posterior: GridPosterior, key: Array | int, count: int) -> dict[str, np.ndarray]:
@@ -209,12 +237,16 @@ def _draw(posterior: GridPosterior, key: Array | int, count: int) -> dict[str, n
     mean_travel, travel = _travel_times(posterior, sites)
     if posterior.has_arrival:
         arrival = stretched[3]
-        sites.update(_draw_nuisance(posterior, np.stack(stretched, axis=1), index[-1]))
+        noise = rng.normal(size=(count, len(posterior.bundle.mean)))
+        sites.update(_draw_nuisance(posterior, np.stack(stretched, axis=1), noise))
     else:
-        # Scatter nodes are equidistant in their logarithm: uniform within, as in the cells.
+        # Scatter nodes are few and equidistant in their logarithm: the density within a step
+        # falls as between the neighbours, or quantiles would err by a tenth of the spread.
         nodes = np.asarray(posterior.bundle.nodes)[:, 0]
-        inside = (nodes[1] - nodes[0]) * rng.uniform(-0.5, 0.5, count)
-        sd = np.exp(nodes[index[-1]] + inside)
+        before, after = np.maximum(index[-1] - 1, 0), np.minimum(index[-1] + 1, len(nodes) - 1)
+        rise = log_mass[(*index[:-1], after)] - log_mass[(*index[:-1], before)]
+        inside = _tilted(rng.uniform(size=count), rise / (after - before))
+        sd = np.exp(nodes[index[-1]] + (nodes[1] - nodes[0]) * inside)
         weight = data.mask / (sd[:, None] ** 2 + data.time_sd_s**2)
         total = weight.sum(axis=1)
         mean = np.sum(weight * (data.time_s - travel), axis=1) / total

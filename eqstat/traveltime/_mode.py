@@ -14,10 +14,11 @@ from jaxtyping import Array
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 
 from eqstat.inference.optimise import Optimum, minimise
+from eqstat.inference.results import InferenceError, Result
 from eqstat.traveltime import _start
 from eqstat.traveltime.data import TriggerData
 from eqstat.traveltime.model import MODELS, LikelihoodName, mean_travel_time
-from eqstat.traveltime.prior import Prior
+from eqstat.traveltime.prior import MAX_DEPTH_KM, Prior
 
 STARTS = 6
 
@@ -59,6 +60,14 @@ def _nominal(name: LikelihoodName, data: TriggerData, prior: Prior) -> dict[str,
     return values
 
 
+def _inside(depth_km: Array, prior: Prior) -> Array:
+    """Depths moved into the support of their prior, where it is narrower than the net."""
+    low = prior.shallowest_km
+    high = low + 2 * MAX_DEPTH_KM if prior.deepest_km is None else prior.deepest_km
+    margin = 0.01 * (high - low)
+    return jnp.clip(depth_km, jnp.where(low > 0, low + margin, 0.0), high - margin)
+
+
 def _starts(
     name: LikelihoodName, data: TriggerData, prior: Prior, aperture_km: Array
 ) -> dict[str, Array]:
@@ -87,7 +96,7 @@ def _starts(
     return {
         "east_km": chosen[:, 0],
         "north_km": chosen[:, 1],
-        "depth_km": chosen[:, 2],
+        "depth_km": _inside(chosen[:, 2], prior),
         "arrival_s": jnp.clip(shift + travel, low + inside, high - inside),
         **{k: jnp.broadcast_to(v, (STARTS, *jnp.shape(v))) for k, v in nominal.items()},
     }
@@ -126,6 +135,8 @@ def find_mode(name: LikelihoodName, data: TriggerData, prior: Prior, aperture_km
 def unconstrained_covariance(mode: Mode) -> np.ndarray:
     """Inverse Hessian at the mode, flat or negative directions bounded."""
     hessian = np.asarray(mode.optimum.hessian, np.float64)
+    if not np.all(np.isfinite(hessian)):
+        raise InferenceError(Result.NOT_FINITE, "the posterior has no finite mode")
     eigenvalues, vectors = np.linalg.eigh(hessian)
     size = np.maximum(np.abs(eigenvalues), 1e-2)
     return (vectors / size) @ vectors.T

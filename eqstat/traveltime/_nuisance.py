@@ -54,15 +54,15 @@ def standard_nodes(size: int) -> tuple[np.ndarray, np.ndarray]:
     return nodes, log_weights
 
 
-def scale_nodes(log_centre: float, freedom: int, count: int = 15) -> tuple[np.ndarray, np.ndarray]:
-    """Equidistant nodes for the logarithm of a standard deviation known to 1/sqrt(2 freedom).
+def scale_nodes(log_centre: float, spread: float, count: int = 21) -> tuple[np.ndarray, np.ndarray]:
+    """Equidistant nodes for the logarithm of a standard deviation known to `spread`.
 
     Returns
     -------
     nodes, log_weights : numpy.ndarray
-        Trapezoid rule over 5 standard deviations to both sides, wider for few data, (count,).
+        Trapezoid rule over 5 standard deviations to both sides, (count,).
     """
-    half = 5.0 / np.sqrt(2.0 * max(freedom, 2))
+    half = 5.0 * spread
     nodes = log_centre + np.linspace(-half, half, count)
     return nodes, np.full(count, np.log(nodes[1] - nodes[0]))
 

@@ -127,7 +127,9 @@ class Observations:
 
     def with_wave(self, wave: Literal["P", "S"]) -> TriggerData:
         """Return the arrays with triggers of unknown phase taken for `wave`."""
-        return eqx.tree_at(lambda d: d.wave, self.data, np.asarray({"P": P, "S": S}[wave]))
+        return eqx.tree_at(
+            lambda d: d.wave, self.data, np.asarray({"P": P, "S": S}[wave], np.int32)
+        )
 
     def time_of(self, seconds: float) -> pd.Timestamp:
         """Return the UTC time `seconds` after the reference time."""
@@ -193,11 +195,14 @@ def _strong(velocity: VelocityModel) -> VelocityModel:
 
 def _silent_devices(network: Table, triggers: Table, now: pd.Timestamp) -> tuple[Table, list[str]]:
     """Active devices without a trigger, and what to say about the match of the tables."""
-    active = network
+    active, notes = network, []
     if "active_from" in network:
         active = active[~(active["active_from"] > now)]
     if "active_to" in network:
-        active = active[~(active["active_to"] < now)]
+        active = active[~(active["active_to"] <= now)]
+    if len(active) < len(network):
+        gone = len(network) - len(active)
+        notes.append(f"{gone} devices of the network are not active at {now}: not silent")
     if "device" in network and "device" in triggers:
         known = active["device"].isin(set(triggers["device"]))
         strangers = ~triggers["device"].isin(set(network["device"]))
@@ -206,7 +211,6 @@ def _silent_devices(network: Table, triggers: Table, now: pd.Timestamp) -> tuple
         sites = pd.MultiIndex.from_frame(active[["latitude", "longitude"]].round(5))
         known: Table = pd.Series(sites.isin(places), index=active.index)
         strangers: Table = pd.Series(~places.isin(sites), index=triggers.index)
-    notes = []
     if strangers.any():
         notes.append(f"{int(strangers.sum())} triggers come from devices that the network lacks")
     return active[~known], notes
@@ -324,9 +328,19 @@ def prepare(
     if network is not None:
         sites = schema.check_network(network)
         notes += list(sites.attrs.get("notes", ()))
-        silent, said = _silent_devices(sites, used, end)
+        if max_distance_km is not None and centre is not None:
+            east, north = LocalFrame(*centre).to_local(
+                sites["latitude"].to_numpy(), sites["longitude"].to_numpy()
+            )
+            near = np.hypot(east, north) <= max_distance_km
+            notes.append(f"{int(np.sum(~near))} devices are farther than {max_distance_km:g} km")
+            sites = sites[near]
+        # A device that triggered is not silent, whether its trigger is in use or not.
+        silent, said = _silent_devices(sites, checked[(checked["time"] <= end).to_numpy()], end)
         notes += said
-    size, rest = bucket_size(len(used)) or bucket_size(1), bucket_size(len(silent), smallest=64)
+    size = bucket_size(max(len(used), 1))
+    # A network whose devices have all triggered still speaks: the bucket is then empty.
+    rest = 0 if network is None else bucket_size(max(len(silent), 1), smallest=64)
 
     def places(table: Table, rows: int) -> tuple[Any, Any, Any]:
         positions = frame.position(table["latitude"].to_numpy(), table["longitude"].to_numpy())

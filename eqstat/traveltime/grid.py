@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import jax
@@ -22,7 +23,7 @@ from eqstat.traveltime._grid_density import profiled as profiled_density
 from eqstat.traveltime._grid_posterior import GridPosterior
 from eqstat.traveltime._mode import Mode, unconstrained_covariance
 from eqstat.traveltime.data import Observations
-from eqstat.traveltime.fit import mode_of, with_wave
+from eqstat.traveltime.fit import UNRESOLVED_KM, mode_of, with_wave
 from eqstat.traveltime.model import LikelihoodName, arrival_bounds
 from eqstat.traveltime.prior import Prior
 
@@ -88,7 +89,6 @@ def grid(
     wave: Literal["P", "S"] | None = None,
     prior: Prior | None = None,
     shape: tuple[int, ...] | None = None,
-    throw: bool = True,
 ) -> GridPosterior:
     r"""Exact posterior of the hypocentre on a grid, with log evidence.
 
@@ -110,17 +110,19 @@ def grid(
         As in `fit`.
     shape
         Cells over (east, north, depth) or (east, north, depth, arrival).
-    throw
-        Raise where there are too few triggers.
 
     Returns
     -------
     GridPosterior
+        Its `result` says where the box reaches the bound of the region (`AT_BOUND`), where
+        mass is left outside or the mode was not found (`NOT_CONVERGED`), and where the depth
+        is not resolved: a 90 % interval wider than 50 km that begins in the top tenth of
+        its range.
 
     Raises
     ------
     eqstat.inference.InferenceError
-        With too few triggers or places.
+        With too few triggers or places, or when nothing finite comes out.
 
     References
     ----------
@@ -147,7 +149,10 @@ def grid(
                 np.arcsinh((half - centre) / scale),
                 strict=True,
             ),
-            (0.0, stretch_depth(DEEPEST_KM if deepest is None else float(deepest))),
+            (
+                stretch_depth(float(prior.shallowest_km)),
+                stretch_depth(DEEPEST_KM if deepest is None else float(deepest)),
+            ),
             (float(bounds[0]), float(bounds[1])),
         ]
     )[: len(low)].T
@@ -158,6 +163,7 @@ def grid(
         else:
             bundle = full_bundle(data, prior, mode, centre, scale, likelihood)
     arrays, density = single(bundle), profiled_density if profiled else full_density
+    wider = True
     for _ in range(8):
         edges = jnp.asarray(low, jnp.float32), jnp.asarray(high, jnp.float32)
         found = grid_posterior(density, arrays, *edges, shape, passes=1, coarse=coarse)
@@ -165,8 +171,26 @@ def grid(
         if not wider:
             break
     found = jax.tree.map(np.asarray, found)
-    finite = np.isfinite(found.log_evidence)
-    result = Result.NOT_FINITE if not finite else Result.CONVERGED
-    if throw and not result.ok:
-        raise InferenceError(result)
-    return GridPosterior(observations, likelihood, prior, found, bundle, mode, result)
+    if not np.isfinite(found.log_evidence):
+        raise InferenceError(Result.NOT_FINITE)
+    posterior = GridPosterior(
+        observations, likelihood, prior, found, bundle, mode, Result.CONVERGED
+    )
+    done = bool(mode.optimum.converged) and not wider
+    return replace(posterior, result=_judge(posterior, done, limits))
+
+
+def _judge(posterior: GridPosterior, done: bool, limits: np.ndarray) -> Result:
+    """Say how a grid ended: see `grid`."""
+    if not done:
+        return Result.NOT_CONVERGED
+    for position, axis in enumerate(np.asarray(a, np.float64) for a in posterior.grid.axes[:2]):
+        edge, step = marginal(posterior.mass, (position,)), axis[1] - axis[0]
+        at_low = axis[0] - step <= limits[0, position] and edge[0] > EDGE_MASS
+        at_high = axis[-1] + step >= limits[1, position] and edge[-1] > EDGE_MASS
+        if at_low or at_high:
+            return Result.AT_BOUND
+    low, high = posterior.quantile("depth_km", np.array([0.05, 0.95]))
+    if high - low > UNRESOLVED_KM and low < 0.1 * high:
+        return Result.DEPTH_NOT_RESOLVED
+    return Result.CONVERGED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import log_ndtr, logsumexp, ndtr
+from jax.scipy.special import log_ndtr, logsumexp
 from jaxtyping import Array, Float
 
 from eqstat.traveltime.data import P, S, TriggerData, squared_chord, surface_point
@@ -198,26 +198,23 @@ def _mixture_terms(params: MixtureParameters, data: TriggerData) -> tuple[Array,
     now = data.window_s[1]
     density = logsumexp(class_log_densities(params, data), axis=-1)
 
-    def by_now(p: Array, s: Array, sd: Array) -> Array:
-        """Probability that a trigger of unknown class has come by now."""
-        late = now - params.delay_s
-        return (
-            params.p_share * ndtr((late - p) / sd)
-            + params.s_share * ndtr((late - s) / sd)
-            + params.background_share
-        )
-
+    late = now - params.delay_s
+    log_p, log_s = jnp.log(params.p_share + TINY), jnp.log(params.s_share + TINY)
     if not data.has_silent:
         if data.truncated:
             sd = jnp.sqrt(params.scatter_s**2 + data.time_sd_s**2)
-            density = density - jnp.log(by_now(*arrival_times(params, data), sd) + TINY)
+            p, s = arrival_times(params, data)
+            quake = jnp.logaddexp(
+                log_p + log_ndtr((late - p) / sd), log_s + log_ndtr((late - s) / sd)
+            )
+            # The probability that a trigger of unknown class has come by now.
+            density = density - jnp.logaddexp(quake, jnp.log(params.background_share + TINY))
         return density, jnp.zeros(0, density.dtype)
     # Background triggers are of the window: none of them comes later.
     p, s = _silent_arrivals(params, data)
-    early = params.delay_s - now
     log_later = jnp.logaddexp(
-        jnp.log(params.p_share + TINY) + log_ndtr((p + early) / params.scatter_s),
-        jnp.log(params.s_share + TINY) + log_ndtr((s + early) / params.scatter_s),
+        log_p + log_ndtr((p - late) / params.scatter_s),
+        log_s + log_ndtr((s - late) / params.scatter_s),
     )
     stayed = _log_stayed(params.trigger_probability, log_later)
     return density + jnp.log(params.trigger_probability), stayed

@@ -160,6 +160,12 @@ class Prior(eqx.Module):
         """Upper bound of the depth prior's support; None where it has none."""
         return getattr(self.depth.support, "upper_bound", None)
 
+    @property
+    def shallowest_km(self) -> Float[Array, ""] | float:
+        """Lower bound of the depth prior's support, not above the surface."""
+        bound = getattr(self.depth.support, "lower_bound", 0.0)
+        return jnp.maximum(bound, 0.0)
+
     def log_epicentre(self, east_km: Array, north_km: Array) -> Array:
         """Log prior density of the epicentre inside the region, per km^2."""
         uniform = -2 * jnp.log(2 * jnp.asarray(self.region_km))

@@ -16,6 +16,7 @@ from scipy import stats
 
 from eqstat import geodesy
 from eqstat.inference.fit import Fit
+from eqstat.inference.results import InferenceError
 from eqstat.traveltime import _region
 from eqstat.traveltime._grid_density import SPACE
 from eqstat.traveltime._grid_posterior import GridPosterior
@@ -59,6 +60,8 @@ class Location:
         `probability_background`.
     left_out
         The rows not in use, with a `reason`.
+    silent
+        Number of active devices that stayed silent.
     result
         The sentence of the result code.
     diagnostics
@@ -78,6 +81,7 @@ class Location:
     nearest_device_km: float
     triggers: pd.DataFrame
     left_out: pd.DataFrame
+    silent: int
     result: str
     diagnostics: dict[str, Any]
 
@@ -108,6 +112,7 @@ class Location:
                 "triggers": {
                     "given": used + len(self.left_out),
                     "used": used,
+                    "silent": self.silent,
                     "left_out": {str(reason): int(n) for reason, n in counts.items()},
                 },
                 "result": self.result,
@@ -273,6 +278,8 @@ def report(
     -------
     Location
     """
+    if isinstance(result, Fit) and not np.all(np.isfinite(result.estimate[:4])):
+        raise InferenceError(result.result, f"{len(observations.triggers)} triggers")
     frame = observations.frame
     sites = _sites_of(result)
     point, errors, interval = _spread(result, sites, probability)
@@ -324,6 +331,7 @@ def report(
         nearest_device_km=float(distance.min()),
         triggers=rows,
         left_out=observations.left_out,
+        silent=int(np.sum(observations.data.silent_mask)),
         result=sentence,
         diagnostics=diagnostics,
     )

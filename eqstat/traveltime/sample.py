@@ -102,7 +102,6 @@ def sample(
     warmup: int = 500,
     draws: int = 1000,
     progress: bool | None = None,
-    throw: bool = True,
 ) -> xr.DataTree:
     """Sample the posterior of the hypocentre, and of all else, by NUTS.
 
@@ -120,13 +119,11 @@ def sample(
         Number of chains, of warm-up steps, and of draws of each chain.
     progress
         Show a progress bar; by default where a terminal is attached.
-    throw
-        Raise where there are too few triggers. A posterior that is not well mixed is
-        returned all the same; its attrs say so.
 
     Returns
     -------
     xarray.DataTree
+        A posterior that is not well mixed is returned all the same; its attrs say so.
         Groups `posterior` (the sites of `model`, and `latitude`, `longitude`),
         `sample_stats`, `log_likelihood` (dim `trigger`), `observed_data`, `constant_data`.
         The root's attrs hold the verdict (`result`, `r_hat_max`, `ess_bulk_min`,
@@ -147,7 +144,7 @@ def sample(
     count = len(observations.triggers)
     if not observations.enough:
         raise InferenceError(Result.TOO_FEW, f"{count} triggers")
-    start = grid(observations, likelihood=likelihood, prior=prior, throw=throw)
+    start = grid(observations, likelihood=likelihood, prior=prior)
     latent = list(LATENT[likelihood])
     if observations.data.has_silent:
         latent.append("trigger_probability")
