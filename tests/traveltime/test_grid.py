@@ -62,7 +62,9 @@ def dense(observations, prior, half_km, deepest_km, cells=(61, 61, 60)):
     origin_sd = np.sqrt(np.sum(mass * ((means - origin) ** 2 + 1 / total)))
     by_scatter = mass.sum((0, 1, 2))
     mean_log_sd = by_scatter @ log_sd
-    scatter = mean_log_sd, np.sqrt(by_scatter @ (log_sd - mean_log_sd) ** 2)
+    edges = np.append(log_sd, 2 * log_sd[-1] - log_sd[-2]) - (log_sd[1] - log_sd[0]) / 2
+    quantiles = np.interp(PROBABILITIES, np.append(0, np.cumsum(by_scatter)), edges)
+    scatter = mean_log_sd, np.sqrt(by_scatter @ (log_sd - mean_log_sd) ** 2), quantiles
     return (east, north, depth), mass.sum(-1), evidence, (origin, origin_sd), scatter
 
 
@@ -125,7 +127,10 @@ def test_draws_have_the_moments_of_the_dense_sum(posterior, brute):
     origin, origin_sd = brute[3]
     assert draws["origin_time_s"].mean() == pytest.approx(origin, abs=0.05 * origin_sd)
     assert draws["origin_time_s"].std() == pytest.approx(origin_sd, rel=0.05)
-    mean, sd = brute[4]
+    mean, sd, quantiles = brute[4]
+    np.testing.assert_allclose(
+        np.quantile(np.log(draws["sd_s"]), PROBABILITIES), quantiles, atol=0.06 * sd
+    )
     assert np.log(draws["sd_s"]).mean() == pytest.approx(mean, abs=0.05 * sd)
     assert np.log(draws["sd_s"]).std() == pytest.approx(sd, rel=0.05)
 

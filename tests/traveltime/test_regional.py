@@ -342,9 +342,10 @@ def test_numbers_are_found_again_and_regions_are_true_on_simulated_events():
         near_slowness_sd_s_100km=0.5,
         wrong_phase_probability=0.02,
     )
-    picks, truth = _synthetic(true, 60, seed=1)
-    learned = learn(picks, truth)
-    assert learned.events_used == 60
+    picks, truth = _synthetic(true, 50, seed=1)
+    learned = learn(picks, truth, calibrate_tails=False)
+    assert learned.events_used == 50
+    assert learned.converged
     for name, tolerance in {
         "crust_p_velocity_km_s": 0.03,
         "crust_s_velocity_km_s": 0.03,
@@ -357,7 +358,7 @@ def test_numbers_are_found_again_and_regions_are_true_on_simulated_events():
     }.items():
         ratio = getattr(learned.error, name) / getattr(true, name)
         assert abs(np.log(ratio)) < tolerance, name
-    new, where = _synthetic(true, 40, seed=2)
+    new, where = _synthetic(true, 30, seed=2)
     contents = [
         locate(new[new["event"] == e.event], learned.error).content_at(e.lat, e.lon)
         for e in where.itertuples()
