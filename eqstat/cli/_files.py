@@ -21,7 +21,9 @@ FIGURE_KINDS = (".png", ".pdf", ".svg")
 VP_VS = 1.73
 
 
-def read_table(name: str, columns: Sequence[tuple[str, str]], label: str) -> pd.DataFrame:
+def read_table(
+    name: str, columns: Sequence[tuple[str, str]], label: str, *, lenient: bool = False
+) -> pd.DataFrame:
     """Read a CSV or Parquet file and give its columns the names of the contract.
 
     Parameters
@@ -32,6 +34,8 @@ def read_table(name: str, columns: Sequence[tuple[str, str]], label: str) -> pd.
         Pairs of the contract's name and the file's.
     label
         What the table is called in messages.
+    lenient
+        Whether names that the file does not have are passed over, as of a second table.
     """
     mapping = dict(columns)
     if len(mapping) < len(columns):
@@ -48,6 +52,8 @@ def read_table(name: str, columns: Sequence[tuple[str, str]], label: str) -> pd.
         raise BadInputError(f"{label}: {name!r} is empty") from None
     except (OSError, ValueError) as error:
         raise BadInputError(f"{label}: cannot read {name!r}: {one_line(error)}") from error
+    if lenient:
+        mapping = {ours: theirs for ours, theirs in mapping.items() if theirs in table}
     return schema.rename_columns(table, mapping, name=label) if mapping else table
 
 

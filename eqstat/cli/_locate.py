@@ -30,7 +30,9 @@ def locate(options: argparse.Namespace) -> None:
     _files.check_outputs(json=options.json, posterior=options.posterior, figure=options.figure)
     velocity = _files.velocity_of(options.velocity, options.p_velocity, options.s_velocity)
     triggers = _files.read_table(options.triggers, options.columns, "triggers")
-    network = options.network and _files.read_table(options.network, (), "network")
+    network = options.network and _files.read_table(
+        options.network, options.columns, "network", lenient=True
+    )
     observations = prepare(
         triggers,
         network=network,
