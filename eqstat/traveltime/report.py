@@ -199,12 +199,12 @@ def _region_of(
     probability: float,
 ) -> Region:
     if isinstance(result, GridPosterior):
-        cells = result.to_xarray()
+        east, north = SPACE[:2]
         return _region.from_density(
-            cells["east"].to_numpy(),
-            cells["north"].to_numpy(),
-            cells["probability"].sum("depth").to_numpy(),
-            cells["area"].to_numpy(),
+            result.centres(east),
+            result.centres(north),
+            result.mass.sum(axis=2).T,
+            np.outer(np.diff(result.edges(north)), np.diff(result.edges(east))),
             probability,
             frame,
         )
