@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 from jaxtyping import Array
 
 from eqstat.traveltime import _start
@@ -140,6 +141,12 @@ def full(x: Array, y: Array, stretched: Array, arrival: Array, bundle: Bundle) -
     return prior_here + jax.vmap(at)(rows) + bundle.log_weights
 
 
+@jax.jit
+def _log_prior_of_scale(prior: dist.Distribution, log_sd: Array) -> Array:
+    """Log density of the logarithm of a standard deviation."""
+    return jnp.asarray(prior.log_prob(jnp.exp(log_sd))) + log_sd
+
+
 def gaussian_bundle(
     data: TriggerData, prior: Prior, mode: Mode, centre: np.ndarray, scale: np.ndarray
 ) -> Bundle:
@@ -148,7 +155,7 @@ def gaussian_bundle(
     slope = np.asarray(mode.jacobian["sd_s"], np.float64) / sd_s
     variance = float(slope @ unconstrained_covariance(mode) @ slope)
     rows, log_weights = scale_nodes(float(np.log(sd_s)), float(np.sqrt(variance)))
-    log_prior = prior.sd_s.log_prob(jnp.exp(jnp.asarray(rows))) + jnp.asarray(rows)
+    log_prior = _log_prior_of_scale(prior.sd_s, jnp.asarray(rows))
     nothing = np.zeros(0)
     return Bundle(
         data,

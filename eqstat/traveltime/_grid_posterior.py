@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from eqstat.inference.grid import Grid, cell_edges, marginal, quantile
 from eqstat.inference.results import Result
@@ -18,7 +17,7 @@ from eqstat.traveltime import _start
 from eqstat.traveltime._grid_density import DEPTH_SCALE_KM, SPACE, Bundle, nuisance_at
 from eqstat.traveltime._mode import Mode
 from eqstat.traveltime._nuisance import from_coordinates
-from eqstat.traveltime.data import Observations, S
+from eqstat.traveltime.data import Observations, S, TriggerData
 from eqstat.traveltime.model import LikelihoodName, mean_travel_time
 from eqstat.traveltime.prior import Prior
 
@@ -177,33 +176,36 @@ class GridPosterior:
         return _draw(self, key, count)
 
 
+@partial(jax.jit, static_argnames=("each",))
 def _travel_times(
-    posterior: GridPosterior, sites: Mapping[str, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Travel times from drawn hypocentres: the mean, and to each triggered device."""
-    with jax.enable_x64(True):
-        data = jax.tree.map(jnp.asarray, posterior.observations.data)
-        places = jnp.stack([jnp.asarray(sites[name]) for name in SPACE], axis=1)
-        mean = jax.vmap(lambda node: mean_travel_time(data, *node))(places)
-        if posterior.has_arrival:
-            return np.asarray(mean), np.zeros((len(places), 0))
-        each = jax.vmap(lambda node: _start.wave_travel_times(node, data))(places)
-        return np.asarray(mean), np.asarray(each)
+    data: TriggerData, places: Float[Array, "draws 3"], each: bool
+) -> tuple[Array, Array]:
+    """Travel times from drawn hypocentres: the mean, and where asked to each device."""
+    mean = jax.vmap(lambda node: mean_travel_time(data, *node))(places)
+    if not each:
+        return mean, jnp.zeros((len(places), 0))
+    return mean, jax.vmap(lambda node: _start.wave_travel_times(node, data))(places)
+
+
+@jax.jit
+def _nuisance_sites(
+    bundle: Bundle, cells: Float[Array, "draws axes"], standard: Float[Array, "draws m"]
+) -> dict[str, Array]:
+    def one(cell: Array, noise: Array) -> dict[str, Array]:
+        # The first node is the centre of the design.
+        row = nuisance_at(cell, bundle)[0] + jnp.asarray(bundle.root) @ noise
+        silent = bundle.data.has_silent
+        return from_coordinates(row, bundle.likelihood, silent, bundle.prior)[0]
+
+    return jax.vmap(one)(cells, standard)
 
 
 def _draw_nuisance(
     posterior: GridPosterior, cells: np.ndarray, standard: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Nuisance sites drawn from their conditional normal at each drawn cell."""
-    bundle, data = posterior.bundle, posterior.observations.data
-
-    def one(cell: Array, noise: Array) -> dict[str, Array]:
-        # The first node is the centre of the design.
-        row = nuisance_at(cell, bundle)[0] + jnp.asarray(bundle.root) @ noise
-        return from_coordinates(row, posterior.likelihood, data.has_silent, bundle.prior)[0]
-
     with jax.enable_x64(True):
-        values = jax.vmap(one)(jnp.asarray(cells), jnp.asarray(standard))
+        values = _nuisance_sites(posterior.bundle, cells, standard)
         sites = {name: np.asarray(value) for name, value in values.items()}
     if "p_share" in sites:
         p, s = sites.pop("p_share"), sites.pop("s_share")
@@ -234,7 +236,10 @@ def _draw(posterior: GridPosterior, key: Array | int, count: int) -> dict[str, n
         name: posterior.to_kilometres(name, values)
         for name, values in zip(SPACE, stretched, strict=False)
     }
-    mean_travel, travel = _travel_times(posterior, sites)
+    with jax.enable_x64(True):
+        places = np.stack([sites[name] for name in SPACE], axis=1)
+        times = _travel_times(data, places, not posterior.has_arrival)
+        mean_travel, travel = (np.asarray(each) for each in times)
     if posterior.has_arrival:
         arrival = stretched[3]
         noise = rng.normal(size=(count, len(posterior.bundle.mean)))

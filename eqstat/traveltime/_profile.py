@@ -15,7 +15,7 @@ from eqstat.traveltime import _start
 from eqstat.traveltime.data import TriggerData
 from eqstat.traveltime.prior import MAX_DEPTH_KM
 
-STARTS = 6
+STARTS = 4
 ESTIMATED = 4
 # Depth is even about the surface below this scale, so that its bound is a smooth optimum.
 SURFACE_KM = 1.0

@@ -108,9 +108,9 @@ class Prior(eqx.Module):
         for name in ("region_km", "lead_s"):
             value = getattr(self, name)
             if isinstance(value, int | float) and not 0 < value < np.inf:
-                raise ValueError(f"Prior: {name} must be positive, not {value!r}")
+                raise InputError(f"Prior: {name} must be positive, not {value!r}")
         if isinstance(self.region_km, int | float) and self.region_km > 5000:
-            raise ValueError(f"Prior: region_km must not exceed 5000, not {self.region_km!r}")
+            raise InputError(f"Prior: region_km must not exceed 5000, not {self.region_km!r}")
 
     def with_seismicity(self, density: xr.DataArray, frame: LocalFrame) -> Prior:
         """Return this prior with an epicentre density from a grid of past seismicity.

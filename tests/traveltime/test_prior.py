@@ -35,7 +35,7 @@ def test_the_deepest_is_that_of_the_support():
 
 @pytest.mark.parametrize("options", [{"region_km": 0.0}, {"region_km": 6000.0}, {"lead_s": -1.0}])
 def test_impossible_regions_and_leads_are_refused(options):
-    with pytest.raises(ValueError, match=next(iter(options))):
+    with pytest.raises(InputError, match=next(iter(options))):
         Prior(**options)
 
 
