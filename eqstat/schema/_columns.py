@@ -39,6 +39,8 @@ def convert(table: Any, column: Column) -> Series:
     else:
         out = _numbers(given)
         _refuse_out_of_range(out, column, table)
+        if column.whole:
+            _refuse_fractions(out)
         if column.kind == "longitude":
             out = out.where(~(out >= 180.0), out - 360.0)
     refuse_missing(out, column.required)
@@ -89,8 +91,20 @@ def _refuse_out_of_range(values: Series, column: Column, table: pd.DataFrame) ->
     raise ColumnProblem(what + unit, bad, advice or "correct these rows")
 
 
+def _refuse_fractions(values: Series) -> None:
+    number = values.to_numpy()
+    bad = ~np.isnan(number) & (number != np.floor(number))
+    if bad.any():
+        raise ColumnProblem("must be a whole number", bad, "give counts, not rates or means")
+
+
 def _texts(column: Series) -> Series:
     """Give labels as texts, so that 7 and "7" and 7.0 name the same device; blank is missing."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        # Long tables have few labels: only these are turned into texts.
+        labels = _texts(pd.Series(column.cat.categories)).to_numpy(dtype=object)
+        codes = column.cat.codes.to_numpy()
+        return pd.Series(np.append(labels, None)[codes], index=column.index, dtype=object)
     missing = column.isna().to_numpy(dtype=bool)
     out = np.full(len(column), None, dtype=object)
     given = column[~missing]
@@ -110,6 +124,8 @@ def _refuse_other_texts(values: Series, column: Column) -> None:
 
 
 def _flags(column: Series) -> Series:
+    if column.dtype == np.bool_:
+        return column.copy()
     texts = _texts(column).map(lambda value: value if value is None else value.lower())
     bad = (texts.notna() & ~texts.isin(_TRUE + _FALSE)).to_numpy(dtype=bool)
     if bad.any():

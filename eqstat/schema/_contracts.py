@@ -32,6 +32,8 @@ class Column:
         The texts allowed; empty for any.
     hint : str
         What to do when the range is left.
+    whole : bool
+        Whether a number must be a whole one.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Column:
     positive: bool = False
     allowed: tuple[str, ...] = ()
     hint: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True)
