@@ -1,0 +1,1 @@
+"""Is this number of triggers more than the background gives?"""

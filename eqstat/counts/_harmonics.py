@@ -1,0 +1,35 @@
+"""Hour of day and day of week as a few harmonics."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+DAILY, WEEKLY = 4, 2
+HOURS_OF_WEEK = 168
+
+
+def basis(hour: Array | np.ndarray | float, day: Array | np.ndarray | float) -> Array:
+    """Cosine and sine of one and of two cycles a day, and of one a week; (..., 6)."""
+    hour, day = jnp.broadcast_arrays(jnp.asarray(hour), jnp.asarray(day))
+    once, week = 2 * jnp.pi * hour / 24, 2 * jnp.pi * day / 7
+    return jnp.stack(
+        [
+            jnp.cos(once),
+            jnp.sin(once),
+            jnp.cos(2 * once),
+            jnp.sin(2 * once),
+            jnp.cos(week),
+            jnp.sin(week),
+        ],
+        axis=-1,
+    )
+
+
+def week_basis() -> np.ndarray:
+    """The harmonics in the middle of each hour of the week, Monday first; (168, 6)."""
+    index = np.arange(HOURS_OF_WEEK)
+    once, week = 2 * np.pi * (index % 24 + 0.5) / 24, 2 * np.pi * (index // 24) / 7
+    columns = [f(m * once) for m in (1, 2) for f in (np.cos, np.sin)]
+    return np.stack([*columns, np.cos(week), np.sin(week)], axis=-1)
