@@ -43,7 +43,8 @@ def rates(marginal: Marginal, bursts: Bursts | None, top: int, correlation_windo
     if bursts is not None:
         rate = _with_bursts(rate, tail, bursts, marginal, top)
     # A level below the mean is passed nearly all the time: once per window, no oftener.
-    return np.where(above, np.minimum(rate, 0.0), 0.0)
+    rate = np.where(above, np.minimum(rate, 0.0), 0.0)
+    return np.where(k <= marginal.active[..., None], rate, -np.inf)
 
 
 def _with_bursts(rate: Any, tail: Any, bursts: Bursts, marginal: Marginal, top: int) -> Any:

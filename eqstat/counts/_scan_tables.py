@@ -158,9 +158,26 @@ def log_shock_table(share: Any, concentration: Any, active: Any, top: int) -> tu
 
 
 def log_convolve(first: Any, second: Any) -> Any:
-    """Log of the sums over j of first_j second_{i-j}, for i = 0, ..., of the same length."""
-    out = np.full(np.broadcast_shapes(first.shape, second.shape), -np.inf)
+    """Log of the sums over j of first_j second_{i-j}, for i = 0, ..., of the same length.
+
+    Rows in which the first is the same go into one product of matrices; what underflows there is
+    summed in logs.
+    """
     size = int(first.shape[-1])
+    new = np.r_[True, np.any(first[1:] != first[:-1], axis=-1)]
+    starts = np.flatnonzero(new)
+    if 4 * starts.size <= first.shape[0]:
+        lag = np.arange(size)[None, :] - np.arange(size)[:, None]
+        plain, linear = np.empty(second.shape), np.exp(second)
+        for start, stop in zip(starts, np.r_[starts[1:], first.shape[0]], strict=True):
+            matrix = np.where(lag >= 0, np.exp(first[start])[np.maximum(lag, 0)], 0.0)
+            plain[start:stop] = linear[start:stop] @ matrix
+        with np.errstate(divide="ignore"):
+            out = np.log(plain)
+        for i in np.flatnonzero(np.any(plain < 1e-280, axis=0)):
+            out[:, i] = np.logaddexp.reduce(first[:, : i + 1] + second[:, i::-1], axis=-1)
+        return out
+    out = np.full(np.broadcast_shapes(first.shape, second.shape), -np.inf)
     for j in range(size):
         np.logaddexp(out[..., j:], first[..., j : j + 1] + second[..., : size - j], out[..., j:])
     return out
@@ -190,7 +207,7 @@ def log_reach_ratio(marginal: Marginal, top: int) -> Any:
     k = np.arange(top + 1.0)
     f = np.exp(k * np.log(m) - m - gammaln(k + 1.0))
     below = np.minimum(np.cumsum(f, axis=-1), 1.0)  # P(N <= k)
-    tail = gammainc(np.maximum(k[1:], 0.5), m)
+    tail = np.maximum(1.0 - below[..., :-1], 0.0)
     back = np.concatenate([np.zeros((*f.shape[:-1], 2)), f], axis=-1)
     low = np.concatenate([np.zeros((*f.shape[:-1], 3)), below], axis=-1)
     k = k[1:]

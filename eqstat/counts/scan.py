@@ -22,7 +22,10 @@ of the bin count (:math:`\bar F^*` with shocks in it), shocks of size j with pro
           + \epsilon \sum_{j \ge 1} s_j [\bar F^*(k - j) - \bar F^*(k) + \nu_0(k - j)]
 
 where u and d = k are the up and down rates (per window) of the count at the level; for a Poisson
-stream :math:`u = m` and :math:`\nu_0` is Alm's formula. Rates are for alarms that are rare.
+stream :math:`u = m` and :math:`\nu_0` is Alm's formula. Rates are for alarms that are rare. An
+intensity that stays for ever gives the greater rate, up to three times that of one renewed every
+window, as long as an alarm is shorter than the window; where dispersion times mean is far above
+1 alarms outlast it, and a finite `correlation_windows` gives the greater rate.
 
 References
 ----------
@@ -111,7 +114,7 @@ def scan_tail(triggers: ArrayLike, mean: ArrayLike, length: ArrayLike) -> ScanTa
     >>> round(float(np.exp(tail.log_probability)), 3)
     0.942
     """
-    k, m, size = np.broadcast_arrays(_whole(triggers), _positive(mean, "mean"), length)
+    k, m, size = np.broadcast_arrays(whole(triggers), _positive(mean, "mean"), length)
     if not np.all(np.asarray(size, float) >= 2.0):
         raise ValueError("length must be at least 2 windows")
     pairs = [
@@ -149,7 +152,7 @@ def alm_log_rate(triggers: ArrayLike, mean: ArrayLike) -> Any:
     >>> round(float(np.exp(alm_log_rate(10, 3.0))), 5)
     0.00567
     """
-    k, m = np.broadcast_arrays(_whole(triggers), _positive(mean, "mean"))
+    k, m = np.broadcast_arrays(whole(triggers), _positive(mean, "mean"))
     with np.errstate(divide="ignore"):
         new = np.log(np.maximum(1.0 - m / k, 0.0))
     return new + k * np.log(m) - m - gammaln(k)
@@ -263,7 +266,7 @@ def log_alarms_per_hour(triggers: ArrayLike, mean: ArrayLike, **model: Any) -> A
     >>> bool(rate[1] > -8.0)  # shocks keep the tail up
     True
     """
-    k = _whole(triggers)
+    k = whole(triggers)
     table = log_alarm_table_per_hour(mean, int(np.max(k)), **model)
     shape = np.broadcast_shapes(k.shape, table.shape[:-1])
     table = np.broadcast_to(table, (*shape, table.shape[-1]))
@@ -294,7 +297,7 @@ def log_alarms_per_year(log_per_hour: ArrayLike, axis: int = -1) -> Any:
     return logsumexp(values, axis=axis) - np.log(values.shape[axis]) + np.log(HOURS_PER_YEAR)
 
 
-def _whole(triggers: ArrayLike) -> Any:
+def whole(triggers: ArrayLike) -> Any:
     k = np.asarray(triggers)
     if not (np.all(k == np.round(k)) and np.all(k >= 1)):
         raise ValueError("triggers must be whole numbers of at least 1")
