@@ -7,7 +7,7 @@ downloaded before a loader is called.
 
 `available()` lists the sets. `load_myshake()` gives phone triggers of one earthquake,
 `load_ceus()` picks of many earthquakes at seismic stations, `load_ceus_raw()` raw picks of the
-same stations with the false ones in.
+same stations with the false ones in, `load_eqn()` the claims of a network of phones.
 """
 
 from __future__ import annotations
@@ -21,8 +21,17 @@ import pandas as pd
 
 from eqstat.geodesy import great_circle_distance
 from eqstat.schema import Column, Contract, InputError, check, check_triggers, rename_columns
+from eqstat.schema.counts import check_detections
 
-__all__ = ["DataFile", "available", "fetch", "load_ceus", "load_ceus_raw", "load_myshake"]
+__all__ = [
+    "DataFile",
+    "available",
+    "fetch",
+    "load_ceus",
+    "load_ceus_raw",
+    "load_eqn",
+    "load_myshake",
+]
 
 _FOLDER_VARIABLE = "EQSTAT_DATA"
 
@@ -74,6 +83,34 @@ _MYSHAKE = DataFile(
         "4abe5eb46dd06288ad4a92f632f3aa3b339732f3/data/Borrego_Springs.csv"
     ),
     sha256="aa4070d273442f14b80fb99789444c210f33024d8196ddf795951d5bb86022cf",
+)
+
+_EQN = DataFile(
+    name="eqn2020/eqn_article_D1_usa_chl_ita.csv",
+    what="550 detections of the Earthquake Network in Chile, the United States and Italy, "
+    "2017-12 to 2020-01",
+    columns=(
+        "det_lat",
+        "det_lon",
+        "triggertime",
+        "triggertime_local",
+        "signals",
+        "actives",
+        "num_eq_matches",
+        "magnitude",
+        "triggerdelay",
+    ),
+    origin="https://github.com/EMSC-CSEM/EQN_2020_analysis",
+    licence="none stated: use it, do not pass it on",
+    citation=(
+        "Bossu, Finazzi, Steed, Fallou and Bondar (2022), 'Shaking in 5 seconds!', Seismological "
+        "Research Letters 93, 137-148, doi:10.1785/0220210180; EMSC-CSEM, EQN_2020_analysis"
+    ),
+    url=(
+        "https://raw.githubusercontent.com/EMSC-CSEM/EQN_2020_analysis/"
+        "daf2c40f04bd2e728ba02d0adf9ff8ebb607fc6d/eqn_article_D1_usa_chl_ita.csv"
+    ),
+    sha256="8dc72d489fd9e072292fadbb801e86c68f9df7c98424a4827c3c36b3cbf91975",
 )
 
 
@@ -137,7 +174,7 @@ def available() -> tuple[DataFile, ...]:
     >>> [file.name for file in available()][0]
     'myshake/Borrego_Springs.csv'
     """
-    return (_MYSHAKE, _STATIONS, _EVENTS, _PICKS, _RAW)
+    return (_MYSHAKE, _STATIONS, _EVENTS, _PICKS, _RAW, _EQN)
 
 
 def fetch(name: str) -> Path:
@@ -212,6 +249,41 @@ def load_myshake() -> tuple[pd.DataFrame, dict[str, Any]]:
         "magnitude": 5.2,
     }
     return check_triggers(table, name="myshake triggers"), truth
+
+
+def load_eqn() -> pd.DataFrame:
+    """Load the detections of the Earthquake Network in three countries over two years.
+
+    These are claims only: they give neither a false-alarm rate (no history of counts without a
+    claim) nor a miss rate. Rows without a catalogued earthquake still carry a `causal_phase`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Table of detections (see `eqstat.schema.counts.DETECTIONS`), 550 rows: `time` of the
+        detection, its `latitude` and `longitude`, `is_earthquake` (at least one catalogued
+        earthquake matches), `triggers`, `active` (devices within 30 km), `magnitude`, `delay_s`
+        (from the origin time to the detection), and besides `hour` (local hour of the day) and
+        the origin's other columns under their names.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be had or used.
+    """
+    names = {
+        "latitude": "det_lat",
+        "longitude": "det_lon",
+        "triggers": "signals",
+        "active": "actives",
+        "delay_s": "triggerdelay",
+    }
+    table = rename_columns(pd.read_csv(fetch(_EQN.name)), names, name="eqn detections")
+    table["time"] = pd.to_datetime(table["triggertime"], utc=True)
+    table["is_earthquake"] = table["num_eq_matches"] > 0
+    clock = table["triggertime_local"].str.slice(11, 19)
+    table["hour"] = pd.to_timedelta(clock).dt.total_seconds() / 3600.0
+    return check_detections(table, name="eqn detections")
 
 
 def load_ceus(

@@ -59,7 +59,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_the_registry_is_complete_and_honest():
     files = datasets.available()
-    assert len({file.name for file in files}) == len(files) == 5
+    assert len({file.name for file in files}) == len(files) == 6
     for file in files:
         assert all([file.what, file.columns, file.origin, file.licence, file.citation])
         assert bool(file.url) == bool(file.sha256)
@@ -121,6 +121,41 @@ def test_ceus_choices(folder):
 def test_ceus_raw(folder):
     raw = datasets.load_ceus_raw()
     assert raw[["event_window", "device", "latitude"]].values.tolist() == [["e1", "AA.ONE", 35.0]]
+
+
+def test_eqn_becomes_a_table_of_detections(tmp_path, monkeypatch):
+    (tmp_path / "eqn2020").mkdir()
+    (tmp_path / "eqn2020" / "eqn_article_D1_usa_chl_ita.csv").write_text(
+        "det_lat,det_lon,triggertime,triggertime_local,signals,actives,num_eq_matches,magnitude,"
+        "triggerdelay,country\n"
+        "-30,-71.2,2019-01-01 02:30:00.000,2018-12-31 23:30:00-03:00,9,30,2,4.1,15.5,chl\n"
+        "42,13,2019-01-02 02:30:00.000,2019-01-02 03:30:00+01:00,24,302,0,,,ita\n"
+    )
+    monkeypatch.setenv("EQSTAT_DATA", str(tmp_path))
+    table = datasets.load_eqn()
+    assert table["time"].tolist()[0] == pd.Timestamp("2019-01-01T02:30:00Z")
+    assert table["is_earthquake"].tolist() == [True, False]
+    assert table["hour"].tolist() == [23.5, 3.5]
+    assert table["latitude"].tolist() == [-30.0, 42.0]
+    assert table[["triggers", "active"]].values.tolist() == [[9, 30], [24, 302]]
+        [-30, 9, 30],
+        [42, 24, 302],
+    ]
+    assert table["delay_s"].tolist()[0] == 15.5
+    assert table["country"].tolist() == ["chl", "ita"]
+    assert np.isnan(table["magnitude"].iloc[1])
+
+
+@pytest.mark.data
+def test_real_eqn(data_folder):
+    table = datasets.load_eqn()
+    assert (len(table), int((~table["is_earthquake"]).sum())) == (550, 11)
+    assert (table["triggers"].min(), table["triggers"].median()) == (8, 14)
+    assert (table["active"].min(), table["active"].median(), table["active"].max()) == (9, 92, 4556)
+    assert table["hour"].between(0, 24, inclusive="left").all()
+    (file,) = (file for file in datasets.available() if file.name.startswith("eqn2020"))
+    content = (data_folder / file.name).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == file.sha256
 
 
 @pytest.mark.data
