@@ -138,9 +138,6 @@ def test_eqn_becomes_a_table_of_detections(tmp_path, monkeypatch):
     assert table["hour"].tolist() == [23.5, 3.5]
     assert table["latitude"].tolist() == [-30.0, 42.0]
     assert table[["triggers", "active"]].values.tolist() == [[9, 30], [24, 302]]
-        [-30, 9, 30],
-        [42, 24, 302],
-    ]
     assert table["delay_s"].tolist()[0] == 15.5
     assert table["country"].tolist() == ["chl", "ita"]
     assert np.isnan(table["magnitude"].iloc[1])
