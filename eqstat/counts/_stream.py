@@ -96,3 +96,26 @@ def share_in_alarm(
         if times.size >= triggers:
             found += bool(np.any(times[triggers - 1 :] - times[: 1 - triggers or None] < 1.0))
     return found / runs
+
+
+def distinct_alarms(
+    times_s: list[FloatArray], required: int, frame_s: float, *, merge_s: float = 0.0
+) -> FloatArray:
+    """Start times at which `required` different sensors have pre-warned within the last frame.
+
+    `times_s` has the pre-warnings of each sensor in ascending order. Coincidences that begin less
+    than `merge_s` after the end of another are not new.
+    """
+    starts, ends = [], []
+    for times in times_s:
+        first, last = alarms(times, 1, frame_s, merge_s=0.0)
+        starts.append(first)
+        ends.append(last)
+    edges = np.concatenate([*starts, *ends])
+    steps = np.repeat([1, -1], [sum(map(len, starts)), sum(map(len, ends))])
+    order = np.argsort(edges, kind="stable")
+    edges, level = edges[order], np.cumsum(steps[order])
+    before = level - steps[order]
+    up = edges[(level >= required) & (before < required)]
+    down = edges[(level < required) & (before >= required)]
+    return up[np.r_[True, up[1:] > down[: up.size - 1] + merge_s]] if up.size else up
