@@ -132,9 +132,10 @@ def _sides(
     `log_at` is the log probability of k; terms run away from the mode, so they only fall.
     """
     here = ratio(family, k, n, first, second)
-    # A slowly falling upper side is long to sum; it is then not small, so its complement is good.
-    patience = 10.0 if k.dtype == jnp.float64 else 3.0
-    lower = (k <= mean) | ((1 - here) * k < patience)
+    # A slowly falling upper side is long to sum. Ratios fall, so it is then not small (the lower
+    # probabilities are at most here ** -k times that of k), and its complement is good.
+    patience = 7.0 if k.dtype == jnp.float64 else 3.0
+    lower = (k <= mean) | (-jnp.log(jnp.where(here > 0, here, 1e-30)) * k < patience)
     below = ratio(family, k - 1, n, first, second)
     last = log_at - jnp.log(jnp.where(lower & (k > 0) & (below > 0), below, 1.0))
     anchor = jnp.where(lower, last, log_at)
@@ -283,7 +284,8 @@ def all_log_sides(
     shape = jnp.broadcast_shapes(*(v.shape for v in wide if v is not None), k.shape)
     full = jnp.broadcast_to(k, shape)
     log_f = log_base(family, full, wide[0], wide[1], wide[2])
-    end = full[..., -1] + 1
+    # No count exceeds n: what the sums would give above it belongs to n.
+    end = jnp.minimum(full[..., -1], jnp.floor(n))
     beyond, _ = log_sides(family, end, n, mean, dispersion)
     if shock is not None:
         probability, a, b = shock
@@ -300,13 +302,15 @@ def all_log_sides(
         weights = jnp.log1p(-probability), jnp.log(probability)
         log_f = jnp.logaddexp(weights[0][..., None] + log_f, weights[1][..., None] + jnp.log(both))
         beyond = jnp.logaddexp(weights[0] + beyond, weights[1] + beside)
-    probability_of = jnp.exp(log_f)
-    high = jnp.cumsum(probability_of[..., ::-1], axis=-1)[..., ::-1] + jnp.exp(beyond)[..., None]
+    last = end[..., None]
+    probability_of = jnp.where(full < last, jnp.exp(log_f), 0.0)
+    high = jnp.cumsum(probability_of[..., ::-1], axis=-1)[..., ::-1]
+    high = jnp.where(full <= last, high + jnp.exp(beyond)[..., None], 0.0)
     low = jnp.cumsum(probability_of, axis=-1) - probability_of
     lower = full <= wide[1]
     safe = jnp.where(lower, jnp.minimum(low, 0.5), 0.0)
     up = jnp.log(jnp.where(high > 0, high, 1.0))
-    up = jnp.where(high > 0, up, beyond[..., None])
+    up = jnp.where(high > 0, up, jnp.where(full == last, beyond[..., None], -jnp.inf))
     return jnp.where(lower & (low < 0.5), jnp.log1p(-safe), up)
 
 

@@ -163,7 +163,7 @@ class Null(eqx.Module):
 def _float(*values: Number | None) -> list[Array]:
     """Broadcast numbers to arrays of one floating type."""
     arrays = [jnp.asarray(value) for value in values]
-    kind = jnp.result_type(*arrays, jnp.float32)
+    kind = jnp.result_type(*arrays, float)
     return list(jnp.broadcast_arrays(*(array.astype(kind) for array in arrays)))
 
 

@@ -71,6 +71,7 @@ def minimise(
     tolerance: float = 1e-7,
     stages: int = 2,
     decrement_tolerance: float = 1e-6,
+    batch: int | None = None,
 ) -> Optimum:
     r"""Minimise a smooth function by BFGS from several starts; pure JAX, to be compiled.
 
@@ -94,6 +95,9 @@ def minimise(
         How often each run is whitened anew and descended.
     decrement_tolerance
         The Newton decrement under which the result counts as converged.
+    batch
+        How many gradients of a Hessian are taken at once; all of them by default. Fewer need
+        less memory where the data are large.
 
     Returns
     -------
@@ -123,7 +127,12 @@ def minimise(
 
     def slope(value: Array) -> tuple[Array, Array, Array]:
         near = value + offsets.astype(kind)
-        ends, gradients = jax.vmap(jax.value_and_grad(objective), (0, None))(near, args)
+        both = jax.value_and_grad(objective)
+        if batch is None:
+            ends, gradients = jax.vmap(both, (0, None))(near, args)
+        else:
+            size_of = None if batch == 1 else batch
+            ends, gradients = jax.lax.map(lambda at: both(at, args), near, batch_size=size_of)
         hessian = (gradients[1 : size + 1] - gradients[size + 1 :]) / (2 * step)
         return ends[0], gradients[0], 0.5 * (hessian + hessian.T)
 

@@ -1,0 +1,109 @@
+"""The NumPyro model of the counts room: the likelihood with its priors in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array
+
+from eqstat.counts._harmonics import DAILY, WEEKLY
+from eqstat.counts.likelihood import CountData, log_likelihood
+from eqstat.counts.null import FAMILIES, Family, Null, Shocks
+from eqstat.counts.prior import Prior
+
+SHOCKS = ("shock_probability", "shock_share", "shock_concentration")
+
+
+def _sample(name: str, prior: dist.Distribution) -> Array:
+    return jnp.asarray(numpyro.sample(name, prior))
+
+
+def site_names(family: Family, shocks: bool, regions: int) -> tuple[str, ...]:
+    """Sites that the data speak about; a single region has no effect of its own."""
+    names = ["rate_per_device_h", "daily", "weekly"]
+    names += ["region_sd", "region_effect"] if regions > 1 else []
+    names += ["dispersion", "dispersion_slope"] if family != "poisson" else []
+    return tuple([*names, *SHOCKS] if shocks else names)
+
+
+def null_of(sites: Mapping[str, Array], family: Family, **known: object) -> Null:
+    """Build the null from the sites of one draw (or of batched draws)."""
+    shocks = None
+    if SHOCKS[0] in sites:
+        shocks = Shocks(*(sites[name] for name in SHOCKS))
+    rate = sites["rate_per_device_h"]
+    effect = sites.get("region_effect", jnp.zeros((*jnp.shape(rate), 1)))
+    return Null(
+        family=family,
+        rate_per_device_h=rate,
+        daily=sites["daily"],
+        weekly=sites["weekly"],
+        region_effect=effect,
+        region_sd=sites.get("region_sd", jnp.zeros_like(rate)),
+        dispersion=sites.get("dispersion"),
+        dispersion_slope=sites.get("dispersion_slope"),
+        shocks=shocks,
+        **known,  # pyright: ignore[reportArgumentType]
+    )
+
+
+def model(
+    data: CountData,
+    prior: Prior | None = None,
+    *,
+    family: Family = "negative_binomial",
+    shocks: bool = False,
+) -> None:
+    r"""NumPyro model of a history of counts, to condition, reparametrise and extend.
+
+    Sites: `rate_per_device_h`, `daily` (4), `weekly` (2); `region_sd` and the centred
+    `region_effect` (regions) where there are two regions or more; `dispersion`,
+    `dispersion_slope` unless Poisson; `shock_probability`, `shock_share`,
+    `shock_concentration` with shocks.
+
+    Parameters
+    ----------
+    data
+        The arrays of `count_data(history)`.
+    prior
+        The priors; `Prior()` by default.
+    family
+        "poisson", "negative_binomial" or "beta_binomial".
+    shocks
+        Whether windows with shocks are in the model.
+    """
+    prior = Prior() if prior is None else prior
+    sites = {
+        "rate_per_device_h": _sample("rate_per_device_h", prior.rate_per_device_h),
+        "daily": _sample("daily", prior.daily.expand([DAILY]).to_event(1)),
+        "weekly": _sample("weekly", prior.weekly.expand([WEEKLY]).to_event(1)),
+    }
+    if data.regions > 1:
+        sd = sites["region_sd"] = _sample("region_sd", prior.region_sd)
+        effect = dist.Normal(0.0, sd).expand([data.regions]).to_event(1)
+        sites["region_effect"] = _sample("region_effect", effect)
+    if family != "poisson":
+        for name in ("dispersion", "dispersion_slope"):
+            sites[name] = _sample(name, getattr(prior, name))
+    if shocks:
+        for name in SHOCKS:
+            sites[name] = _sample(name, getattr(prior, name))
+    names = tuple(f"region {number}" for number in range(data.regions))
+    null = null_of(sites, family, regions=names)
+    numpyro.factor("counts", log_likelihood(null, data))
+
+
+def _named(family: Family, shocks: bool) -> Callable[[CountData, Prior], None]:
+    def counts(data: CountData, prior: Prior) -> None:
+        model(data, prior, family=family, shocks=shocks)
+
+    return counts
+
+
+# One function object for each null, so that its compiled programs are found again.
+MODELS = {
+    (family, shocks): _named(family, shocks) for family in FAMILIES for shocks in (False, True)
+}
