@@ -10,6 +10,8 @@ import numpy as np
 from numpy import typing as npt
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.integer]
+BoolArray = npt.NDArray[np.bool_]
 
 
 def alarms(
@@ -119,3 +121,39 @@ def distinct_alarms(
     up = edges[(level >= required) & (before < required)]
     down = edges[(level < required) & (before >= required)]
     return up[np.r_[True, up[1:] > down[: up.size - 1] + merge_s]] if up.size else up
+
+
+def stretches(
+    times_s: FloatArray, devices: IntArray, members: BoolArray, need: IntArray, window_s: float
+) -> FloatArray:
+    """Begin and end of every alarm of every circle, not merged, (alarms, 2), by begin.
+
+    `members` is (circles, devices) and `need` the threshold of each circle.
+    """
+    # Circles whose fullest window is too empty are passed over.
+    seen = members[:, devices]
+    total = np.concatenate([np.zeros((len(members), 1), np.int64), np.cumsum(seen, axis=1)], axis=1)
+    before = np.searchsorted(times_s, times_s - window_s, side="right")
+    fullest = np.max(total[:, 1:] - total[:, before], axis=1, initial=0)
+    found = [
+        np.column_stack(alarms(times_s[seen[c]], int(need[c]), window_s, merge_s=0.0))
+        for c in np.flatnonzero(fullest >= need)
+    ]
+    both = np.concatenate(found) if found else np.empty((0, 2))
+    return both[np.argsort(both[:, 0], kind="stable")]
+
+
+def clumps(both: FloatArray, window_s: float) -> IntArray:
+    """Number of the clump of each stretch: those less than a window apart are together."""
+    ends = np.maximum.accumulate(both[:, 1])
+    return np.concatenate([[0], np.cumsum(both[1:, 0] > ends[:-1] + window_s)])
+
+
+def clump_size(
+    times_s: FloatArray, devices: IntArray, members: BoolArray, need: IntArray, window_s: float
+) -> tuple[int, float]:
+    """Begins of alarms in the clump at time 0, and the greater distance of its ends from 0."""
+    both = stretches(times_s, devices, members, need, window_s)
+    label = clumps(both, window_s)
+    mine = both[label == label[np.flatnonzero(both[:, 0] == 0.0)[0]]]
+    return len(mine), float(max(-mine[0, 0], mine[:, 1].max()))
