@@ -270,6 +270,37 @@ def test_shocks_against_the_stream(mean, devices, per, share, concentration, k):
     assert per_window(k, mean, **shock) == pytest.approx(rate, abs=4 * error + 0.05 * rate)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("k", [14, 24])
+def test_shocks_on_an_over_dispersed_background(k):
+    mean, spread, devices, blocks, windows = 4.0, 0.1, 200, 30, 900_000
+    rng = np.random.default_rng(17)
+    rate_s = rng.gamma(1 / spread, spread, windows // blocks) * mean / WINDOW_S
+    times = _stream.poisson_times(rng, rate_s, blocks * WINDOW_S)
+    pmf = betabinom(devices, 0.5, 9.5).pmf(np.arange(devices + 1))
+    times = _stream.with_bursts(rng, times, windows * WINDOW_S, 0.002 / WINDOW_S, pmf / pmf.sum())
+    rate, error = by_blocks(alarms_in(times, k), 300, windows // 300)
+    expected = per_window(
+        k, mean, family="negative_binomial", dispersion=spread, active=devices,
+        shock_probability=0.002, shock_share=0.05, shock_concentration=10.0,
+    )  # fmt: skip
+    assert expected == pytest.approx(rate, abs=4 * error + 0.06 * rate)
+
+
+@pytest.mark.slow
+def test_a_day_cycle_against_the_stream():
+    """Rates by the hour, 150 days; alarms of the whole stream against the mean over the hours."""
+    rng, days, k = np.random.default_rng(19), 150, 9
+    mean = 1.5 * np.exp(0.8 * np.cos(2 * np.pi * (np.arange(24) - 14) / 24))
+    times = _stream.poisson_times(rng, np.tile(mean, days) / WINDOW_S, 3600.0)
+    rate, error = by_blocks(alarms_in(times, k), 24 * 360, days)
+    by_hour = log_alarms_per_hour(k, mean, window_s=WINDOW_S)
+    expected = np.exp(log_alarms_per_year(by_hour)) / 8766 * WINDOW_S / 3600
+    assert expected == pytest.approx(rate, abs=4 * error + 0.02 * rate)
+    # The rate at the mean of the day would be far too small.
+    assert per_window(k, float(mean.mean())) < 0.8 * expected
+
+
 def test_far_tail_of_shocks_is_the_tail_of_the_shock():
     """With hardly any singles a level is reached by a shock alone."""
     k = np.array([5, 50, 90])
