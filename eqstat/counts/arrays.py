@@ -13,9 +13,9 @@ from eqstat.inference.padding import bucket_size, pad_rows
 # Up to this many cells nothing is merged.
 MERGE_ABOVE = 20_000
 # Widths of merged bins: of active devices (relative) and of the log mean.
-WIDE_ACTIVE = 0.10
-WIDE_LOG_MEAN = 0.20
-CLASSES = (4, 16, 64, 256, 1024, 4096, 1 << 20)
+WIDTHS = (0.10, 0.20)
+WIDEST = (0.50, 0.70)
+CLASSES = (4, 8, 16, 64, 256, 1024, 4096, 1 << 20)
 EARTHQUAKE_SHARE = 1e-6
 
 
@@ -48,7 +48,7 @@ def _group(*labels: np.ndarray) -> tuple[np.ndarray, int]:
     return inverse, int(inverse.max()) + 1
 
 
-def _merged(history: History, start: Start) -> dict[str, np.ndarray]:
+def _merged(history: History, start: Start, widths: tuple[float, float]) -> dict[str, np.ndarray]:
     r"""Cells of a region, a count and similar means as two rows at $\bar x \pm \sqrt{V}$.
 
     x is the log mean and V its variance within the group, which the likelihood takes from the
@@ -58,9 +58,9 @@ def _merged(history: History, start: Start) -> dict[str, np.ndarray]:
     w, basis = history.windows, week_basis()[history.hour_of_week]
     log_active = np.log(history.active)
     x = log_active + start.log_rate[history.region, history.hour_of_week]
-    coarse = np.floor(np.log(np.maximum(history.active, 1)) / np.log1p(WIDE_ACTIVE) + 1e-9)
+    coarse = np.floor(np.log(np.maximum(history.active, 1)) / np.log1p(widths[0]) + 1e-9)
     near = np.where(history.active <= 10, history.active, 1000 + coarse).astype(np.int64)
-    similar = np.floor(x / WIDE_LOG_MEAN).astype(np.int64)
+    similar = np.floor(x / widths[1]).astype(np.int64)
     which, groups = _group(history.region, history.triggers, near, similar)
     total = np.bincount(which, w, groups)
 
@@ -138,6 +138,7 @@ def count_data(
     shocks: bool = False,
     earthquake_share: float = EARTHQUAKE_SHARE,
     merge_above: int = MERGE_ABOVE,
+    widths: tuple[float, float] = WIDTHS,
 ) -> CountData:
     """Turn a history into the likelihood's padded arrays.
 
@@ -160,7 +161,8 @@ def count_data(
     CountData
     """
     start = start_of(history)
-    cells = (_merged if len(history.region) > merge_above else _plain)(history, start)
+    merge = len(history.region) > merge_above
+    cells = _merged(history, start, widths) if merge else _plain(history, start)
     terms = _terms(cells, start) if shocks else np.ones(len(cells["region"]))
     pair, triggers, active = _pairs(cells)
     classes = []

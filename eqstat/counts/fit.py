@@ -27,6 +27,8 @@ from eqstat.inference.fit import Fit
 from eqstat.inference.optimise import Optimum, covariance, minimise
 
 ROUNDS = 3
+# Names and shapes of the sites in a vector.
+Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class NullFit(Fit):
     prior: Prior = field(kw_only=True)
 
 
-def _unravel(vector: Array, shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, Array]:
+def unravel(vector: Array, shapes: Shapes) -> dict[str, Array]:
     """Take a vector apart into sites, in the order of their names."""
     out, at = {}, 0
     for name, shape in sorted(shapes):
@@ -64,9 +66,7 @@ def _unravel(vector: Array, shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> 
     return out
 
 
-def _objective(
-    model: Callable[..., Any], shapes: tuple[tuple[str, tuple[int, ...]], ...]
-) -> Callable[[Array, tuple], Array]:
+def _objective(model: Callable[..., Any], shapes: Shapes) -> Callable[[Array, tuple], Array]:
     r"""Negative log posterior with the regions' effects integrated out of their spread.
 
     The joint density of effects and their standard deviation has no maximum that makes sense
@@ -77,7 +77,7 @@ def _objective(
 
     def objective(scaled: Array, args: tuple) -> Array:
         data, prior, information, (start, scale, offset) = args
-        values = _unravel(start + scale * scaled, shapes)
+        values = unravel(start + scale * scaled, shapes)
         energy = potential_energy(model, (data, prior), {}, values) - offset
         if "region_sd" in values:
             sd = constrain_fn(model, (data, prior), {}, values)["region_sd"]
@@ -88,9 +88,7 @@ def _objective(
 
 
 @lru_cache(maxsize=32)
-def _programs(
-    family: Family, shocks: bool, shapes: tuple[tuple[str, tuple[int, ...]], ...]
-) -> tuple[Callable, ...]:
+def _programs(family: Family, shocks: bool, shapes: Shapes) -> tuple[Callable, ...]:
     """Compiled programs of one kind of null: free a point, value, optimum, sites with slopes."""
     model = MODELS[family, shocks]
     objective = _objective(model, shapes)
@@ -105,7 +103,7 @@ def _programs(
         return minimise(objective, starts, args, batch=1, stages=1, max_steps=300)
 
     def sites(vector: Array, args: tuple) -> dict[str, Array]:
-        return constrain_fn(model, args, {}, _unravel(vector, shapes))
+        return constrain_fn(model, args, {}, unravel(vector, shapes))
 
     return (
         free,

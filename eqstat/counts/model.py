@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array
+from numpyro import handlers
 
 from eqstat.counts._harmonics import DAILY, WEEKLY
 from eqstat.counts.likelihood import CountData, log_likelihood
@@ -96,6 +98,22 @@ def model(
     numpyro.factor("counts", log_likelihood(null, data))
 
 
+class Correction(NamedTuple):
+    """What a merged history's log density lacks at a point, to second order.
+
+    Attributes
+    ----------
+    centre
+        The point in the unconstrained space, sites in the order of their names, (p,).
+    slope, curvature
+        Gradient and Hessian of the difference there, (p,) and (p, p).
+    """
+
+    centre: Array
+    slope: Array
+    curvature: Array
+
+
 def _named(family: Family, shocks: bool) -> Callable[[CountData, Prior], None]:
     def counts(data: CountData, prior: Prior) -> None:
         model(data, prior, family=family, shocks=shocks)
@@ -103,7 +121,22 @@ def _named(family: Family, shocks: bool) -> Callable[[CountData, Prior], None]:
     return counts
 
 
+def _corrected(family: Family, shocks: bool) -> Callable[[CountData, Prior, Correction], None]:
+    def counts(data: CountData, prior: Prior, correction: Correction) -> None:
+        with handlers.trace() as trace:
+            model(data, prior, family=family, shocks=shocks)
+        free = [
+            jnp.ravel(dist.biject_to(trace[name]["fn"].support).inv(trace[name]["value"]))
+            for name in sorted(site_names(family, shocks, data.regions))
+        ]
+        apart = jnp.concatenate(free) - correction.centre
+        bend = 0.5 * apart @ (correction.curvature @ apart)
+        numpyro.factor("correction", correction.slope @ apart + bend)
+
+    return counts
+
+
 # One function object for each null, so that its compiled programs are found again.
-MODELS = {
-    (family, shocks): _named(family, shocks) for family in FAMILIES for shocks in (False, True)
-}
+KINDS = [(family, shocks) for family in FAMILIES for shocks in (False, True)]
+MODELS = {kind: _named(*kind) for kind in KINDS}
+CORRECTED = {kind: _corrected(*kind) for kind in KINDS}

@@ -1,0 +1,376 @@
+"""The smallest count that keeps a budget of false alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from numpy import typing as npt
+from scipy.stats import betabinom
+
+from eqstat.counts import _budget
+from eqstat.counts._rate_table import (
+    EXACT_ACTIVE,
+    active_nodes,
+    at_counts,
+    bracket,
+    draws_of,
+    log_device_rates,
+    predictive,
+    shape_at,
+    tabulate,
+)
+from eqstat.counts.null import Null
+from eqstat.counts.scan import HOURS_PER_YEAR
+from eqstat.schema import InputError
+
+DAYS = np.arange(7)
+MOST_DRAWS = 200
+CELLS_AT_ONCE = 64
+LARGEST_TABLE = 4096
+OUT_OF_REACH = 1 << 30
+
+MissProbability = Callable[[np.ndarray, np.ndarray, np.ndarray, str], np.ndarray]
+
+
+def threshold(
+    null: Null,
+    active: npt.ArrayLike | xr.DataArray,
+    hour: npt.ArrayLike,
+    *,
+    false_alarm_rate_per_year: float = 1.0,
+    regions: Sequence[str] | None = None,
+    minimum: int = 6,
+    day: int | None = None,
+    kind: Literal["predictive", "plug-in"] = "predictive",
+    split: Literal["equal", "least_miss"] = "equal",
+    miss_probability: MissProbability | None = None,
+    probability: float = 0.9,
+    correlation_windows: float = np.inf,
+) -> xr.Dataset:
+    r"""Smallest count of triggers that keeps a budget of false alarms, by region and hour.
+
+    The budget b of all regions together is split over them. In region r at hour h with n
+    active devices, with $\nu$ the alarm rate of a window that slides continuously (see
+    `scan`) and $\theta$ the parameters of the null,
+
+    .. math:: k^*(r, h, n) = \min \{k \ge k_{\min}:
+        \operatorname{E}[\nu(j; n, h, r, \theta) \mid \text{history}] \le b_r
+        \text{ for all } j \ge k\}.
+
+    The expectation runs over the draws of a posterior ("predictive"), so that a short or
+    foreign history asks for more triggers; with "plug-in" the parameters are taken for known.
+    Keeping the budget at every hour keeps it over the year, whatever devices are active.
+
+    Parameters
+    ----------
+    null
+        From `draws` or `null_from` with an axis of draws (predictive), or one null (plug-in).
+    active
+        Numbers of active devices: a number or a sequence (axis `active` of the result), or a
+        DataArray over `region` and/or `hour` where the number is known for each.
+    hour
+        Local times of day in hours, [0, 24): a number or a sequence.
+    false_alarm_rate_per_year
+        Budget of all `regions` together.
+    regions
+        Names of the regions that share the budget; all of the null by default.
+    minimum
+        Fewest triggers that may be called an earthquake.
+    day
+        Day of the week, Monday is 0; by default the rate is the mean over the seven days.
+    kind
+        "predictive" or "plug-in"; a plug-in threshold of draws uses their mean parameters.
+    split
+        "equal": every region the same share. "least_miss": counts are chosen so that the sum
+        of miss probabilities over regions and hours is least.
+    miss_probability
+        For "least_miss": a function (triggers, active, hour, region) of arrays of one shape
+        and the region's name that gives the probability to miss an earthquake.
+    probability
+        Of the central interval of the rate at the threshold.
+    correlation_windows
+        How many windows an excess of the intensity lasts, see `scan`; by default as long as
+        matters, which is the usual case for people's habits.
+
+    Returns
+    -------
+    xarray.Dataset
+        On dims `region`, `hour` and, for a sequence, `active`: `triggers`; `attainable`,
+        False where even all devices together would alarm too often (`triggers` is then one
+        more than the active devices); `false_alarm_rate_per_year`, the rate of that region
+        as if it were that hour all year, and its interval `rate_low`, `rate_high`;
+        `budget_per_year`.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When an argument is out of range, a region is unknown, or "predictive" is asked of a
+        null without draws.
+
+    References
+    ----------
+    Finazzi, F. (2020), Front. Earth Sci. 8:243, doi:10.3389/feart.2020.00243 (one false alarm
+    per year and country). Alm, S. E. (1983), see `scan`.
+
+    Examples
+    --------
+    >>> null = Null("poisson", 5.76)
+    >>> found = threshold(null, [50, 500], 12.0, kind="plug-in")
+    >>> found["triggers"].sel(region="all", hour=12.0).values.tolist()
+    [10, 29]
+    """
+    hours, names = _hours(hour), tuple(null.regions if regions is None else regions)
+    index = _regions(null, names)
+    _check(false_alarm_rate_per_year, minimum, day, kind, split, miss_probability, probability)
+    draws = _draws(null, kind)
+    counts, dims = _active(active, names, hours)
+    days = DAYS if day is None else np.array([day])
+    if not np.any(draws["weekly"]):
+        days = days[:1]
+    log_rates = log_device_rates(draws, hours, days, index)
+    # (cells, draws, days), cells in the order region, hour, active.
+    rates = np.broadcast_to(
+        np.moveaxis(log_rates, 0, 2)[:, :, None], (*counts.shape, *log_rates.shape[::3])
+    ).reshape(counts.size, len(draws["rate_per_device_h"]), len(days))
+    evaluate = _Evaluator(null, draws, counts.ravel(), rates, correlation_windows)
+    budget = np.full(len(names), false_alarm_rate_per_year / len(names))
+    if split == "equal":
+        needed = evaluate.smallest(np.repeat(budget, counts[0].size), minimum)
+    else:
+        assert miss_probability is not None
+        parts = list(evaluate.tables(1e-3 * float(budget.min())))
+        log_rate = np.full((counts.size, max(part.shape[1] for _, part in parts)), -np.inf)
+        for cells, part in parts:
+            log_rate[cells, : part.shape[1]] = part
+        needed = _budget.least_miss(
+            log_rate + np.log(HOURS_PER_YEAR),
+            counts,
+            hours,
+            names,
+            minimum,
+            false_alarm_rate_per_year,
+            miss_probability,
+        )
+    each = np.exp(evaluate.at(needed)) * HOURS_PER_YEAR
+    shape = counts.shape
+    attainable = needed <= np.floor(counts.ravel())
+    mean = np.where(attainable, each.mean(axis=1), 0.0).reshape(shape)
+    if split == "least_miss":
+        budget = mean.mean(axis=(1, 2))
+    tails = (1 - probability) / 2, (1 + probability) / 2
+    low, high = (np.where(attainable, q, 0.0).reshape(shape) for q in np.quantile(each, tails, 1))
+    triggers = np.where(attainable, needed, np.floor(counts.ravel()) + 1).astype(int)
+    data = {
+        "triggers": (triggers.reshape(shape), "1", "smallest count that may be called"),
+        "attainable": (attainable.reshape(shape), "1", "whether a count keeps the budget"),
+        "false_alarm_rate_per_year": (mean, "1/year", "false alarms at this hour all year"),
+        "rate_low": (low, "1/year", f"lower end of its central {probability:.0%} interval"),
+        "rate_high": (high, "1/year", f"upper end of its central {probability:.0%} interval"),
+    }
+    full = ("region", "hour", "active")
+    result = xr.Dataset(
+        {k: (full, v, {"units": unit, "long_name": text}) for k, (v, unit, text) in data.items()},
+        coords={
+            "region": list(names),
+            "hour": ("hour", hours, {"units": "h", "long_name": "local time of day"}),
+        },
+        attrs={
+            "kind": kind,
+            "split": split,
+            "family": null.family,
+            "shocks": str(null.shocks is not None),
+            "window_s": null.window_s,
+            "false_alarm_rate_per_year": false_alarm_rate_per_year,
+            "minimum": minimum,
+            "interval_probability": probability,
+            "interval_kind": "central",
+        },
+    )
+    note = {"units": "1/year", "long_name": "share of the budget"}
+    result["budget_per_year"] = ("region", budget, note)
+    devices = {"units": "1", "long_name": "active devices"}
+    if "active" in dims:
+        return result.assign_coords(active=("active", counts[0, 0], devices))
+    result = result.isel(active=0)
+    return result.assign_coords(active=(("region", "hour"), counts[..., 0], devices))
+
+
+class _Group(NamedTuple):
+    """Cells of one number of active devices, or between two nodes of it."""
+
+    cells: np.ndarray
+    nodes: np.ndarray
+    upper: np.ndarray
+
+
+class _Evaluator:
+    """Alarm rates of the cells asked for, from tables as long as they need to be."""
+
+    def __init__(
+        self,
+        null: Null,
+        draws: dict[str, np.ndarray],
+        active: np.ndarray,
+        log_rates: np.ndarray,
+        correlation_windows: float,
+    ) -> None:
+        self.null, self.draws, self.active, self.log_rates = null, draws, active, log_rates
+        self.correlation_windows = correlation_windows
+        nodes = active_nodes(active)
+        if len(nodes) <= EXACT_ACTIVE:
+            self.groups = [
+                _Group(np.flatnonzero(active == n), np.array([n]), np.zeros(np.sum(active == n)))
+                for n in nodes
+            ]
+            return
+        low, upper = bracket(nodes, active)
+        self.groups = [
+            _Group(np.flatnonzero(low == i), nodes[i : i + 2], upper[low == i])
+            for i in np.unique(low)
+        ]
+
+    def _blocks(self, group: _Group, top: int, run: Callable, *more: np.ndarray) -> np.ndarray:
+        """Run a compiled function over a group's cells, in blocks of one size."""
+        rates = self.log_rates[group.cells]
+        span = float(rates.min()), float(rates.max())
+        made = tabulate(self.null, self.draws, group.nodes, span, top, self.correlation_windows)
+        parts = []
+        with jax.enable_x64(True):
+            table = tuple(jnp.asarray(part) for part in made)
+            for begin in range(0, len(group.cells), CELLS_AT_ONCE):
+                kept = np.arange(len(group.cells))[begin : begin + CELLS_AT_ONCE]
+                rows = np.resize(kept, CELLS_AT_ONCE)
+                columns = (np.zeros(CELLS_AT_ONCE, int), group.upper, rates, *more)
+                found = run(table, columns[0], *(column[rows] for column in columns[1:]))
+                parts.append(np.asarray(found)[: len(kept)])
+        return np.concatenate(parts)
+
+    def _reach(self, group: _Group, budget: float) -> int:
+        """A first guess of how many triggers a group's table must hold."""
+        n = float(group.nodes[-1])
+        mean = n * np.exp(self.log_rates[group.cells].max()) * self.null.window_s / 3600
+        spread = float(np.max(shape_at(self.draws, self.null, group.nodes)))
+        top = 20 + 1.5 * mean + 8 * np.sqrt(mean * (1 + spread * mean))
+        if self.null.shocks is not None:
+            share, c = self.draws["share"].mean(), self.draws["concentration"].mean()
+            often = self.draws["probability"].mean() * HOURS_PER_YEAR * 3600 / self.null.window_s
+            rare = min(budget / often, 0.5)
+            shock = betabinom.isf(0.3 * rare, int(np.ceil(n)), share * c, (1 - share) * c)
+            top = max(top, 1.3 * (shock + mean))
+        return _round_up(min(top, n + 1, LARGEST_TABLE))
+
+    def tables(self, budget: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Cells and their predictive log rates per hour of 1, 2, ... triggers, by group.
+
+        The tables go on until the rate is below `budget` per year, or all devices.
+        """
+        goal = np.log(budget / HOURS_PER_YEAR)
+        for group in self.groups:
+            most = int(min(np.floor(group.nodes[-1]) + 1, LARGEST_TABLE))
+            top = self._reach(group, budget)
+            while True:
+                log_rate = self._blocks(group, top, predictive)
+                if top >= most or np.all(log_rate[:, -1] <= goal):
+                    break
+                top = _round_up(2 * top)
+            yield group.cells, log_rate
+
+    def smallest(self, budget: np.ndarray, minimum: int) -> np.ndarray:
+        """Smallest count of each cell that keeps its budget per year."""
+        needed = np.empty(len(self.active), int)
+        for cells, log_rate in self.tables(float(budget.min())):
+            kept = log_rate <= np.log(budget[cells] / HOURS_PER_YEAR)[:, None]
+            first = np.argmax(kept, axis=1) + 1
+            needed[cells] = np.where(kept.any(axis=1), first, OUT_OF_REACH)
+        return np.maximum(needed, minimum)
+
+    def at(self, triggers: np.ndarray) -> np.ndarray:
+        """Log rate per hour of each draw at each cell's own count, (cells, draws)."""
+        out = np.empty((len(self.active), self.log_rates.shape[1]))
+        for group in self.groups:
+            own = np.minimum(triggers[group.cells], _round_up(LARGEST_TABLE))
+            own = np.minimum(own, np.floor(self.active[group.cells])).astype(int)
+            top = _round_up(int(own.max()))
+            out[group.cells] = self._blocks(group, top, at_counts, own)
+        return out
+
+
+def _round_up(count: float) -> int:
+    """Round up to an eighth of a power of two, so that few programs are compiled."""
+    step = 2 ** max(int(np.log2(max(count, 1))) - 3, 3)
+    return int(np.ceil(count / step)) * step
+
+
+def _draws(null: Null, kind: str) -> dict[str, np.ndarray]:
+    if kind == "plug-in":
+        return {k: v.mean(axis=0, keepdims=True) for k, v in draws_of(null).items()}
+    if np.ndim(null.rate_per_device_h) == 0:
+        raise InputError(
+            "threshold: a predictive threshold needs draws of the null (from `draws` of a fit); "
+            "for parameters that are known ask for kind='plug-in'"
+        )
+    return draws_of(null, MOST_DRAWS)
+
+
+def _hours(hour: npt.ArrayLike) -> np.ndarray:
+    hours = np.atleast_1d(np.asarray(hour, np.float64))
+    if hours.ndim != 1 or not hours.size or not np.all((hours >= 0) & (hours < 24)):
+        raise InputError(f"threshold: hours must lie in [0, 24), not {hour!r}")
+    return hours
+
+
+def _regions(null: Null, names: tuple[str, ...]) -> np.ndarray:
+    unknown = [name for name in names if name not in null.regions]
+    if unknown or not names or len(set(names)) < len(names):
+        what = f"unknown {unknown[:5]}" if unknown else "empty or named twice"
+        raise InputError(f"threshold: regions are {what}; the null knows {null.regions[:10]}")
+    return np.array([null.regions.index(name) for name in names])
+
+
+def _active(
+    active: npt.ArrayLike | xr.DataArray, names: tuple[str, ...], hours: np.ndarray
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Numbers of devices over (region, hour, active) and which of these dims vary."""
+    if isinstance(active, xr.DataArray):
+        if not set(active.dims) <= {"region", "hour"}:
+            raise InputError(f"threshold: active has dims {active.dims}, not region and hour")
+        if "region" in active.dims and "region" in active.coords:
+            active = active.sel(region=list(names))
+        like = xr.DataArray(np.zeros((len(names), len(hours))), dims=("region", "hour"))
+        values = (like + active.drop_vars(list(active.coords))).to_numpy()[..., None]
+        dims: tuple[str, ...] = ("region", "hour")
+    else:
+        row = np.atleast_1d(np.asarray(active, np.float64))
+        values = np.broadcast_to(row, (len(names), len(hours), row.size))
+        dims = ("region", "hour", "active") if np.ndim(active) else ("region", "hour")
+    if not np.all(np.isfinite(values)) or np.any(values < 1) or np.any(values > 1e6):
+        raise InputError("threshold: active devices must be numbers from 1 to 1,000,000")
+    return np.asarray(values, np.float64), dims
+
+
+def _check(
+    rate: float,
+    minimum: int,
+    day: int | None,
+    kind: str,
+    split: str,
+    miss: MissProbability | None,
+    probability: float,
+) -> None:
+    problems = (
+        (not 0 < rate < np.inf, f"false_alarm_rate_per_year must be positive, not {rate!r}"),
+        (minimum < 1 or minimum != int(minimum), f"minimum must be 1 or more, not {minimum!r}"),
+        (day is not None and day not in range(7), f"day must be 0 (Monday) to 6, not {day!r}"),
+        (kind not in ("predictive", "plug-in"), f"kind is predictive or plug-in, not {kind!r}"),
+        (split not in ("equal", "least_miss"), f"split is equal or least_miss, not {split!r}"),
+        (split == "least_miss" and miss is None, "least_miss needs miss_probability"),
+        (not 0 < probability < 1, f"probability must lie in (0, 1), not {probability!r}"),
+    )
+    for bad, text in problems:
+        if bad:
+            raise InputError(f"threshold: {text}")
