@@ -10,7 +10,10 @@ DAILY, WEEKLY = 4, 2
 HOURS_OF_WEEK = 168
 
 
-def basis(hour: Array | np.ndarray | float, day: Array | np.ndarray | float) -> Array:
+def basis(
+    hour: Array | np.ndarray | np.number | float | int,
+    day: Array | np.ndarray | np.number | float | int,
+) -> Array:
     """Cosine and sine of one and of two cycles a day, and of one a week; (..., 6)."""
     hour, day = jnp.broadcast_arrays(jnp.asarray(hour), jnp.asarray(day))
     once, week = 2 * jnp.pi * hour / 24, 2 * jnp.pi * day / 7

@@ -19,7 +19,7 @@ CLASSES = (4, 8, 16, 64, 256, 1024, 4096, 1 << 20)
 EARTHQUAKE_SHARE = 1e-6
 
 
-def earthquake_weight(history: History, share: float = EARTHQUAKE_SHARE) -> float:
+def earthquake_weight(history: History, share: float | int = EARTHQUAKE_SHARE) -> float:
     """Probability of an unmarked earthquake in a window.
 
     Such that earthquakes, which trigger half of the devices on average here, make `share` of all
@@ -136,7 +136,7 @@ def count_data(
     history: History,
     *,
     shocks: bool = False,
-    earthquake_share: float = EARTHQUAKE_SHARE,
+    earthquake_share: float | int = EARTHQUAKE_SHARE,
     merge_above: int = MERGE_ABOVE,
     widths: tuple[float, float] = WIDTHS,
 ) -> CountData:

@@ -137,7 +137,9 @@ def _near_earthquakes(table: Any, window_s: float) -> np.ndarray:
     return out & ~quake
 
 
-def _hours(table: Any, names: Sequence[str], utc_offset_h: float | Mapping[str, float]) -> Any:
+def _hours(
+    table: Any, names: Sequence[str], utc_offset_h: float | int | Mapping[str, float | int]
+) -> Any:
     """Local hour of the week of each row."""
     if isinstance(utc_offset_h, Mapping):
         missing = [name for name in names if name not in utc_offset_h]
@@ -158,7 +160,7 @@ def _hours(table: Any, names: Sequence[str], utc_offset_h: float | Mapping[str, 
     return (hours + 3 * 24) % HOURS_OF_WEEK
 
 
-def _window_s(table: Any, window_s: float | None) -> tuple[float, list[str]]:
+def _window_s(table: Any, window_s: float | int | None) -> tuple[float, list[str]]:
     """Length of the windows: given, of the column, or the smallest spacing."""
     given = None
     if "window_s" in table and bool(table["window_s"].notna().any()):
@@ -188,8 +190,8 @@ def _window_s(table: Any, window_s: float | None) -> tuple[float, list[str]]:
 def prepare(
     counts: pd.DataFrame,
     *,
-    window_s: float | None = None,
-    utc_offset_h: float | Mapping[str, float] = 0.0,
+    window_s: float | int | None = None,
+    utc_offset_h: float | int | Mapping[str, float | int] = 0.0,
     exclude_earthquakes: bool = True,
 ) -> History:
     """Check a table of counts and count its windows into sparse cells.

@@ -150,7 +150,7 @@ def fit(
     family: Family = "negative_binomial",
     shocks: bool = False,
     prior: Prior | None = None,
-    earthquake_share: float = EARTHQUAKE_SHARE,
+    earthquake_share: float | int = EARTHQUAKE_SHARE,
     throw: bool = True,
 ) -> NullFit:
     r"""Fit the background of a history: the mode of the posterior, by BFGS in float64.

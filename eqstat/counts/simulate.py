@@ -41,8 +41,8 @@ class Design:
     """
 
     active: Any
-    days: float = 90.0
-    variation: float = 0.05
+    days: float | int = 90.0
+    variation: float | int = 0.05
     start: str = "2026-01-05T00:00:00Z"
 
     def __post_init__(self) -> None:
@@ -229,7 +229,7 @@ def simulate_table(key: PRNGKeyArray, null: Null, design: Design) -> pd.DataFram
     start: Any = pd.Timestamp(design.start)
     total = round(design.days * 86400 / null.window_s)
     time = start + pd.to_timedelta(np.arange(total) * null.window_s, unit="s")
-    hour = np.asarray(time.hour + 24 * time.dayofweek)
+    hour = np.asarray(time.hour + 24 * time.day_of_week)
     day = np.asarray((np.arange(total) * null.window_s) // 86400, np.int64)
     mean_active = design.mean_active(len(null.regions))
     parts = []
