@@ -6,6 +6,8 @@ series without cancellation, tails from sums whose terms follow one another by s
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
@@ -280,7 +282,7 @@ def all_log_sides(
 ) -> Array:
     """Log P(K >= k) for k = 0 ... count, on a last axis; `shock` is probability, a and b."""
     k = jnp.arange(count + 1, dtype=mean.dtype)
-    wide = [None if v is None else v[..., None] for v in (n, mean, dispersion)]
+    wide: Any = [None if v is None else v[..., None] for v in (n, mean, dispersion)]
     shape = jnp.broadcast_shapes(*(v.shape for v in wide if v is not None), k.shape)
     full = jnp.broadcast_to(k, shape)
     log_f = log_base(family, full, wide[0], wide[1], wide[2])

@@ -79,7 +79,9 @@ class History:
         use = self.region == self.regions.index(region)
         return History(
             np.zeros(int(use.sum()), np.int64),
-            *(getattr(self, name)[use] for name in ("hour_of_week", "active", "triggers")),
+            self.hour_of_week[use],
+            self.active[use],
+            self.triggers[use],
             self.windows[use],
             (region,),
             self.window_s,
@@ -109,7 +111,7 @@ def to_cells(
     active: np.ndarray,
     triggers: np.ndarray,
     windows: np.ndarray,
-) -> tuple[np.ndarray, ...]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Merge windows that agree: region, hour, active (mean of its bin), triggers, windows."""
     if not len(region):
         return region, hour_of_week, active, triggers, windows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -14,8 +14,8 @@ from eqstat.counts import _tails
 from eqstat.counts.null import Null, dispersion_at
 
 if TYPE_CHECKING:
-    FloatArray = Array
-    IntArray = Array
+    FloatArray = Any
+    IntArray = Any
 else:
     FloatArray = Float[Array, "..."] | np.ndarray
     IntArray = Int[Array, "..."] | np.ndarray

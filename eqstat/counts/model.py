@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array
@@ -31,13 +32,13 @@ def site_names(family: Family, shocks: bool, regions: int) -> tuple[str, ...]:
     return tuple([*names, *SHOCKS] if shocks else names)
 
 
-def null_of(sites: Mapping[str, Array], family: Family, **known: object) -> Null:
+def null_of(sites: Mapping[str, Array | np.ndarray], family: Family, **known: object) -> Null:
     """Build the null from the sites of one draw (or of batched draws)."""
-    shocks = None
+    shocks: Any = None
     if SHOCKS[0] in sites:
         shocks = Shocks(*(sites[name] for name in SHOCKS))
-    rate = sites["rate_per_device_h"]
-    effect = sites.get("region_effect", jnp.zeros((*jnp.shape(rate), 1)))
+    rate: Any = sites["rate_per_device_h"]
+    effect: Any = sites.get("region_effect", jnp.zeros((*jnp.shape(rate), 1)))
     return Null(
         family=family,
         rate_per_device_h=rate,
@@ -137,6 +138,8 @@ def _corrected(family: Family, shocks: bool) -> Callable[[CountData, Prior, Corr
 
 
 # One function object for each null, so that its compiled programs are found again.
-KINDS = [(family, shocks) for family in FAMILIES for shocks in (False, True)]
+KINDS: list[tuple[Family, bool]] = [
+    (family, shocks) for family in FAMILIES for shocks in (False, True)
+]
 MODELS = {kind: _named(*kind) for kind in KINDS}
 CORRECTED = {kind: _corrected(*kind) for kind in KINDS}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import equinox as eqx
 import jax
@@ -19,8 +19,8 @@ REFERENCE_ACTIVE = 100.0
 
 # On the host these are numbers or NumPy arrays, in the core JAX arrays; a posterior's have draws.
 if TYPE_CHECKING:
-    Value = Array
-    Number = Array | np.ndarray | float | int
+    Value = Any
+    Number = Any
 else:
     Value = Float[Array, "..."] | np.ndarray | np.floating | float | int
     Number = Array | np.ndarray | np.number | float | int
@@ -295,7 +295,7 @@ def log_tails(null: Null, count: int, active: Number, mean_count: Number) -> Arr
         Of the broadcast shape of `active` and `mean_count`, and `count + 1` on a last axis.
     """
     n, mean = _float(active, mean_count)
-    shock = None
+    shock: Any = None
     if null.shocks is not None:
         values = (null.shocks.probability, *null.shocks.beta)
         shock = tuple(jnp.broadcast_to(jnp.asarray(v, n.dtype), n.shape) for v in values)

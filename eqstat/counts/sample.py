@@ -32,7 +32,9 @@ def _slopes(family: Family, shocks: bool, shapes: Shapes) -> Callable:
     """Gradients of the log posterior density at many points of the unconstrained space."""
 
     def density(vector: Array, args: tuple) -> Array:
-        return -potential_energy(MODELS[family, shocks], args, {}, unravel(vector, shapes))
+        return -1 * jnp.asarray(
+            potential_energy(MODELS[family, shocks], args, {}, unravel(vector, shapes))
+        )
 
     @jax.jit
     def gradients(vectors: Array, args: tuple) -> Array:

@@ -104,7 +104,9 @@ def _texts(column: Series) -> Series:
         # Long tables have few labels: only these are turned into texts.
         labels = _texts(pd.Series(column.cat.categories)).to_numpy(dtype=object)
         codes = column.cat.codes.to_numpy()
-        return pd.Series(np.append(labels, None)[codes], index=column.index, dtype=object)
+        return pd.Series(
+            np.array([*labels, None], dtype=object)[codes], index=column.index, dtype=object
+        )
     missing = column.isna().to_numpy(dtype=bool)
     out = np.full(len(column), None, dtype=object)
     given = column[~missing]

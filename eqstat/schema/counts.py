@@ -108,7 +108,7 @@ def check_counts(table: pd.DataFrame, *, name: str = "counts") -> pd.DataFrame:
     if isinstance(table, pd.DataFrame) and list(table.columns).count("region") == 1:
         given = table.assign(region=table["region"].astype("category"))
         given.attrs = dict(table.attrs)
-    out = _check(given, COUNTS, name, stacklevel=3)
+    out: Any = _check(given, COUNTS, name, stacklevel=3)
     _refuse_more_than_active(out, table, name)
     if "region" in out.columns and out["region"].isna().any():
         missing = out["region"].isna().to_numpy(dtype=bool)

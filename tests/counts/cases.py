@@ -1,0 +1,31 @@
+"""Backgrounds for the tests."""
+
+import numpy as np
+
+from eqstat.counts.null import Null, Shocks
+from eqstat.counts.simulate import Design
+
+SHOCKS = Shocks(2e-4, 0.12, 8.0)
+
+
+def truth(family="negative_binomial", shocks=False, effects=(0.3, -0.2, 0.1, -0.1), sd=0.3):
+    """A background with day cycle, regions, dispersion and perhaps shocks."""
+    effects = np.array(effects)
+    dispersion = {"poisson": None, "negative_binomial": 0.15, "beta_binomial": 0.004}[family]
+    return Null(
+        family,
+        0.8,
+        daily=np.array([-0.4, -0.2, 0.1, 0.05]),
+        weekly=np.array([0.08, 0.05]),
+        region_effect=effects,
+        region_sd=sd,
+        dispersion=dispersion,
+        dispersion_slope=None if dispersion is None else 0.2,
+        shocks=SHOCKS if shocks else None,
+        regions=tuple(f"r{i}" for i in range(len(effects))),
+    )
+
+
+def design(days=14.0, active=(60, 150, 400, 900), variation=0.05):
+    """Regions of these sizes."""
+    return Design(np.array(active), days=days, variation=variation)

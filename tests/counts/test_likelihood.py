@@ -1,0 +1,85 @@
+"""The likelihood of rows is the sum over windows; merging keeps its value, slope and bend."""
+
+from dataclasses import replace
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from eqstat.counts.arrays import count_data, earthquake_weight
+from eqstat.counts.likelihood import log_likelihood
+from eqstat.counts.null import FAMILIES, log_pmf
+from eqstat.counts.simulate import simulate, week_means
+
+from . import cases
+
+
+@pytest.mark.parametrize("shocks", [False, True], ids=["plain", "shocks"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_it_is_the_sum_over_windows(family, shocks):
+    null = cases.truth(family, shocks)
+    small = cases.design(days=1, active=(20, 30, 40, 50), variation=0.0)
+    history = simulate(jax.random.key(1), null, small)
+    mean = week_means(null, history.region, history.hour_of_week, history.active)
+    weight = earthquake_weight(history)
+    with jax.enable_x64(True):
+        log_f = log_pmf(null, history.triggers, history.active, mean)
+        guarded = (1 - weight) * jnp.exp(log_f) + weight / (history.active + 1)
+        expected = float(jnp.sum(history.windows * jnp.log(guarded)))
+        data = jax.tree.map(jnp.asarray, count_data(history, shocks=shocks))
+        assert float(log_likelihood(null, data)) == pytest.approx(expected, rel=1e-10)
+
+
+def test_a_guard_bounds_what_one_window_costs():
+    null = cases.truth("poisson")
+    history = simulate(jax.random.key(1), null, cases.design(days=1))
+    row = int(np.argmax(history.active))
+    triggers = history.triggers.copy()
+    triggers[row] = np.floor(history.active[row] / 2)
+
+    history = replace(history, triggers=triggers, windows=np.ones(len(triggers)))
+    with jax.enable_x64(True):
+
+        def slope(share):
+            data = jax.tree.map(jnp.asarray, count_data(history, earthquake_share=share))
+            gradient = jax.grad(lambda rate: log_likelihood(with_rate(null, rate), data))
+            return float(gradient(jnp.asarray(0.8)))
+
+        assert abs(slope(0.0)) > 100 + abs(slope(1e-6))
+
+
+def with_rate(null, rate):
+    return eqx.tree_at(lambda n: n.rate_per_device_h, null, rate)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_merging_keeps_differences_of_the_likelihood(family):
+    null = cases.truth(family, shocks=True)
+    history = simulate(jax.random.key(4), null, cases.design(days=60))
+    changes = (
+        lambda n: eqx.tree_at(lambda m: m.weekly, n, n.weekly + 0.01),
+        lambda n: eqx.tree_at(lambda m: m.daily, n, n.daily - 0.01),
+        lambda n: eqx.tree_at(lambda m: m.region_effect, n, n.region_effect + 0.01),
+        lambda n: eqx.tree_at(lambda m: m.shocks.probability, n, 3e-4),
+        lambda n: (
+            n
+            if n.dispersion is None
+            else eqx.tree_at(lambda m: m.dispersion, n, 1.1 * n.dispersion)
+        ),
+    )
+    with jax.enable_x64(True):
+        start = jax.tree.map(jnp.asarray, null)
+        exact, merged = (
+            jax.tree.map(jnp.asarray, count_data(history, shocks=True, merge_above=above))
+            for above in (10**9, 0)
+        )
+        size = [sum(int(jnp.sum(r.windows > 0)) for r in d.rows) for d in (exact, merged)]
+        assert size[1] < size[0] / 2
+        value = jax.jit(log_likelihood)
+        for change in changes:
+            differences = [
+                float(value(change(start), data) - value(start, data)) for data in (exact, merged)
+            ]
+            assert differences[1] == pytest.approx(differences[0], rel=0.03, abs=0.5)
