@@ -24,6 +24,7 @@ from eqstat.counts._rate_table import (
     shape_at,
     tabulate,
 )
+from eqstat.counts._support import Cells, check_support
 from eqstat.counts.null import Null
 from eqstat.counts.scan import HOURS_PER_YEAR
 from eqstat.schema import InputError
@@ -51,6 +52,7 @@ def threshold(
     miss_probability: MissProbability | None = None,
     probability: float = 0.9,
     correlation_windows: float = np.inf,
+    caution: float = 2.0,
 ) -> xr.Dataset:
     r"""Smallest count of triggers that keeps a budget of false alarms, by region and hour.
 
@@ -96,6 +98,10 @@ def threshold(
     correlation_windows
         How many windows an excess of the intensity lasts, see `scan`; by default as long as
         matters, which is the usual case for people's habits.
+    caution
+        By what factor, at least 1, the uncertainty of the background may raise a predictive
+        threshold above the count that the median of the draws needs. More is an error: the
+        prior, not the history, would set the threshold. `numpy.inf` accepts all.
 
     Returns
     -------
@@ -109,8 +115,9 @@ def threshold(
     Raises
     ------
     eqstat.schema.InputError
-        When an argument is out of range, a region is unknown, or "predictive" is asked of a
-        null without draws.
+        When an argument is out of range, a region is unknown, "predictive" is asked of a null
+        without draws, or the history behind the draws is too short for the rate asked (see
+        `caution`); the message then says which threshold and rate it supports.
 
     References
     ----------
@@ -127,6 +134,8 @@ def threshold(
     hours, names = _hours(hour), tuple(null.regions if regions is None else regions)
     index = _regions(null, names)
     _check(false_alarm_rate_per_year, minimum, day, kind, split, miss_probability, probability)
+    if not caution >= 1:
+        raise InputError(f"threshold: caution must be at least 1, not {caution!r}")
     draws = _draws(null, kind)
     counts, dims = _active(active, names, hours)
     days = DAYS if day is None else np.array([day])
@@ -156,7 +165,14 @@ def threshold(
             false_alarm_rate_per_year,
             miss_probability,
         )
-    each = np.exp(evaluate.at(needed)) * HOURS_PER_YEAR
+    log_each = evaluate.at(needed)
+    if kind == "predictive":
+        shares = np.repeat(budget, counts[0].size)
+        labels = [(name, float(hour)) for name in names for hour in hours for _ in counts[0, 0]]
+        cells = Cells(counts.ravel(), rates, shares, shares / false_alarm_rate_per_year, labels)
+        check_support(evaluate, null, draws, cells, needed, log_each, minimum=minimum,
+                      caution=caution, correlation_windows=correlation_windows)  # fmt: skip
+    each = np.exp(log_each) * HOURS_PER_YEAR
     shape = counts.shape
     attainable = needed <= np.floor(counts.ravel())
     mean = np.where(attainable, each.mean(axis=1), 0.0).reshape(shape)
@@ -374,3 +390,23 @@ def _check(
     for bad, text in problems:
         if bad:
             raise InputError(f"threshold: {text}")
+
+
+def check_budget(
+    budgets: np.ndarray, regions: int, minimum: int, most_active: int, most_triggers: int
+) -> None:
+    """Refuse budgets and ends of tables that cannot be."""
+    problems = (
+        (
+            budgets.shape != (regions,) or not np.all((budgets > 0) & (budgets < np.inf)),
+            f"false_alarm_rate_per_year must be one positive number or {regions} of them",
+        ),
+        (minimum < 1 or minimum != int(minimum), f"minimum must be 1 or more, not {minimum!r}"),
+        (
+            not 1 <= most_active <= 1e6 or not minimum <= most_triggers <= LARGEST_TABLE,
+            "most_active is at most 1,000,000, most_triggers from minimum to 4,096",
+        ),
+    )
+    for bad, text in problems:
+        if bad:
+            raise InputError(f"scorer: {text}")
