@@ -30,7 +30,8 @@ class Bursts(NamedTuple):
 def rates(marginal: Marginal, bursts: Bursts | None, top: int, correlation_windows: float) -> Any:
     """Log alarm rate per window for 1, ..., top triggers, shape (cases, top)."""
     k = np.arange(1.0, top + 1.0)
-    pmf = log_pmf_table(marginal, table_top(marginal, top))
+    # Few devices end the table early; counts beyond them have a row all the same.
+    pmf = log_pmf_table(marginal, max(table_top(marginal, top), top))
     tail = log_tail_table(pmf)[..., : top + 1]
     crossing = np.log(k) + pmf[..., 1 : top + 1] + log_declumped(marginal, k)
     if np.isfinite(correlation_windows):

@@ -13,7 +13,7 @@ def least_miss(
     hours: np.ndarray,
     names: tuple[str, ...],
     minimum: int,
-    budget: float,
+    budget: float | int,
     miss_probability: Callable[[np.ndarray, np.ndarray, np.ndarray, str], np.ndarray],
 ) -> np.ndarray:
     r"""Counts with the least sum of miss probabilities under a budget of false alarms.
@@ -49,7 +49,9 @@ def least_miss(
     shape = active.shape
     top = log_rate.shape[-1]
     menu = np.arange(minimum, max(top, minimum) + 1)
-    rate = np.exp(log_rate.reshape(*shape, top)[..., menu - 1]) / len(hours)
+    ahead = ((0, 0), (0, menu[-1] - top))  # where the minimum is more than the devices
+    log_rate = np.pad(log_rate, ahead, constant_values=-np.inf)
+    rate = np.exp(log_rate.reshape(*shape, -1)[..., menu - 1]) / len(hours)
     miss = np.empty((*shape, len(menu)))
     for position, name in enumerate(names):
         grid = np.broadcast_arrays(
@@ -66,11 +68,11 @@ def least_miss(
     return counts.ravel()
 
 
-def _cheapest(rate: np.ndarray, miss: np.ndarray, budget: float) -> np.ndarray:
+def _cheapest(rate: np.ndarray, miss: np.ndarray, budget: float | int) -> np.ndarray:
     """Index of the menu picked by each row."""
     rows = np.arange(len(rate))
 
-    def pick(log_price: float) -> np.ndarray:
+    def pick(log_price: float | int) -> np.ndarray:
         return np.argmin(miss + np.exp(log_price) * rate, axis=1)
 
     low, high = -60.0, 60.0

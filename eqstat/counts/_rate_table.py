@@ -102,7 +102,8 @@ def tabulate(
     active: np.ndarray,
     log_rates: tuple[float, float],
     top: int,
-    correlation_windows: float = np.inf,
+    correlation_windows: float | int = np.inf,
+    gap: float | int | None = None,
 ) -> RateTable:
     """Tabulate the alarm rates over nodes of active devices and of the device rate.
 
@@ -118,8 +119,11 @@ def tabulate(
         Largest number of triggers.
     correlation_windows
         As in `scan`.
+    gap
+        By how much the rates asked for may lie outside; by default the log ratio of the nodes.
     """
-    gap = float(np.log(active[-1] / active[0]))
+    if gap is None:
+        gap = float(np.log(active[-1] / active[0]))
     first = log_rates[0] - gap - 2 * RATE_STEP
     count = int(np.ceil((log_rates[1] + gap - first) / RATE_STEP)) + 3
     nodes = first + RATE_STEP * np.arange(count)

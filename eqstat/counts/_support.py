@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
@@ -15,12 +16,6 @@ from eqstat.schema import InputError
 # A mean rate within twice the median's keeps its budget, however flat the tail.
 HARMLESS = np.log(2.0)
 CENTRAL = 0.05, 0.95
-
-
-class Rates(Protocol):
-    """Gives log rates per hour of each draw at each cell's own count, (cells, draws)."""
-
-    def at(self, triggers: np.ndarray) -> np.ndarray: ...
 
 
 class Cells(NamedTuple):
@@ -48,7 +43,7 @@ class Cells(NamedTuple):
 
 
 def check_support(
-    rates: Rates,
+    rates_at: Callable[[np.ndarray], np.ndarray],
     null: Null,
     draws: dict[str, np.ndarray],
     cells: Cells,
@@ -56,8 +51,8 @@ def check_support(
     at_needed: np.ndarray,
     *,
     minimum: int,
-    caution: float,
-    correlation_windows: float,
+    caution: float | int,
+    correlation_windows: float | int,
 ) -> None:
     r"""Refuse thresholds that ignorance sets, not the history.
 
@@ -77,8 +72,8 @@ def check_support(
 
     Parameters
     ----------
-    rates
-        Evaluates other counts.
+    rates_at
+        Gives log rates per hour of each draw at each cell's own count, (cells, draws).
     null, draws
         The null and its arrays.
     cells
@@ -107,12 +102,12 @@ def check_support(
     suspect = (fewer >= minimum) & (mean - np.median(at_needed, axis=1) > HARMLESS)
     if not suspect.any():
         return
-    median = np.median(rates.at(np.where(suspect, fewer, 1)), axis=1)
+    median = np.median(rates_at(np.where(suspect, fewer, 1)), axis=1)
     excess = np.where(suspect, goal - median, -np.inf)
     worst = int(np.argmax(excess))
     if excess[worst] < 0:
         return
-    table = _table(null, draws, cells, worst, asked[worst], correlation_windows)
+    table = _table(null, draws, cells, worst, int(asked[worst]), correlation_windows)
     would_do = max(int(np.argmax(np.median(table, axis=0) <= goal[worst])) + 1, minimum)
     most, log_rate = _supported(table, minimum, caution)
     low, high = np.quantile(table[:, -1], CENTRAL) / np.log(10)
@@ -139,7 +134,7 @@ def _table(
     cells: Cells,
     cell: int,
     top: int,
-    correlation_windows: float,
+    correlation_windows: float | int,
 ) -> np.ndarray:
     """Log rates per hour of one cell for 1, 2, ... triggers, (draws, triggers)."""
     active = cells.active[cell]
@@ -163,7 +158,7 @@ def _table(
     return _log_mean(table, axis=1)
 
 
-def _supported(table: np.ndarray, minimum: int, caution: float) -> tuple[int, float]:
+def _supported(table: np.ndarray, minimum: int, caution: float | int) -> tuple[int, float]:
     """The largest count up to which none is refused, and its log rate per hour."""
     mean, median = _log_mean(table, axis=0), np.median(table, axis=0)
     counts = np.arange(1, len(mean) + 1)
@@ -175,6 +170,6 @@ def _supported(table: np.ndarray, minimum: int, caution: float) -> tuple[int, fl
 
 
 def _up(rate: float) -> str:
-    """Write a rate rounded up to two digits, so that asking for it is enough."""
+    """Write a rate rounded up to two digits; interpolated rates of extreme draws are 3 % off."""
     step = 10.0 ** (np.floor(np.log10(rate)) - 1)
-    return f"{np.ceil(1.0001 * rate / step) * step:.10g}"
+    return f"{np.ceil(1.05 * rate / step) * step:.10g}"

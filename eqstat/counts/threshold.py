@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from numpy import typing as npt
 from scipy.stats import betabinom
 
 from eqstat.counts import _budget
@@ -27,6 +26,7 @@ from eqstat.counts._rate_table import (
 from eqstat.counts._support import Cells, check_support
 from eqstat.counts.null import Null
 from eqstat.counts.scan import HOURS_PER_YEAR
+from eqstat.geodesy import ArrayLike
 from eqstat.schema import InputError
 
 DAYS = np.arange(7)
@@ -40,19 +40,19 @@ MissProbability = Callable[[np.ndarray, np.ndarray, np.ndarray, str], np.ndarray
 
 def threshold(
     null: Null,
-    active: npt.ArrayLike | xr.DataArray,
-    hour: npt.ArrayLike,
+    active: ArrayLike | xr.DataArray,
+    hour: ArrayLike,
     *,
-    false_alarm_rate_per_year: float = 1.0,
+    false_alarm_rate_per_year: float | int = 1.0,
     regions: Sequence[str] | None = None,
     minimum: int = 6,
     day: int | None = None,
     kind: Literal["predictive", "plug-in"] = "predictive",
     split: Literal["equal", "least_miss"] = "equal",
     miss_probability: MissProbability | None = None,
-    probability: float = 0.9,
-    correlation_windows: float = np.inf,
-    caution: float = 2.0,
+    probability: float | int = 0.9,
+    correlation_windows: float | int = np.inf,
+    caution: float | int = 2.0,
 ) -> xr.Dataset:
     r"""Smallest count of triggers that keeps a budget of false alarms, by region and hour.
 
@@ -139,14 +139,7 @@ def threshold(
     draws = _draws(null, kind)
     counts, dims = _active(active, names, hours)
     days = DAYS if day is None else np.array([day])
-    if not np.any(draws["weekly"]):
-        days = days[:1]
-    log_rates = log_device_rates(draws, hours, days, index)
-    # (cells, draws, days), cells in the order region, hour, active.
-    rates = np.broadcast_to(
-        np.moveaxis(log_rates, 0, 2)[:, :, None], (*counts.shape, *log_rates.shape[::3])
-    ).reshape(counts.size, len(draws["rate_per_device_h"]), len(days))
-    evaluate = _Evaluator(null, draws, counts.ravel(), rates, correlation_windows)
+    evaluate = _evaluator(null, draws, counts, hours, index, days, correlation_windows)
     budget = np.full(len(names), false_alarm_rate_per_year / len(names))
     if split == "equal":
         needed = evaluate.smallest(np.repeat(budget, counts[0].size), minimum)
@@ -169,8 +162,9 @@ def threshold(
     if kind == "predictive":
         shares = np.repeat(budget, counts[0].size)
         labels = [(name, float(hour)) for name in names for hour in hours for _ in counts[0, 0]]
-        cells = Cells(counts.ravel(), rates, shares, shares / false_alarm_rate_per_year, labels)
-        check_support(evaluate, null, draws, cells, needed, log_each, minimum=minimum,
+        part = shares / false_alarm_rate_per_year
+        cells = Cells(counts.ravel(), evaluate.log_rates, shares, part, labels)
+        check_support(evaluate.at, null, draws, cells, needed, log_each, minimum=minimum,
                       caution=caution, correlation_windows=correlation_windows)  # fmt: skip
     each = np.exp(log_each) * HOURS_PER_YEAR
     shape = counts.shape
@@ -216,6 +210,59 @@ def threshold(
     return result.assign_coords(active=(("region", "hour"), counts[..., 0], devices))
 
 
+def _evaluator(
+    null: Null,
+    draws: dict[str, np.ndarray],
+    counts: np.ndarray,
+    hours: np.ndarray,
+    index: np.ndarray,
+    days: np.ndarray,
+    correlation_windows: float | int,
+) -> _Evaluator:
+    """Alarm rates of all cells, in the order region, hour, active."""
+    if not np.any(draws["weekly"]):
+        days = days[:1]
+    log_rates = log_device_rates(draws, hours, days, index)
+    rates = np.broadcast_to(
+        np.moveaxis(log_rates, 0, 2)[:, :, None], (*counts.shape, *log_rates.shape[::3])
+    ).reshape(counts.size, len(draws["rate_per_device_h"]), len(days))
+    return _Evaluator(null, draws, counts.ravel(), rates, correlation_windows)
+
+
+def true_rates(
+    null: Null,
+    active: ArrayLike | xr.DataArray,
+    hour: ArrayLike,
+    triggers: np.ndarray,
+    *,
+    correlation_windows: float | int = np.inf,
+) -> np.ndarray:
+    """False alarms a year of given counts under a null that is known, by region and hour.
+
+    Parameters
+    ----------
+    null
+        One null, without draws.
+    active, hour, correlation_windows
+        As in `threshold`.
+    triggers
+        Counts at which an alarm is given, of the shape of the result.
+
+    Returns
+    -------
+    numpy.ndarray
+        (regions, hours) or (regions, hours, active): the rate if it were always this hour.
+    """
+    hours = _hours(hour)
+    draws = _draws(null, "plug-in")
+    counts, dims = _active(active, null.regions, hours)
+    index = np.arange(len(null.regions))
+    evaluate = _evaluator(null, draws, counts, hours, index, DAYS, correlation_windows)
+    found = np.exp(evaluate.at(np.broadcast_to(triggers, counts.shape[: len(dims)]).ravel()))
+    rates = found[:, 0].reshape(counts.shape) * HOURS_PER_YEAR
+    return rates if "active" in dims else rates[..., 0]
+
+
 class _Group(NamedTuple):
     """Cells of one number of active devices, or between two nodes of it."""
 
@@ -233,7 +280,7 @@ class _Evaluator:
         draws: dict[str, np.ndarray],
         active: np.ndarray,
         log_rates: np.ndarray,
-        correlation_windows: float,
+        correlation_windows: float | int,
     ) -> None:
         self.null, self.draws, self.active, self.log_rates = null, draws, active, log_rates
         self.correlation_windows = correlation_windows
@@ -266,7 +313,7 @@ class _Evaluator:
                 parts.append(np.asarray(found)[: len(kept)])
         return np.concatenate(parts)
 
-    def _reach(self, group: _Group, budget: float) -> int:
+    def _reach(self, group: _Group, budget: float | int) -> int:
         """A first guess of how many triggers a group's table must hold."""
         n = float(group.nodes[-1])
         mean = n * np.exp(self.log_rates[group.cells].max()) * self.null.window_s / 3600
@@ -280,7 +327,7 @@ class _Evaluator:
             top = max(top, 1.3 * (shock + mean))
         return _round_up(min(top, n + 1, LARGEST_TABLE))
 
-    def tables(self, budget: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def tables(self, budget: float | int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Cells and their predictive log rates per hour of 1, 2, ... triggers, by group.
 
         The tables go on until the rate is below `budget` per year, or all devices.
@@ -316,7 +363,7 @@ class _Evaluator:
         return out
 
 
-def _round_up(count: float) -> int:
+def _round_up(count: float | int) -> int:
     """Round up to an eighth of a power of two, so that few programs are compiled."""
     step = 2 ** max(int(np.log2(max(count, 1))) - 3, 3)
     return int(np.ceil(count / step)) * step
@@ -333,7 +380,7 @@ def _draws(null: Null, kind: str) -> dict[str, np.ndarray]:
     return draws_of(null, MOST_DRAWS)
 
 
-def _hours(hour: npt.ArrayLike) -> np.ndarray:
+def _hours(hour: ArrayLike) -> np.ndarray:
     hours = np.atleast_1d(np.asarray(hour, np.float64))
     if hours.ndim != 1 or not hours.size or not np.all((hours >= 0) & (hours < 24)):
         raise InputError(f"threshold: hours must lie in [0, 24), not {hour!r}")
@@ -349,14 +396,24 @@ def _regions(null: Null, names: tuple[str, ...]) -> np.ndarray:
 
 
 def _active(
-    active: npt.ArrayLike | xr.DataArray, names: tuple[str, ...], hours: np.ndarray
+    active: ArrayLike | xr.DataArray, names: tuple[str, ...], hours: np.ndarray
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Numbers of devices over (region, hour, active) and which of these dims vary."""
     if isinstance(active, xr.DataArray):
         if not set(active.dims) <= {"region", "hour"}:
             raise InputError(f"threshold: active has dims {active.dims}, not region and hour")
-        if "region" in active.dims and "region" in active.coords:
-            active = active.sel(region=list(names))
+        wanted = (("region", list(names)), ("hour", hours))
+        try:
+            active = active.sel(
+                {k: v for k, v in wanted if k in active.dims and k in active.coords}
+            )
+        except KeyError as error:
+            raise InputError(
+                f"threshold: active lacks {error.args[0]} of regions or hours"
+            ) from None
+        for name, labels in wanted:
+            if active.sizes.get(name, len(labels)) != len(labels):
+                raise InputError(f"threshold: active needs {len(labels)} values over {name}")
         like = xr.DataArray(np.zeros((len(names), len(hours))), dims=("region", "hour"))
         values = (like + active.drop_vars(list(active.coords))).to_numpy()[..., None]
         dims: tuple[str, ...] = ("region", "hour")
@@ -370,13 +427,13 @@ def _active(
 
 
 def _check(
-    rate: float,
+    rate: float | int,
     minimum: int,
     day: int | None,
     kind: str,
     split: str,
     miss: MissProbability | None,
-    probability: float,
+    probability: float | int,
 ) -> None:
     problems = (
         (not 0 < rate < np.inf, f"false_alarm_rate_per_year must be positive, not {rate!r}"),
