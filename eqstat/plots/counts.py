@@ -1,0 +1,521 @@
+"""Figures of backgrounds: thresholds, budgets, and how a background fits its history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from eqstat.plots import _style
+
+# Okabe and Ito's palette again; markers and lines differ as well.
+SERIES = (
+    ("#0072B2", "o", "-"),
+    ("#D55E00", "s", (0, (5, 2))),
+    ("#009E73", "D", (0, (1.5, 1.2))),
+    ("#CC79A7", "v", "-."),
+    ("#E69F00", "^", (0, (3, 1, 1, 1, 1, 1))),
+)
+BAND, INK = "#D9D9D9", "#404040"
+MOST_HOURS = 5
+
+Named = xr.Dataset | Mapping[str, xr.Dataset]
+
+
+def _named(found: Named) -> dict[str, xr.Dataset]:
+    """A single result has no name and needs no legend of its own."""
+    return {"": found} if isinstance(found, xr.Dataset) else dict(found)
+
+
+def _series(number: int) -> tuple[str, str, Any]:
+    return SERIES[number % len(SERIES)]
+
+
+def _share(dataset: xr.Dataset) -> str:
+    return f"{dataset.attrs['interval_probability']:.0%} interval".replace("%", " %")
+
+
+def _plain(value: float, _: Any = None) -> str:
+    return f"{value:,.10g}".replace(",", "\u202f")
+
+
+def _log_axis(axis: Any) -> None:
+    """Whole numbers at 1, 2 and 5 of each decade."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(_plain))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _of_region(found: xr.Dataset, region: str | None) -> xr.Dataset:
+    if region is None:
+        return found
+    if region not in found["region"].to_numpy():
+        raise ValueError(f"no region {region!r} in the thresholds")
+    return found.sel(region=[region])
+
+
+def _over_active(found: xr.Dataset) -> xr.DataArray:
+    """Thresholds where they can be attained, over region, hour and active devices."""
+    if "active" not in found["triggers"].dims:
+        raise ValueError("threshold curves need thresholds of several numbers of active devices")
+    return found["triggers"].where(found["attainable"])
+
+
+def threshold_curves(
+    found: xr.Dataset,
+    *,
+    region: str | None = None,
+    others: Mapping[str, xr.Dataset] | None = None,
+    seen: tuple[Any, Any] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Thresholds over the active devices: from the quietest to the busiest hour.
+
+    Parameters
+    ----------
+    found
+        From `eqstat.counts.threshold.threshold`, of several numbers of active devices.
+    region
+        A region; by default the band runs over all regions as well as over the hours.
+    others
+        From a name to other thresholds (another null, plug-in): lines of their highest.
+    seen
+        Active devices and triggers of detections, to be drawn as points.
+    ax
+        Axes to draw into; both are logarithmic.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        When the region is unknown or the thresholds are of one number of devices only.
+    """
+    ax = _style.new_axes(ax, 6.4, 4.8)
+    values = _over_active(_of_region(found, region))
+    active = values["active"].to_numpy().astype(np.float64)
+    others = {} if others is None else others
+    over = tuple(dim for dim in values.dims if dim != "active")
+    low, high = (getattr(values, side)(over).to_numpy() for side in ("min", "max"))
+    colour = SERIES[0][0]
+    what = "hours" if region is not None or found.sizes["region"] == 1 else "hours and regions"
+    ax.fill_between(active, low, high, color=colour, alpha=0.2, lw=0, label=f"range over {what}")
+    ax.plot(active, high, color=colour, lw=1.8, label="highest")
+    ax.plot(active, low, color=colour, lw=1.0, label="lowest")
+    ends = [low, high]
+    for number, (name, other) in enumerate(others.items(), 1):
+        shown = _over_active(_of_region(other, region))
+        line = shown.max([dim for dim in shown.dims if dim != "active"]).to_numpy()
+        tint, _, dashes = _series(number)
+        ax.plot(shown["active"], line, color=tint, ls=dashes, lw=1.6, label=name)
+        ends.append(line)
+    if seen is not None:
+        devices, triggers = (np.asarray(part, np.float64) for part in seen)
+        ax.scatter(
+            devices, triggers, s=9, c=INK, alpha=0.5, linewidths=0, label="detections", zorder=1.5
+        )
+        ends.append(triggers)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    every = np.concatenate(ends)
+    span = 0.8 * float(np.nanmin(every)), 1.25 * float(np.nanmax(every))
+    ax.plot(span, span, color="#999999", lw=0.8, ls=":", label="all active devices", zorder=1)
+    ax.set_xlim(0.9 * active.min(), 1.1 * active.max())
+    ax.set_ylim(*span)
+    _log_axis(ax.xaxis)
+    _log_axis(ax.yaxis)
+    window = found.attrs["window_s"]
+    _style.label_axes(ax, "Active devices", f"Threshold (triggers in {window:g} s)")
+    _style.legend_above(ax, columns=3)
+    return ax
+
+
+def threshold_hours(
+    found: xr.Dataset,
+    *,
+    region: str | None = None,
+    active: Sequence[float | int] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Thresholds over the local hour of the day, a line for each number of active devices.
+
+    Parameters
+    ----------
+    found
+        From `eqstat.counts.threshold.threshold`, of several numbers of active devices.
+    region
+        A region; by default the line is the median of all and a band shows their range.
+    active
+        Which numbers of active devices; by default five spread over all.
+    ax
+        Axes to draw into.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        When region or number are not among the thresholds.
+    """
+    ax = _style.new_axes(ax, 6.4, 4.8)
+    values = _over_active(_of_region(found, region))
+    known = values["active"].to_numpy()
+    if active is None:
+        kept = np.linspace(0, len(known) - 1, min(len(known), MOST_HOURS)).round().astype(int)
+        active = [float(n) for n in known[kept]]
+    if not set(active) <= set(known):
+        raise ValueError("active must be among the numbers of devices of the thresholds")
+    hour = values["hour"].to_numpy()
+    tints = colormaps["viridis"](np.linspace(0.82, 0.0, len(active)))
+    for n, tint in zip(active, tints, strict=True):
+        each = values.sel(active=n)
+        middle = each.median("region").to_numpy()
+        if each.sizes["region"] > 1:
+            low, high = (getattr(each, side)("region").to_numpy() for side in ("min", "max"))
+            ax.fill_between(hour, low, high, color=tint, alpha=0.18, lw=0)
+        ax.plot(hour, middle, color=tint, lw=1.7, marker="o", ms=2.5)
+        if np.isfinite(middle[-1]):
+            ax.annotate(
+                _plain(float(n)),
+                (float(hour[-1]), float(middle[-1])),
+                (6, 0),
+                textcoords="offset points",
+                color=tint,
+                va="center",
+                fontsize=_style.SMALL,
+            )
+    ax.text(1.0, 1.01, "active devices", transform=ax.transAxes, ha="right", fontsize=_style.SMALL)
+    ax.set_yscale("log")
+    ax.set_xlim(0, max(24.0, float(hour[-1]) + 2))
+    ax.set_xticks([0, 6, 12, 18, 24])
+    _log_axis(ax.yaxis)
+    window = found.attrs["window_s"]
+    _style.label_axes(ax, "Local time of day (h)", f"Threshold (triggers in {window:g} s)")
+    return ax
+
+
+def budget(found: xr.Dataset, *, active: float | int | None = None, ax: Axes | None = None) -> Axes:
+    """Rate of false alarms of each region at its thresholds, beside its share of the budget.
+
+    Counts are whole, so that most thresholds keep less than their budget; what is left is the
+    distance between point and bar.
+
+    Parameters
+    ----------
+    found
+        From `eqstat.counts.threshold.threshold`. The rate of a region is the mean over its
+        hours, its interval that of the hours' ends: wider than that of the mean.
+    active
+        Which number of active devices, where the thresholds have several.
+    ax
+        Axes to draw into; the rate is logarithmic.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        When the number of active devices is not among the thresholds.
+    """
+    if "active" in found.dims:
+        known = found["active"].to_numpy()
+        if active is None and len(known) > 1:
+            raise ValueError("budget: say which number of active devices")
+        if active is not None and active not in known:
+            raise ValueError("active must be among the numbers of devices of the thresholds")
+        found = found.sel(active=known[0] if active is None else active)
+    names = ("false_alarm_rate_per_year", "rate_low", "rate_high")
+    rate, low, high = (found[name].mean("hour").to_numpy() for name in names)
+    share = found["budget_per_year"].to_numpy()
+    order = np.argsort(-rate, kind="stable")[::-1]
+    ax = _style.new_axes(ax, 6.4, 1.5 + 0.27 * len(order))
+    at = np.arange(len(order))
+    colour = SERIES[0][0]
+    floor = 0.3 * float(min(np.min(low[low > 0], initial=np.inf), share.min()))
+    rate, low, high = (np.maximum(part, floor)[order] for part in (rate, low, high))
+    ax.errorbar(
+        rate,
+        at,
+        xerr=[np.maximum(rate - low, 0.0), np.maximum(high - rate, 0.0)],
+        fmt="o",
+        color=colour,
+        ms=5,
+        lw=1.2,
+        capsize=2.5,
+        label=f"expected, {_share(found)}",
+    )
+    ax.scatter(share[order], at, marker="|", s=140, c=SERIES[1][0], label="share of the budget")
+    ax.set_xscale("log")
+    ax.set_yticks(at, [str(name) for name in found["region"].to_numpy()[order]])
+    ax.set_ylim(-0.7, len(at) - 0.3)
+    _style.label_axes(ax, "False alarms per year", "")
+    total = float(found["false_alarm_rate_per_year"].mean("hour").sum())
+    asked = found.attrs["false_alarm_rate_per_year"]
+    ax.text(
+        0.99,
+        1.01,
+        f"all regions: {total:.2g} of {asked:g} a year",
+        transform=ax.transAxes,
+        ha="right",
+        va="bottom",
+        fontsize=_style.SMALL,
+    )
+    _style.legend_above(ax, columns=2)
+    return ax
+
+
+def rootogram(roots: xr.Dataset, *, form: str = "hanging", ax: Axes | None = None) -> Axes:
+    """Rootogram of the counts: bars hang from the expected ones, or their misfit alone.
+
+    Parameters
+    ----------
+    roots
+        From `eqstat.counts.check.rootogram`.
+    form
+        "hanging", or "misfit": by how much each bar misses zero, with the interval of what chance
+        alone would miss. With millions of windows only the second shows small misfits.
+    ax
+        Axes to draw into. Counts of which less than half a window is expected are not drawn but
+        told.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        When the form is unknown.
+    """
+    if form not in ("hanging", "misfit"):
+        raise ValueError(f'form is "hanging" or "misfit", not {form!r}')
+    ax = _style.new_axes(ax, 6.4, 4.2)
+    expected = roots["expected"].to_numpy()
+    last = int(np.flatnonzero(expected >= 0.5).max()) + 1
+    shown = roots.isel(triggers=slice(0, last))
+    k = shown["triggers"].to_numpy()
+    root, own = (np.sqrt(shown[name].to_numpy()) for name in ("expected", "observed"))
+    low, high = (root - np.sqrt(shown[name].to_numpy()) for name in ("high", "low"))
+    colour, line = SERIES[0][0], SERIES[1][0]
+    edges = np.arange(last + 1) - 0.5
+    ax.stairs(high, edges, baseline=low, fill=True, color=BAND, label=_share(roots), zorder=1)
+    ax.axhline(0.0, color=INK, lw=0.8, zorder=2)
+    if form == "hanging":
+        ax.bar(k, own, 0.72, root - own, color=colour, alpha=0.75, label="observed", zorder=1.5)
+        ax.plot(k, root, color=line, marker="o", ms=3.5, lw=1.4, label="expected", zorder=3)
+        label = "Square root of windows"
+    else:
+        outside = (root - own < low - 1e-9) | (root - own > high + 1e-9)
+        ax.vlines(k, 0.0, root - own, color=colour, lw=1.6, zorder=2)
+        for at, fill, text in ((~outside, "white", "within"), (outside, colour, "outside")):
+            ax.scatter(
+                k[at], (root - own)[at], s=26, c=fill, edgecolors=colour, label=text, zorder=3
+            )
+        label = "√ expected - √ observed"
+    ax.margins(y=0.08)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _style.label_axes(ax, f"Triggers in {roots.attrs['window_s']:g} s", label)
+    beyond = roots.isel(triggers=slice(last, None))
+    rest, hoped = float(beyond["observed"].sum()), float(beyond["expected"].sum())
+    if rest:
+        text = f"{_plain(rest)} windows of {last} triggers or more\n({hoped:.2g} expected)"
+        ax.text(
+            0.98, 0.95, text, transform=ax.transAxes, ha="right", va="top", fontsize=_style.SMALL
+        )
+    _style.legend_above(ax, columns=3)
+    return ax
+
+
+def tail_calibration(found: Named, *, ax: Axes | None = None) -> Axes:
+    """Windows at most as likely as a level: observed against expected, both logarithmic.
+
+    Parameters
+    ----------
+    found
+        From `eqstat.counts.check.tail_calibration`; or several of one history by name, of which
+        the first gives the grey band.
+    ax
+        Axes to draw into. The levels fall to the right. Where nothing was observed an arrow
+        goes down from the upper end of the interval.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _style.new_axes(ax, 6.4, 4.6)
+    every = _named(found)
+    first = next(iter(every.values()))
+    level = first["tail_probability"].to_numpy()
+    expected = first["expected"].to_numpy()
+    floor = 0.05
+    low, high = (np.maximum(first[name].to_numpy(), floor) for name in ("low", "high"))
+    ax.fill_between(level, low, high, color=BAND, lw=0, label=f"expected, {_share(first)}")
+    ax.plot(level, np.maximum(expected, 1e-9), color=INK, lw=1.2)
+    top = [float(high.max())]
+    for number, (name, one) in enumerate(every.items()):
+        colour, marker, _ = _series(number)
+        at = one["tail_probability"].to_numpy() * 10 ** (0.09 * (number - (len(every) - 1) / 2))
+        seen, below, above = (
+            one[key].to_numpy() for key in ("observed", "observed_low", "observed_high")
+        )
+        some = seen > 0
+        ax.errorbar(
+            at[some],
+            seen[some],
+            yerr=[(seen - below)[some], (above - seen)[some]],
+            fmt=marker,
+            color=colour,
+            ms=5,
+            lw=1.1,
+            capsize=2.5,
+            label=f"observed, {name}" if name else "observed",
+            zorder=3,
+        )
+        if np.any(~some):
+            ax.errorbar(
+                at[~some],
+                above[~some],
+                yerr=0.6 * above[~some],
+                uplims=True,
+                fmt="none",
+                ecolor=colour,
+                lw=1.1,
+                zorder=3,
+            )
+        top.append(float(above.max()))
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_ylim(floor, 2 * max(top))
+    ax.set_xlim(3 * level.max(), level.min() / 3)
+    _style.label_axes(ax, "Tail probability of a window's count", "Windows at most as likely")
+    _style.legend_above(ax, columns=2)
+    return ax
+
+
+def pit(found: Named, *, form: str = "expected", ax: Axes | None = None) -> Axes:
+    """Histogram of the probability integral transform; flat where the background is right.
+
+    Parameters
+    ----------
+    found
+        From `eqstat.counts.check.randomised_pit`; or several of one history by name, of which the
+        first gives the grey band.
+    form
+        "expected" (without randomisation) or "randomised".
+    ax
+        Axes to draw into.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        When the form is unknown.
+    """
+    names = {
+        "expected": ("density", "low", "high"),
+        "randomised": ("randomised", "randomised_low", "randomised_high"),
+    }
+    if form not in names:
+        raise ValueError(f'form is "expected" or "randomised", not {form!r}')
+    ax = _style.new_axes(ax, 6.4, 4.2)
+    every = _named(found)
+    first = next(iter(every.values()))
+    edges = np.linspace(0.0, 1.0, first.sizes["pit"] + 1)
+    value, low, high = names[form]
+    ax.stairs(
+        first[high].to_numpy(),
+        edges,
+        baseline=first[low].to_numpy(),
+        fill=True,
+        color=BAND,
+        label=_share(first),
+    )
+    ax.axhline(1.0, color=INK, lw=0.8)
+    far = [0.01]
+    for number, (name, one) in enumerate(every.items()):
+        colour, _, dashes = _series(number)
+        density = one[value].to_numpy()
+        ax.stairs(
+            density, edges, baseline=None, color=colour, ls=dashes, lw=1.7, label=name or None
+        )
+        far += [np.abs(density - 1).max(), np.abs(one[high].to_numpy() - 1).max()]
+    ax.set_xlim(0, 1)
+    ax.set_ylim(max(1 - 1.25 * max(far), 0.0), 1 + 1.25 * max(far))
+    _style.label_axes(ax, "Probability integral transform", "Density")
+    _style.legend_above(ax, columns=3)
+    return ax
+
+
+def check_figure(
+    roots: xr.Dataset, transform: xr.Dataset, tail: xr.Dataset, *, title: str = ""
+) -> Figure:
+    """Rootogram, its misfits, the probability integral transform and the tail in one figure.
+
+    Parameters
+    ----------
+    roots, transform, tail
+        From `rootogram`, `randomised_pit` and `tail_calibration` of `eqstat.counts.check`.
+    title
+        Headline.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Save it by its `savefig`.
+    """
+    figure = Figure(figsize=(12.0, 8.4), layout="constrained")
+    axes = figure.subplots(2, 2)
+    rootogram(roots, ax=axes[0, 0])
+    rootogram(roots, form="misfit", ax=axes[0, 1])
+    pit(transform, ax=axes[1, 0])
+    tail_calibration(tail, ax=axes[1, 1])
+    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.12)  # type: ignore[union-attr, call-arg]
+    if title:
+        figure.suptitle(title, fontsize=13)
+    return figure
+
+
+def threshold_figure(
+    found: xr.Dataset,
+    *,
+    region: str | None = None,
+    others: Mapping[str, xr.Dataset] | None = None,
+    seen: tuple[Any, Any] | None = None,
+    title: str = "",
+) -> Figure:
+    """Thresholds over the active devices and over the hour, side by side.
+
+    Parameters
+    ----------
+    found, region, others, seen
+        As in `threshold_curves`.
+    title
+        Headline.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = Figure(figsize=(12.0, 4.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    threshold_curves(found, region=region, others=others, seen=seen, ax=left)
+    threshold_hours(found, region=region, ax=right)
+    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1)  # type: ignore[union-attr, call-arg]
+    if title:
+        figure.suptitle(title, fontsize=13)
+    return figure
