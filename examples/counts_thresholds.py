@@ -2,13 +2,13 @@
 # # How many triggers make an earthquake?
 #
 # People cause nearly every trigger of a phone network. Before a count of triggers can mean an
-# earthquake, the network must know what people do: how often a phone triggers, by day and by night,
-# here and there, and how often many of them trigger together without an earthquake.
+# earthquake, the network must know what people do: how often a phone triggers, by day and by
+# night, here and there, and how often many of them trigger together without an earthquake.
 #
-# A network of five regions kept its counts for two weeks; the last region has just been opened, with
-# 40 phones and three days of history. Which count of triggers in ten seconds keeps the false alarms
-# of all five regions together at one in a year? The counts are simulated, so that the answer can be
-# judged.
+# A network of five regions kept its counts for two weeks; the last region has just been opened,
+# with 40 phones and three days of history. Which count of triggers in ten seconds keeps the false
+# alarms of all five regions together at one in a year? The counts are simulated, so that the
+# answer can be judged.
 
 # %%
 import jax
@@ -31,8 +31,8 @@ DEVICES = (90, 350, 60, 150, 40)
 # ## A history
 #
 # A phone triggers about once in two hours; three times as often in the afternoon as in the night.
-# Counts scatter more than Poisson's (`dispersion`), and once or twice a week in each region something
-# (thunder, a goal) makes a share of all phones trigger at once: on average 6 % of them.
+# Counts scatter more than Poisson's (`dispersion`), and once or twice a week in each region
+# something (thunder, a goal) makes a share of all phones trigger at once: on average 6 % of them.
 
 # %%
 truth = Null(
@@ -53,8 +53,8 @@ table = table[(table["region"] != "new") | (table["time"] > opened)]
 print(table[["time", "region", "active", "triggers"]].sample(4, random_state=1))
 
 # %% [markdown]
-# `prepare` checks the table and counts equal windows into cells; the simulated network lives on UTC,
-# a real one gives `utc_offset_h` and marks its earthquakes in `is_earthquake`.
+# `prepare` checks the table and counts equal windows into cells; the simulated network lives on
+# UTC, a real one gives `utc_offset_h` and marks its earthquakes in `is_earthquake`.
 
 # %%
 history = prepare(table)
@@ -66,18 +66,14 @@ print(
 # %% [markdown]
 # ## Backgrounds
 #
-# Three candidates, from the usual one on. Each fit is the mode of the posterior; `draws` gives what
-# the history leaves uncertain.
+# Three candidates, from the usual one on. Each fit is the mode of the posterior; `draws` gives
+# what the history leaves uncertain.
 
 # %%
-candidates = {
-    "Poisson": ("poisson", False),
-    "negative binomial": ("negative_binomial", False),
-    "with shocks": ("negative_binomial", True),
-}
 fits = {
-    name: fit(history, family=family, shocks=shocks)
-    for name, (family, shocks) in candidates.items()
+    "Poisson": fit(history, family="poisson"),
+    "negative binomial": fit(history, family="negative_binomial"),
+    "with shocks": fit(history, family="negative_binomial", shocks=True),
 }
 nulls = {name: draws(jax.random.key(2), found, 100) for name, found in fits.items()}
 best = fits["with shocks"]
@@ -85,8 +81,8 @@ for name in ("rate_per_device_h", "dispersion", "shock_probability", "shock_shar
     print(f"{name:20} {best[name]:.3g} ± {best.standard_error[name]:.2g}")
 
 # %% [markdown]
-# The new region borrows from the others: its effect is drawn towards their middle by as much as its
-# data are few.
+# The new region borrows from the others: its effect is drawn towards their middle by as much as
+# its data are few.
 
 # %%
 for i, name in enumerate(REGIONS):
@@ -106,8 +102,8 @@ ranking = compare({name: loo(null, history) for name, null in nulls.items()})
 print(ranking[["elpd_diff", "se_diff", "p_loo", "high_k_windows"]].to_dataframe().round(1))
 
 # %% [markdown]
-# What matters for alarms is the far tail. Each window is judged by its own region, hour and number
-# of phones; the grey band is what chance allows.
+# What matters for alarms is the far tail. Each window is judged by its own region, hour and
+# number of phones; the grey band is what chance allows.
 
 # %%
 tails = {name: tail_calibration(null, history) for name, null in reversed(nulls.items())}
@@ -125,30 +121,32 @@ plt.show()
 # %% [markdown]
 # ## Thresholds
 #
-# The posterior-predictive threshold asks for more where little is known. Beside it stand that of the
-# truth, which only a simulation knows, and what the Poisson background would have promised.
+# The posterior-predictive threshold asks for more where little is known. Beside it stand that of
+# the truth, which only a simulation knows, and what the Poisson background would have promised.
 
 # %%
-active = [20, 40, 80, 150, 300, 600]
-hours = np.arange(0.5, 24, 3)
+active = [20, 40, 80, 160, 320]
+hours = np.arange(1.0, 24, 3)
 limits = threshold(null, active, hours)
 others = {
     "truth": threshold(truth, active, hours, kind="plug-in"),
+    "without shocks": threshold(nulls["negative binomial"], active, hours),
     "Poisson": threshold(nulls["Poisson"], active, hours),
 }
 figure, axes = plt.subplots(1, 2, figsize=(12.0, 4.8), layout="constrained")
 figures.threshold_curves(limits, others=others, ax=axes[0])
-figures.threshold_hours(limits, ax=axes[1])
+figures.threshold_hours(others["without shocks"], region="capital", ax=axes[1])
+axes[1].set_title("capital, without shocks", loc="left", fontsize=10.5)
 plt.show()
 for n in active:
     found = [each["triggers"].sel(active=n).max().item() for each in (limits, *others.values())]
-    print(f"{n:4d} phones: {found[0]:4d} triggers; {found[1]} by the truth, {found[2]} by Poisson")
+    print(f"{n:4d} phones: {found[0]:4d} triggers; truth {found[1]:3d}, Poisson {found[3]:2d}")
 
 # %% [markdown]
-# Shocks rule the threshold, not the day: from a dozen of them nobody can tell how large one in a year
-# may be. A longer history brings the curve down to that of the truth; what brings it further down is
-# to look at when and where phones trigger, not only how many
-# ([the travel-time model](../traveltime.md)).
+# Without shocks the threshold would follow the day. Shocks come at any hour, and rule it: from some
+# ten of them nobody can tell how large one in a year may be. A longer history brings the curve
+# down to that of the truth; what brings it further down is to look at when and where phones
+# trigger, not only how many ([the travel-time model](../traveltime.md)).
 #
 # Where 40 phones are active, does each region keep its share of the budget? Counts are whole, so
 # most keep less.

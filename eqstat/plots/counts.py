@@ -324,7 +324,8 @@ def rootogram(roots: xr.Dataset, *, form: str = "hanging", ax: Axes | None = Non
                 k[at], (root - own)[at], s=26, c=fill, edgecolors=colour, label=text, zorder=3
             )
         label = "√ expected - √ observed"
-    ax.margins(y=0.08)
+        ends = np.concatenate([low, high, root - own])
+        ax.set_ylim(1.1 * float(ends.min()), 1.35 * float(ends.max()))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     _style.label_axes(ax, f"Triggers in {roots.attrs['window_s']:g} s", label)
     beyond = roots.isel(triggers=slice(last, None))
