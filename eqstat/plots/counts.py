@@ -177,6 +177,7 @@ def threshold_hours(
         raise ValueError("active must be among the numbers of devices of the thresholds")
     hour = values["hour"].to_numpy()
     tints = colormaps["viridis"](np.linspace(0.82, 0.0, len(active)))
+    ended: dict[float, list[tuple[str, Any]]] = {}
     for n, tint in zip(active, tints, strict=True):
         each = values.sel(active=n)
         middle = each.median("region").to_numpy()
@@ -185,15 +186,18 @@ def threshold_hours(
             ax.fill_between(hour, low, high, color=tint, alpha=0.18, lw=0)
         ax.plot(hour, middle, color=tint, lw=1.7, marker="o", ms=2.5)
         if np.isfinite(middle[-1]):
-            ax.annotate(
-                _plain(float(n)),
-                (float(hour[-1]), float(middle[-1])),
-                (6, 0),
-                textcoords="offset points",
-                color=tint,
-                va="center",
-                fontsize=_style.SMALL,
-            )
+            # Lines that end on the same threshold share a label.
+            ended.setdefault(float(middle[-1]), []).append((_plain(float(n)), tint))
+    for end, names in ended.items():
+        ax.annotate(
+            ", ".join(name for name, _ in names),
+            (float(hour[-1]), end),
+            (6, 0),
+            textcoords="offset points",
+            color=names[-1][1],
+            va="center",
+            fontsize=_style.SMALL,
+        )
     ax.text(1.0, 1.01, "active devices", transform=ax.transAxes, ha="right", fontsize=_style.SMALL)
     ax.set_yscale("log")
     ax.set_xlim(0, max(24.0, float(hour[-1]) + 2))
