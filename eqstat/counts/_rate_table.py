@@ -83,9 +83,10 @@ def active_nodes(active: np.ndarray) -> np.ndarray:
     values = np.unique(active)
     if len(values) <= EXACT_ACTIVE:
         return values
-    low, high = values[0], values[-1]
+    low, high = np.floor(values[0]), np.ceil(values[-1])
     count = int(np.ceil(np.log(high / low) / ACTIVE_STEP)) + 1
-    return np.exp(np.linspace(np.log(low), np.log(high), count))
+    # Whole numbers: a shock takes whole devices.
+    return np.unique(np.round(np.exp(np.linspace(np.log(low), np.log(high), count))))
 
 
 def shape_at(draws: dict[str, np.ndarray], null: Null, active: np.ndarray) -> np.ndarray:

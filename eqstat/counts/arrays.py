@@ -14,8 +14,9 @@ from eqstat.inference.padding import bucket_size, pad_rows
 MERGE_ABOVE = 20_000
 # Widths of merged bins: of active devices (relative) and of the log mean.
 WIDTHS = (0.10, 0.20)
-WIDEST = (0.50, 0.70)
-CLASSES = (4, 8, 16, 64, 256, 1024, 4096, 1 << 20)
+WIDEST = (1.0, 1.5)
+# Few classes of sums and few sizes of rows: every new combination costs half a minute to compile.
+CLASSES = (8, 64, 512, 4096, 1 << 20)
 EARTHQUAKE_SHARE = 1e-6
 
 
@@ -31,11 +32,12 @@ def earthquake_weight(history: History, share: float | int = EARTHQUAKE_SHARE) -
     return min(2 * share * max(history.total_triggers, 1.0) / devices, 0.01)
 
 
-def _padded(count: int) -> int:
-    """Size of the bucket of rows: powers of two, above 1024 also their quarters between."""
-    size = bucket_size(count, smallest=64)
-    step = size // 8
-    return size if size <= 1024 else -(-count // step) * step
+def _padded(count: int, terms: int) -> int:
+    """Size of the bucket of rows: powers of four, above 16,384 of two; the sums are short there."""
+    if terms > CLASSES[0]:
+        return bucket_size(count, smallest=512)
+    size = bucket_size(count, smallest=1024)
+    return size if size > 16384 or int(np.log2(size)) % 2 == 0 else 2 * size
 
 
 def _group(*labels: np.ndarray) -> tuple[np.ndarray, int]:
@@ -174,7 +176,7 @@ def count_data(
             continue
         # Rows need only the pairs of their own class.
         own, renumbered = np.unique(pair[use], return_inverse=True)
-        size, pairs = _padded(int(use.sum())), bucket_size(len(own))
+        size, pairs = _padded(int(use.sum()), most), bucket_size(len(own), smallest=512)
 
         def rows(values: np.ndarray, use: np.ndarray = use, size: int = size) -> np.ndarray:
             return pad_rows(values[use], size)
@@ -190,7 +192,7 @@ def count_data(
                 spread=rows(cells["spread"]) if len(cells["side"]) else cells["spread"],
                 triggers=pad_rows(triggers[own], pairs),
                 active=pad_rows(active[own], pairs, 1.0),
-                terms=min(most, bucket_size(int(terms[use].max()), smallest=4)),
+                terms=min(most, 1 if not shocks else bucket_size(int(terms[use].max()), smallest=8)),
             )
         )
     weight = np.asarray(earthquake_weight(history, earthquake_share))

@@ -14,6 +14,7 @@ from scipy.stats import betabinom
 from eqstat.counts import _budget
 from eqstat.counts._rate_table import (
     EXACT_ACTIVE,
+    RateTable,
     active_nodes,
     at_counts,
     bracket,
@@ -33,6 +34,7 @@ DAYS = np.arange(7)
 MOST_DRAWS = 200
 CELLS_AT_ONCE = 64
 LARGEST_TABLE = 4096
+KEPT_BYTES = 500_000_000
 OUT_OF_REACH = 1 << 30
 
 MissProbability = Callable[[np.ndarray, np.ndarray, np.ndarray, str], np.ndarray]
@@ -284,6 +286,7 @@ class _Evaluator:
     ) -> None:
         self.null, self.draws, self.active, self.log_rates = null, draws, active, log_rates
         self.correlation_windows = correlation_windows
+        self.kept: dict[float, RateTable] = {}
         nodes = active_nodes(active)
         if len(nodes) <= EXACT_ACTIVE:
             self.groups = [
@@ -297,11 +300,21 @@ class _Evaluator:
             for i in np.unique(low)
         ]
 
+    def _table(self, group: _Group, rates: np.ndarray, top: int) -> RateTable:
+        """The group's table, made once where memory allows."""
+        name = float(group.nodes[0])
+        if name in self.kept and self.kept[name].values.shape[-1] >= top:
+            return self.kept[name]
+        span = float(rates.min()), float(rates.max())
+        made = tabulate(self.null, self.draws, group.nodes, span, top, self.correlation_windows)
+        if made.values.nbytes * len(self.groups) <= KEPT_BYTES:
+            self.kept[name] = made
+        return made
+
     def _blocks(self, group: _Group, top: int, run: Callable, *more: np.ndarray) -> np.ndarray:
         """Run a compiled function over a group's cells, in blocks of one size."""
         rates = self.log_rates[group.cells]
-        span = float(rates.min()), float(rates.max())
-        made = tabulate(self.null, self.draws, group.nodes, span, top, self.correlation_windows)
+        made = self._table(group, rates, top)
         parts = []
         with jax.enable_x64(True):
             table = tuple(jnp.asarray(part) for part in made)
