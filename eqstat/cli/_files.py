@@ -16,7 +16,7 @@ from eqstat.cli._errors import BadInputError, one_line
 if TYPE_CHECKING:
     from eqstat.traveltime.velocity import VelocityModel
 
-TEXT_COLUMNS = ("device", "phase")
+TEXT_COLUMNS = ("device", "phase", "region")
 FIGURE_KINDS = (".png", ".pdf", ".svg")
 VP_VS = 1.73
 

@@ -6,11 +6,12 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from eqstat import __version__
 from eqstat.cli._errors import DONE, FAILED, BadInputError, exit_code, one_line
+from eqstat.cli._readers import hour, number, numbers, offset, pair, whole
 
 DESCRIPTION = """\
 Probabilistic statistics for crowdsourced and low-cost-sensor earthquake early warning.
@@ -21,6 +22,12 @@ Tables are CSV or Parquet. Triggers need the columns time (UTC), latitude and lo
 phase (P or S), time_sd_s, elevation_m and device are used where they are there. Rows of a CSV are
 counted in messages as in the file: the header is row 1."""
 
+COUNTS = """\
+The table is CSV or Parquet, with a row for each window: time (its start, UTC), triggers and active
+(devices); region, window_s, is_earthquake and windows (how many equal windows a row stands for) are
+used where they are there. Rows of a CSV are counted in messages as in the file: the header is
+row 1."""
+
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
@@ -29,57 +36,21 @@ class _Parser(argparse.ArgumentParser):
         raise BadInputError(f"{message} (see {self.prog} --help)")
 
 
-def _number(low: float, high: float, *, closed: bool = False) -> Callable[[str], float]:
-    """Reader of a number in (low, high), or [low, high]."""
-
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-        if not (low <= value <= high if closed else low < value < high):
-            raise argparse.ArgumentTypeError(f"{text} must lie between {low:g} and {high:g}")
-        return value
-
-    return read
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    """Reader of a whole number in [low, high]."""
-
-    def read(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text} must lie between {low} and {high}")
-        return value
-
-    return read
-
-
-def _pair(text: str) -> tuple[str, str]:
-    """Read NAME=COLUMN."""
-    name, sign, column = text.partition("=")
-    if not (name and sign and column):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not NAME=COLUMN, such as time=triggerTime (put files before --columns)"
-        )
-    return name, column
+def _add_columns(parser: argparse.ArgumentParser, example: str) -> None:
+    parser.add_argument(
+        "--columns",
+        nargs="+",
+        type=pair,
+        action="extend",
+        default=[],
+        metavar="NAME=COLUMN",
+        help=f"columns of other names, such as {example}",
+    )
 
 
 def _add_tables(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("triggers", metavar="TRIGGERS", help="table of triggers, or - for CSV")
-    parser.add_argument(
-        "--columns",
-        nargs="+",
-        type=_pair,
-        action="extend",
-        default=[],
-        metavar="NAME=COLUMN",
-        help="columns of other names, such as time=triggerTime latitude=lat longitude=lon",
-    )
+    _add_columns(parser, "time=triggerTime latitude=lat longitude=lon")
     parser.add_argument("--start", metavar="TIME", help="begin of the observed window (UTC)")
     parser.add_argument("--now", metavar="TIME", help="end of the observed window (UTC)")
 
@@ -91,7 +62,7 @@ def _add_earth(parser: argparse.ArgumentParser) -> None:
         choices=["constant", "ak135", "iasp91"],
         help="velocity model (default: constant, of the two options below)",
     )
-    speed = _number(0.1, 20.0)
+    speed = number(0.1, 20.0)
     group.add_argument(
         "--p-velocity", type=speed, metavar="KM_S", help="constant velocity of P (default 7.8 km/s)"
     )
@@ -103,7 +74,7 @@ def _add_earth(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--region-km",
-        type=_number(0.0, 5000.0),
+        type=number(0.0, 5000.0),
         metavar="KM",
         help="half-width of the box about the triggers in which the epicentre is sought",
     )
@@ -120,6 +91,91 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--figure", metavar="FILE", help="draw it; PNG, PDF or SVG by the name")
     group.add_argument("--quiet", action="store_true", help="no summary, notes or progress bar")
+
+
+def _add_threshold(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("counts", metavar="COUNTS", help="table of counts, or - for CSV")
+    _add_columns(parser, "time=start triggers=k active=phones")
+    parser.add_argument(
+        "--utc-offset",
+        type=offset,
+        action="append",
+        default=[],
+        metavar="H",
+        help="local time minus UTC, hours (0), or REGION=H once for each region",
+    )
+    parser.add_argument(
+        "--window",
+        type=number(0.0, 1e6),
+        metavar="S",
+        help="length of the windows, s; it must be that of the counts (default: theirs)",
+    )
+    parser.add_argument(
+        "--active",
+        type=numbers(number(1.0, 1e6, closed=True)),
+        required=True,
+        metavar="N,N,...",
+        help="numbers of active devices, such as 50,500,5000",
+    )
+    parser.add_argument(
+        "--hours",
+        type=numbers(hour),
+        default=[float(each) for each in range(24)],
+        metavar="H,H,...",
+        help="local times of day, such as 0,6,12,18 (default: every hour)",
+    )
+    group = parser.add_argument_group("budget")
+    group.add_argument(
+        "--false-alarms-per-year",
+        type=number(0.0, 1e6),
+        default=1.0,
+        metavar="RATE",
+        help="of all regions of the table together (default 1)",
+    )
+    group.add_argument(
+        "--minimum",
+        type=whole(1, 10**6),
+        default=6,
+        metavar="K",
+        help="fewest triggers that may be called an earthquake (default 6)",
+    )
+    group.add_argument(
+        "--caution",
+        type=number(1.0, float("inf"), closed=True),
+        default=2.0,
+        metavar="FACTOR",
+        help="by how much a short history may raise the count before it is refused (default 2)",
+    )
+    group = parser.add_argument_group("background")
+    group.add_argument(
+        "--family",
+        choices=["poisson", "negative_binomial", "beta_binomial"],
+        default="negative_binomial",
+        help="distribution of the counts (default negative_binomial)",
+    )
+    group.add_argument(
+        "--shocks", action="store_true", help="with bursts in which many devices trigger together"
+    )
+    group.add_argument(
+        "--kind",
+        choices=["predictive", "plug-in"],
+        default="predictive",
+        help="with what the history leaves open (default), or as if the estimate were the truth",
+    )
+    group.add_argument(
+        "--draws", type=whole(20, 200), default=200, metavar="N", help="of the background (200)"
+    )
+    group.add_argument(
+        "--seed", type=whole(0, 2**31 - 1), default=0, metavar="N", help="of the draws (0)"
+    )
+    group.add_argument(
+        "--probability",
+        type=number(0.0, 1.0),
+        default=0.9,
+        metavar="P",
+        help="content of the intervals of the false alarm rate (default 0.9)",
+    )
+    _add_outputs(parser)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -164,13 +220,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     locate.add_argument(
         "--probability",
-        type=_number(0.0, 1.0),
+        type=number(0.0, 1.0),
         default=0.9,
         metavar="P",
         help="content of region and intervals (default 0.9)",
     )
     locate.add_argument(
-        "--seed", type=_whole(0, 2**31 - 1), default=0, metavar="N", help="seed of NUTS (0)"
+        "--seed", type=whole(0, 2**31 - 1), default=0, metavar="N", help="seed of NUTS (0)"
     )
     _add_earth(locate)
     _add_outputs(locate)
@@ -188,27 +244,37 @@ def _parser() -> argparse.ArgumentParser:
     _add_tables(classify)
     classify.add_argument(
         "--delta",
-        type=_number(0.0, 1e3),
+        type=number(0.0, 1e3),
         default=1.29,
         metavar="S",
         help="largest standard deviation of an earthquake's trigger times, s (default 1.29)",
     )
     classify.add_argument(
         "--miss-probability",
-        type=_number(0.0, 1.0),
+        type=number(0.0, 1.0),
         default=0.01,
         metavar="P",
         help="nominal probability of calling an earthquake false (default 0.01)",
     )
     classify.add_argument(
         "--estimated-parameters",
-        type=_whole(0, 10),
+        type=whole(0, 10),
         default=4,
         metavar="N",
         help="taken off the triggers to give the degrees of freedom (default 4)",
     )
     _add_earth(classify)
     _add_outputs(classify)
+
+    counts = commands.add_parser(
+        "threshold",
+        parents=[common],
+        help="how many triggers may be called an earthquake?",
+        description="Learn the background of a table of counts, and find the smallest number of "
+        "triggers in a sliding window that keeps a budget of false alarms.",
+        epilog=COUNTS,
+    )
+    _add_threshold(counts)
 
     demo = commands.add_parser(
         "demo",
@@ -220,7 +286,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", default="demo", metavar="FOLDER", help="where the files go (default: demo)"
     )
     demo.add_argument(
-        "--seed", type=_whole(0, 2**31 - 1), default=0, metavar="N", help="another detection (0)"
+        "--seed", type=whole(0, 2**31 - 1), default=0, metavar="N", help="another detection (0)"
     )
     return parser
 
@@ -231,6 +297,8 @@ def _run(options: argparse.Namespace) -> None:
         from eqstat.cli._locate import locate as command
     elif options.command == "classify":
         from eqstat.cli._classify import classify as command
+    elif options.command == "threshold":
+        from eqstat.cli._threshold import threshold as command
     else:
         from eqstat.cli._demo import demo as command
     command(options)

@@ -51,13 +51,14 @@ def least_miss(
     menu = np.arange(minimum, max(top, minimum) + 1)
     ahead = ((0, 0), (0, menu[-1] - top))  # where the minimum is more than the devices
     log_rate = np.pad(log_rate, ahead, constant_values=-np.inf)
-    rate = np.exp(log_rate.reshape(*shape, -1)[..., menu - 1]) / len(hours)
+    log_rate = log_rate.reshape((*shape, log_rate.shape[-1]))
+    rate = np.exp(log_rate[..., menu - 1]) / len(hours)
     miss = np.empty((*shape, len(menu)))
     for position, name in enumerate(names):
-        grid = np.broadcast_arrays(
+        triggers, devices, hour = np.broadcast_arrays(
             menu[None, None, :], active[position][..., None], hours[:, None, None]
         )
-        miss[position] = miss_probability(*grid, name)
+        miss[position] = miss_probability(triggers, devices, hour, name)
     if not np.all((miss >= 0) & (miss <= 1)):
         raise ValueError("miss_probability must give probabilities")
     counts = np.empty(shape, int)

@@ -15,7 +15,7 @@ from eqstat.counts.scan import log_alarm_table_per_hour
 
 # Steps of the nodes: cubic interpolation over the rate, linear over the devices at equal mean.
 RATE_STEP = 0.2
-ACTIVE_STEP = 0.06
+ACTIVE_STEP = 0.05
 EXACT_ACTIVE = 48
 
 
