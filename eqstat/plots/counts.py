@@ -23,7 +23,9 @@ SERIES = (
     ("#E69F00", "^", (0, (3, 1, 1, 1, 1, 1))),
 )
 BAND, INK = "#D9D9D9", "#404040"
-MOST_HOURS = 5
+MOST_LINES = 5
+# Largest over smallest threshold above which their axis is logarithmic.
+WIDE = 8
 
 Named = xr.Dataset | Mapping[str, xr.Dataset]
 
@@ -171,7 +173,7 @@ def threshold_hours(
     values = _over_active(_of_region(found, region))
     known = values["active"].to_numpy()
     if active is None:
-        kept = np.linspace(0, len(known) - 1, min(len(known), MOST_HOURS)).round().astype(int)
+        kept = np.linspace(0, len(known) - 1, min(len(known), MOST_LINES)).round().astype(int)
         active = [float(n) for n in known[kept]]
     if not set(active) <= set(known):
         raise ValueError("active must be among the numbers of devices of the thresholds")
@@ -199,10 +201,14 @@ def threshold_hours(
             fontsize=_style.SMALL,
         )
     ax.text(1.0, 1.01, "active devices", transform=ax.transAxes, ha="right", fontsize=_style.SMALL)
-    ax.set_yscale("log")
     ax.set_xlim(0, max(24.0, float(hour[-1]) + 2))
     ax.set_xticks([0, 6, 12, 18, 24])
-    _log_axis(ax.yaxis)
+    shown = values.sel(active=list(active)).to_numpy()
+    if np.nanmax(shown) > WIDE * np.nanmin(shown):
+        ax.set_yscale("log")
+        _log_axis(ax.yaxis)
+    else:
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     window = found.attrs["window_s"]
     _style.label_axes(ax, "Local time of day (h)", f"Threshold (triggers in {window:g} s)")
     return ax
