@@ -109,9 +109,13 @@ def threshold_curves(
     low, high = (getattr(values, side)(over).to_numpy() for side in ("min", "max"))
     colour = SERIES[0][0]
     what = "hours" if region is not None or found.sizes["region"] == 1 else "hours and regions"
-    ax.fill_between(active, low, high, color=colour, alpha=0.2, lw=0, label=f"range over {what}")
-    ax.plot(active, high, color=colour, lw=1.8, label="highest")
-    ax.plot(active, low, color=colour, lw=1.0, label="lowest")
+    if np.array_equal(low, high, equal_nan=True):
+        ax.plot(active, high, color=colour, lw=1.8, label="threshold")
+    else:
+        label = f"range over {what}"
+        ax.fill_between(active, low, high, color=colour, alpha=0.2, lw=0, label=label)
+        ax.plot(active, high, color=colour, lw=1.8, label="highest")
+        ax.plot(active, low, color=colour, lw=1.0, label="lowest")
     ends = [low, high]
     for number, (name, other) in enumerate(others.items(), 1):
         shown = _over_active(_of_region(other, region))

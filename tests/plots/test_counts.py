@@ -124,6 +124,8 @@ def test_curves_run_from_the_lowest_to_the_highest():
     one = counts.threshold_curves(thresholds(), region="b")
     np.testing.assert_array_equal(line(one, "lowest").get_ydata(), [10, 22, 62])
     assert "range over hours" in labels(one)
+    alone = counts.threshold_curves(thresholds().isel(hour=[0]), region="a")
+    np.testing.assert_array_equal(line(alone, "threshold").get_ydata(), [8, 20, 60])
 
 
 def test_every_curve_lies_inside_the_axes():
