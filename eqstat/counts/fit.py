@@ -219,9 +219,9 @@ def fit(
         vector = np.asarray(start)
         spread, regular = covariance(np.asarray(found.hessian), np.ones(len(vector), bool))
         spread = spread * np.outer(scale, scale)
-        light = (_light(arrays), priors)
-        sites = {name: np.asarray(v) for name, v in sites_at(start, light).items()}
-        slopes = {name: np.asarray(v) for name, v in slopes_at(start, light).items()}
+        alone = (light(arrays), priors)
+        sites = {name: np.asarray(v) for name, v in sites_at(start, alone).items()}
+        slopes = {name: np.asarray(v) for name, v in slopes_at(start, alone).items()}
     sites = {name: sites[name] for name in names}
     estimate = np.concatenate([np.ravel(sites[name]) for name in names])
     rows = np.concatenate([slopes[name].reshape(-1, len(vector)) for name in names])
@@ -254,7 +254,7 @@ def fit(
     return result
 
 
-def _light(data: CountData) -> CountData:
+def light(data: CountData) -> CountData:
     """The data without rows: enough to know the sites."""
     return CountData((), data.earthquake_weight, data.regions)
 

@@ -73,7 +73,9 @@ def _position(
     return ravel_pytree(free if warp is None else warp.inverse(free, args))
 
 
-def _kernels(space: _Space, frame: tuple[Array, Array], warmup: int) -> tuple[Callable, Callable]:
+def _kernels(
+    space: _Space, frame: tuple[Array, Array], warmup: int, dense_mass: bool
+) -> tuple[Callable, Callable]:
     """NUTS in whitened coordinates z: the vector is centre + scale @ z."""
     centre, scale = frame
     init, step = hmc(lambda z: space.potential(centre + scale @ z), algo="NUTS")
@@ -81,14 +83,14 @@ def _kernels(space: _Space, frame: tuple[Array, Array], warmup: int) -> tuple[Ca
         init,
         num_warmup=warmup,
         step_size=0.5,
-        dense_mass=True,
+        dense_mass=dense_mass,
         target_accept_prob=0.85,
         max_tree_depth=8,
     )
     return begin, step
 
 
-@partial(jax.jit, static_argnames=("model", "warp", "warmup"))
+@partial(jax.jit, static_argnames=("model", "warp", "warmup", "dense_mass"))
 def _start(
     model: Model,
     warp: Warp | None,
@@ -96,6 +98,7 @@ def _start(
     cloud: dict[str, Array],
     keys: Array,
     warmup: int,
+    dense_mass: bool,
 ) -> tuple[PyTree, tuple[Array, Array]]:
     """Whiten by the cloud of starting points and initialise a chain at each of the first ones."""
     positions = jax.vmap(lambda values: _position(model, warp, args, values)[0])(cloud)
@@ -107,7 +110,7 @@ def _start(
     # A little of the diagonal keeps a cloud with a flat direction usable.
     spread = spread + 1e-6 * jnp.diag(jnp.diagonal(spread)) + 1e-12 * jnp.eye(size)
     scale = jnp.linalg.cholesky(spread)
-    begin, _ = _kernels(_Space(model, warp, args, unravel), (centre, scale), warmup)
+    begin, _ = _kernels(_Space(model, warp, args, unravel), (centre, scale), warmup, dense_mass)
     whitened = jax.vmap(
         lambda row: jax.scipy.linalg.solve_triangular(scale, row - centre, lower=True)
     )(positions[: keys.shape[0]])
@@ -115,7 +118,7 @@ def _start(
     return states, (centre, scale)
 
 
-@partial(jax.jit, static_argnames=("model", "warp", "warmup", "length"))
+@partial(jax.jit, static_argnames=("model", "warp", "warmup", "length", "dense_mass", "sequential"))
 def _advance(
     model: Model,
     warp: Warp | None,
@@ -125,16 +128,18 @@ def _advance(
     states: PyTree,
     warmup: int,
     length: int,
+    dense_mass: bool,
+    sequential: bool,
 ) -> tuple[PyTree, tuple[Array, ...]]:
     """Move all chains by `length` steps; the same program serves warm-up and sampling."""
     unravel = _position(model, warp, args, template)[1]
-    begin, step = _kernels(_Space(model, warp, args, unravel), frame, warmup)
+    begin, step = _kernels(_Space(model, warp, args, unravel), frame, warmup, dense_mass)
     # The kernel learns its settings when a chain is initialised; only shapes are needed here.
     one = jax.tree.map(lambda leaf: leaf[0], (states.z, states.rng_key))
     jax.eval_shape(lambda z, key: begin(z, rng_key=key), *one)
 
     def move(state: PyTree, _: None) -> tuple[PyTree, tuple[Array, ...]]:
-        state = jax.vmap(step)(state)
+        state = jax.lax.map(step, state) if sequential else jax.vmap(step)(state)
         info = (state.diverging, state.num_steps, state.accept_prob, state.potential_energy)
         return state, (state.z, *info)
 
@@ -166,6 +171,8 @@ def run_nuts(
     chains: int = 4,
     warmup: int = 500,
     draws: int = 1000,
+    dense_mass: bool = True,
+    sequential: bool = False,
     progress: bool | None = None,
 ) -> xr.DataTree:
     """Sample the posterior of a NumPyro model by the No-U-Turn sampler.
@@ -192,6 +199,13 @@ def run_nuts(
     chains, warmup, draws
         Number of chains, of warm-up steps (rounded up to a multiple of 250), and of draws of
         each chain.
+    dense_mass
+        Whether warm-up learns a full mass matrix in the whitened space, or only its diagonal:
+        better where parameters are so many that a warm-up cannot know their covariance, and
+        the cloud's is good.
+    sequential
+        Move the chains one after another, not side by side: faster where one evaluation of
+        the model keeps a core busy, since no chain then waits for the longest path.
     progress
         Show a progress bar; by default where a terminal is attached.
 
@@ -212,12 +226,14 @@ def run_nuts(
     warmup = blocks[0] * BLOCK
     template = {name: values[0] for name, values in cloud.items()}
     keys = jax.vmap(lambda chain: jax.random.fold_in(key, chain))(jnp.arange(chains))
-    states, frame = _start(model, warp, args, cloud, keys, warmup)
+    states, frame = _start(model, warp, args, cloud, keys, warmup, dense_mass)
     kept = []
     disable = None if progress is None else not progress
     with tqdm(total=sum(blocks) * BLOCK, desc="NUTS", disable=disable, leave=False) as bar:
         for block in range(sum(blocks)):
-            states, block_kept = _advance(model, warp, args, template, frame, states, warmup, BLOCK)
+            states, block_kept = _advance(
+                model, warp, args, template, frame, states, warmup, BLOCK, dense_mass, sequential
+            )
             if block >= blocks[0]:
                 kept.append(block_kept)
             bar.update(BLOCK)
