@@ -13,44 +13,29 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from eqstat.plots import _style
+from eqstat.plots._checks import check_figure, pit, rootogram, tail_calibration
+from eqstat.plots._series import INK, SERIES, plain, series, share
 
-# Okabe and Ito's palette again; markers and lines differ as well.
-SERIES = (
-    ("#0072B2", "o", "-"),
-    ("#D55E00", "s", (0, (5, 2))),
-    ("#009E73", "D", (0, (1.5, 1.2))),
-    ("#CC79A7", "v", "-."),
-    ("#E69F00", "^", (0, (3, 1, 1, 1, 1, 1))),
-)
-BAND, INK = "#D9D9D9", "#404040"
+__all__ = [
+    "budget",
+    "check_figure",
+    "pit",
+    "rootogram",
+    "tail_calibration",
+    "threshold_curves",
+    "threshold_figure",
+    "threshold_hours",
+]
+
 MOST_LINES = 5
 # Largest over smallest threshold above which their axis is logarithmic.
 WIDE = 8
-
-Named = xr.Dataset | Mapping[str, xr.Dataset]
-
-
-def _named(found: Named) -> dict[str, xr.Dataset]:
-    """A single result has no name and needs no legend of its own."""
-    return {"": found} if isinstance(found, xr.Dataset) else dict(found)
-
-
-def _series(number: int) -> tuple[str, str, Any]:
-    return SERIES[number % len(SERIES)]
-
-
-def _share(dataset: xr.Dataset) -> str:
-    return f"{dataset.attrs['interval_probability']:.0%} interval".replace("%", " %")
-
-
-def _plain(value: float, _: Any = None) -> str:
-    return f"{value:,.10g}".replace(",", "\u202f")
 
 
 def _log_axis(axis: Any) -> None:
     """Whole numbers at 1, 2 and 5 of each decade."""
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(FuncFormatter(_plain))
+    axis.set_major_formatter(FuncFormatter(plain))
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -120,7 +105,7 @@ def threshold_curves(
     for number, (name, other) in enumerate(others.items(), 1):
         shown = _over_active(_of_region(other, region))
         line = shown.max([dim for dim in shown.dims if dim != "active"]).to_numpy()
-        tint, _, dashes = _series(number)
+        tint, _, dashes = series(number)
         ax.plot(shown["active"], line, color=tint, ls=dashes, lw=1.6, label=name)
         ends.append(line)
     if seen is not None:
@@ -193,7 +178,7 @@ def threshold_hours(
         ax.plot(hour, middle, color=tint, lw=1.7, marker="o", ms=2.5)
         if np.isfinite(middle[-1]):
             # Lines that end on the same threshold share a label.
-            ended.setdefault(float(middle[-1]), []).append((_plain(float(n)), tint))
+            ended.setdefault(float(middle[-1]), []).append((plain(float(n)), tint))
     for end, names in ended.items():
         ax.annotate(
             ", ".join(name for name, _ in names),
@@ -252,12 +237,12 @@ def budget(found: xr.Dataset, *, active: float | int | None = None, ax: Axes | N
         found = found.sel(active=known[0] if active is None else active)
     names = ("false_alarm_rate_per_year", "rate_low", "rate_high")
     rate, low, high = (found[name].mean("hour").to_numpy() for name in names)
-    share = found["budget_per_year"].to_numpy()
+    own = found["budget_per_year"].to_numpy()
     order = np.argsort(-rate, kind="stable")[::-1]
     ax = _style.new_axes(ax, 6.4, 1.5 + 0.27 * len(order))
     at = np.arange(len(order))
     colour = SERIES[0][0]
-    floor = 0.3 * float(min(np.min(low[low > 0], initial=np.inf), share.min()))
+    floor = 0.3 * float(min(np.min(low[low > 0], initial=np.inf), own.min()))
     rate, low, high = (np.maximum(part, floor)[order] for part in (rate, low, high))
     ax.errorbar(
         rate,
@@ -268,9 +253,9 @@ def budget(found: xr.Dataset, *, active: float | int | None = None, ax: Axes | N
         ms=5,
         lw=1.2,
         capsize=2.5,
-        label=f"expected, {_share(found)}",
+        label=f"expected, {share(found)}",
     )
-    ax.scatter(share[order], at, marker="|", s=140, c=SERIES[1][0], label="share of the budget")
+    ax.scatter(own[order], at, marker="|", s=140, c=SERIES[1][0], label="share of the budget")
     ax.set_xscale("log")
     ax.set_yticks(at, [str(name) for name in found["region"].to_numpy()[order]])
     ax.set_ylim(-0.7, len(at) - 0.3)
@@ -288,221 +273,6 @@ def budget(found: xr.Dataset, *, active: float | int | None = None, ax: Axes | N
     )
     _style.legend_above(ax, columns=2)
     return ax
-
-
-def rootogram(roots: xr.Dataset, *, form: str = "hanging", ax: Axes | None = None) -> Axes:
-    """Rootogram of the counts: bars hang from the expected ones, or their misfit alone.
-
-    Parameters
-    ----------
-    roots
-        From `eqstat.counts.check.rootogram`.
-    form
-        "hanging", or "misfit": by how much each bar misses zero, with the interval of what chance
-        alone would miss. With millions of windows only the second shows small misfits.
-    ax
-        Axes to draw into. Counts of which less than half a window is expected are not drawn but
-        told.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-
-    Raises
-    ------
-    ValueError
-        When the form is unknown.
-    """
-    if form not in ("hanging", "misfit"):
-        raise ValueError(f'form is "hanging" or "misfit", not {form!r}')
-    ax = _style.new_axes(ax, 6.4, 4.2)
-    expected = roots["expected"].to_numpy()
-    last = int(np.flatnonzero(expected >= 0.5).max()) + 1
-    shown = roots.isel(triggers=slice(0, last))
-    k = shown["triggers"].to_numpy()
-    root, own = (np.sqrt(shown[name].to_numpy()) for name in ("expected", "observed"))
-    low, high = (root - np.sqrt(shown[name].to_numpy()) for name in ("high", "low"))
-    colour, line = SERIES[0][0], SERIES[1][0]
-    edges = np.arange(last + 1) - 0.5
-    ax.stairs(high, edges, baseline=low, fill=True, color=BAND, label=_share(roots), zorder=1)
-    ax.axhline(0.0, color=INK, lw=0.8, zorder=2)
-    if form == "hanging":
-        ax.bar(k, own, 0.72, root - own, color=colour, alpha=0.75, label="observed", zorder=1.5)
-        ax.plot(k, root, color=line, marker="o", ms=3.5, lw=1.4, label="expected", zorder=3)
-        label = "Square root of windows"
-    else:
-        outside = (root - own < low - 1e-9) | (root - own > high + 1e-9)
-        ax.vlines(k, 0.0, root - own, color=colour, lw=1.6, zorder=2)
-        for at, fill, text in ((~outside, "white", "within"), (outside, colour, "outside")):
-            ax.scatter(
-                k[at], (root - own)[at], s=26, c=fill, edgecolors=colour, label=text, zorder=3
-            )
-        label = "√ expected - √ observed"
-        ends = np.concatenate([low, high, root - own])
-        ax.set_ylim(1.1 * float(ends.min()), 1.35 * float(ends.max()))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _style.label_axes(ax, f"Triggers in {roots.attrs['window_s']:g} s", label)
-    beyond = roots.isel(triggers=slice(last, None))
-    rest, hoped = float(beyond["observed"].sum()), float(beyond["expected"].sum())
-    if rest:
-        text = f"{_plain(rest)} windows of {last} triggers or more\n({hoped:.2g} expected)"
-        ax.text(
-            0.98, 0.95, text, transform=ax.transAxes, ha="right", va="top", fontsize=_style.SMALL
-        )
-    _style.legend_above(ax, columns=3)
-    return ax
-
-
-def tail_calibration(found: Named, *, ax: Axes | None = None) -> Axes:
-    """Windows at most as likely as a level: observed against expected, both logarithmic.
-
-    Parameters
-    ----------
-    found
-        From `eqstat.counts.check.tail_calibration`; or several of one history by name, of which
-        the first gives the grey band.
-    ax
-        Axes to draw into. The levels fall to the right. Where nothing was observed an arrow
-        goes down from the upper end of the interval.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-    """
-    ax = _style.new_axes(ax, 6.4, 4.6)
-    every = _named(found)
-    first = next(iter(every.values()))
-    level = first["tail_probability"].to_numpy()
-    expected = first["expected"].to_numpy()
-    floor = 0.05
-    low, high = (np.maximum(first[name].to_numpy(), floor) for name in ("low", "high"))
-    ax.fill_between(level, low, high, color=BAND, lw=0, label=f"expected, {_share(first)}")
-    ax.plot(level, np.maximum(expected, 1e-9), color=INK, lw=1.2)
-    top = [float(high.max())]
-    for number, (name, one) in enumerate(every.items()):
-        colour, marker, _ = _series(number)
-        at = one["tail_probability"].to_numpy() * 10 ** (0.09 * (number - (len(every) - 1) / 2))
-        seen, below, above = (
-            one[key].to_numpy() for key in ("observed", "observed_low", "observed_high")
-        )
-        some = seen > 0
-        ax.errorbar(
-            at[some],
-            seen[some],
-            yerr=[(seen - below)[some], (above - seen)[some]],
-            fmt=marker,
-            color=colour,
-            ms=5,
-            lw=1.1,
-            capsize=2.5,
-            label=f"observed, {name}" if name else "observed",
-            zorder=3,
-        )
-        if np.any(~some):
-            ax.errorbar(
-                at[~some],
-                above[~some],
-                yerr=0.6 * above[~some],
-                uplims=True,
-                fmt="none",
-                ecolor=colour,
-                lw=1.1,
-                zorder=3,
-            )
-        top.append(float(above.max()))
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.set_ylim(floor, 2 * max(top))
-    ax.set_xlim(3 * level.max(), level.min() / 3)
-    _style.label_axes(ax, "Tail probability of a window's count", "Windows at most as likely")
-    _style.legend_above(ax, columns=2)
-    return ax
-
-
-def pit(found: Named, *, form: str = "expected", ax: Axes | None = None) -> Axes:
-    """Histogram of the probability integral transform; flat where the background is right.
-
-    Parameters
-    ----------
-    found
-        From `eqstat.counts.check.randomised_pit`; or several of one history by name, of which the
-        first gives the grey band.
-    form
-        "expected" (without randomisation) or "randomised".
-    ax
-        Axes to draw into.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-
-    Raises
-    ------
-    ValueError
-        When the form is unknown.
-    """
-    names = {
-        "expected": ("density", "low", "high"),
-        "randomised": ("randomised", "randomised_low", "randomised_high"),
-    }
-    if form not in names:
-        raise ValueError(f'form is "expected" or "randomised", not {form!r}')
-    ax = _style.new_axes(ax, 6.4, 4.2)
-    every = _named(found)
-    first = next(iter(every.values()))
-    edges = np.linspace(0.0, 1.0, first.sizes["pit"] + 1)
-    value, low, high = names[form]
-    ax.stairs(
-        first[high].to_numpy(),
-        edges,
-        baseline=first[low].to_numpy(),
-        fill=True,
-        color=BAND,
-        label=_share(first),
-    )
-    ax.axhline(1.0, color=INK, lw=0.8)
-    far = [0.01]
-    for number, (name, one) in enumerate(every.items()):
-        colour, _, dashes = _series(number)
-        density = one[value].to_numpy()
-        ax.stairs(
-            density, edges, baseline=None, color=colour, ls=dashes, lw=1.7, label=name or None
-        )
-        far += [np.abs(density - 1).max(), np.abs(one[high].to_numpy() - 1).max()]
-    ax.set_xlim(0, 1)
-    ax.set_ylim(max(1 - 1.25 * max(far), 0.0), 1 + 1.25 * max(far))
-    _style.label_axes(ax, "Probability integral transform", "Density")
-    _style.legend_above(ax, columns=3)
-    return ax
-
-
-def check_figure(
-    roots: xr.Dataset, transform: xr.Dataset, tail: xr.Dataset, *, title: str = ""
-) -> Figure:
-    """Rootogram, its misfits, the probability integral transform and the tail in one figure.
-
-    Parameters
-    ----------
-    roots, transform, tail
-        From `rootogram`, `randomised_pit` and `tail_calibration` of `eqstat.counts.check`.
-    title
-        Headline.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Save it by its `savefig`.
-    """
-    figure = Figure(figsize=(12.0, 8.4), layout="constrained")
-    axes = figure.subplots(2, 2)
-    rootogram(roots, ax=axes[0, 0])
-    rootogram(roots, form="misfit", ax=axes[0, 1])
-    pit(transform, ax=axes[1, 0])
-    tail_calibration(tail, ax=axes[1, 1])
-    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.12)  # type: ignore[union-attr, call-arg]
-    if title:
-        figure.suptitle(title, fontsize=13)
-    return figure
 
 
 def threshold_figure(
