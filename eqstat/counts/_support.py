@@ -107,7 +107,9 @@ def check_support(
     worst = int(np.argmax(excess))
     if excess[worst] < 0:
         return
-    table = _table(null, draws, cells, worst, int(asked[worst]), correlation_windows)
+    most = int(cells.active[worst])
+    table = _table(null, draws, cells, worst, min(int(asked[worst]), most), correlation_windows)
+    asks = f"{asked[worst]} triggers" if asked[worst] <= most else "more triggers than devices"
     would_do = max(int(np.argmax(np.median(table, axis=0) <= goal[worst])) + 1, minimum)
     most, log_rate = _supported(table, minimum, caution)
     low, high = np.quantile(table[:, -1], CENTRAL) / np.log(10)
@@ -117,7 +119,7 @@ def check_support(
     raise InputError(
         f"threshold: the history is too short for a false alarm rate of {total:g} per year. In "
         f"region {region!r} at hour {hour:g} among {cells.active[worst]:g} devices it asks for "
-        f"{asked[worst]} triggers where {would_do} would do for the median of its draws: it "
+        f"{asks} where {would_do} would do for the median of its draws: it "
         f"leaves the rate open by {high - low:.0f} powers of ten. There it supports {most} "
         f"triggers, at {_up(rate)} false alarms per year in all; ask for that rate, give a longer "
         "history (or devices and hours nearer to it), or raise caution"
