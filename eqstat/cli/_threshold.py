@@ -197,7 +197,9 @@ def table_of(result: xr.Dataset) -> list[str]:
         head = "local time"
         for i, hour in enumerate(result["hour"].to_numpy()):
             pairs = zip(result["triggers"][0, i].to_numpy(), able[0, i].to_numpy(), strict=True)
-            body.append([clock(float(hour)), *(told(*pair) for pair in pairs)])
+            body.append(
+                [clock(float(hour)), *(told(int(count), bool(one)) for count, one in pairs)]
+            )
     else:
         head = "region"
         low, high = result["triggers"].min("hour"), result["triggers"].max("hour")
