@@ -81,7 +81,8 @@ def history_of(table: Any, window_s: float | None, utc_offset_h: Any) -> History
 
 def draw(result: xr.Dataset) -> Any:
     """Figure of the thresholds."""
-    room = _files.plots()
+    from eqstat.plots import counts as room
+
     curves = room.threshold_curves if result.sizes["active"] > 1 else room.threshold_hours
     return curves(result).figure
 
