@@ -52,8 +52,9 @@ USUAL = ("--active", "50,300", "--hours", "3,14")
 def test_json_holds_what_it_says(capsys, tmp_path, counts):
     path = written(tmp_path / "counts.csv", counts)
     code, out, lines = shell(capsys, path, "--window", 60, *USUAL, "--json",
-                             "--false-alarms-per-year", 4, "--utc-offset", "0")  # fmt: skip
+                             "--figure", tmp_path / "figure.png", "--false-alarms-per-year", 4, "--utc-offset", "0")  # fmt: skip
     assert (code, lines) == (0, [])
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     found = json.loads(out)
     assert {"null", "thresholds", "budget", "history"} <= set(found)
     assert found["null"]["family"] == "negative_binomial"
@@ -150,7 +151,11 @@ BAD_TABLES = {
 }
 
 
-@pytest.mark.parametrize("case", BAD_TABLES)
+SLOW = {"three windows", "one window"}
+TABLES = [pytest.param(case, marks=pytest.mark.slow if case in SLOW else ()) for case in BAD_TABLES]
+
+
+@pytest.mark.parametrize("case", TABLES)
 def test_bad_tables_are_refused_in_one_line(capsys, tmp_path, counts, case):
     change, expected = BAD_TABLES[case]
     path = written(tmp_path / "counts.csv", change(counts))
