@@ -52,7 +52,8 @@ USUAL = ("--active", "50,300", "--hours", "3,14")
 def test_json_holds_what_it_says(capsys, tmp_path, counts):
     path = written(tmp_path / "counts.csv", counts)
     code, out, lines = shell(capsys, path, "--window", 60, *USUAL, "--json",
-                             "--figure", tmp_path / "figure.png", "--false-alarms-per-year", 4, "--utc-offset", "0")  # fmt: skip
+                             "--figure", tmp_path / "figure.png", "--false-alarms-per-year", 4,
+                             "--utc-offset", "0")  # fmt: skip
     assert (code, lines) == (0, [])
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     found = json.loads(out)
