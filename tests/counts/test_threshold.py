@@ -15,7 +15,6 @@ from eqstat.counts.scan import HOURS_PER_YEAR
 from eqstat.counts.simulate import Design, simulate, simulate_table
 from eqstat.counts.threshold import threshold
 from eqstat.schema import InputError
-from tests.counts.cases import truth
 
 KINDS = list(product(("poisson", "negative_binomial", "beta_binomial"), (False, True)))
 REGIONS = ("north", "south")
@@ -268,7 +267,7 @@ def test_bad_arguments_get_one_line(case):
 
 def test_a_prediction_needs_draws():
     with pytest.raises(InputError, match="needs draws"):
-        threshold(truth(), 100, 12.0)
+        threshold(first_draw(posterior()), 100, 12.0)
 
 
 @pytest.fixture(scope="module")
@@ -312,7 +311,7 @@ def test_a_week_supports_one_a_year(watched):
 
 
 def test_a_network_of_one_size_says_little_of_one_far_larger():
-    null = truth(effects=(0.0,))
+    null = Null("negative_binomial", 0.8, dispersion=0.15, dispersion_slope=0.2)
     history = simulate(jax.random.key(0), null, Design(active=300, days=90))
     told = draws(jax.random.key(1), fit(history), 200)
     threshold(told, [150, 600], 15.0)
