@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -156,7 +156,7 @@ def tabulate(
     return RateTable(np.log(active), first, values)
 
 
-def cubic_weights(fraction: Array) -> tuple[Array, ...]:
+def cubic_weights(fraction: Any) -> tuple[Any, ...]:
     """Lagrange weights of four neighbours at -1, 0, 1, 2."""
     f = fraction
     return (

@@ -22,7 +22,7 @@ from eqstat.counts.null import Null, log_tails
 from eqstat.counts.scan import HOURS_PER_YEAR
 
 # Every number of devices to here, then equal steps of the logarithm.
-EXACT = 30
+EXACT = 50
 STEP = 0.1
 DRAWS = 32
 DEVICES_AT_ONCE = 8
@@ -41,7 +41,7 @@ class Tables(NamedTuple):
 
 
 def device_nodes(most: int) -> np.ndarray:
-    """Numbers of active devices: 1, 2, ... 30, then steps of 10 %."""
+    """Numbers of active devices: 1, 2, ... 50, then steps of 10 %."""
     exact = np.arange(1.0, min(most, EXACT) + 1)
     if most <= EXACT:
         return np.append(exact, exact[-1] + 1)
@@ -116,10 +116,10 @@ def _block(
     mean = active[:, None] * np.exp(rates) * null.window_s / 3600
     count = made.values.shape[0]
     with jax.enable_x64(True):
-        one = _each_draw(null, draws)
+        one, arrays = _each_draw(null, draws), (jnp.asarray(active), jnp.asarray(mean))
         tails = np.stack(
             [
-                np.asarray(_tails(jax.tree.map(lambda leaf: leaf[i], one), most, active, mean))
+                np.asarray(_tails(jax.tree.map(lambda leaf, i=i: leaf[i], one), most, *arrays))
                 for i in range(count)
             ]
         )
@@ -128,15 +128,19 @@ def _block(
     # No trigger alarms always: as often as one trigger at the least.
     rate = np.concatenate([rate[..., :1], rate], axis=-1)
     both = np.stack([tail, rate], axis=-1)
-    # Counts above the devices cannot be; they keep the value of all devices.
+    # Counts above the devices cannot be, yet a net between two numbers of devices asks for them:
+    # they go on as straight as the last two.
     for row, n in zip(both, active, strict=True):
-        row[:, min(int(n), most) + 1 :] = row[:, [min(int(n), most)]]
+        last = int(n)
+        if last < most:
+            fall = row[:, [last]] - row[:, [max(last - 1, 0)]]
+            row[:, last + 1 :] = row[:, [last]] + fall * np.arange(1, most - last + 1)[:, None]
     return both, made.log_rate
 
 
 @eqx.filter_jit
-def _tails(null: Null, most: int, active: np.ndarray, mean: np.ndarray) -> Array:
-    return log_tails(null, most, jnp.asarray(active)[:, None], jnp.asarray(mean))
+def _tails(null: Null, most: int, active: Array, mean: Array) -> Array:
+    return log_tails(null, most, active[:, None], mean)
 
 
 def _each_draw(null: Null, draws: dict[str, np.ndarray]) -> Null:
@@ -172,7 +176,7 @@ def _smooth(base: np.ndarray, sd: float) -> np.ndarray:
         f = (at - j)[:, None, None]
         rows = [w * base[:, j + s] for s, w in zip((-1, 0, 1, 2), cubic_weights(f), strict=True)]
         parts.append(np.log(weight) + sum(rows))
-    return logsumexp(parts, axis=0)
+    return np.asarray(logsumexp(parts, axis=0))
 
 
 def crossing(log_rate: np.ndarray, log_budget: float, minimum: int) -> np.ndarray:

@@ -30,8 +30,9 @@ window, as long as an alarm is shorter than the window; where dispersion times m
 References
 ----------
 Naus (1982), Journal of the American Statistical Association 77, 177-183,
-doi:10.1080/01621459.1982.10477783. Alm (1983), in: Statistical Methods for Extremes, Lund.
-Glaz, Naus and Wallenstein (2001), Scan Statistics, Springer, doi:10.1007/978-1-4757-3460-7.
+doi:10.1080/01621459.1982.10477783. Alm (1983), in: Probability and Mathematical
+Statistics: Essays in Honour of Carl-Gustav Esseen, Uppsala. Glaz, Naus and Wallenstein (2001),
+Scan Statistics, Springer, doi:10.1007/978-1-4757-3460-7.
 """
 
 from __future__ import annotations

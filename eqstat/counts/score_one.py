@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from eqstat.counts._score_table import EXACT, STEP
 from eqstat.counts.score import ANY_DAY, BAD_INPUT, BEYOND_TABLE, OK, Score, Scorer
 
 ScoreOne = Callable[..., Score]
+Plain = float | int
 
 
 def score_one(scorer: Scorer) -> ScoreOne:
@@ -41,19 +43,20 @@ def score_one(scorer: Scorer) -> ScoreOne:
     tables = np.ascontiguousarray(scorer.table, np.float32)
     spreads, devices, rates, counts, _ = tables.shape
     # Memory views give Python numbers; indexing an array of NumPy is several times slower.
-    rows = memoryview(tables.reshape(-1))
-    crossings = memoryview(np.ascontiguousarray(scorer.crossing, np.float32).reshape(-1))
-    log_rates = memoryview(np.ascontiguousarray(scorer.log_rate, np.float32).reshape(-1))
-    levels = memoryview(np.ascontiguousarray(scorer.level, np.float32).reshape(-1))
+    rows = tables.reshape(-1).data
+    crossings = np.ascontiguousarray(scorer.crossing, np.float32).reshape(-1).data
+    log_rates = np.ascontiguousarray(scorer.log_rate, np.float32).reshape(-1).data
+    levels = np.ascontiguousarray(scorer.level, np.float32).reshape(-1).data
     log_devices = np.asarray(scorer.log_devices, np.float64).tolist()
     budgets = np.asarray(scorer.budget).tolist()
     log_budgets = np.asarray(scorer.log_budget, np.float64).tolist()
     first, minimum = float(scorer.first_log_rate), float(scorer.minimum)
     regions, last, most = scorer.log_rate.shape[0], devices - 1, counts - 1
-    bad = Score(*[math.nan] * 5, BAD_INPUT)  # pyright: ignore[reportArgumentType]
+    nan: Any = math.nan
+    bad = Score(nan, nan, nan, nan, nan, BAD_INPUT)  # pyright: ignore[reportArgumentType]
 
     def ask(
-        triggers: float, active: float, hour: float, region: int = 0, day: int = ANY_DAY
+        triggers: Plain, active: Plain, hour: Plain, region: int = 0, day: int = ANY_DAY
     ) -> Score:
         # Comparisons with NaN are false.
         good = 0 <= triggers <= active and 1 <= active < math.inf and 0 <= hour < 24
@@ -90,7 +93,7 @@ def score_one(scorer: Scorer) -> ScoreOne:
             row = ((budget * spreads + nearest) * devices + at) * rates + j
             needed += side * ((1 - f) * crossings[row] + f * crossings[row + 1])
         log_tail = min(log_tail, 0.0)
-        needed = max(math.ceil(needed), minimum)
+        needed = max(math.ceil(needed - 1e-3), minimum)
         if log_year <= log_budgets[budget] and triggers >= minimum:
             margin = max(triggers - needed, 0.0)
         else:
