@@ -46,7 +46,7 @@ class Start(NamedTuple):
 
     def excess(self, mean: np.ndarray, active: np.ndarray) -> np.ndarray:
         """Variance over mean, less one: the larger of the two families, with room for error."""
-        return 2 * np.maximum(self.dispersion * mean, self.correlation * active)
+        return 1.5 * np.maximum(self.dispersion * mean, self.correlation * active)
 
 
 def _regress(counts: np.ndarray, exposure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

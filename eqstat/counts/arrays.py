@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import stats
 
 from eqstat.counts._harmonics import week_basis
 from eqstat.counts._start import Start, start_of
@@ -12,11 +13,15 @@ from eqstat.inference.padding import bucket_size, pad_rows
 
 # Up to this many cells nothing is merged.
 MERGE_ABOVE = 20_000
-# Widths of merged bins: of active devices (relative) and of the log mean.
-WIDTHS = (0.10, 0.20)
-WIDEST = (1.0, 1.5)
+# Widths of merged bins: of active devices (relative), of the log mean, and of counts above 40,
+# which are of shocks nearly always (relative).
+WIDTHS = (0.10, 0.20, 0.0)
+WIDEST = (2.0, 3.0, 0.10)
+SMALL_COUNT = 40
+# Base counts of smaller tail probability do not matter beside a shock.
+LEAST = 1e-9
 # Few classes of sums and few sizes of rows: every new combination costs half a minute to compile.
-CLASSES = (8, 64, 512, 4096, 1 << 20)
+CLASSES = (8, 32, 256, 4096, 1 << 20)
 EARTHQUAKE_SHARE = 1e-6
 
 
@@ -32,9 +37,9 @@ def earthquake_weight(history: History, share: float | int = EARTHQUAKE_SHARE) -
     return min(2 * share * max(history.total_triggers, 1.0) / devices, 0.01)
 
 
-def _padded(count: int, terms: int) -> int:
+def _padded(count: int, terms: int, widths: tuple[float, float, float]) -> int:
     """Size of the bucket of rows: powers of four, above 16,384 of two; the sums are short there."""
-    if terms > CLASSES[0]:
+    if terms > CLASSES[0] or widths == WIDEST:
         return bucket_size(count, smallest=512)
     size = bucket_size(count, smallest=1024)
     return size if size > 16384 or int(np.log2(size)) % 2 == 0 else 2 * size
@@ -50,7 +55,9 @@ def _group(*labels: np.ndarray) -> tuple[np.ndarray, int]:
     return inverse, int(inverse.max()) + 1
 
 
-def _merged(history: History, start: Start, widths: tuple[float, float]) -> dict[str, np.ndarray]:
+def _merged(
+    history: History, start: Start, widths: tuple[float, float, float]
+) -> dict[str, np.ndarray]:
     r"""Cells of a region, a count and similar means as two rows at $\bar x \pm \sqrt{V}$.
 
     x is the log mean and V its variance within the group, which the likelihood takes from the
@@ -63,7 +70,11 @@ def _merged(history: History, start: Start, widths: tuple[float, float]) -> dict
     coarse = np.floor(np.log(np.maximum(history.active, 1)) / np.log1p(widths[0]) + 1e-9)
     near = np.where(history.active <= 10, history.active, 1000 + coarse).astype(np.int64)
     similar = np.floor(x / widths[1]).astype(np.int64)
-    which, groups = _group(history.region, history.triggers, near, similar)
+    count = history.triggers.astype(np.int64)
+    if widths[2]:
+        far = np.log(np.maximum(count, SMALL_COUNT) / SMALL_COUNT) / np.log1p(widths[2])
+        count = np.where(count > SMALL_COUNT, SMALL_COUNT + 1 + far.astype(np.int64), count)
+    which, groups = _group(history.region, count, near, similar)
     total = np.bincount(which, w, groups)
 
     def mean(values: np.ndarray) -> np.ndarray:
@@ -84,7 +95,7 @@ def _merged(history: History, start: Start, widths: tuple[float, float]) -> dict
         "basis": middle[:, 1:],
         "log_active": middle[:, 0],
         "bin": near[first],
-        "triggers": history.triggers[first],
+        "triggers": np.round(mean(history.triggers)),
         "windows": total / 2,
         "log_mean": mean(x),
         "spread": spread,
@@ -127,11 +138,11 @@ def _pairs(cells: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def _terms(cells: dict[str, np.ndarray], start: Start) -> np.ndarray:
-    """Base counts that matter beside a shock: larger ones come once in 1e12 windows."""
+    """Base counts that matter beside a shock, by a negative binomial of like variance."""
     mean = np.exp(np.minimum(cells["log_mean"] + np.log(start.window_h), 15.0))
-    excess = start.excess(mean, np.exp(cells["log_active"]))
-    most = mean + 8 * np.sqrt(mean * (1 + excess)) + 30 * excess + 8
-    return np.minimum(cells["triggers"], np.ceil(most)) + 1
+    excess = np.maximum(start.excess(mean, np.exp(cells["log_active"])), 1e-2)
+    most = stats.nbinom.isf(LEAST, mean / excess, 1 / (1 + excess))
+    return np.minimum(cells["triggers"], most) + 1
 
 
 def count_data(
@@ -140,7 +151,7 @@ def count_data(
     shocks: bool = False,
     earthquake_share: float | int = EARTHQUAKE_SHARE,
     merge_above: int = MERGE_ABOVE,
-    widths: tuple[float, float] = WIDTHS,
+    widths: tuple[float, float, float] = WIDTHS,
 ) -> CountData:
     """Turn a history into the likelihood's padded arrays.
 
@@ -176,7 +187,7 @@ def count_data(
             continue
         # Rows need only the pairs of their own class.
         own, renumbered = np.unique(pair[use], return_inverse=True)
-        size, pairs = _padded(int(use.sum()), most), bucket_size(len(own), smallest=512)
+        size, pairs = _padded(int(use.sum()), most, widths), bucket_size(len(own), smallest=512)
 
         def rows(values: np.ndarray, use: np.ndarray = use, size: int = size) -> np.ndarray:
             return pad_rows(values[use], size)
@@ -192,7 +203,9 @@ def count_data(
                 spread=rows(cells["spread"]) if len(cells["side"]) else cells["spread"],
                 triggers=pad_rows(triggers[own], pairs),
                 active=pad_rows(active[own], pairs, 1.0),
-                terms=min(most, 1 if not shocks else bucket_size(int(terms[use].max()), smallest=8)),
+                terms=min(
+                    most, 1 if not shocks else bucket_size(int(terms[use].max()), smallest=8)
+                ),
             )
         )
     weight = np.asarray(earthquake_weight(history, earthquake_share))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -11,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from eqstat.counts import _tails
-from eqstat.counts.null import Null, dispersion_at
+from eqstat.counts.null import Family, Null, dispersion_at
 
 if TYPE_CHECKING:
     FloatArray = Any
@@ -21,9 +22,8 @@ else:
     IntArray = Int[Array, "..."] | np.ndarray
 
 
-# Sums over so few terms are written out, over so few run in plain numbers; longer ones in logs.
-UNROLLED_TERMS = 4
-PLAIN_TERMS = 64
+# Sums over so few terms run in plain numbers; longer ones in logs.
+PLAIN_TERMS = 256
 
 
 class Rows(eqx.Module):
@@ -93,54 +93,110 @@ def _log_mean(null: Null, rows: Rows) -> Array:
     return log_mean
 
 
-def _sum_over_base(null: Null, rows: Rows, k: Array, n: Array, base: tuple, beta: tuple) -> Array:
+def _step(family: Family, i: Array, k: Array, n: Array, values: tuple) -> tuple[Array, tuple]:
+    """Term i + 1 of the sum over the base count over term i, and its slopes in the log."""
+    first, second, a, b = values
+    # The shock is smaller by one: m + 1 to m devices, and m below n keeps all factors positive.
+    m = jnp.maximum(k - i - 1, 0.0)
+    from_a, from_b = 1 / (a + m), b + n - m - 1
+    safe_b = jnp.where(from_b > 0, from_b, 1.0)
+    ratio = (m + 1) * safe_b * from_a / ((i + 1) * (n - m))
+    slopes_shock = (-from_a, 1 / safe_b)
+    if family == "poisson":
+        return ratio * first, (1 / first, jnp.zeros_like(k), *slopes_shock)
+    up = first + i
+    if family == "negative_binomial":
+        return ratio * up * second, (1 / up, 1 / second, *slopes_shock)
+    rest = jnp.maximum(n - i, 0.0)
+    down = second + rest - 1
+    inverse = 1 / jnp.where(down > 0, down, 1.0)
+    return ratio * rest * up * inverse, (1 / up, -inverse, *slopes_shock)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _sum_over_base(family: Family, terms: int, k: Array, n: Array, values: tuple) -> Array:
     """Probability of a base count i and of a shock of k - i, summed, over that of i = 0.
 
     The ratio of one term to the one before it is a simple fraction.
     """
 
-    def step(state: tuple[Array, Array], i: Array | int) -> tuple[tuple[Array, Array], None]:
-        term, total = state
-        up = _tails.ratio(null.family, i * jnp.ones_like(k), n, *base)
-        back = _tails.ratio("beta_binomial", jnp.maximum(k - i - 1, 0.0), n, *beta)
-        here = k > i
-        term = jnp.where(here, term * up / jnp.where(here, back, 1.0), 0.0)
-        return (term, total + term), None
+    def step(state: tuple[Array, Array], i: Array) -> tuple[tuple[Array, Array], None]:
+        term = jnp.where(k > i, state[0] * _step(family, i, k, n, values)[0], 0.0)
+        return (term, state[1] + term), None
 
     # The first term carries the batch axes of the parameters.
-    state = (jnp.ones_like(k + base[0]), jnp.ones_like(k + base[0]))
-    if rows.terms <= UNROLLED_TERMS:
-        for i in range(rows.terms - 1):
-            state, _ = step(state, i)
-        return state[1]
-    return jax.lax.scan(step, state, jnp.arange(rows.terms - 1, dtype=k.dtype))[0][1]
+    one = jnp.ones_like(k + sum(values))
+    return jax.lax.scan(step, (one, one), jnp.arange(terms - 1, dtype=k.dtype))[0][1]
 
 
-def _log_probability(null: Null, rows: Rows) -> Array:
-    """Log probability of each row's count; what does not know the mean comes from the pairs."""
-    k, n = jnp.asarray(rows.triggers), jnp.asarray(rows.active)
+@_sum_over_base.defjvp
+def _sum_and_slopes(
+    family: Family, terms: int, primals: tuple, tangents: tuple
+) -> tuple[Array, Array]:
+    """Slopes go along with the sum: a fraction of what a walk back through it would cost.
+
+    Counts and numbers of devices are data and have none.
+    """
+    (k, n, values), (_, _, directions) = primals, tangents
+
+    def step(state: tuple, i: Array) -> tuple[tuple, None]:
+        term, total, logs, slopes = state
+        ratio, more = _step(family, i, k, n, values)
+        term = jnp.where(k > i, term * ratio, 0.0)
+        logs = tuple(log + one for log, one in zip(logs, more, strict=True))
+        slopes = tuple(slope + term * log for slope, log in zip(slopes, logs, strict=True))
+        return (term, total + term, logs, slopes), None
+
+    one = jnp.ones_like(k + sum(values))
+    none = (jnp.zeros_like(one),) * len(values)
+    state = (one, one, none, none)
+    state, _ = jax.lax.scan(step, state, jnp.arange(terms - 1, dtype=k.dtype))
+    _, total, _, slopes = state
+    pairs = zip(slopes, directions, strict=True)
+    return total, sum((slope * d for slope, d in pairs), start=jnp.zeros_like(total))
+
+
+def _log_probability(null: Null, parts: tuple[Rows, ...]) -> Array:
+    """Log probability of each row's count; what does not know the mean comes from the pairs.
+
+    Rows and pairs of all classes are joined, so that all but the sums is compiled once.
+    """
+    family = null.family
+    k = jnp.concatenate([jnp.asarray(rows.triggers) for rows in parts])
+    n = jnp.concatenate([jnp.asarray(rows.active) for rows in parts])
+    firsts = np.cumsum([0, *(len(rows.triggers) for rows in parts[:-1])]).tolist()
+    pair = jnp.concatenate(
+        [jnp.asarray(rows.pair) + first for rows, first in zip(parts, firsts, strict=True)]
+    )
     spread = dispersion_at(null, n)
-    fixed = _tails.pair_term(null.family, k, n, spread)[rows.pair]
-    mean = jnp.exp(_log_mean(null, rows))
-    row_k, row_n = k[rows.pair], n[rows.pair]
-    row_spread = None if spread is None else spread[rows.pair]
-    alone = fixed + _tails.mean_term(null.family, row_k, row_n, mean, row_spread)
+    fixed = _tails.pair_term(family, k, n, spread)[pair]
+    mean = jnp.exp(jnp.concatenate([_log_mean(null, rows) for rows in parts]))
+    row_k, row_n = k[pair], n[pair]
+    row_spread = None if spread is None else spread[pair]
+    alone = fixed + _tails.mean_term(family, row_k, row_n, mean, row_spread)
     if null.shocks is None:
         return alone
     a, b = null.shocks.beta
-    if rows.terms > PLAIN_TERMS:
-        shaken = _tails.log_in_shock(
-            null.family, row_k, row_n, mean, row_spread, a, b, terms=rows.terms
-        )
-    else:
-        ones = jnp.ones_like(k)
-        log_shock = _tails.log_beta_binomial(k, n, a * ones, b * ones)[rows.pair]
-        base = _tails.ratio_parameters(null.family, row_n, mean, row_spread)
-        total = _sum_over_base(null, rows, row_k, row_n, base, (a, b))
-        nothing = _tails.mean_term(null.family, 0 * row_k, row_n, mean, row_spread)
-        shaken = nothing + log_shock + jnp.log(total)
+    ones = jnp.ones_like(k)
+    log_shock = _tails.log_beta_binomial(k, n, a * ones, b * ones)[pair]
+    first, second = _tails.ratio_parameters(family, row_n, mean, row_spread)
+    second = jnp.ones_like(first) if second is None else second
+    nothing = _tails.mean_term(family, 0 * row_k, row_n, mean, row_spread)
+    shaken, start = [], 0
+    for rows in parts:
+        use = slice(start, start + len(rows.pair))
+        start = use.stop
+        if rows.terms > PLAIN_TERMS:
+            own = None if row_spread is None else row_spread[use]
+            at = (row_k[use], row_n[use], mean[use], own)
+            shaken.append(_tails.log_in_shock(family, *at, a, b, terms=rows.terms))
+        else:
+            values = (first[use], second[use], a, b)
+            total = _sum_over_base(family, rows.terms, row_k[use], row_n[use], values)
+            shaken.append(nothing[use] + log_shock[use] + jnp.log(total))
     probability = jnp.asarray(null.shocks.probability)
-    return jnp.logaddexp(jnp.log1p(-probability) + alone, jnp.log(probability) + shaken)
+    together = jnp.log(probability) + jnp.concatenate(shaken)
+    return jnp.logaddexp(jnp.log1p(-probability) + alone, together)
 
 
 def pointwise_log_likelihood(null: Null, data: CountData) -> list[Array]:
@@ -152,13 +208,17 @@ def pointwise_log_likelihood(null: Null, data: CountData) -> list[Array]:
     earthquake, of which any number of the n devices is as likely. A window that the background
     cannot explain then costs a bounded amount and pulls at no parameter.
     """
+    if not data.rows:
+        return []
     weight = jnp.asarray(data.earthquake_weight)
-    out = []
+    log_f = _log_probability(null, data.rows)
+    out, start = [], 0
     for rows in data.rows:
-        log_f = _log_probability(null, rows)
         broad = jnp.log(weight) - jnp.log(jnp.asarray(rows.active) + 1)
         guard = jnp.broadcast_to(broad, rows.triggers.shape)[rows.pair]
-        out.append(jnp.logaddexp(jnp.log1p(-weight) + log_f, guard))
+        own = log_f[start : start + len(rows.pair)]
+        start += len(rows.pair)
+        out.append(jnp.logaddexp(jnp.log1p(-weight) + own, guard))
     return out
 
 

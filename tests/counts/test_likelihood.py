@@ -83,3 +83,33 @@ def test_merging_keeps_differences_of_the_likelihood(family):
                 float(value(change(start), data) - value(start, data)) for data in (exact, merged)
             ]
             assert differences[1] == pytest.approx(differences[0], rel=0.03, abs=0.5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_slopes_are_those_of_differences(family):
+    null = cases.truth(family, shocks=True)
+    small = cases.design(days=1, active=(20, 30, 40, 50), variation=0.0)
+    history = simulate(jax.random.key(2), null, small)
+    # A few shocks of every size, so that the sums over the base count matter.
+    count = np.arange(3.0, 20.0)
+    shaken = np.minimum(count, history.active[: len(count)])
+    history = replace(history, triggers=np.r_[shaken, history.triggers[len(count) :]])
+
+    def places(n):
+        return [n.rate_per_device_h, *vars(n.shocks).values()] + (
+            [] if n.dispersion is None else [n.dispersion]
+        )
+
+    with jax.enable_x64(True):
+        data = jax.tree.map(jnp.asarray, count_data(history, shocks=True))
+        start = jax.tree.map(jnp.asarray, null)
+        value = jax.jit(log_likelihood)
+        slopes = places(jax.jit(jax.grad(log_likelihood))(start, data))
+        for number, (slope, at) in enumerate(zip(slopes, places(start), strict=True)):
+
+            def moved(share, number=number, at=at):
+                where = eqx.tree_at(lambda n: places(n)[number], start, at * (1 + share))
+                return float(value(where, data))
+
+            difference = (moved(1e-5) - moved(-1e-5)) / (2e-5 * float(at))
+            assert float(slope) == pytest.approx(difference, rel=1e-5, abs=1e-5)

@@ -15,7 +15,7 @@ from . import cases
 def test_draws_agree_with_the_normal_approximation():
     null = cases.truth()
     history = simulate(jax.random.key(21), null, cases.design(days=5, variation=0.0))
-    tree = sample(jax.random.key(1), history, progress=False)
+    tree = sample(jax.random.key(1), history, draws=500, progress=False)
     assert tree.attrs["result"] == "CONVERGED", tree.attrs
     found = fit(history)
     posterior = tree["posterior"].to_dataset()

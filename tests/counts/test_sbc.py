@@ -1,0 +1,63 @@
+"""Ranks of the truth among draws of `sample` are uniform: the posterior is that of the model."""
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from scipy import stats
+
+from eqstat.counts.null import Null
+from eqstat.counts.prior import Prior
+from eqstat.counts.sample import sample
+from eqstat.counts.simulate import Design, simulate
+
+NUMBER, BINS = 60, 5
+REGIONS = ("small", "large")
+PRIOR = Prior(
+    rate_per_device_h=dist.LogNormal(np.log(0.5), 0.4),
+    daily=dist.Normal(0.0, 0.3),
+    weekly=dist.Normal(0.0, 0.2),
+    region_sd=dist.LogNormal(np.log(0.3), 0.5),
+    dispersion=dist.LogNormal(np.log(0.3), 0.5),
+    dispersion_slope=dist.Normal(0.0, 0.3),
+)
+
+
+def truth(key):
+    """Parameters from the prior."""
+    keys = iter(jax.random.split(key, 8))
+    values = {
+        name: np.asarray(getattr(PRIOR, name).sample(next(keys), shape), np.float64)
+        for name, shape in (
+            ("rate_per_device_h", ()),
+            ("daily", (4,)),
+            ("weekly", (2,)),
+            ("region_sd", ()),
+            ("dispersion", ()),
+            ("dispersion_slope", ()),
+        )
+    }
+    noise = np.asarray(jax.random.normal(next(keys), (len(REGIONS),)), np.float64)
+    return values | {"region_effect": noise * values["region_sd"]}
+
+
+@pytest.mark.slow
+def test_ranks_are_uniform():
+    design = Design(np.array([20, 120]), days=3, variation=0.0)
+    bins = []
+    for number in range(NUMBER):
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(41), number), 3)
+        values = truth(keys[0])
+        history = simulate(keys[1], Null("negative_binomial", **values, regions=REGIONS), design)
+        tree = sample(keys[2], history, prior=PRIOR, chains=2, draws=250, progress=False)
+        # 2 x 27 thinned draws: 55 ranks, in five bins of eleven.
+        ranks = []
+        for name, true in values.items():
+            draws = tree["posterior"][name].to_numpy()[:, 4:247:9]
+            draws = draws.reshape(-1, *draws.shape[2:])
+            assert len(draws) == 54
+            ranks += np.ravel(np.sum(draws < true, axis=0)).tolist()
+        bins.append(np.array(ranks) // 11)
+    counts = np.array([np.bincount(column, minlength=BINS) for column in np.array(bins).T])
+    p = stats.chisquare(counts, axis=1).pvalue
+    assert np.min(p) > 0.001, p
