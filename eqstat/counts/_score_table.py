@@ -27,8 +27,8 @@ STEP = 0.1
 DRAWS = 32
 DEVICES_AT_ONCE = 8
 # Standard deviations of the log rate for which tables are made; 0 alone for known parameters.
-SPREADS = np.array([0.0, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0])
-NORMAL = np.polynomial.hermite_e.hermegauss(15)
+SPREADS = np.array([0.0, 0.03, 0.045, 0.06, 0.085, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7, 1.0])
+NORMAL = np.polynomial.hermite_e.hermegauss(31)
 
 
 class Tables(NamedTuple):
@@ -83,10 +83,10 @@ def build(null: Null, most_active: int, most: int, correlation_windows: float) -
     centre, spread = week(null)
     needed = SPREADS[: np.searchsorted(SPREADS, spread.max()) + 1]
     spreads = SPREADS[:1] if spread.max() < 1e-6 else needed
-    # Fractional index by the variance, along which the log of a mean is nearly straight.
-    squares = np.square(spreads)
-    level = np.interp(np.square(spread), squares, np.arange(len(spreads)))
-    margin = 4.0 * spreads[-1] + STEP + 2 * RATE_STEP
+    # Fractional index; between two spreads the log of the mean is nearly straight or bends up,
+    # so that interpolation errs to the safe side.
+    level = np.interp(spread, spreads, np.arange(len(spreads)))
+    margin = 6.0 * spreads[-1] + STEP + 2 * RATE_STEP
     span = float(centre.min()) - margin, float(centre.max()) + margin
     draws = draws_of(null, DRAWS)
     nodes = device_nodes(most_active)
