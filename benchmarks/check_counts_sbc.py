@@ -1,6 +1,8 @@
 """Are the backgrounds' posteriors true? Simulation-based calibration of `counts.sample`.
 
-Run: python benchmarks/check_counts_sbc.py [--datasets N] [--null NAME] [--out FILE.jsonl].
+Run: python benchmarks/check_counts_sbc.py [--datasets N] [--null NAME] [--chains 2]
+[--out FILE.jsonl].
+
 Parameters are drawn from a prior, a history from the model, and the rank of each parameter
 among thinned draws of the posterior with that same prior is uniform if the posterior is true.
 The prior is narrower than the default: no draw of it gives an absurd small history. With --out
@@ -29,10 +31,13 @@ from eqstat.counts.sample import sample
 from eqstat.counts.simulate import Design, simulate
 from eqstat.inference import InferenceError
 
-# Of 2 x 250 draws every tenth: what is left of their correlation does not bend the ranks.
-CHAINS, DRAWS, THIN, BINS = 2, 250, 10, 17
+# Of the 250 draws of each chain so few are kept that there are 50 in all: what is left of their
+# correlation does not bend the ranks.
+DRAWS, KEPT, BINS = 250, 50, 17
 REGIONS = ("small", "large")
-DESIGN = Design(np.array([20, 120]), days=3, variation=0.0)
+# Counts of the second design are fewer: sums over shocks and beta functions are slow.
+LARGE = Design(np.array([20, 120]), days=3, variation=0.0)
+SMALL = Design(np.array([15, 60]), days=3, variation=0.0)
 SEED = 20261122
 
 
@@ -67,21 +72,23 @@ def draw_truth(key: Any, prior: Prior, names: tuple[str, ...]) -> dict[str, np.n
     return truth
 
 
-def one_rank(number: int, family: Family, shocks: bool) -> dict[str, Any]:
-    """Ranks of the truth among the thinned draws of one data set, 0 to CHAINS * DRAWS / THIN."""
+def one_rank(number: int, family: Family, shocks: bool, chains: int) -> dict[str, Any]:
+    """Ranks of the truth among the thinned draws of one data set, 0 to KEPT."""
     kind = KINDS.index((family, shocks))
     keys = jax.random.split(jax.random.fold_in(jax.random.key(SEED + kind), number), 3)
     prior = narrow_prior(family)
     truth = draw_truth(keys[0], prior, site_names(family, shocks, len(REGIONS)))
     known: Any = {"regions": REGIONS, "window_s": 10.0}
-    history = simulate(keys[1], null_of(truth, family, **known), DESIGN)
+    design = SMALL if shocks or family == "beta_binomial" else LARGE
+    history = simulate(keys[1], null_of(truth, family, **known), design)
     options: Any = {"family": family, "shocks": shocks, "prior": prior}
     tree = sample(
-        keys[2], history, **options, chains=CHAINS, warmup=250, draws=DRAWS, progress=False
+        keys[2], history, **options, chains=chains, warmup=250, draws=DRAWS, progress=False
     )
     ranks = {}
+    thin = chains * DRAWS // KEPT
     for name, true in truth.items():
-        draws = tree["posterior"][name].to_numpy()[:, THIN // 2 :: THIN]
+        draws = tree["posterior"][name].to_numpy()[:, thin // 2 :: thin]
         draws = draws.reshape(-1, *draws.shape[2:])
         below = np.ravel(np.sum(draws < true, axis=0))
         labels = [name] if true.ndim == 0 else [f"{name}[{i}]" for i in range(len(below))]
@@ -92,7 +99,7 @@ def one_rank(number: int, family: Family, shocks: bool) -> dict[str, Any]:
 
 def p_values(ranks: list[dict[str, int]]) -> dict[str, float]:
     """Chi-square p of uniform ranks, for each parameter; 51 ranks in 17 bins of three."""
-    size = CHAINS * DRAWS // THIN + 1
+    size = KEPT + 1
     out = {}
     for name in ranks[0]:
         bins = np.array([rank[name] for rank in ranks]) * BINS // size
@@ -100,7 +107,9 @@ def p_values(ranks: list[dict[str, int]]) -> dict[str, float]:
     return out
 
 
-def calibrate(family: Family, shocks: bool, number: int, out: Path | None) -> list[dict[str, Any]]:
+def calibrate(
+    family: Family, shocks: bool, number: int, chains: int, out: Path | None
+) -> list[dict[str, Any]]:
     """Data sets 0 to number - 1; those in the file are taken from there."""
     done: list[dict[str, Any]] = []
     name = family + "+shocks" * shocks
@@ -112,7 +121,7 @@ def calibrate(family: Family, shocks: bool, number: int, out: Path | None) -> li
         if index in have:
             continue
         try:
-            line = {"null": name} | one_rank(index, family, shocks)
+            line = {"null": name} | one_rank(index, family, shocks, chains)
         except InferenceError as error:
             line = {"null": name, "number": index, "failed": str(error)}
         done.append(line)
@@ -133,13 +142,13 @@ def report(name: str, lines: list[dict[str, Any]], seconds: float) -> None:
     divergent = sum(line["divergences"] > 0 for line in good)
     print(
         f"  largest R-hat: median {np.median(r_hat):.3f}, 99 % {np.quantile(r_hat, 0.99):.3f}; "
-        f"smallest bulk ESS of {CHAINS * DRAWS}: median {np.median(ess):.0f}, "
+        f"smallest bulk ESS: median {np.median(ess):.0f}, "
         f"1 % {np.quantile(ess, 0.01):.0f}; data sets with divergences {divergent}"
     )
     found = p_values([line["ranks"] for line in good])
     for label, p in found.items():
         ranks = np.array([line["ranks"][label] for line in good])
-        centre = (ranks.mean() + 0.5) / (CHAINS * DRAWS // THIN + 1)
+        centre = (ranks.mean() + 0.5) / (KEPT + 1)
         print(f"  {label:22s} chi-square p {p:.3f}   mean rank {centre:.3f}")
     least = min(found.values())
     print(f"  smallest of {len(found)}: p = {least:.4f}; with Bonferroni {least * len(found):.3f}")
@@ -150,13 +159,14 @@ def main() -> None:
     names = [family + "+shocks" * shocks for family, shocks in KINDS]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--datasets", type=int, default=300)
+    parser.add_argument("--chains", type=int, default=2, help="1 takes half the time")
     parser.add_argument("--null", choices=names)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     for name, (family, shocks) in zip(names, KINDS, strict=True):
         if options.null in (None, name):
             start = time.perf_counter()
-            lines = calibrate(family, shocks, options.datasets, options.out)
+            lines = calibrate(family, shocks, options.datasets, options.chains, options.out)
             report(name, lines, time.perf_counter() - start)
 
 
