@@ -139,6 +139,7 @@ def report(name: str, lines: list[dict[str, Any]], seconds: float) -> None:
         return
     r_hat = np.array([line["r_hat_max"] for line in good])
     ess = np.array([line["ess_bulk_min"] for line in good])
+    r_hat = r_hat[np.isfinite(r_hat)] if np.isfinite(r_hat).any() else np.full(1, np.nan)
     divergent = sum(line["divergences"] > 0 for line in good)
     print(
         f"  largest R-hat: median {np.median(r_hat):.3f}, 99 % {np.quantile(r_hat, 0.99):.3f}; "
