@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ def chunk(number: int) -> pd.DataFrame:
     """Table of one chunk: negative binomial counts with a day cycle and, rarely, shocks."""
     rng = np.random.default_rng(number)
     start = pd.Timestamp("2026-01-05T00:00:00Z") + pd.Timedelta(seconds=number * WINDOWS * WINDOW_S)
-    time_of = start + pd.to_timedelta(np.arange(WINDOWS) * WINDOW_S, unit="s")
+    time_of: Any = start + pd.to_timedelta(np.arange(WINDOWS) * WINDOW_S, unit="s")
     hour = np.asarray(time_of.hour, np.float64)
     size = np.geomspace(60, 2000, REGIONS)
     active = np.round(size[:, None] * (1 + 0.3 * np.cos(2 * np.pi * (hour - 3) / 24)))

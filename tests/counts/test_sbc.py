@@ -6,7 +6,7 @@ import numpyro.distributions as dist
 import pytest
 from scipy import stats
 
-from eqstat.counts.null import Null
+from eqstat.counts.model import null_of
 from eqstat.counts.prior import Prior
 from eqstat.counts.sample import sample
 from eqstat.counts.simulate import Design, simulate
@@ -48,7 +48,8 @@ def test_ranks_are_uniform():
     for number in range(NUMBER):
         keys = jax.random.split(jax.random.fold_in(jax.random.key(41), number), 3)
         values = truth(keys[0])
-        history = simulate(keys[1], Null("negative_binomial", **values, regions=REGIONS), design)
+        null = null_of(values, "negative_binomial", regions=REGIONS)
+        history = simulate(keys[1], null, design)
         tree = sample(keys[2], history, prior=PRIOR, chains=2, draws=250, progress=False)
         # 2 x 27 thinned draws: 55 ranks, in five bins of eleven.
         ranks = []
