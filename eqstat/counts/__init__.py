@@ -2,7 +2,8 @@
 
 `prepare` a table of counts, `fit` (BFGS) or `sample` (NUTS) a null, take `draws` of it, and ask for
 a `threshold` of so many false alarms a year, or for a `scorer` whose `score` a service calls.
-Parameters are in `null`, checks in `check`, scan statistics in `scan`, few sensors in `coincidence`.
+Parameters are in `null`, checks in `check`, sliding windows in `scan`, few sensors in
+`coincidence`.
 """
 
 from eqstat.counts.data import prepare

@@ -36,7 +36,10 @@ def errors(found, null):
     return out
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family",
+    ["poisson", "negative_binomial", pytest.param("beta_binomial", marks=pytest.mark.slow)],
+)
 def test_the_truth_is_recovered(family):
     null = cases.truth(family)
     found = fit(simulate(jax.random.key(11), null, cases.design(days=20)), family=family)

@@ -85,6 +85,7 @@ def test_merging_keeps_differences_of_the_likelihood(family):
             assert differences[1] == pytest.approx(differences[0], rel=0.03, abs=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_slopes_are_those_of_differences(family):
     null = cases.truth(family, shocks=True)

@@ -101,7 +101,10 @@ def test_one_known_background(family, shocks):
     assert (found["rate_low"] == found["rate_high"]).all()
 
 
-@pytest.mark.parametrize(("family", "shocks"), [("negative_binomial", True), ("poisson", False)])
+@pytest.mark.parametrize(
+    ("family", "shocks"),
+    [pytest.param("negative_binomial", True, marks=pytest.mark.slow), ("poisson", False)],
+)
 def test_many_numbers_of_devices_are_interpolated(family, shocks):
     null = posterior(family, shocks, count=3)
     active = np.unique(np.geomspace(30, 1500, 70).round())
