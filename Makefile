@@ -6,7 +6,7 @@ BIN = .venv/bin
 PIP = $(BIN)/python -m pip -q --disable-pip-version-check install
 OUT = demo
 
-.PHONY: help demo test test-slow lint format docs bench check clean
+.PHONY: help demo test test-slow lint format docs bench check check-counts clean
 
 help:
 	@echo "make demo       classify and locate a simulated detection; pictures go to $(OUT)/"
@@ -17,6 +17,7 @@ help:
 	@echo "make docs       build the pages in docs/_build/html; runs the examples"
 	@echo "make bench      measure the speed of the compiled cores"
 	@echo "make check      hold the fits to slow oracles: optimum, calibration, real phones"
+	@echo "make check-counts  false alarms of thresholds, calibration of samplers, 1e8 windows; hours"
 	@echo "make clean      remove .venv and all that was built"
 
 demo: .venv/.with-plots
@@ -49,6 +50,16 @@ check: .venv/.with-test
 	$(BIN)/python benchmarks/check_calibration.py
 	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python benchmarks/check_phones.py; \
 	else echo "EQSTAT_DATA is not set: the phones of Borrego Springs are left out"; fi
+
+check-counts: .venv/.with-test
+	$(BIN)/python benchmarks/check_counts_scale.py
+	$(BIN)/python benchmarks/check_false_alarms.py --histories 200 --out .false_alarms.jsonl
+	for null in poisson negative_binomial beta_binomial; do \
+	    $(BIN)/python benchmarks/check_counts_sbc.py --datasets 300 --null $$null \
+	        --out .sbc.jsonl || exit 1; \
+	    $(BIN)/python benchmarks/check_counts_sbc.py --datasets 300 --null $$null+shocks \
+	        --chains 1 --out .sbc.jsonl || exit 1; \
+	done
 
 .venv/.made:
 	$(PYTHON) -m venv .venv
