@@ -13,7 +13,6 @@ from scipy.stats import betabinom
 
 from eqstat.counts import _budget
 from eqstat.counts._rate_table import (
-    EXACT_ACTIVE,
     RateTable,
     active_nodes,
     at_counts,
@@ -66,8 +65,9 @@ def threshold(
         \operatorname{E}[\nu(j; n, h, r, \theta) \mid \text{history}] \le b_r
         \text{ for all } j \ge k\}.
 
-    The expectation runs over the draws of a posterior ("predictive"), so that a short or
-    foreign history asks for more triggers; with "plug-in" the parameters are taken for known.
+    The expectation runs over the draws of a posterior ("predictive"; of more than 200, over 200
+    evenly spaced), so that a short or foreign history asks for more triggers; with "plug-in" the
+    parameters are taken for known.
     Keeping the budget at every hour keeps it over the year, whatever devices are active.
 
     Parameters
@@ -109,10 +109,10 @@ def threshold(
     -------
     xarray.Dataset
         On dims `region`, `hour` and, for a sequence, `active`: `triggers`; `attainable`,
-        False where even all devices together would alarm too often (`triggers` is then one
-        more than the active devices); `false_alarm_rate_per_year`, the rate of that region
-        as if it were that hour all year, and its interval `rate_low`, `rate_high`;
-        `budget_per_year`.
+        False where even all devices together would alarm too often or are fewer than `minimum`
+        (`triggers` is then one more than the active devices); `false_alarm_rate_per_year`, the
+        rate of that region as if it were that hour all year, and its interval `rate_low`,
+        `rate_high`; `budget_per_year`.
 
     Raises
     ------
@@ -248,7 +248,8 @@ def true_rates(
     active, hour, correlation_windows
         As in `threshold`.
     triggers
-        Counts at which an alarm is given, of the shape of the result.
+        Counts at which an alarm is given, of the shape of the result; more than the active
+        devices never come.
 
     Returns
     -------
@@ -260,8 +261,9 @@ def true_rates(
     counts, dims = _active(active, null.regions, hours)
     index = np.arange(len(null.regions))
     evaluate = _evaluator(null, draws, counts, hours, index, DAYS, correlation_windows)
-    found = np.exp(evaluate.at(np.broadcast_to(triggers, counts.shape[: len(dims)]).ravel()))
-    rates = found[:, 0].reshape(counts.shape) * HOURS_PER_YEAR
+    called = np.broadcast_to(triggers, counts.shape[: len(dims)]).ravel()
+    found = np.where(called <= counts.ravel(), np.exp(evaluate.at(called))[:, 0], 0.0)
+    rates = found.reshape(counts.shape) * HOURS_PER_YEAR
     return rates if "active" in dims else rates[..., 0]
 
 
@@ -288,7 +290,8 @@ class _Evaluator:
         self.correlation_windows = correlation_windows
         self.kept: dict[float, RateTable] = {}
         nodes = active_nodes(active)
-        if len(nodes) <= EXACT_ACTIVE:
+        # A net over many numbers may have few nodes itself: what counts is that none lies between.
+        if np.all(np.isin(active, nodes)):
             self.groups = [
                 _Group(np.flatnonzero(active == n), np.array([n]), np.zeros(np.sum(active == n)))
                 for n in nodes
@@ -307,6 +310,12 @@ class _Evaluator:
             return self.kept[name]
         span = float(rates.min()), float(rates.max())
         made = tabulate(self.null, self.draws, group.nodes, span, top, self.correlation_windows)
+        if len(group.nodes) == 2:
+            # Counts that fewer devices cannot reach are those of the upper node: the safe side.
+            beyond = int(group.nodes[0])
+            made.values[:, 0, :, beyond:] = made.values[:, 1, :, beyond:]
+            filled = np.maximum.accumulate(made.values[..., ::-1], axis=-1)[..., ::-1]
+            made = made._replace(values=filled)
         if made.values.nbytes * len(self.groups) <= KEPT_BYTES:
             self.kept[name] = made
         return made
@@ -354,11 +363,18 @@ class _Evaluator:
                 if top >= most or np.all(log_rate[:, -1] <= goal):
                     break
                 top = _round_up(2 * top)
+            few = self.active[group.cells] < LARGEST_TABLE
+            if most == LARGEST_TABLE and not np.all(few | (log_rate[:, -1] <= goal)):
+                raise InputError(
+                    f"threshold: {self.active[group.cells].max():g} active devices need more than "
+                    f"{LARGEST_TABLE:,} triggers, the end of the tables; ask for fewer devices, "
+                    "or split the region"
+                )
             yield group.cells, log_rate
 
     def smallest(self, budget: np.ndarray, minimum: int) -> np.ndarray:
         """Smallest count of each cell that keeps its budget per year."""
-        needed = np.empty(len(self.active), int)
+        needed = np.full(len(self.active), OUT_OF_REACH)
         for cells, log_rate in self.tables(float(budget.min())):
             kept = log_rate <= np.log(budget[cells] / HOURS_PER_YEAR)[:, None]
             first = np.argmax(kept, axis=1) + 1
@@ -367,7 +383,7 @@ class _Evaluator:
 
     def at(self, triggers: np.ndarray) -> np.ndarray:
         """Log rate per hour of each draw at each cell's own count, (cells, draws)."""
-        out = np.empty((len(self.active), self.log_rates.shape[1]))
+        out = np.full((len(self.active), self.log_rates.shape[1]), np.nan)
         for group in self.groups:
             own = np.minimum(triggers[group.cells], _round_up(LARGEST_TABLE))
             own = np.minimum(own, np.floor(self.active[group.cells])).astype(int)
