@@ -57,6 +57,11 @@ def false_alarm_table(
     n, hours, days, where = np.broadcast_arrays(
         *(np.asarray(v, float) for v in (active, hour, day, 0.0 if region is None else region))
     )
+    known = len(null.regions)
+    if not np.all((where == np.round(where)) & (where >= 0) & (where < known)):
+        raise ValueError(f"region must be whole numbers from 0 to {known - 1}, see `null.index`")
+    if not np.all((hours >= 0) & (hours < 24) & (days >= 0) & (days < 7)):
+        raise ValueError("hour must lie in [0, 24) and day in [0, 7)")
     regions = None if region is None else where.astype(int)
     draws = np.ndim(null.rate_per_device_h) == 1
 
