@@ -155,6 +155,8 @@ class Sensors:
 
     def interval(self, probability: float) -> dict[str, Any]:
         """Equal-tailed intervals of `rate_per_h` and `pick_probability`, (2, sensors) each."""
+        if not 0.0 < probability < 1.0:
+            raise ValueError("Sensors: the probability of an interval must lie in (0, 1)")
         ends = np.array([[0.5 - probability / 2.0], [0.5 + probability / 2.0]])
         return {
             "rate_per_h": gammaincinv(self.shape, ends) / self.exposure_h,
@@ -258,11 +260,12 @@ def log_odds_of_earthquake(
 ) -> Any:
     r"""Log odds of an earthquake, given which sensors pre-warned within a frame.
 
-    .. math:: \log \frac{\nu f}{1 - \nu f}
+    .. math:: \log \frac{\pi}{1 - \pi}
               + \sum_{i\,\text{on}} \log \frac{1 - (1 - p_i)(1 - q_i)}{q_i}
               + \sum_{i\,\text{off}} \log (1 - p_i)
 
-    with :math:`\nu f` the probability of an earthquake in a frame. Silent sensors count too.
+    with :math:`\pi = 1 - e^{-\nu f}` the probability of an earthquake in a frame, :math:`\nu`
+    the rate of earthquakes. Silent sensors count too.
 
     Parameters
     ----------
