@@ -83,11 +83,18 @@ def members_of_circles(
     numpy.ndarray
         Booleans, (circles, devices).
 
+    Raises
+    ------
+    ValueError
+        When only one coordinate of the centres is given.
+
     Examples
     --------
     >>> members_of_circles([0.0, 0.0, 0.0], [0.0, 0.2, 0.4]).astype(int).tolist()
     [[1, 1, 0], [1, 1, 1], [0, 1, 1]]
     """
+    if (centre_latitude is None) != (centre_longitude is None):
+        raise ValueError("give both centre_latitude and centre_longitude, or neither")
     lat, lon = np.asarray(latitude, float), np.asarray(longitude, float)
     centre_lat = lat if centre_latitude is None else np.asarray(centre_latitude, float)
     centre_lon = lon if centre_longitude is None else np.asarray(centre_longitude, float)
