@@ -106,6 +106,7 @@ def passing_years(
 ) -> tuple[int, int]:
     """Alarms of the background and alarms of shocks in `YEARS` years of all regions."""
     assert null.shocks is not None and null.dispersion is not None
+    assert null.dispersion_slope is not None
     weeks = round(YEARS * HOURS_PER_YEAR / 168)
     background = shaken = 0
     for region in range(REGIONS):
@@ -115,7 +116,7 @@ def passing_years(
         spread = null.dispersion * (n / 100) ** -null.dispersion_slope
         intensity = rng.gamma(1 / spread[:, None], spread[:, None], (168, weeks))
         level = mean[:, None] * intensity
-        # At an eighth of the threshold no alarm comes in a million years.
+        # With these thresholds (12 and more) the rest gives less than 1e-10 alarms a year.
         near = np.nonzero(level > k[:, None] / 8)
         m, at = level[near], k[near[0]]
         rate = np.where(at > m, np.exp(np.minimum(alm_log_rate(at, m), 0.0)), 1.0)
