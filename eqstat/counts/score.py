@@ -42,7 +42,8 @@ class Score(NamedTuple):
     status
         0 good; 1 the count or the devices lie beyond the table, and the end of the table,
         which is on the safe side in the count, was used; 2 bad input (not a number, negative,
-        more triggers than devices, an hour outside [0, 24)): everything else is NaN.
+        a fraction of a trigger, more triggers than devices, an hour outside [0, 24)): all else
+        is NaN.
     """
 
     log_tail: Float[Array, "..."]
@@ -104,10 +105,11 @@ def scorer(
     r"""Tabulate a null, or a posterior of it, for `score`.
 
     Tables run over the count, the active devices n (every number to 50, then steps of 10 %) and
-    the log rate $\log\lambda$ (steps of 0.2). With a posterior the tables are means over its
-    draws; how well the rate of each region and hour is known is a further axis: there the tail
-    is averaged over a normal $\log\lambda$ with that standard deviation, so that a region with
-    little history is given a heavier tail.
+    the log rate $\log\lambda$ (steps of 0.2). With a posterior the tables are means over 32 of
+    its draws (`threshold` takes 200, so the two may part where shocks are little known); how
+    well the rate of each region and hour is known is a further axis: there the tail is averaged
+    over a normal $\log\lambda$ with that standard deviation, so that a region with little
+    history is given a heavier tail.
 
     Parameters
     ----------
@@ -219,6 +221,7 @@ def _score(scorer: Scorer, k: Array, n: Array, h: Array, r: Array, d: Array) -> 
     kind = scorer.table.dtype
     regions, most = scorer.log_rate.shape[0], scorer.table.shape[3] - 1
     good = (k >= 0) & (n >= 1) & (k <= n) & (h >= 0) & (h < 24) & jnp.isfinite(n)
+    good = good & (k == jnp.floor(k))
     good = good & (r >= 0) & (r < regions) & (d >= 0) & (d <= ANY_DAY)
     at = (jnp.clip(r, 0, regions - 1), jnp.clip(d, 0, ANY_DAY), jnp.clip(h, 0, 23).astype(int))
     log_rate, level = scorer.log_rate[at], scorer.level[at]

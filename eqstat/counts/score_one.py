@@ -60,6 +60,7 @@ def score_one(scorer: Scorer) -> ScoreOne:
     ) -> Score:
         # Comparisons with NaN are false.
         good = 0 <= triggers <= active and 1 <= active < math.inf and 0 <= hour < 24
+        good = good and triggers == int(triggers)
         if not (good and 0 <= region < regions and 0 <= day <= ANY_DAY):
             return bad
         where = (region * 8 + day) * 24 + int(hour)

@@ -146,6 +146,7 @@ def test_bad_input_is_a_status_never_an_error() -> None:
     ask = score_one(made)
     bad = [
         (-1, 100, 3.0),
+        (7.5, 100, 3.0),
         (101, 100, 3.0),
         (5, 0, 3.0),
         (np.nan, 100, 3.0),

@@ -320,3 +320,13 @@ def test_a_network_of_one_size_says_little_of_one_far_larger():
     threshold(told, [150, 600], 15.0)
     with pytest.raises(InputError, match="among 20000 devices"):
         threshold(told, [300, 20000], 15.0)
+
+
+def test_each_of_many_neighbouring_numbers_of_devices_gets_a_threshold():
+    null = Null("poisson", 5.76)
+    many = threshold(null, np.arange(30, 90), 12.0, kind="plug-in")
+    few = threshold(null, np.arange(30, 90, 10), 12.0, kind="plug-in")
+    assert bool(many["attainable"].all())
+    apart = many["triggers"].sel(active=few["active"]) - few["triggers"]
+    assert int(np.abs(apart).max()) <= 1
+    assert np.all(np.diff(many["triggers"].to_numpy().ravel()) >= 0)
