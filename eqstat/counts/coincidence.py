@@ -332,7 +332,7 @@ def probability_of_earthquake(
 
 
 def smallest_required(
-    sensors: Sensors, *, frame_s: float, false_alarms_per_year: float = 1.0
+    sensors: Sensors, *, frame_s: float, false_alarm_rate_per_year: float = 1.0
 ) -> int | None:
     """Fewest sensors that may raise an alarm at this rate of false alarms.
 
@@ -340,7 +340,7 @@ def smallest_required(
     ----------
     sensors, frame_s
         As in `log_chance`.
-    false_alarms_per_year : float
+    false_alarm_rate_per_year : float
         The budget, above 0.
 
     Returns
@@ -353,11 +353,11 @@ def smallest_required(
     >>> smallest_required(Sensors.alike(9, rate_per_h=0.5, worth_h=1000.0), frame_s=2.0)
     3
     """
-    if not false_alarms_per_year > 0.0:
-        raise ValueError("false_alarms_per_year must be above 0")
+    if not false_alarm_rate_per_year > 0.0:
+        raise ValueError("false_alarm_rate_per_year must be above 0")
     rates = log_coincidences_per_year(sensors, np.arange(1, sensors.shape.size + 1), frame_s)
     # A low count may be passed rarely because it is nearly always kept: the last that is too much.
-    bad = np.flatnonzero(rates > np.log(false_alarms_per_year))
+    bad = np.flatnonzero(rates > np.log(false_alarm_rate_per_year))
     first = int(bad[-1]) + 2 if bad.size else 1
     return first if first <= sensors.shape.size else None
 

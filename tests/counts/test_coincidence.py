@@ -185,7 +185,10 @@ def test_more_sensors_make_fewer_false_alarms_at_the_same_share():
             ),
             "earthquakes_per_year",
         ),
-        (lambda: smallest_required(known([1.0]), frame_s=1.0, false_alarms_per_year=0.0), "above"),
+        (
+            lambda: smallest_required(known([1.0]), frame_s=1.0, false_alarm_rate_per_year=0.0),
+            "above",
+        ),
         (lambda: Sensors.alike(2, rate_per_h=1.0, worth_h=1.0, pick_probability=1.0), "pick"),
     ],
 )
