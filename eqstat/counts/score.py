@@ -18,7 +18,7 @@ from eqstat.counts.threshold import check_budget
 
 ANY_DAY = 7
 OK, BEYOND_TABLE, BAD_INPUT = 0, 1, 2
-BLOCK = 8192
+BLOCK = 4096
 
 
 class Score(NamedTuple):
@@ -232,6 +232,7 @@ def _score(scorer: Scorer, k: Array, n: Array, h: Array, r: Array, d: Array) -> 
     low = jnp.clip(level.astype(int), 0, max(spreads - 2, 0))
     nearest = jnp.round(level).astype(int)
     budget = scorer.budget[at[0]]
+    # Every index below is clipped to the tables.
     read, needed = jnp.zeros((*k.shape, 2), kind), jnp.zeros(k.shape, kind)
     for end, side in zip((0, 1), (1 - upper, upper), strict=True):
         # Both neighbours are asked at the window's own mean count.
@@ -242,9 +243,11 @@ def _score(scorer: Scorer, k: Array, n: Array, h: Array, r: Array, d: Array) -> 
             share = side if spreads == 1 else side * jnp.abs(level - low - (1 - step))
             row = ((low + step) * devices + node + end) * rates + j
             for offset, weight in zip((-1, 0, 1, 2), cubic_weights(part), strict=True):
-                read = read + (share * weight)[..., None] * rows[(row + offset) * counts + whole]
+                here = rows.at[(row + offset) * counts + whole].get(mode="promise_in_bounds")
+                read = read + (share * weight)[..., None] * here
         row = ((budget * spreads + nearest) * devices + node + end) * rates + j
-        needed = needed + side * ((1 - part) * crossings[row] + part * crossings[row + 1])
+        left, right = (crossings.at[row + i].get(mode="promise_in_bounds") for i in (0, 1))
+        needed = needed + side * ((1 - part) * left + part * right)
     log_tail, log_year = jnp.minimum(read[..., 0], 0.0), read[..., 1]
     enough = (log_year <= scorer.log_budget[budget]) & (k >= scorer.minimum)
     # The crossing is interpolated; the rate at the count itself has the last word.
