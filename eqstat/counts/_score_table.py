@@ -26,8 +26,9 @@ EXACT = 50
 STEP = 0.1
 DRAWS = 32
 DEVICES_AT_ONCE = 8
-# Standard deviations of the log rate for which tables are made; 0 alone for known parameters.
+# Standard deviations of the log rate for which tables are made, unless there are few of them.
 SPREADS = np.array([0.0, 0.03, 0.045, 0.06, 0.085, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7, 1.0])
+MOST_EXACT = 3
 NORMAL = np.polynomial.hermite_e.hermegauss(31)
 
 
@@ -38,6 +39,7 @@ class Tables(NamedTuple):
     log_rate: np.ndarray
     level: np.ndarray
     first: float
+    between: bool
 
 
 def device_nodes(most: int) -> np.ndarray:
@@ -81,11 +83,13 @@ def week(null: Null) -> tuple[np.ndarray, np.ndarray]:
 def build(null: Null, most_active: int, most: int, correlation_windows: float) -> Tables:
     """Tabulate; see `eqstat.counts.score.scorer`."""
     centre, spread = week(null)
-    needed = SPREADS[: np.searchsorted(SPREADS, spread.max()) + 1]
-    spreads = SPREADS[:1] if spread.max() < 1e-6 else needed
-    # Fractional index; between two spreads the log of the mean is nearly straight or bends up,
-    # so that interpolation errs to the safe side.
-    level = np.interp(spread, spreads, np.arange(len(spreads)))
+    # With known parameters only the days differ, by the same everywhere: few spreads, all exact.
+    own, which = np.unique(np.round(spread, 6), return_inverse=True)
+    between = len(own) > MOST_EXACT
+    # Between two spreads the log of the mean is nearly straight or bends up, so that interpolation
+    # errs to the safe side.
+    spreads = SPREADS[: np.searchsorted(SPREADS, spread.max()) + 1] if between else own
+    level = np.interp(spread, spreads, np.arange(len(spreads))) if between else which
     margin = 6.0 * spreads[-1] + STEP + 2 * RATE_STEP
     span = float(centre.min()) - margin, float(centre.max()) + margin
     draws = draws_of(null, DRAWS)
@@ -97,7 +101,7 @@ def build(null: Null, most_active: int, most: int, correlation_windows: float) -
     first = parts[0][1]
     base = np.concatenate([part for part, _ in parts])
     table = np.stack([_smooth(base, sd) for sd in spreads])
-    return Tables(table, centre, level, first)
+    return Tables(table, centre, level.reshape(spread.shape), first, between)
 
 
 def _block(

@@ -60,7 +60,7 @@ class Scorer(eqx.Module):
     Attributes
     ----------
     table
-        Log tail and log alarms per year; (spreads, devices, rates, triggers, 2).
+        Log tail and log alarms per year; (spreads, devices, triggers, rates, 2).
     log_rate
         Log rate per device and hour of each region, day of the week (the eighth is any day)
         and hour, (regions, 8, 24).
@@ -79,9 +79,11 @@ class Scorer(eqx.Module):
         Fewest triggers that may be called.
     regions
         Names of the regions.
+    between
+        Whether spreads are interpolated: False where the table has all there are.
     """
 
-    table: Float[Array, "spreads devices rates triggers two"]
+    table: Float[Array, "spreads devices triggers rates two"]
     log_rate: Float[Array, "regions eight hours"]
     level: Float[Array, "regions eight hours"]
     first_log_rate: Float[Array, ""]
@@ -91,6 +93,7 @@ class Scorer(eqx.Module):
     log_budget: Float[Array, " budgets"]
     minimum: Float[Array, ""]
     regions: tuple[str, ...] = eqx.field(static=True)
+    between: bool = eqx.field(static=True)
 
 
 def scorer(
@@ -151,7 +154,8 @@ def scorer(
         [_score_table.crossing(made.table[..., 1], np.log(b), minimum) for b in unique]
     )
     return Scorer(
-        jnp.asarray(made.table, jnp.float32),
+        # What one score interpolates lies side by side.
+        jnp.asarray(np.moveaxis(made.table, 2, 3), jnp.float32),
         jnp.asarray(made.log_rate, jnp.float32),
         jnp.asarray(made.level, jnp.float32),
         jnp.asarray(made.first, jnp.float32),
@@ -161,6 +165,7 @@ def scorer(
         jnp.asarray(np.log(unique), jnp.float32),
         jnp.asarray(minimum, jnp.float32),
         null.regions,
+        made.between,
     )
 
 
@@ -216,37 +221,48 @@ def score(
     return Score(*(values.ravel()[:size].reshape(shape) for values in found))
 
 
+def _run(table: Array, first: Array, length: int) -> Array:
+    """So many entries of the flat table from each first one on; (..., length).
+
+    The caller's indices are clipped to the table, and not checked again.
+    """
+    numbers = jax.lax.GatherDimensionNumbers(
+        offset_dims=(first.ndim,), collapsed_slice_dims=(), start_index_map=(0,)
+    )
+    mode = jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS
+    return jax.lax.gather(table.reshape(-1), first[..., None], numbers, (length,), mode=mode)
+
+
 def _score(scorer: Scorer, k: Array, n: Array, h: Array, r: Array, d: Array) -> Score:
     """Score arrays of one shape."""
     kind = scorer.table.dtype
-    regions, most = scorer.log_rate.shape[0], scorer.table.shape[3] - 1
+    regions, most = scorer.log_rate.shape[0], scorer.table.shape[2] - 1
     good = (k >= 0) & (n >= 1) & (k <= n) & (h >= 0) & (h < 24) & jnp.isfinite(n)
     good = good & (k == jnp.floor(k))
     good = good & (r >= 0) & (r < regions) & (d >= 0) & (d <= ANY_DAY)
     at = (jnp.clip(r, 0, regions - 1), jnp.clip(d, 0, ANY_DAY), jnp.clip(h, 0, 23).astype(int))
-    log_rate, level = scorer.log_rate[at], scorer.level[at]
+    where = (at[0] * (ANY_DAY + 1) + at[1]) * 24 + at[2]
+    log_rate, level = (_run(table, where, 1)[..., 0] for table in (scorer.log_rate, scorer.level))
     node, upper, ends, log_n, far = _score_table.place(jnp.clip(n, 1, None), scorer.log_devices)
     whole = jnp.clip(jnp.nan_to_num(k), 0, most).astype(int)
-    spreads, devices, rates, counts, _ = scorer.table.shape
-    rows, crossings = scorer.table.reshape(-1, 2), scorer.crossing.reshape(-1)
-    low = jnp.clip(level.astype(int), 0, max(spreads - 2, 0))
+    spreads, devices, counts, rates, _ = scorer.table.shape
     nearest = jnp.round(level).astype(int)
+    low = jnp.clip(level.astype(int), 0, spreads - 2) if scorer.between else nearest
     budget = scorer.budget[at[0]]
-    # Every index below is clipped to the tables.
     read, needed = jnp.zeros((*k.shape, 2), kind), jnp.zeros(k.shape, kind)
     for end, side in zip((0, 1), (1 - upper, upper), strict=True):
         # Both neighbours are asked at the window's own mean count.
         position = (log_n - ends[end] + log_rate - scorer.first_log_rate) / RATE_STEP
         j = jnp.clip(position.astype(int), 1, rates - 3)
         part = position - j
-        for step in range(min(spreads, 2)):
-            share = side if spreads == 1 else side * jnp.abs(level - low - (1 - step))
-            row = ((low + step) * devices + node + end) * rates + j
-            for offset, weight in zip((-1, 0, 1, 2), cubic_weights(part), strict=True):
-                here = rows.at[(row + offset) * counts + whole].get(mode="promise_in_bounds")
-                read = read + (share * weight)[..., None] * here
+        for step in range(1 + scorer.between):
+            share = side * jnp.abs(level - low - (1 - step)) if scorer.between else side
+            row = (((low + step) * devices + node + end) * counts + whole) * rates + j
+            near = _run(scorer.table, 2 * (row - 1), 8).reshape(*row.shape, 4, 2)
+            for number, weight in enumerate(cubic_weights(part)):
+                read = read + (share * weight)[..., None] * near[..., number, :]
         row = ((budget * spreads + nearest) * devices + node + end) * rates + j
-        left, right = (crossings.at[row + i].get(mode="promise_in_bounds") for i in (0, 1))
+        left, right = jnp.moveaxis(_run(scorer.crossing, row, 2), -1, 0)
         needed = needed + side * ((1 - part) * left + part * right)
     log_tail, log_year = jnp.minimum(read[..., 0], 0.0), read[..., 1]
     enough = (log_year <= scorer.log_budget[budget]) & (k >= scorer.minimum)

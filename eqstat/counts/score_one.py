@@ -41,7 +41,7 @@ def score_one(scorer: Scorer) -> ScoreOne:
     1.0
     """
     tables = np.ascontiguousarray(scorer.table, np.float32)
-    spreads, devices, rates, counts, _ = tables.shape
+    spreads, devices, counts, rates, _ = tables.shape
     # Memory views give Python numbers; indexing an array of NumPy is several times slower.
     rows = tables.reshape(-1).data
     crossings = np.ascontiguousarray(scorer.crossing, np.float32).reshape(-1).data
@@ -51,6 +51,7 @@ def score_one(scorer: Scorer) -> ScoreOne:
     budgets = np.asarray(scorer.budget).tolist()
     log_budgets = np.asarray(scorer.log_budget, np.float64).tolist()
     first, minimum = float(scorer.first_log_rate), float(scorer.minimum)
+    between = scorer.between
     regions, last, most = scorer.log_rate.shape[0], devices - 1, counts - 1
     nan: Any = math.nan
     bad = Score(nan, nan, nan, nan, nan, BAD_INPUT)  # pyright: ignore[reportArgumentType]
@@ -72,7 +73,8 @@ def score_one(scorer: Scorer) -> ScoreOne:
         far = log_n > log_devices[last] + 1e-4
         log_n = min(log_n, log_devices[last])
         whole = min(int(triggers), most)
-        low, nearest, budget = min(int(level), max(spreads - 2, 0)), round(level), budgets[region]
+        nearest, budget = round(level), budgets[region]
+        low = min(int(level), spreads - 2) if between else nearest
         log_tail = log_year = needed = 0.0
         for node_log, at, side in ((below, node, 1 - upper), (above, node + 1, upper)):
             place = (log_n - node_log + log_rate - first) / RATE_STEP
@@ -84,13 +86,13 @@ def score_one(scorer: Scorer) -> ScoreOne:
                 -(f + 1) * f * (f - 2) / 2,
                 (f + 1) * f * (f - 1) / 6,
             )
-            for step in range(min(spreads, 2)):
-                share = side if spreads == 1 else side * abs(level - low - (1 - step))
-                row = (((low + step) * devices + at) * rates + j - 1) * counts + whole
+            for step in range(1 + between):
+                share = side * abs(level - low - (1 - step)) if between else side
+                row = (((low + step) * devices + at) * counts + whole) * rates + j - 1
                 for weight in weights:
                     log_tail += share * weight * rows[2 * row]
                     log_year += share * weight * rows[2 * row + 1]
-                    row += counts
+                    row += 1
             row = ((budget * spreads + nearest) * devices + at) * rates + j
             needed += side * ((1 - f) * crossings[row] + f * crossings[row + 1])
         log_tail = min(log_tail, 0.0)
