@@ -29,3 +29,15 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.fail(f"EQSTAT_DATA names {name!r}, which is no folder")
     return folder
+
+
+@pytest.fixture
+def csv(tmp_path):
+    """Write a table to a file and give its path."""
+
+    def write(frame, name="triggers.csv"):
+        path = tmp_path / name
+        frame.to_csv(path, index=False)
+        return path
+
+    return write

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eqstat.cli import main
 from eqstat.counts.null import Null
 from eqstat.counts.simulate import Design, simulate_table
+
+from .shell import refused, shell
 
 START = "2026-01-05T12:00:00Z"
 
@@ -24,21 +25,8 @@ def counts():
     return simulate_table(jax.random.key(2), null, design).drop(columns="is_shock")
 
 
-def shell(capsys, *arguments):
-    """Exit code, standard output and the lines of standard error."""
-    code = main(["threshold", *(str(argument) for argument in arguments)])
-    said = capsys.readouterr()
-    return code, said.out, said.err.splitlines()
-
-
-def refused(capsys, *arguments):
-    """The one line with which the shell refuses; nothing else is written."""
-    code, out, lines = shell(capsys, *arguments)
-    assert code == 2, lines
-    assert out == ""
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("eqstat: ")
-    return lines[0]
+def thresholds(capsys, *arguments):
+    return shell(capsys, "threshold", *arguments)
 
 
 def written(path, frame):
@@ -51,7 +39,7 @@ USUAL = ("--active", "50,300", "--hours", "3,14")
 
 def test_json_holds_what_it_says(capsys, tmp_path, counts):
     path = written(tmp_path / "counts.csv", counts)
-    code, out, lines = shell(capsys, path, "--window", 60, *USUAL, "--json",
+    code, out, lines = thresholds(capsys, path, "--window", 60, *USUAL, "--json",
                              "--figure", tmp_path / "figure.png", "--false-alarms-per-year", 4,
                              "--utc-offset", "0")  # fmt: skip
     assert (code, lines) == (0, [])
@@ -84,8 +72,10 @@ def test_parquet_gives_the_same_and_figures_are_drawn(capsys, tmp_path, counts):
     counts.rename(columns=names).to_parquet(tmp_path / "counts.parquet")
     columns = ("--columns", *(f"{ours}={theirs}" for ours, theirs in names.items()))
     files = [tmp_path / name for name in ("a.json", "b.json", "figure.png")]
-    first = shell(capsys, written(tmp_path / "c.csv", counts), *USUAL, "--json", files[0])
-    second = shell(capsys, tmp_path / "counts.parquet", *columns, *USUAL, "--json", files[1],
+    first = shell(
+        capsys, "threshold", written(tmp_path / "c.csv", counts), *USUAL, "--json", files[0]
+    )
+    second = thresholds(capsys, tmp_path / "counts.parquet", *columns, *USUAL, "--json", files[1],
                    "--figure", files[2])  # fmt: skip
     assert first[0] == second[0] == 0
     assert files[0].read_text() == files[1].read_text()
@@ -98,13 +88,13 @@ def test_parquet_gives_the_same_and_figures_are_drawn(capsys, tmp_path, counts):
 
 def test_one_region_is_told_by_the_hour(capsys, tmp_path, counts):
     path = written(tmp_path / "counts.csv", counts[counts["region"] == "south"])
-    code, out, lines = shell(capsys, path, "--active", "50,300,5", "--family", "poisson",
+    code, out, lines = thresholds(capsys, path, "--active", "50,300,5", "--family", "poisson",
                          "--kind", "plug-in")  # fmt: skip
     assert (code, lines) == (0, [])
     rows = [line.split() for line in out.splitlines()[-24:]]
     assert [row[0] for row in rows] == [f"{hour:02d}:00" for hour in range(24)]
     assert all(row[3] == "none" for row in rows)  # six are more than five devices
-    assert shell(capsys, path, "--active", "50", "--family", "poisson", "--kind", "plug-in",
+    assert thresholds(capsys, path, "--active", "50", "--family", "poisson", "--kind", "plug-in",
                  "--quiet") == (0, "", [])  # fmt: skip
 
 
@@ -112,7 +102,9 @@ def test_hours_are_local(capsys, tmp_path, counts):
     path = written(tmp_path / "counts.csv", counts)
 
     def triggers(*extra):
-        code, out, _ = shell(capsys, path, *USUAL, "--json", "--kind", "plug-in", *extra)
+        code, out, _ = shell(
+            capsys, "threshold", path, *USUAL, "--json", "--kind", "plug-in", *extra
+        )
         assert code == 0
         return [row["triggers"] for row in json.loads(out)["thresholds"]]
 
@@ -160,7 +152,7 @@ TABLES = [pytest.param(case, marks=pytest.mark.slow if case in SLOW else ()) for
 def test_bad_tables_are_refused_in_one_line(capsys, tmp_path, counts, case):
     change, expected = BAD_TABLES[case]
     path = written(tmp_path / "counts.csv", change(counts))
-    assert expected in refused(capsys, path, "--active", 300, "--hours", 3)
+    assert expected in refused(capsys, "threshold", path, "--active", 300, "--hours", 3)
 
 
 BAD_OPTIONS = {
@@ -186,21 +178,23 @@ BAD_OPTIONS = {
 def test_bad_options_are_refused_in_one_line(capsys, tmp_path, counts, case):
     options, expected = BAD_OPTIONS[case]
     path = written(tmp_path / "counts.csv", counts.iloc[:: len(counts) // 2])
-    assert expected in refused(capsys, path, *options)
+    assert expected in refused(capsys, "threshold", path, *options)
 
 
 def test_windows_must_be_as_long_as_asked_for(capsys, tmp_path, counts):
     bare = counts.drop(columns="window_s")
     path = written(tmp_path / "counts.csv", bare)
-    assert "follow each other in 60 s" in refused(capsys, path, *USUAL, "--window", 30)
+    assert "follow each other in 60 s" in refused(capsys, "threshold", path, *USUAL, "--window", 30)
     grouped = bare.assign(time=pd.to_datetime(bare["time"]).dt.floor("h"), windows=2)
     path = written(tmp_path / "grouped.csv", grouped)
-    code, out, _ = shell(capsys, path, *USUAL, "--window", 60, "--json", "--kind", "plug-in")
+    code, out, _ = shell(
+        capsys, "threshold", path, *USUAL, "--window", 60, "--json", "--kind", "plug-in"
+    )
     assert code == 0
     assert json.loads(out)["history"]["windows"] == 2 * len(counts)
 
 
 def test_missing_files(capsys, tmp_path):
-    assert "no file" in refused(capsys, tmp_path / "absent.csv", *USUAL)
+    assert "no file" in refused(capsys, "threshold", tmp_path / "absent.csv", *USUAL)
     (tmp_path / "empty.csv").write_bytes(b"")
-    assert "is empty" in refused(capsys, tmp_path / "empty.csv", *USUAL)
+    assert "is empty" in refused(capsys, "threshold", tmp_path / "empty.csv", *USUAL)

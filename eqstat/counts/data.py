@@ -123,9 +123,8 @@ def to_cells(
     return region[first], hour_of_week[first], devices / count, triggers[first], count
 
 
-def _near_earthquakes(table: Any, window_s: float) -> np.ndarray:
+def _near_earthquakes(table: Any, codes: np.ndarray, window_s: float) -> np.ndarray:
     """Windows of a region that touch one with an earthquake."""
-    codes, _ = region_codes(table)
     quake = table["is_earthquake"].fillna(False).to_numpy(dtype=bool)
     order = np.argsort(codes, kind="stable")
     seconds = table["time"].to_numpy(dtype="datetime64[ns]").astype(np.int64)[order] / 1e9
@@ -140,7 +139,10 @@ def _near_earthquakes(table: Any, window_s: float) -> np.ndarray:
 
 
 def _hours(
-    table: Any, names: Sequence[str], utc_offset_h: float | int | Mapping[str, float | int]
+    table: Any,
+    codes: np.ndarray,
+    names: Sequence[str],
+    utc_offset_h: float | int | Mapping[str, float | int],
 ) -> Any:
     """Local hour of the week of each row."""
     if isinstance(utc_offset_h, Mapping):
@@ -155,7 +157,6 @@ def _hours(
         offsets = np.full(len(names), float(utc_offset_h))
     if not np.all(np.abs(offsets) <= 14):
         raise InputError("counts: utc_offset_h must lie in [-14, 14] hours")
-    codes, _ = region_codes(table)
     seconds = table["time"].to_numpy(dtype="datetime64[s]").astype(np.int64)
     hours = np.floor(seconds / 3600 + offsets[codes]).astype(np.int64)
     # The first of January 1970 was a Thursday.
@@ -247,8 +248,8 @@ def prepare(
     weight = np.ones(len(table))
     if "windows" in table:
         weight = table["windows"].fillna(1.0).to_numpy(np.float64)
-    _, names = region_codes(table)
-    hour = _hours(table, names, utc_offset_h)
+    codes, names = region_codes(table)
+    hour = _hours(table, codes, names, utc_offset_h)
     active = table["active"].to_numpy(np.float64)
     left_out: dict[str, int] = {}
     use = np.ones(len(table), bool)
@@ -257,7 +258,7 @@ def prepare(
         quake = table["is_earthquake"].fillna(False).to_numpy(dtype=bool)
         reasons.insert(0, ("earthquake", quake))
         if not aggregated:
-            reasons.insert(1, ("next to an earthquake", _near_earthquakes(table, length)))
+            reasons.insert(1, ("next to an earthquake", _near_earthquakes(table, codes, length)))
     for reason, where in reasons:
         count = int(np.sum(weight[where & use]))
         if count:
@@ -265,7 +266,6 @@ def prepare(
         use &= ~where
     if not use.any():
         raise InputError("counts: no window is left; all are of earthquakes or without devices")
-    codes, _ = region_codes(table)
     cells = to_cells(
         codes[use], hour[use], active[use], table["triggers"].to_numpy(np.float64)[use], weight[use]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import equinox as eqx
@@ -317,16 +318,8 @@ def with_new_region(key: PRNGKeyArray, null: Null, name: str = "new") -> Null:
     effect = jnp.asarray(null.region_effect)
     new = jax.random.normal(key, (*effect.shape[:-1], 1), effect.dtype)
     new = new * jnp.asarray(null.region_sd, effect.dtype)[..., None]
-    return Null(
-        family=null.family,
-        rate_per_device_h=null.rate_per_device_h,
-        daily=null.daily,
-        weekly=null.weekly,
+    return replace(
+        null,
         region_effect=jnp.concatenate([effect, new], axis=-1),
-        region_sd=null.region_sd,
-        dispersion=null.dispersion,
-        dispersion_slope=null.dispersion_slope,
-        shocks=null.shocks,
-        window_s=null.window_s,
         regions=(*null.regions, name),
     )

@@ -1,0 +1,249 @@
+"""Locating and classifying from the shell: right answers, and files that hold what they say."""
+
+import io
+import json
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from eqstat.geodesy import LocalFrame, great_circle_distance, hypocentral_distance
+
+from .shell import P_KM_S, S_KM_S, ZERO, network, quake, refused, shell, table
+
+
+def verdict_of(capsys, path, *extra):
+    code, out, lines = shell(capsys, "classify", path, "--json", *extra)
+    assert (code, lines) == (0, [])
+    return json.loads(out)
+
+
+@pytest.mark.parametrize("speed", [P_KM_S, S_KM_S])
+def test_a_clean_earthquake_is_true(capsys, csv, speed):
+    verdict = verdict_of(capsys, csv(quake(speed=speed)))
+    assert verdict["is_earthquake"] is True
+    wave = {P_KM_S: "P", S_KM_S: "S"}[speed]
+    assert verdict["models"][wave]["rejected"] is False
+    assert verdict["models"][wave]["degrees_of_freedom"] == 17
+
+
+def test_a_sound_front_is_false(capsys, csv):
+    latitude, longitude = network(108, 3)
+    away = great_circle_distance(-12.06, -77.0, latitude, longitude)
+    verdict = verdict_of(capsys, csv(table(away / 0.34, latitude, longitude)))
+    assert verdict["is_earthquake"] is False
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_triggers_are_false(capsys, csv, seed):
+    seconds = np.random.default_rng(100 + seed).uniform(0, 10, 108)
+    verdict = verdict_of(capsys, csv(table(seconds, *network(108, seed))))
+    assert verdict["is_earthquake"] is False
+
+
+def test_options_of_classify_arrive(capsys, csv):
+    path = csv(quake())
+    first = verdict_of(capsys, path)
+    assert set(first) == {"is_earthquake", "miss_probability", "delta", "models"}
+    keys = {"statistic", "critical_value", "degrees_of_freedom", "rejected", "variance_s2"}
+    assert keys <= set(first["models"]["P"])
+    other = verdict_of(capsys, path, "--delta", "0.2", "--miss-probability", "0.1",
+                       "--estimated-parameters", "3")  # fmt: skip
+    assert other["is_earthquake"] is False
+    assert (other["delta"], other["miss_probability"]) == (0.2, 0.1)
+    assert other["models"]["P"]["degrees_of_freedom"] == 18
+    ratio = other["models"]["P"]["statistic"] / first["models"]["P"]["statistic"]
+    assert ratio == pytest.approx((1.29 / 0.2) ** 2)
+
+
+def test_classify_tells_a_person_and_draws(capsys, csv, tmp_path):
+    figure = tmp_path / "verdict.png"
+    code, out, lines = shell(capsys, "classify", csv(quake()), "--figure", figure)
+    assert (code, lines) == (0, [])
+    assert out.splitlines()[0].split() == ["Verdict", "earthquake"]
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+KEYS = {
+    "method": None,
+    "hypocentre": {"latitude", "longitude", "depth_km", "origin_time"},
+    "standard_error": {"latitude_km", "longitude_km", "depth_km", "origin_time_s"},
+    "interval": {"probability"},
+    "region": {"probability", "area_km2", "polygon"},
+    "triggers": {"given", "used", "left_out"},
+    "result": None,
+    "diagnostics": None,
+}
+
+
+def located(capsys, path, *extra):
+    code, out, lines = shell(capsys, "locate", path, "--json", "-", *extra)
+    assert code == 0, lines
+    found = json.loads(out)
+    for name, inner in KEYS.items():
+        assert inner is None or inner <= set(found[name])
+    return found, lines
+
+
+def error_km(found, latitude, longitude):
+    source = found["hypocentre"]
+    there = source["latitude"], source["longitude"]
+    return float(great_circle_distance(*there, latitude, longitude))
+
+
+def test_bfgs_finds_the_source(capsys, csv):
+    found, lines = located(capsys, csv(quake(sd_s=0.05)), "--method", "bfgs")
+    assert lines == []
+    assert found["method"] == "bfgs"
+    assert error_km(found, -12.01, -77.08) < 2.0
+    assert found["hypocentre"]["origin_time"].endswith("Z")
+    assert abs(pd.Timestamp(found["hypocentre"]["origin_time"]) - ZERO) < pd.Timedelta("0.5s")
+
+
+@pytest.mark.parametrize(
+    "centre", [(-17.0, 180.0), (0.0, 0.0), (89.7, 20.0), (-89.9, -140.0)], ids=str
+)
+def test_antimeridian_and_poles_are_places_like_others(capsys, csv, centre, tmp_path):
+    rng = np.random.default_rng(4)
+    frame = LocalFrame(*centre)
+    latitude, longitude = frame.to_geographic(*rng.uniform(-30, 30, (2, 21)))
+    source = frame.to_geographic(8.0, -5.0)
+    away = hypocentral_distance(*source, 15.0, latitude, longitude)
+    path = csv(table(away / P_KM_S, latitude, longitude))
+    figure = tmp_path / "map.png"
+    found, _ = located(capsys, path, "--method", "bfgs", "--figure", figure)
+    assert error_km(found, *source) < 0.5
+    assert figure.stat().st_size > 10_000
+
+
+def test_times_of_any_kind_give_the_same_answer(capsys, csv):
+    frame = quake()
+    seconds = (frame["time"] - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
+    naive = frame["time"].dt.tz_localize(None)
+    elsewhere = frame["time"].dt.tz_convert("America/Lima")
+    answers = []
+    for times, notes in ((frame["time"], 0), (seconds, 0), (naive, 1), (elsewhere, 0)):
+        found, lines = located(capsys, csv(frame.assign(time=times)), "--method", "bfgs")
+        assert len(lines) == notes
+        assert all(line.startswith("eqstat: note: ") and "UTC" in line for line in lines)
+        answers.append(found["hypocentre"])
+    for answer in answers[1:]:
+        assert answer["latitude"] == pytest.approx(answers[0]["latitude"], abs=1e-5)
+        assert answer["depth_km"] == pytest.approx(answers[0]["depth_km"], abs=1e-2)
+
+
+def test_notes_are_kept_quiet_on_demand(capsys, csv):
+    frame = quake()
+    path = csv(frame.assign(time=frame["time"].dt.tz_localize(None)))
+    assert shell(capsys, "locate", path, "--method", "bfgs", "--quiet") == (0, "", [])
+
+
+def test_duplicates_are_left_out_and_told(capsys, csv):
+    frame = pd.concat([quake(), quake().iloc[:3]])
+    found, _ = located(capsys, csv(frame), "--method", "bfgs")
+    assert found["triggers"]["given"] == 24
+    assert found["triggers"]["used"] == 21
+    assert found["triggers"]["left_out"] == {"duplicate of an earlier row": 3}
+
+
+def test_other_names_parquet_and_standard_input(capsys, csv, tmp_path, monkeypatch):
+    frame = quake()
+    other = frame.rename(columns={"time": "triggerTime", "latitude": "lat", "longitude": "lon"})
+    names = ["--columns", "time=triggerTime", "latitude=lat", "longitude=lon"]
+    plain, _ = located(capsys, csv(frame), "--method", "bfgs")
+    mapped, _ = located(capsys, csv(other, "other.csv"), "--method", "bfgs", *names)
+    assert mapped == plain
+    monkeypatch.setattr(sys, "stdin", io.StringIO(frame.to_csv(index=False)))
+    assert located(capsys, "-", "--method", "bfgs")[0] == plain
+    pytest.importorskip("pyarrow")
+    frame.to_parquet(tmp_path / "t.parquet")
+    binary, _ = located(capsys, tmp_path / "t.parquet", "--method", "bfgs")
+    assert binary["hypocentre"]["latitude"] == pytest.approx(plain["hypocentre"]["latitude"])
+
+
+def test_velocity_wave_and_probability_arrive(capsys, csv):
+    path = csv(quake(speed=3.5, sd_s=0.05))
+    options = ["--p-velocity", "6", "--s-velocity", "3.5", "--wave", "S"]
+    found, _ = located(capsys, path, "--method", "bfgs", "--probability", "0.5", *options)
+    assert error_km(found, -12.01, -77.08) < 2.0
+    assert found["region"]["probability"] == 0.5
+
+
+def test_a_summary_is_for_a_person(capsys, csv, tmp_path):
+    file = tmp_path / "out.json"
+    code, out, _ = shell(capsys, "locate", csv(quake()), "--method", "bfgs", "--json", file)
+    assert code == 0
+    assert "Hypocentre" in out
+    assert "21 given, 21 used" in out
+    assert json.loads(file.read_text(encoding="utf-8"))["method"] == "bfgs"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "likelihood"), [("grid", "gaussian"), ("nuts", "gaussian"), ("grid", "mixture")]
+)
+def test_posteriors_are_written(capsys, csv, tmp_path, method, likelihood):
+    posterior, figure = tmp_path / "p.nc", tmp_path / "f.png"
+    arguments = ["--method", method, "--likelihood", likelihood, "--posterior", posterior]
+    found, _ = located(capsys, csv(quake(sd_s=0.3)), *arguments, "--figure", figure, "--quiet")
+    assert found["method"] == method
+    assert found["region"]["polygon"]
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    if method == "grid":
+        with xr.open_dataset(posterior, engine="h5netcdf") as data:
+            assert float(data["probability"].sum()) == pytest.approx(1.0, abs=1e-6)
+            assert data["depth"].attrs["units"] == "km"
+    else:
+        with xr.open_datatree(posterior, engine="h5netcdf") as tree:
+            assert {"posterior", "sample_stats", "log_likelihood"} <= set(tree.children)
+            assert tree["posterior"]["depth_km"].sizes["chain"] == 4
+
+
+@pytest.mark.slow
+def test_silent_devices_are_used(capsys, csv):
+    frame = quake().assign(device=[f"d{i}" for i in range(21)])
+    latitude, longitude = network(40, 9)
+    silent = pd.DataFrame(
+        {"device": [f"s{i}" for i in range(40)], "latitude": latitude, "longitude": longitude}
+    )
+    devices = csv(pd.concat([frame[["device", "latitude", "longitude"]], silent]), "network.csv")
+    now = ["--now", "2027-01-15T08:00:20Z", "--truncated"]
+    arguments = ["--network", devices, "--method", "bfgs", *now]
+    found, lines = located(capsys, csv(frame), *arguments)
+    assert lines == []
+    assert found["triggers"]["used"] == 21
+
+
+@pytest.mark.slow
+def test_a_million_rows_do_not_hang(capsys, tmp_path):
+    count = 1_000_000
+    seconds = np.arange(count) * 1e-3
+    frame = table(seconds, np.full(count, -12.0), np.linspace(-78, -76, count))
+    frame.loc[count - 1, "latitude"] = 91.0
+    path = tmp_path / "many.csv"
+    frame.to_csv(path, index=False)
+    begin = time.perf_counter()
+    assert f"row {count + 1}" in refused(capsys, "locate", path)
+    assert time.perf_counter() - begin < 60
+
+
+@pytest.mark.slow
+def test_demo_writes_what_it_says(capsys, tmp_path):
+    out = tmp_path / "demo"
+    code, said, lines = shell(capsys, "demo", "--out", out)
+    assert (code, lines) == (0, [])
+    assert str(out) in said
+    names = {path.name for path in out.iterdir() if path.stat().st_size > 0}
+    methods = {f"location_{method}.json" for method in ("bfgs", "grid", "nuts")}
+    posteriors = {"posterior_grid.nc", "posterior_nuts.nc"}
+    assert methods | posteriors | {"triggers.csv", "classification.json", "location.png"} <= names
+    for name in names:
+        assert name in said
+    assert json.loads((out / "classification.json").read_text())["is_earthquake"] is True
+
+
+def test_demo_refuses_a_file_for_a_folder(capsys, tmp_path):
+    (tmp_path / "demo").write_text("taken")
+    assert "--out" in refused(capsys, "demo", "--out", tmp_path / "demo")
