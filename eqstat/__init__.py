@@ -11,12 +11,23 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from eqstat import cli, counts, datasets, geodesy, inference, plots, schema, traveltime
+    from eqstat import (
+        calibration,
+        cli,
+        counts,
+        datasets,
+        geodesy,
+        inference,
+        plots,
+        schema,
+        traveltime,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "__version__",
+    "calibration",
     "cli",
     "counts",
     "datasets",

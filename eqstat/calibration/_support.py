@@ -1,0 +1,139 @@
+"""What the functions of this room share: checked input, one orientation, random numbers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from jaxtyping import PRNGKeyArray
+from numpy.typing import ArrayLike
+
+from eqstat.schema import InputError
+
+Larger = Literal["earthquake", "noise"]
+
+# Products such as 0.29 * 100 fall short of a whole number by rounding.
+ROUNDING = 1e-9
+
+
+def generator(key: PRNGKeyArray) -> np.random.Generator:
+    """NumPy's random numbers from a JAX key."""
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
+
+
+def is_unit(value: Any) -> bool:
+    """Whether a number lies in (0, 1)."""
+    return bool(np.ndim(value) == 0 and 0 < value < 1)
+
+
+def check_probability(name: str, **values: Any) -> None:
+    """Refuse what is not a number in (0, 1)."""
+    for argument, value in values.items():
+        if not is_unit(value):
+            raise InputError(f"{name}: {argument} must lie in (0, 1), not {value!r}")
+
+
+def check_whole(name: str, least: int, **values: Any) -> None:
+    """Refuse what is not a whole number of at least so much."""
+    for argument, value in values.items():
+        if isinstance(value, bool) or value != int(value) or value < least:
+            raise InputError(f"{name}: {argument} must be a whole number from {least}")
+
+
+def vector(name: str, values: ArrayLike, argument: str = "score") -> np.ndarray:
+    """One row of finite numbers in double precision."""
+    given = np.asarray(values)
+    if given.dtype.kind not in "fiu":
+        try:
+            given = given.astype(np.float64) if given.dtype == object else None
+        except (TypeError, ValueError):
+            given = None
+    if given is None:
+        raise InputError(f"{name}: {argument} must be numbers, not {np.asarray(values).dtype}")
+    if given.ndim != 1 or not given.size:
+        raise InputError(f"{name}: {argument} must be one row of numbers, not {given.shape}")
+    out = given.astype(np.float64)
+    bad = np.flatnonzero(~np.isfinite(out))
+    if bad.size:
+        raise InputError(
+            f"{name}: {argument} is not finite in {bad.size} of {out.size} places (first: "
+            f"{bad[0]}); leave these out, or give them the least score there is"
+        )
+    return out
+
+
+def flags(name: str, labels: ArrayLike, argument: str = "is_earthquake") -> np.ndarray:
+    """One row of true and false."""
+    given = np.asarray(labels)
+    if given.dtype == object and all(isinstance(one, bool | np.bool_) for one in given.ravel()):
+        given = given.astype(bool)
+    if given.dtype != np.bool_:
+        raise InputError(
+            f"{name}: {argument} must be true or false, not {given.dtype}; compare first, such as "
+            'label == "earthquake"'
+        )
+    if given.ndim != 1 or not given.size:
+        raise InputError(f"{name}: {argument} must be one row of labels, not {given.shape}")
+    return given
+
+
+def same_length(name: str, **rows: np.ndarray) -> None:
+    """Refuse rows of different lengths."""
+    if len({len(row) for row in rows.values()}) > 1:
+        told = ", ".join(f"{len(row)} of {argument}" for argument, row in rows.items())
+        raise InputError(f"{name}: as many of each are needed, not {told}")
+
+
+def both_classes(name: str, labels: np.ndarray) -> None:
+    """Refuse labels of one class only."""
+    if labels.all() or not labels.any():
+        missing = "noise" if labels.all() else "earthquakes"
+        raise InputError(f"{name}: there are no {missing} among the {labels.size} detections")
+
+
+def sign_of(name: str, larger: str) -> int:
+    """Tell which way a score points: 1 where larger scores mean earthquake, else -1."""
+    if larger not in ("earthquake", "noise"):
+        raise InputError(f'{name}: larger is "earthquake" or "noise", not {larger!r}')
+    return 1 if larger == "earthquake" else -1
+
+
+def labelled(
+    name: str, score: ArrayLike, is_earthquake: ArrayLike, larger: str
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Scores turned so that larger ones mean earthquake, labels, and the sign of the turn."""
+    sign = sign_of(name, larger)
+    values, labels = vector(name, score), flags(name, is_earthquake)
+    same_length(name, score=values, is_earthquake=labels)
+    both_classes(name, labels)
+    return sign * values, labels, sign
+
+
+def forecasts(
+    name: str, forecast: ArrayLike, is_earthquake: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
+    """Forecast probabilities in [0, 1] and labels."""
+    values, labels = vector(name, forecast, "forecast"), flags(name, is_earthquake)
+    same_length(name, forecast=values, is_earthquake=labels)
+    bad = np.flatnonzero((values < 0) | (values > 1))
+    if bad.size:
+        raise InputError(
+            f"{name}: forecast must be probabilities in [0, 1], not {values[bad[0]]:g} (place "
+            f"{bad[0]}); recalibrate turns scores into probabilities"
+        )
+    return values, labels
+
+
+def codes(name: str, cluster: ArrayLike, size: int, argument: str = "cluster") -> np.ndarray:
+    """Whole numbers from 0, one for each cluster; detections of one cluster have the same."""
+    given = np.asarray(cluster)
+    if given.ndim != 1 or len(given) != size:
+        raise InputError(f"{name}: {argument} must have {size} labels, one for each detection")
+    missing = given != given
+    if given.dtype == object:
+        missing = missing | np.array([one is None for one in given])
+    if np.any(missing):
+        raise InputError(f"{name}: {argument} has {int(np.sum(missing))} missing labels")
+    names = np.array([str(one) for one in given.tolist()])
+    return np.unique(names, return_inverse=True)[1]

@@ -1,0 +1,230 @@
+r"""Proper scores of probabilities and of draws, and what a score is made of.
+
+A proper score is least, on average, for who states the true probability. The decomposition
+
+.. math:: \bar S = \mathrm{MCB} - \mathrm{DSC} + \mathrm{UNC}
+
+tells miscalibration (what recalibration would gain), discrimination (how far the recalibrated
+probabilities tell earthquakes from noise) and uncertainty (the score of the base rate alone).
+
+References
+----------
+Gneiting and Raftery (2007), JASA 102, 359-378, doi:10.1198/016214506000001437. Dimitriadis,
+Gneiting and Jordan (2021), PNAS 118, e2016191118, doi:10.1073/pnas.2016191118.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import optimize, special
+
+from eqstat.calibration import _support
+from eqstat.schema import InputError
+
+SCORES = ("brier", "log")
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """A mean score and its parts; `mean = miscalibration - discrimination + uncertainty`.
+
+    Attributes
+    ----------
+    score
+        "brier" or "log".
+    mean
+        Mean score of the forecasts; infinite where the log score met a certainty that failed.
+    miscalibration, discrimination, uncertainty
+        Its parts, none below 0.
+    """
+
+    score: str
+    mean: float
+    miscalibration: float
+    discrimination: float
+    uncertainty: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers."""
+        return asdict(self)
+
+
+def brier_score(forecast: ArrayLike, is_earthquake: ArrayLike) -> np.ndarray:
+    r"""Brier score of each forecast, $(p - y)^2$.
+
+    Parameters
+    ----------
+    forecast
+        Probabilities of an earthquake, in [0, 1].
+    is_earthquake
+        True and false.
+
+    Returns
+    -------
+    numpy.ndarray
+        One score for each; the mean is at most 1/4 for who knows no more than a coin.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When forecasts or labels cannot be used.
+
+    Examples
+    --------
+    >>> float(brier_score([0.9, 0.2], [True, False]).mean().round(3))
+    0.025
+    """
+    p, y = _support.forecasts("brier_score", forecast, is_earthquake)
+    return (p - y) ** 2
+
+
+def log_score(forecast: ArrayLike, is_earthquake: ArrayLike) -> np.ndarray:
+    r"""Log score of each forecast, $-\log p$ of what happened (natural log).
+
+    Parameters
+    ----------
+    forecast, is_earthquake
+        As in `brier_score`.
+
+    Returns
+    -------
+    numpy.ndarray
+        One score for each; infinite where what happened had probability 0.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When forecasts or labels cannot be used.
+
+    Examples
+    --------
+    >>> float(log_score([0.5, 0.5], [True, False]).mean().round(3))
+    0.693
+    """
+    p, y = _support.forecasts("log_score", forecast, is_earthquake)
+    with np.errstate(divide="ignore"):
+        return -np.log(np.where(y, p, 1 - p))
+
+
+def decompose(
+    forecast: ArrayLike, is_earthquake: ArrayLike, *, score: str = "brier"
+) -> Decomposition:
+    r"""Parts of the mean score by isotonic recalibration (CORP).
+
+    With $\hat p$ the forecasts recalibrated by isotonic regression on the same detections and
+    $\bar y$ the base rate,
+
+    .. math:: \mathrm{MCB} = \bar S(p) - \bar S(\hat p), \qquad
+        \mathrm{DSC} = \bar S(\bar y) - \bar S(\hat p), \qquad \mathrm{UNC} = \bar S(\bar y).
+
+    No bins are chosen, and no part is negative. Both MCB and DSC are a little too large in small
+    samples: see `reliability.calibration_test` for what MCB is by chance.
+
+    Parameters
+    ----------
+    forecast, is_earthquake
+        As in `brier_score`.
+    score
+        "brier" or "log".
+
+    Returns
+    -------
+    Decomposition
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When forecasts, labels or the score's name cannot be used.
+
+    References
+    ----------
+    Dimitriadis, Gneiting and Jordan (2021), doi:10.1073/pnas.2016191118, equation 4.
+
+    Examples
+    --------
+    >>> parts = decompose([0.1, 0.1, 0.8, 0.8, 0.8], [False, False, True, True, False])
+    >>> round(parts.miscalibration, 4), round(parts.uncertainty, 4)
+    (0.0147, 0.24)
+    """
+    p, y = _support.forecasts("decompose", forecast, is_earthquake)
+    if score not in SCORES:
+        raise InputError(f'decompose: score is "brier" or "log", not {score!r}')
+    fitted, base = isotonic(p, y), float(y.mean())
+    own = brier_score if score == "brier" else log_score
+    mean, best = float(own(p, y).mean()), _of_itself(fitted, score)
+    none = _of_itself(np.array([base]), score)
+    return Decomposition(score, mean, mean - best, none - best, none)
+
+
+def crps(observed: ArrayLike, draws: ArrayLike, *, estimator: str = "pwm") -> np.ndarray:
+    r"""Continuous ranked probability score of draws, in the unit of the draws.
+
+    .. math:: \mathrm{CRPS} = E|X - y| - \tfrac12 E|X - X'|
+
+    For one draw it is the absolute error. The default estimator is fair: draws of the truth's
+    own distribution have the least score whatever their number.
+
+    Parameters
+    ----------
+    observed
+        What happened, (cases,).
+    draws
+        Draws of the forecast, (cases, draws), two or more.
+    estimator
+        Of `scoringrules.crps_ensemble`: "pwm" (fair), "nrg", "fair" and others.
+
+    Returns
+    -------
+    numpy.ndarray
+        One score for each case.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When observations or draws cannot be used.
+
+    References
+    ----------
+    Gneiting and Raftery (2007), doi:10.1198/016214506000001437, equation 21.
+
+    Examples
+    --------
+    >>> crps([0.0], [[-1.0, 1.0]]).round(3).tolist()
+    [0.0]
+    >>> crps([5.0], [[4.0, 4.0]]).tolist()
+    [1.0]
+    """
+    import scoringrules
+
+    y = _support.vector("crps", observed, "observed")
+    x = np.asarray(draws)
+    if x.dtype.kind not in "fiu" or x.ndim != 2 or len(x) != len(y) or x.shape[1] < 2:
+        raise InputError(f"crps: draws must be numbers, (cases, draws), {len(y)} rows of 2 or more")
+    if not np.all(np.isfinite(x)):
+        raise InputError(f"crps: draws are not finite in {int(np.sum(~np.isfinite(x)))} places")
+    given: Any = x.astype(np.float64)
+    return np.asarray(scoringrules.crps_ensemble(y, given, estimator=estimator))  # pyright: ignore
+
+
+def isotonic(forecast: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Recalibrated forecasts, in the order given; equal forecasts stay equal."""
+    level, at = np.unique(forecast, return_inverse=True)
+    return pooled(np.bincount(at), np.bincount(at, label), level.size)[at]
+
+
+def pooled(number: np.ndarray, hits: np.ndarray, size: int) -> np.ndarray:
+    """Isotonic regression of shares by pool-adjacent-violators; one of each level."""
+    if size == 1:
+        return hits / number
+    return np.clip(optimize.isotonic_regression(hits / number, weights=number).x, 0.0, 1.0)
+
+
+def _of_itself(p: np.ndarray, score: str) -> float:
+    """Mean score that true probabilities expect; that of a fit to the labels, of that fit."""
+    if score == "brier":
+        return float(np.mean(p * (1 - p)))
+    return float(np.mean(special.entr(p) + special.entr(1 - p)))
