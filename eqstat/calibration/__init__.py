@@ -11,11 +11,8 @@ from eqstat.calibration.curves import roc
 from eqstat.calibration.rates import error_rates
 from eqstat.calibration.reliability import reliability
 from eqstat.calibration.scores import decompose
-from eqstat.calibration.thresholds import (
-    at_false_alarm_probability,
-    at_miss_probability,
-    of_least_total,
-)
+from eqstat.calibration.thresholds import at_false_alarm_probability, at_miss_probability
+from eqstat.calibration.total import of_least_total
 from eqstat.calibration.uniformity import coverage, rank_uniformity, sbc_ranks
 
 __all__ = [
