@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
-from numpy.typing import ArrayLike
 
 from eqstat.schema import InputError
 
-Larger = Literal["earthquake", "noise"]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+else:
+    ArrayLike = Any  # the checks below say in one line what is wrong with one
 
 # Products such as 0.29 * 100 fall short of a whole number by rounding.
 ROUNDING = 1e-9

@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import special
 
 from eqstat.calibration import _support
 from eqstat.calibration._order import allowed, at_rank
+from eqstat.calibration._support import ArrayLike
 from eqstat.schema import InputError
 
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from eqstat.calibration import _support
 from eqstat.calibration._order import allowed, at_rank, exact_ends, order_ends
+from eqstat.calibration._support import ArrayLike
 from eqstat.schema import InputError
 
 
@@ -136,7 +136,7 @@ def _band(
     kept = noise.size - allowed(noise.size, level)
     # Thresholds just above the noise of this rank: what equals it is not accepted either.
     estimate = float(misses(at_rank(noise, kept), True) / size)
-    low, high = order_ends(noise.size, 1 - level, noise.size, rest)
+    low, high = order_ends(noise.size, 1 - level, float(noise.size), rest)
     below, above = misses(at_rank(noise, low), False), misses(at_rank(noise, high), True)
     lower = exact_ends(below, size, rest)[0] if low >= 1 else 0.0
     upper = exact_ends(above, size, rest)[1] if high <= noise.size else 1.0
@@ -203,8 +203,10 @@ def auc(
         variance = theta * (1 - theta) * (1 + (half - 1) * shape) / (quakes.size * noise.size)
         return float(abs(estimate - theta) - z * np.sqrt(variance))
 
+    # Of classes that are apart the estimate is itself a root, but not the one that is sought.
+    inner = float(np.clip(estimate, 1e-12, 1 - 1e-12))
     ends = [
-        float(end) if estimate == end else optimize.brentq(excess, end, estimate) for end in (0, 1)
+        float(end) if estimate == end else optimize.brentq(excess, end, inner) for end in (0, 1)
     ]
     kind = "Newcombe's asymptotic score interval, detections independent"
     return xr.Dataset(

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
 
 from eqstat.calibration import _support
 from eqstat.calibration._order import effective_number, exact_ends, posterior_ends
+from eqstat.calibration._support import ArrayLike
 from eqstat.schema import InputError
 
 JEFFREYS = (0.5, 0.5)

@@ -21,15 +21,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import special
 
 from eqstat.calibration import _support
+from eqstat.calibration._support import ArrayLike
 from eqstat.schema import InputError
 
 METHODS = ("isotonic", "platt", "beta")
 # Scores of 0 or 1 are taken as this far from there, so that their logarithms are finite.
 EDGE = 1e-12
+# Log odds of the greatest double below 1.
+MOST = 36.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,17 +72,18 @@ class Recalibration:
         values = values if self.larger == "earthquake" else -values
         if self.method == "isotonic":
             share = np.interp(values, self.knots, self.levels)
-            return special.logit(share) + self.shift
+            return np.asarray(special.logit(share) + self.shift)
         if self.method == "platt":
-            return self.coefficients[0] * values + self.coefficients[1] + self.shift
+            slope, level = self.coefficients
+            return np.asarray(slope * values + level + self.shift)
         a, b, c = self.coefficients
         # Of scores where larger ones mean noise the turned one is 1 - s.
         both = _logs("recalibration", values if self.larger == "earthquake" else 1 + values)
-        return both @ np.array([a, b]) + c + self.shift
+        return np.asarray(both @ np.array([a, b]) + c + self.shift)
 
     def __call__(self, score: ArrayLike) -> np.ndarray:
-        """Probabilities of an earthquake, of the shape of the scores."""
-        return special.expit(self.log_odds(score))
+        """Probabilities of an earthquake, of the shape of the scores; none is 0 or 1."""
+        return np.asarray(special.expit(np.clip(self.log_odds(score), -MOST, MOST)))
 
 
 def recalibrate(

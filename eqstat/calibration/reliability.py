@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from jaxtyping import PRNGKeyArray
-from numpy.typing import ArrayLike
 
 from eqstat.calibration import _support
+from eqstat.calibration._support import ArrayLike
 from eqstat.calibration.scores import decompose, pooled
 from eqstat.schema import InputError
 

@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 from eqstat.calibration import _support
+from eqstat.calibration._support import ArrayLike
 from eqstat.schema import InputError
 
 SCORES = ("brier", "log")

@@ -14,7 +14,7 @@ all, with `larger="noise"`.
 
 References
 ----------
-Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243, section 3.
+Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243.
 David and Nagaraja (2003), Order Statistics, Wiley, section 7.1 (intervals of quantiles).
 """
 
@@ -24,10 +24,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from eqstat.calibration import _support
 from eqstat.calibration._order import allowed, at_rank, effective_number, order_ends
+from eqstat.calibration._support import ArrayLike
 from eqstat.calibration.rates import share_of
 
 

@@ -4,7 +4,7 @@ The third of the problems of `eqstat.calibration.thresholds`.
 
 References
 ----------
-Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243, section 3.
+Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243.
 Abrevaya and Huang (2005), Econometrica 73, 1175-1204 (what the bootstrap does here).
 """
 
@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import PRNGKeyArray
-from numpy.typing import ArrayLike
 
 from eqstat.calibration import _support
+from eqstat.calibration._support import ArrayLike
 from eqstat.calibration.bootstrap import cluster_codes, resamples, summary
 from eqstat.calibration.thresholds import Rate, Threshold
 from eqstat.schema import InputError
@@ -28,8 +28,8 @@ def of_least_total(
     is_earthquake: ArrayLike,
     *,
     larger: str,
-    miss_cost: float = 1.0,
-    false_alarm_cost: float = 1.0,
+    miss_cost: float | int = 1.0,
+    false_alarm_cost: float | int = 1.0,
     prevalence: float | None = None,
     probability: float = 0.9,
     cluster: Any = None,
@@ -145,7 +145,7 @@ def _least(
 
 
 def _weights(
-    name: str, miss_cost: float, false_alarm_cost: float, prevalence: float | None
+    name: str, miss_cost: float | int, false_alarm_cost: float | int, prevalence: float | None
 ) -> tuple[float, float]:
     costs = (float(miss_cost), float(false_alarm_cost))
     if not (all(0 <= cost < np.inf for cost in costs) and sum(costs) > 0):

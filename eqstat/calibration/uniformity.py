@@ -18,11 +18,11 @@ from functools import lru_cache
 import numpy as np
 import xarray as xr
 from jaxtyping import PRNGKeyArray
-from numpy.typing import ArrayLike
 from scipy import stats
 
 from eqstat.calibration import _support
 from eqstat.calibration._order import exact_ends
+from eqstat.calibration._support import ArrayLike
 from eqstat.schema import InputError
 
 # Fractions at which the distribution function of the ranks is judged.
