@@ -1,0 +1,190 @@
+"""Log likelihood ratios of devices against the background, on rings about each place of a grid."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import erf
+from jaxtyping import Array, Float
+from scipy.special import expit
+
+from eqstat.detection.causes import Cause, spread_s
+from eqstat.traveltime.data import surface_point
+
+# Rings are so far apart, km; further out by this part of their distance.
+RING_KM, RING_PART = 2.0, 0.03
+BEYOND_KM = 1000.0
+
+
+class Tables(NamedTuple):
+    """A cause on its grid, float32, ready for compiled steps.
+
+    Attributes
+    ----------
+    place
+        Surface points of the grid, (places, 3) km.
+    log_place
+        Log prior of the places, (places,).
+    depth_km, log_depth
+        Depths and their log prior, (depths,).
+    rings
+        Distances of the rings, increasing from 0, (rings,) km.
+    arrival
+        Arrival of both phases after a slot's start, delays included, (2, rings, depths, nodes) s.
+    sd
+        Standard deviations of both phases, (2, nodes) s.
+    share
+        Probability to trigger after each phase, reach included, (2, rings, nodes).
+    log_weight
+        Log prior of the nodes, (nodes,).
+    age
+        Seconds from each slot's start to that of the newest, (slots,).
+    log_age
+        Log prior of the slots; 0 where they are summed as starting times, (slots,).
+    """
+
+    place: Float[Array, "places 3"]
+    log_place: Float[Array, " places"]
+    depth_km: Float[Array, " depths"]
+    log_depth: Float[Array, " depths"]
+    rings: Float[Array, " rings"]
+    arrival: Float[Array, "two rings depths nodes"]
+    sd: Float[Array, "two nodes"]
+    share: Float[Array, "two rings nodes"]
+    log_weight: Float[Array, " nodes"]
+    age: Float[Array, " slots"]
+    log_age: Float[Array, " slots"]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Places, depths, slots, nodes."""
+        return len(self.place), len(self.depth_km), len(self.age), len(self.log_weight)
+
+
+def ring_nodes(farthest_km: float, ring_km: float = RING_KM) -> np.ndarray:
+    """Distances of the rings: equally spaced near the source, in proportion far away."""
+    rings = [0.0]
+    while rings[-1] < farthest_km:
+        rings.append(rings[-1] + max(ring_km, RING_PART * rings[-1]))
+    return np.array([*rings, rings[-1] + BEYOND_KM])
+
+
+def tabulate(
+    cause: Cause,
+    east_km: np.ndarray,
+    north_km: np.ndarray,
+    age_s: np.ndarray,
+    farthest_km: float,
+    *,
+    spacing_km: float = 0.0,
+    slot_s: float = 0.0,
+    depth_km: np.ndarray | None = None,
+    log_depth: np.ndarray | None = None,
+) -> Tables:
+    """Tabulate a cause on places, depths and starting times.
+
+    The spread of travel times within a cell is added to the scatter of the triggers.
+    """
+    rings = ring_nodes(farthest_km)
+    depths = np.asarray(cause.depth_km if depth_km is None else depth_km, np.float64)
+    log_z = np.log(cause.depth_weight) if log_depth is None else log_depth
+    nodes = [np.asarray(array, np.float64) for array in cause.nodes]
+    first, second, reach, delay, sd, weight = nodes
+    travel = [
+        np.stack([np.asarray(t) for t in cause.travel_s(jnp.asarray(rings), float(z))])
+        for z in depths
+    ]
+    travel = np.stack(travel, axis=-1)  # phases, rings, depths
+    within = np.asarray(spread_s(cause, spacing_km, slot_s))
+    ends = np.where(np.isfinite(reach), reach, 1e9)
+    rho = expit((ends - rings[:, None]) / (cause.edge * ends))
+    values = (
+        jnp.stack(surface_point(jnp.asarray(east_km), jnp.asarray(north_km)), axis=-1),
+        np.full(len(east_km), -np.log(len(east_km))),
+        depths,
+        log_z,
+        rings,
+        travel[..., None] + delay + cause.lead_s,
+        np.hypot(sd, within[:, None]),
+        np.stack([first, second])[:, None, :] * rho,
+        np.log(weight),
+        age_s,
+        np.zeros(len(age_s)),
+    )
+    return Tables(*(jnp.asarray(value, jnp.float32) for value in values))
+
+
+def ring_weights(tables: Tables, position: Float[Array, " 3"]) -> tuple[Array, Array]:
+    """Lower ring of a device about each place, and the weight of the upper one, (places,)."""
+    distance = jnp.sqrt(jnp.sum((tables.place - position) ** 2, axis=-1))
+    lower = jnp.searchsorted(tables.rings, distance, side="right") - 1
+    lower = jnp.clip(lower, 0, len(tables.rings) - 2)
+    left, right = tables.rings[lower], tables.rings[lower + 1]
+    return lower, jnp.clip((distance - left) / (right - left), 0.0, 1.0)
+
+
+def ring_counts(tables: Tables, position: Array, weight: Array) -> Float[Array, "places rings"]:
+    """Devices on each ring about each place: each is split between two rings."""
+    places, rings = len(tables.place), len(tables.rings)
+    rows = jnp.arange(places)
+
+    def add(counts: Array, device: tuple[Array, Array]) -> tuple[Array, None]:
+        at, how_many = device
+        lower, upper = ring_weights(tables, at)
+        counts = counts.at[rows, lower].add(how_many * (1 - upper))
+        return counts.at[rows, lower + 1].add(how_many * upper), None
+
+    return jax.lax.scan(add, jnp.zeros((places, rings), jnp.float32), (position, weight))[0]
+
+
+def _triggered(tables: Tables, after_s: Array) -> tuple[Array, Array]:
+    """Distribution function and density of the trigger time, (rings, depths, slots, nodes)."""
+    chance, density = jnp.zeros(()), jnp.zeros(())
+    for phase in (0, 1):
+        sd = tables.sd[phase]
+        share = tables.share[phase][:, None, None, :]
+        z = (after_s[:, None] - tables.arrival[phase][:, :, None, :]) / sd
+        chance = chance + share * (0.5 + 0.5 * erf(z * 2**-0.5))
+        density = density + share / sd * jnp.exp(-0.5 * z * z)
+    return chance, density * (2 * np.pi) ** -0.5
+
+
+def trigger_terms(tables: Tables, after_s: Array, log_background: Array) -> Array:
+    r"""Log ratio of a trigger, $\log\{1 - F + f / \lambda\}$, (rings, depths, slots, nodes).
+
+    `after_s` is the trigger's time less each slot's start, (slots,).
+    """
+    chance, density = _triggered(tables, after_s)
+    return jnp.log1p(density * jnp.exp(-log_background) - chance)
+
+
+def silent_terms(tables: Tables, after_s: Array) -> Array:
+    r"""Log ratio of a device that has stayed silent, $\log(1 - F)$."""
+    chance, _ = _triggered(tables, after_s)
+    return jnp.log1p(-chance)
+
+
+def at_places(tables: Tables, terms: Array, position: Float[Array, " 3"]) -> Array:
+    """Interpolate terms of the rings to the places: what a device adds to each hypothesis.
+
+    Between rings the logarithm is straight, so that the ratio is a geometric mean of two ratios
+    of the background and, by the inequality of the means, its expectation is not above 1.
+    """
+    lower, upper = ring_weights(tables, position)
+    flat = terms.reshape(len(tables.rings), -1)
+    share = upper[:, None]
+    return (1 - share) * flat[lower] + share * flat[lower + 1]
+
+
+def log_posterior(
+    tables: Tables, log_ratio: Array, silent: Array, after_s: Array
+) -> Float[Array, "places depths slots nodes"]:
+    """Log of prior times ratio of every hypothesis."""
+    rings = len(tables.rings)
+    quiet = silent @ silent_terms(tables, after_s).reshape(rings, -1)
+    total = (log_ratio + quiet).reshape(tables.shape)
+    prior = tables.log_depth[:, None, None] + tables.log_age[:, None] + tables.log_weight
+    return total + prior + tables.log_place[:, None, None, None]

@@ -1,0 +1,410 @@
+"""The posterior, trigger by trigger: `init`, then `step` as often as you like."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, Int
+
+from eqstat.detection import _terms
+from eqstat.detection._terms import Tables
+from eqstat.detection.detector import YEAR_S, Core, Detector
+from eqstat.inference.padding import pad_rows
+from eqstat.schema import InputError
+
+NEVER = np.float32(np.inf)
+# Triggers of one compiled call.
+AT_ONCE = 256
+# A trigger may be stamped this little later than now: clocks differ.
+AHEAD_S = 1.0
+# While something is under way its triggers teach nothing about the background.
+QUIET = 0.5
+
+
+class State(NamedTuple):
+    """All that a detector remembers; a pytree whose size does not grow.
+
+    Attributes
+    ----------
+    now_s
+        The present, s after the epoch (a host number).
+    trigger_s
+        Time of each device's trigger less now; infinite where it is silent, (devices,).
+    active
+        Who is there, (devices,).
+    log_ratio
+        Of each cause, what triggers add to the hypotheses, (places, depths x slots x nodes).
+    silent
+        Of each cause, silent devices on the rings about its places, (places, rings).
+    learnt
+        Triggers seen and expected of the background.
+    busy_s
+        For how long nothing is learnt from now on, s.
+    """
+
+    now_s: Any
+    trigger_s: Float[Array, " devices"]
+    active: Array
+    log_ratio: tuple[Float[Array, "places columns"], ...]
+    silent: tuple[Float[Array, "places rings"], ...]
+    learnt: Float[Array, " two"]
+    busy_s: Float[Array, ""]
+
+
+class Report(NamedTuple):
+    """What is believed now.
+
+    Attributes
+    ----------
+    probability
+        Posterior probability of each cause, then of none, (causes + 1,); the first is the
+        earthquake's.
+    log_evidence_ratio
+        Of each cause, log of the evidence against the background alone, for a start at an unknown
+        time in the slots that are kept, (causes,).
+    log_shiryaev_roberts
+        Of each cause, log of the sum of likelihood ratios over its starting times, (causes,).
+    east_km, north_km, depth_km
+        Mean of the earthquake's hypocentre on the coarse grid.
+    origin_s
+        Mean origin time less now.
+    sd_km
+        Standard deviations east, north and in depth, (3,).
+    place_weight
+        Posterior probabilities of the earthquake's places, (places,).
+    triggered
+        Devices that have triggered and are not asked again yet.
+    expected_rate_h
+        Predictive background rate per device and hour.
+    ignored
+        Triggers of this step that were not used: of devices not active or that had triggered
+        already, too old, later than now, or not a number.
+    """
+
+    probability: Float[Array, " causes_and_none"]
+    log_evidence_ratio: Float[Array, " causes"]
+    log_shiryaev_roberts: Float[Array, " causes"]
+    east_km: Float[Array, ""]
+    north_km: Float[Array, ""]
+    depth_km: Float[Array, ""]
+    origin_s: Float[Array, ""]
+    sd_km: Float[Array, " 3"]
+    place_weight: Float[Array, " places"]
+    triggered: Int[Array, ""]
+    expected_rate_h: Float[Array, ""]
+    ignored: Int[Array, ""]
+
+
+def init(detector: Detector, now_s: float | int, *, active: np.ndarray | None = None) -> State:
+    """Start to watch: nothing has triggered.
+
+    Parameters
+    ----------
+    detector
+        From `detector`.
+    now_s
+        The present, s after the epoch of the caller's choice (Unix time, say).
+    active
+        Who is there, (devices,); everybody by default.
+
+    Returns
+    -------
+    State
+    """
+    count = detector.devices
+    there = np.ones(count, bool) if active is None else np.asarray(active, bool)
+    if there.shape != (count,) or not np.isfinite(now_s):
+        raise InputError(f"init: active must have {count} entries, and now_s be a number")
+    return State(
+        np.float64(now_s),
+        jnp.full(count, NEVER, jnp.float32),
+        jnp.asarray(there),
+        tuple(_nothing(tables) for tables in detector.core.tables),
+        _counts(detector.core, jnp.asarray(there)),
+        jnp.zeros(2, jnp.float32),
+        jnp.zeros((), jnp.float32),
+    )
+
+
+@eqx.filter_jit
+def _counts(core: Core, there: Array) -> tuple[Array, ...]:
+    """Silent devices on the rings of each cause."""
+    weight = there.astype(jnp.float32)
+    return tuple(_terms.ring_counts(tables, core.position, weight) for tables in core.tables)
+
+
+def _nothing(tables: Tables) -> Array:
+    places, depths, slots, nodes = tables.shape
+    return jnp.zeros((places, depths * slots * nodes), jnp.float32)
+
+
+def step(
+    detector: Detector,
+    state: State,
+    now_s: float | int,
+    device: np.ndarray | None = None,
+    time_s: np.ndarray | None = None,
+) -> tuple[State, Report]:
+    """Move the present on, with what has been reported since the last step.
+
+    The cost does not depend on how long the detector has run, and hardly on the number of
+    devices. Reports may come late and out of order, not later than `window_s`; a device counts
+    once in that time.
+
+    Parameters
+    ----------
+    detector
+        From `detector`.
+    state
+        From `init` or the last `step`.
+    now_s
+        The present, s after the epoch; not before the last.
+    device
+        Numbers of the devices that reported (rows of the network's table), (triggers,).
+    time_s
+        Their trigger times, s after the epoch, (triggers,).
+
+    Returns
+    -------
+    State, Report
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When time runs backwards or device and time differ in length. Bad triggers are never an
+        error: they are counted in `Report.ignored`.
+    """
+    moved = float(now_s) - float(state.now_s)
+    if not (np.isfinite(now_s) and moved >= 0):
+        raise InputError(f"step: now_s must not be before {state.now_s!r}, got {now_s!r}")
+    who = np.zeros(0, np.int32) if device is None else np.atleast_1d(np.asarray(device))
+    when = np.zeros(0) if time_s is None else np.atleast_1d(np.asarray(time_s, np.float64))
+    if who.shape != when.shape or who.ndim != 1 or (who.size and who.dtype.kind not in "iu"):
+        raise InputError("step: device (whole numbers) and time_s must have one entry per trigger")
+    while len(who) > AT_ONCE:
+        state, report = step(detector, state, now_s, who[:AT_ONCE], when[:AT_ONCE])
+        who, when = who[AT_ONCE:], when[AT_ONCE:]
+    known = (who >= 0) & (who < detector.devices)
+    shifts, starts = [], []
+    for length in (cause.slot_s for cause in detector.causes):
+        newest = np.floor(float(now_s) / length)
+        shifts.append(min(newest - np.floor(float(state.now_s) / length), 1e6))
+        starts.append(newest * length - float(now_s))
+    new, report = _step(
+        detector.core,
+        state._replace(now_s=None),
+        jnp.asarray(min(moved, 1e9), jnp.float32),
+        jnp.asarray(shifts, jnp.int32),
+        jnp.asarray(starts, jnp.float32),
+        _hour(detector, float(now_s)),
+        jnp.asarray(pad_rows(np.where(known, who, 0).astype(np.int32), AT_ONCE)),
+        jnp.asarray(pad_rows(np.where(known, when - float(now_s), np.nan), AT_ONCE), jnp.float32),
+        jnp.asarray(len(who), jnp.int32),
+    )
+    return new._replace(now_s=np.float64(now_s)), report
+
+
+def _hour(detector: Detector, now_s: float) -> Array:
+    """Local hour of the day, a whole number."""
+    local = now_s / 3600 + detector.background.utc_offset_h
+    return jnp.asarray(int(np.floor(local)) % 24, jnp.int32)
+
+
+def log_background(detector: Detector, state: State) -> Array:
+    """Log of the predictive background rate per device and second."""
+    return _log_rate_s(detector.core, state.learnt, _hour(detector, float(state.now_s)))
+
+
+def _log_rate_s(core: Core, learnt: Array, hour: Array) -> Array:
+    """Log of the predictive background rate per device and second."""
+    factor = (core.shape + learnt[0]) / (core.shape + learnt[1])
+    return jnp.log(core.rate_per_device_h[hour] / 3600 * factor)
+
+
+@eqx.filter_jit
+def _step(
+    core: Core,
+    state: State,
+    moved: Array,
+    shifts: Array,
+    starts: Array,
+    hour: Array,
+    device: Array,
+    since: Array,
+    count: Array,
+) -> tuple[State, Report]:
+    trigger_s = state.trigger_s - moved
+    log_ratio = tuple(
+        _advance(tables, ratio, shifts[i])
+        for i, (tables, ratio) in enumerate(zip(core.tables, state.log_ratio, strict=True))
+    )
+    log_rate = _log_rate_s(core, state.learnt, hour)
+    expected = jnp.sum(state.active) * moved * core.rate_per_device_h[hour] / 3600
+
+    # Devices that triggered long ago are asked again.
+    def old(times: Array) -> Array:
+        return times < -core.window_s
+
+    def ask_again(carry: tuple) -> tuple:
+        times, silent, seen = carry
+        who = jnp.argmax(old(times))
+        there = state.active[who].astype(jnp.float32)
+        silent = _shift_silent(core, silent, who, there)
+        return times.at[who].set(NEVER), silent, seen + 1.0
+
+    trigger_s, silent, seen = jax.lax.while_loop(
+        lambda carry: jnp.any(old(carry[0])), ask_again, (trigger_s, state.silent, 0.0)
+    )
+
+    def add(number: Array, carry: tuple) -> tuple:
+        times, silent, ratio, ignored = carry
+        who, when = device[number], since[number]
+        good = (when > -core.window_s) & (when <= AHEAD_S)
+        good = good & state.active[who] & jnp.isinf(times[who])
+        use = good.astype(jnp.float32)
+        silent = _shift_silent(core, silent, who, -use)
+        ratio = tuple(
+            one + use * _terms.at_places(
+                tables,
+                _terms.trigger_terms(tables, when - starts[i] + tables.age, log_rate),
+                core.position[who],
+            )
+            for i, (tables, one) in enumerate(zip(core.tables, ratio, strict=True))
+        )  # fmt: skip
+        times = times.at[who].set(jnp.where(good, when, times[who]))
+        return times, silent, ratio, ignored + jnp.where(good, 0, 1)
+
+    zero = jnp.zeros((), jnp.int32)
+    trigger_s, silent, log_ratio, ignored = jax.lax.fori_loop(
+        0, count, add, (trigger_s, silent, log_ratio, zero)
+    )
+    shiryaev, first = [], None
+    for i, tables in enumerate(core.tables):
+        after = -starts[i] + tables.age - core.latency_s
+        total = _terms.log_posterior(tables, log_ratio[i], silent[i], after)
+        shiryaev.append(logsumexp(total))
+        first = total if first is None else first
+    log_sr = jnp.stack(shiryaev)
+    weight = jnp.concatenate([core.log_yearly + log_sr, jnp.zeros(1)])
+    probability = jnp.exp(weight - logsumexp(weight))
+    slots = jnp.asarray([len(tables.age) for tables in core.tables], jnp.float32)
+    # What is learnt waits until it is known whether something was under way.
+    busy = jnp.where(probability[-1] < 1 - QUIET, core.window_s, state.busy_s - moved)
+    half = jnp.exp2(-moved / (3600 * core.half_life_h))
+    more = jnp.where(busy > 0, 0.0, jnp.stack([seen, expected]))
+    assert first is not None
+    east, north, depth, origin, sds, place = _coarse_hypocentre(core, first, starts[0])
+    new = State(
+        None, trigger_s, state.active, log_ratio, silent, state.learnt * half + more,
+        jnp.maximum(busy, 0.0),
+    )  # fmt: skip
+    return new, Report(
+        probability,
+        log_sr - jnp.log(slots),
+        log_sr,
+        east,
+        north,
+        depth,
+        origin,
+        sds,
+        place,
+        jnp.sum(jnp.isfinite(trigger_s)).astype(jnp.int32),
+        jnp.exp(log_rate) * 3600,
+        ignored,
+    )
+
+
+def _advance(tables: Tables, log_ratio: Array, shift: Array) -> Array:
+    """Make room for new starting times; nothing has been seen since they began."""
+    places, depths, slots, nodes = tables.shape
+    values = log_ratio.reshape(places, depths, slots, nodes)
+    source = jnp.arange(slots) - shift
+    moved = jnp.take(values, jnp.clip(source, 0, slots - 1), axis=2)
+    return jnp.where((source >= 0)[:, None], moved, 0.0).reshape(places, -1)
+
+
+def _shift_silent(
+    core: Core, silent: tuple[Array, ...], who: Array, by: Array
+) -> tuple[Array, ...]:
+    """Add a device to the silent ones, or take it away."""
+    out = []
+    for tables, counts in zip(core.tables, silent, strict=True):
+        rows = jnp.arange(len(tables.place))
+        lower, upper = _terms.ring_weights(tables, core.position[who])
+        counts = counts.at[rows, lower].add(by * (1 - upper))
+        out.append(counts.at[rows, lower + 1].add(by * upper))
+    return tuple(out)
+
+
+def _coarse_hypocentre(core: Core, total: Array, start: Array) -> tuple[Array, ...]:
+    """Moments of the earthquake's hypocentre and origin time, and weights of the places."""
+    tables = core.tables[0]
+    joint = jnp.exp(total - jnp.max(total))
+    joint = jnp.sum(joint, axis=3)
+    joint = joint / jnp.sum(joint)
+    place, depth = jnp.sum(joint, axis=(1, 2)), jnp.sum(joint, axis=(0, 2))
+    slot = jnp.sum(joint, axis=(0, 1))
+    east, north = tables.place[:, 0], tables.place[:, 1]
+    pairs = ((place, east), (place, north), (depth, tables.depth_km))
+    means = [jnp.sum(w * x) for w, x in pairs]
+    sds = [jnp.sqrt(jnp.sum(w * (x - m) ** 2)) for (w, x), m in zip(pairs, means, strict=True)]
+    origin = jnp.sum(slot * (start - tables.age)) + core.lead_s[0]
+    return (*means, origin, jnp.stack(sds), place)
+
+
+def with_active(detector: Detector, state: State, active: np.ndarray) -> State:
+    """Devices join or leave: the state with those who are there now.
+
+    Parameters
+    ----------
+    detector, state
+        The detector and its state.
+    active
+        Who is there, (devices,).
+
+    Returns
+    -------
+    State
+        Who leaves takes its silence along, not a trigger that it has sent.
+    """
+    there = np.asarray(active, bool)
+    if there.shape != (detector.devices,):
+        raise InputError(f"with_active: active must have {detector.devices} entries")
+    quiet = jnp.asarray(there) & jnp.isinf(state.trigger_s)
+    return state._replace(active=jnp.asarray(there), silent=_counts(detector.core, quiet))
+
+
+def shiryaev_roberts_threshold(
+    detector: Detector, *, false_alarm_rate_per_year: float | int = 1.0
+) -> float:
+    r"""Log of the threshold A with at most so many false alarms a year.
+
+    Under the background the sum R of likelihood ratios over starting times has, after n steps
+    of a slot, an expectation of at most n. So the mean time to $R \ge A$ is at least A steps:
+    $A = \text{year} / (\text{slot} \cdot \text{rate})$.
+
+    Parameters
+    ----------
+    detector
+        From `detector`.
+    false_alarm_rate_per_year
+        The budget of this region.
+
+    Returns
+    -------
+    float
+        log A.
+
+    References
+    ----------
+    Pollak, M. (1985), Ann. Statist. 13, 206-227. Shin, J., Ramdas, A. and Rinaldo, A. (2024),
+    E-detectors, New Engl. J. Stat. Data Sci. 2, 229-260.
+    """
+    if not 0 < false_alarm_rate_per_year < np.inf:
+        raise InputError("false_alarm_rate_per_year must be positive")
+    return float(np.log(YEAR_S / (detector.causes[0].slot_s * false_alarm_rate_per_year)))
