@@ -124,10 +124,15 @@ def draw(time_s: Array, triggers: Array, cause: Array | int, what: Truth) -> Dra
     )
 
 
-def uniform(key: PRNGKeyArray, ends: Pair, shape: tuple[int, ...] = ()) -> Array:
-    """Draw uniform float32 numbers between two ends, which may be equal."""
+def between(share: Array, ends: Pair) -> Array:
+    """Turn uniform numbers in [0, 1) into numbers between two ends, which may be equal."""
     low, high = (jnp.asarray(end, jnp.float32) for end in ends)
-    return low + (high - low) * jax.random.uniform(key, shape, jnp.float32)
+    return low + (high - low) * share
+
+
+def uniform(key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Array:
+    """Draw uniform float32 numbers; one call is one program, so ask for many at once."""
+    return jax.random.uniform(key, shape, jnp.float32)
 
 
 # Quantiles are tabulated against normal scores; float32 normals end before six.
@@ -173,7 +178,7 @@ class Tabulated(eqx.Module):
         return table[below] + (place - below) * (table[below + 1] - table[below])
 
 
-def check_ranges(owner: object, **ranges: tuple[float, float]) -> None:
+def check_ranges(owner: object, **ranges: tuple[float | int, float | int]) -> None:
     """Refuse numbers, or ends of ranges, outside of what they may be; traced ones pass."""
     for name, (low, high) in ranges.items():
         value = getattr(owner, name)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy import stats
 
+from eqstat.geodesy import EARTH_RADIUS_KM
 from eqstat.schema import InputError
 from eqstat.simulation._base import (
     Draw,
@@ -21,6 +22,7 @@ from eqstat.simulation._base import (
     S,
     Source,
     Tabulated,
+    between,
     check_ranges,
     draw,
     truth,
@@ -241,16 +243,19 @@ class Earthquakes(Source):
 
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
         """Draw one earthquake and the triggers that it causes."""
-        place, size, who, when = jax.random.split(key, 4)
-        one, two, three, four = jax.random.split(place, 4)
-        east, north = uniform(one, self.east_km), uniform(two, self.north_km)
-        depth, origin = uniform(three, self.depth_km), uniform(four, self.time_s)
-        magnitude = _magnitude(size, self.magnitude, self.b_value)
+        place, who, when = jax.random.split(key, 3)
+        share = uniform(place, (5,))
+        east, north = between(share[0], self.east_km), between(share[1], self.north_km)
+        depth, origin = between(share[2], self.depth_km), between(share[3], self.time_s)
+        magnitude = _magnitude(share[4], self.magnitude, self.b_value)
         chord2 = squared_chord(east, north, places.position_km)
         p, s = self.velocity.times(chord2, depth, places.elevation_km)
-        distance = jnp.sqrt(chord2 + (depth + places.elevation_km) ** 2)
+        radii = (EARTH_RADIUS_KM - depth) * (EARTH_RADIUS_KM + places.elevation_km)
+        distance = jnp.sqrt(
+            (depth + places.elevation_km) ** 2 + radii / EARTH_RADIUS_KM**2 * chord2
+        )
         by_p, by_s = self.probability(distance, magnitude)
-        chance = jax.random.uniform(who, (2, *distance.shape), jnp.float32)
+        chance = uniform(who, (2, *distance.shape))
         of_p = chance[0] < by_p
         arrival = jnp.where(of_p, p, s).astype(jnp.float32)
         return draw(
@@ -268,12 +273,11 @@ class Earthquakes(Source):
         )
 
 
-def _magnitude(key: PRNGKeyArray, ends: Pair, b_value: Number) -> Array:
-    """Draw from the exponential cut at both ends; uniform where its slope vanishes."""
+def _magnitude(share: Array, ends: Pair, b_value: Number) -> Array:
+    """Quantile of the exponential cut at both ends; uniform where its slope vanishes."""
     low, high = (jnp.asarray(end, jnp.float32) for end in ends)
-    u = jax.random.uniform(key, (), jnp.float32)
     rate = jnp.maximum(jnp.asarray(b_value, jnp.float32) * jnp.log(10.0), 1e-4)
-    return low - jnp.log1p(u * jnp.expm1(-rate * (high - low))) / rate
+    return low - jnp.log1p(share * jnp.expm1(-rate * (high - low))) / rate
 
 
 def blasts(

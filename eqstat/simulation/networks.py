@@ -221,10 +221,10 @@ def towns(
     key: PRNGKeyArray,
     devices: int,
     *,
-    latitude: Sequence[float] | np.ndarray,
-    longitude: Sequence[float] | np.ndarray,
-    weight: Sequence[float] | np.ndarray | None = None,
-    spread_km: Sequence[float] | np.ndarray | float | int = 5.0,
+    latitude: Sequence[float | int] | np.ndarray,
+    longitude: Sequence[float | int] | np.ndarray,
+    weight: Sequence[float | int] | np.ndarray | None = None,
+    spread_km: Sequence[float | int] | np.ndarray | float | int = 5.0,
 ) -> Network:
     """Draw devices about towns: a mixture of round normal distributions.
 

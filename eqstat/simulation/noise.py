@@ -24,6 +24,7 @@ from eqstat.simulation._base import (
     Places,
     Source,
     Tabulated,
+    between,
     check_ranges,
     draw,
     truth,
@@ -129,13 +130,13 @@ class HumanTriggers(Source):
         self, key: PRNGKeyArray, count: int, start: Array, end: Array, share: Tabulated
     ) -> Array:
         """Times of the devices that a shock makes trigger; infinite for the others."""
-        whether, when, size, who, spread = jax.random.split(key, 5)
+        size, once, who = jax.random.split(key, 3)
+        whether, when = uniform(once, (2,))
+        takes, spread = uniform(who, (2, count))
         windows = (end - start) / self.shock_s
         none = jnp.power(1.0 - jnp.asarray(self.shock_probability, jnp.float32), windows)
-        happens = jax.random.uniform(whether, (), jnp.float32) >= none
-        takes_part = jax.random.uniform(who, (count,), jnp.float32) < share(size)
-        time = uniform(when, (start, end)) + uniform(spread, (0.0, self.shock_s), (count,))
-        return jnp.where(happens & takes_part, time, jnp.inf)
+        time = between(when, (start, end)) + self.shock_s * spread
+        return jnp.where((whether >= none) & (takes < share(size)), time, jnp.inf)
 
 
 def human_triggers(
@@ -212,10 +213,8 @@ class UniformTriggers(Source):
 
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
         """Draw who triggers, and when."""
-        who, when = jax.random.split(key)
-        shape = places.east_km.shape
-        chosen = jax.random.uniform(who, shape, jnp.float32) < self.share
-        return draw(uniform(when, self.window_s, shape), chosen, UNIFORM, truth("nothing"))
+        who, when = uniform(key, (2, *places.east_km.shape))
+        return draw(between(when, self.window_s), who < self.share, UNIFORM, truth("nothing"))
 
 
 class Thunder(Source):
@@ -263,12 +262,13 @@ class Thunder(Source):
 
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
         """Draw one bang and the triggers that it causes."""
-        one, two, three, four, who, when = jax.random.split(key, 6)
-        east, north = uniform(one, self.east_km), uniform(two, self.north_km)
-        moment, reach = uniform(three, self.time_s), uniform(four, self.reach_km)
+        place, who, when = jax.random.split(key, 3)
+        share = uniform(place, (4,))
+        east, north = between(share[0], self.east_km), between(share[1], self.north_km)
+        moment, reach = between(share[2], self.time_s), between(share[3], self.reach_km)
         distance = jnp.hypot(places.east_km - east, places.north_km - north)
         heard = self.probability * jnp.maximum(1 - distance / reach, 0.0)
-        chosen = jax.random.uniform(who, distance.shape, jnp.float32) < heard
+        chosen = uniform(who, distance.shape) < heard
         noise = self.sd_s * jax.random.normal(when, distance.shape, jnp.float32)
         what = truth("thunder", east_km=east, north_km=north, depth_km=jnp.zeros(()), time_s=moment)
         return draw(moment + distance / self.velocity_km_s + noise, chosen, SOUND, what)
@@ -303,16 +303,17 @@ class Crowd(Source):
 
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
         """Draw one crowd and its triggers."""
-        venue, size, when, who, spread = jax.random.split(key, 5)
+        place, who, spread = jax.random.split(key, 3)
+        share = uniform(place, (3,))
         count = places.east_km.shape[0]
-        at = jax.random.randint(venue, (), 0, count)
+        at = jnp.floor(share[0] * count).astype(int)
         low, high = self.devices
-        there = jnp.floor(uniform(size, (low, jnp.asarray(high) + 1)))
+        there = jnp.floor(between(share[1], (low, jnp.asarray(high) + 1)))
         east, north = places.east_km[at], places.north_km[at]
         distance = jnp.hypot(places.east_km - east, places.north_km - north)
         rank = jnp.argsort(jnp.argsort(distance))
-        chosen = jax.random.uniform(who, (count,), jnp.float32) < self.share
-        moment = uniform(when, self.time_s)
+        chosen = uniform(who, (count,)) < self.share
+        moment = between(share[2], self.time_s)
         time = moment + self.sd_s * jax.random.normal(spread, (count,), jnp.float32)
         what = truth("crowd", east_km=east, north_km=north, depth_km=jnp.zeros(()), time_s=moment)
         return draw(time, chosen & (rank < there), CROWD, what)
@@ -345,9 +346,9 @@ class ServerBurst(Source):
 
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
         """Draw one burst."""
-        size, when, who, spread = jax.random.split(key, 4)
-        shape = places.east_km.shape
-        chosen = jax.random.uniform(who, shape, jnp.float32) < uniform(size, self.share)
-        moment = uniform(when, self.time_s)
-        time = moment + uniform(spread, (0.0, self.spread_s), shape)
+        place, who = jax.random.split(key)
+        size, when = uniform(place, (2,))
+        takes, spread = uniform(who, (2, *places.east_km.shape))
+        moment = between(when, self.time_s)
+        time, chosen = moment + self.spread_s * spread, takes < between(size, self.share)
         return draw(time, chosen, SERVER, truth("server", time_s=moment))

@@ -13,7 +13,7 @@ import xarray as xr
 from jaxtyping import Array
 from scipy.spatial import KDTree
 
-from eqstat.geodesy import EARTH_RADIUS_KM
+from eqstat.geodesy import EARTH_RADIUS_KM, ArrayLike
 from eqstat.inference.padding import bucket_size, pad_rows
 from eqstat.schema import InputError
 from eqstat.simulation.streams import Streams
@@ -85,11 +85,10 @@ def ratio_rule(ratio: float | int, *, minimum: int = MINIMUM) -> Rule:
     if not 0 < ratio <= 1 or minimum < 1:
         raise InputError(f"ratio_rule: ratio {ratio!r} must be in (0, 1], minimum {minimum!r} >= 1")
 
-    def needed(active: np.ndarray, hour: np.ndarray) -> np.ndarray:
+    def needed(active: ArrayLike, hour: ArrayLike) -> np.ndarray:
         # The share is met exactly at a whole product, whatever its last binary digit.
-        return np.maximum(np.ceil(ratio * np.asarray(active, np.float64) - 1e-9), minimum).astype(
-            int
-        )
+        whole = np.ceil(ratio * np.asarray(active, np.float64) - 1e-9)
+        return np.asarray(np.maximum(whole, minimum), np.int64)
 
     return needed
 
@@ -129,15 +128,15 @@ def count_rule(thresholds: xr.Dataset, *, region: str | None = None) -> Rule:
     attainable = table["attainable"].transpose("hour", "active").to_numpy()
     triggers = np.where(attainable, triggers, np.iinfo(np.int32).max)
 
-    def needed(active: np.ndarray, hour: np.ndarray) -> np.ndarray:
-        column = np.searchsorted(grid, active)
+    def needed(active: ArrayLike, hour: ArrayLike) -> np.ndarray:
+        column = np.searchsorted(grid, np.asarray(active))
         if column.size and column.max() == len(grid):
             raise InputError(
                 f"count_rule: {int(np.max(active))} devices are active, but the thresholds end at "
                 f"{grid[-1]:g}"
             )
         apart = np.abs((np.asarray(hour)[..., None] - hours + 12) % 24 - 12)
-        return triggers[np.argmin(apart, axis=-1), column]
+        return np.asarray(triggers[np.argmin(apart, axis=-1), column])
 
     return needed
 
@@ -258,7 +257,7 @@ def first_detections(
     detected = np.any(met, axis=1)
     index = np.argmax(met, axis=1)
 
-    def at(array: np.ndarray, otherwise: float) -> np.ndarray:
+    def at(array: np.ndarray, otherwise: float | int) -> np.ndarray:
         return np.where(detected, np.take_along_axis(array, index[:, None], 1)[:, 0], otherwise)
 
     device = at(triggers.device, -1)

@@ -22,6 +22,7 @@ __all__ = ["Streams", "TriggerArrays", "simulate"]
 # Devices times streams of one compiled call; fixed, so that no result depends on the number asked.
 AT_ONCE = 1 << 18
 MOST_AT_ONCE = 256
+_NUMBERS = (float, int, np.number, np.ndarray)
 REFERENCE_TIME = "2027-01-15T08:00:00Z"
 
 
@@ -268,6 +269,10 @@ def simulate(
     share = np.ones(count) if hour is None else active_share(hours)
     step = int(np.clip(AT_ONCE // devices, 1, MOST_AT_ONCE))
     places = network.places
+    # Numbers as arrays, so that sources of other numbers share a program.
+    source = jax.tree.map(
+        lambda leaf: np.asarray(leaf, np.float32) if isinstance(leaf, _NUMBERS) else leaf, source
+    )
     parts = []
     for first in range(0, count, step):
         # The last call draws more than is asked for, so that all calls are the same program.
