@@ -29,6 +29,12 @@ used where they are there. Rows of a CSV are counted in messages as in the file:
 row 1."""
 
 
+DETECTIONS = """\
+The table is CSV or Parquet, with a row for each detection: time (UTC), latitude, longitude
+(degrees), is_earthquake (true or false) and a score. Rows of a CSV are counted in messages as in
+the file: the header is row 1."""
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
@@ -178,6 +184,72 @@ def _add_threshold(parser: argparse.ArgumentParser) -> None:
     _add_outputs(parser)
 
 
+def _add_calibrate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("history", metavar="HISTORY", help="table of detections, or - for CSV")
+    _add_columns(parser, "is_earthquake=confirmed latitude=lat longitude=lon")
+    parser.add_argument("--score", metavar="COLUMN", help="column of the score (default: score)")
+    parser.add_argument(
+        "--larger",
+        choices=["earthquake", "noise"],
+        help="what larger scores mean; needed unless the score is the probability",
+    )
+    parser.add_argument(
+        "--probability-column",
+        metavar="COLUMN",
+        help="probabilities of an earthquake, to be judged; they are the score where none is named",
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="detections with the same label depend on each other, such as event; may be repeated",
+    )
+    unit = number(0.0, 1.0)
+    group = parser.add_argument_group("thresholds")
+    for name, what in (("miss", "earthquakes missed"), ("false-alarm", "noise accepted")):
+        group.add_argument(
+            f"--{name}-probability",
+            type=unit,
+            default=0.01,
+            metavar="P",
+            help=f"share of {what} that is allowed (default 0.01)",
+        )
+    for name in ("miss", "false-alarm"):
+        group.add_argument(
+            f"--{name}-cost",
+            type=number(0.0, 1e9),
+            default=1.0,
+            metavar="C",
+            help="weight in the least total (default 1)",
+        )
+    group.add_argument(
+        "--prevalence",
+        type=unit,
+        metavar="P",
+        help="share of earthquakes among detections to come, in the least total (default: the sum "
+        "of both probabilities)",
+    )
+    group.add_argument(
+        "--confidence",
+        type=unit,
+        default=0.95,
+        metavar="P",
+        help="with which the misses are kept (default 0.95)",
+    )
+    group.add_argument(
+        "--probability",
+        type=unit,
+        default=0.9,
+        metavar="P",
+        help="content of intervals and bands (default 0.9)",
+    )
+    group.add_argument(
+        "--seed", type=whole(0, 2**31 - 1), default=0, metavar="N", help="of the bootstrap (0)"
+    )
+    _add_outputs(parser)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="eqstat", description=DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"eqstat {__version__}")
@@ -276,6 +348,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_threshold(counts)
 
+    history = commands.add_parser(
+        "calibrate",
+        parents=[common],
+        help="how often is an earthquake missed, and are the probabilities true?",
+        description="Judge the score of a table of labelled detections: miss and false-alarm "
+        "probability, thresholds, and reliability where the score is a probability.",
+        epilog=DETECTIONS,
+    )
+    _add_calibrate(history)
+
     demo = commands.add_parser(
         "demo",
         parents=[common],
@@ -299,6 +381,8 @@ def _run(options: argparse.Namespace) -> None:
         from eqstat.cli._classify import classify as command
     elif options.command == "threshold":
         from eqstat.cli._threshold import threshold as command
+    elif options.command == "calibrate":
+        from eqstat.cli._calibrate import calibrate as command
     else:
         from eqstat.cli._demo import demo as command
     command(options)
