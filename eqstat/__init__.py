@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         inference,
         plots,
         schema,
+        simulation,
         traveltime,
     )
 
@@ -35,6 +36,7 @@ __all__ = [
     "inference",
     "plots",
     "schema",
+    "simulation",
     "traveltime",
 ]
 
