@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from arviz_stats.base import array_stats
 from detections import LATITUDES, LONGITUDES, detection
-from scipy import stats
 
 from eqstat import traveltime
+from eqstat.calibration import coverage, rank_uniformity
 from eqstat.traveltime import Prior
 from eqstat.traveltime.data import Observations
 from eqstat.traveltime.grid import GridPosterior
@@ -66,24 +66,26 @@ def ranks(number: int) -> None:
     rng = np.random.default_rng(20261121)
     prior = Prior(region_km=60.0)
     found = {name: [] for name in SITES}
-    inside = {0.5: 0, 0.9: 0}
+    contents = []
     for _ in range(number):
         observations, truth = simulate(rng, prior)
         posterior = traveltime.grid(observations, prior=prior)
         draws = posterior.draws(int(rng.integers(2**31)), DRAWS)
         for name in SITES:
             found[name].append(int(np.sum(draws[name] < truth[name])))
-        content = content_at(posterior, truth["east_km"], truth["north_km"])
-        for probability in inside:
-            inside[probability] += content <= probability
+        contents.append(content_at(posterior, truth["east_km"], truth["north_km"]))
     print(f"simulation-based calibration of grid, {number} detections, {BINS} bins", flush=True)
     for name, values in found.items():
-        counts = np.bincount(np.array(values) * BINS // (DRAWS + 1), minlength=BINS)
-        print(f"  {name:14s} chi-square p = {stats.chisquare(counts).pvalue:.3f}  {counts}")
-    for probability, hits in inside.items():
-        low, high = stats.binomtest(hits, number).proportion_ci(0.95)
+        uniform = rank_uniformity(values, DRAWS, bins=BINS)
         print(
-            f"  {probability:.0%} regions cover {hits / number:.3f} (95 % {low:.3f} to {high:.3f})"
+            f"  {name:14s} chi-square p = {uniform.p_value:.3f}, distribution function p = "
+            f"{uniform.ecdf_p_value:.3f}  {uniform.histogram['observed'].values}"
+        )
+    for probability in (0.5, 0.9):
+        held = coverage(np.array(contents) <= probability, probability, probability=0.95)
+        print(
+            f"  {probability:.0%} regions cover {held.rate:.3f} "
+            f"(95 % {held.low:.3f} to {held.high:.3f})"
         )
 
 

@@ -22,8 +22,8 @@ from typing import Any
 import jax
 import numpy as np
 import numpyro.distributions as dist
-from scipy import stats
 
+from eqstat.calibration import rank_uniformity, sbc_ranks
 from eqstat.counts.model import KINDS, null_of, site_names
 from eqstat.counts.null import Family
 from eqstat.counts.prior import Prior, logit_normal
@@ -90,7 +90,7 @@ def one_rank(number: int, family: Family, shocks: bool, chains: int) -> dict[str
     for name, true in truth.items():
         draws = tree["posterior"][name].to_numpy()[:, thin // 2 :: thin]
         draws = draws.reshape(-1, *draws.shape[2:])
-        below = np.ravel(np.sum(draws < true, axis=0))
+        below = sbc_ranks(np.ravel(true), draws.reshape(len(draws), -1).T)
         labels = [name] if true.ndim == 0 else [f"{name}[{i}]" for i in range(len(below))]
         ranks.update({label: int(rank) for label, rank in zip(labels, below, strict=True)})
     attrs = ("r_hat_max", "ess_bulk_min", "ess_tail_min", "divergences")
@@ -99,12 +99,10 @@ def one_rank(number: int, family: Family, shocks: bool, chains: int) -> dict[str
 
 def p_values(ranks: list[dict[str, int]]) -> dict[str, float]:
     """Chi-square p of uniform ranks, for each parameter; 51 ranks in 17 bins of three."""
-    size = KEPT + 1
-    out = {}
-    for name in ranks[0]:
-        bins = np.array([rank[name] for rank in ranks]) * BINS // size
-        out[name] = float(stats.chisquare(np.bincount(bins, minlength=BINS)).pvalue)
-    return out
+    return {
+        name: rank_uniformity([rank[name] for rank in ranks], KEPT, bins=BINS).p_value
+        for name in ranks[0]
+    }
 
 
 def calibrate(

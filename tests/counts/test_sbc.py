@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from scipy import stats
 
+from eqstat.calibration import rank_uniformity, sbc_ranks
 from eqstat.counts.model import null_of
 from eqstat.counts.prior import Prior
 from eqstat.counts.sample import sample
@@ -47,7 +47,7 @@ def truth(key):
 @pytest.mark.slow
 def test_ranks_are_uniform():
     design = Design(np.array([20, 120]), days=3, variation=0.0)
-    bins = []
+    ranks = []
     for number in range(NUMBER):
         keys = jax.random.split(jax.random.fold_in(jax.random.key(41), number), 3)
         values = truth(keys[0])
@@ -55,13 +55,11 @@ def test_ranks_are_uniform():
         history = simulate(keys[1], null, design)
         tree = sample(keys[2], history, prior=PRIOR, chains=2, draws=250, progress=False)
         # 2 x 27 thinned draws: 55 ranks, in five bins of eleven.
-        ranks = []
+        own = []
         for name, true in values.items():
             draws = tree["posterior"][name].to_numpy()[:, 4:247:9]
-            draws = draws.reshape(-1, *draws.shape[2:])
-            assert len(draws) == 54
-            ranks += np.ravel(np.sum(draws < true, axis=0)).tolist()
-        bins.append(np.array(ranks) // 11)
-    counts = np.array([np.bincount(column, minlength=BINS) for column in np.array(bins).T])
-    p = stats.chisquare(counts, axis=1).pvalue
+            draws = draws.reshape(54, -1)
+            own += sbc_ranks(np.ravel(true), draws.T).tolist()
+        ranks.append(own)
+    p = [rank_uniformity(column, 54, bins=BINS).p_value for column in np.array(ranks).T]
     assert np.min(p) > 0.001, p

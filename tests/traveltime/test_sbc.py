@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from scipy import stats
 
+from eqstat.calibration import coverage, rank_uniformity
 from eqstat.inference import highest_density_level
 from eqstat.traveltime import Prior, grid, prepare, simulate
 from eqstat.traveltime.likelihood import GaussianParameters
@@ -34,12 +34,11 @@ def inside_region(posterior, east, north, probability=0.9):
 
 def judge(ranks, covered, bins):
     """Chi-square of each rank histogram, and the count of covered epicentres."""
-    count = len(covered)
     for name, values in ranks.items():
-        counts = np.bincount(np.asarray(values) * bins // (DRAWS + 1), minlength=bins)
-        assert stats.chisquare(counts).pvalue > 0.01, (name, counts)
-    low, high = stats.binom(count, 0.9).interval(0.99)
-    assert low <= sum(covered) <= high, (sum(covered), count)
+        found = rank_uniformity(values, DRAWS, bins=bins)
+        assert found.p_value > 0.01, (name, found.histogram["observed"].values)
+    found = coverage(covered, 0.9, probability=0.99)
+    assert found.consistent, found
 
 
 def rank(draws, truth):
