@@ -255,7 +255,7 @@ def _dataset(
 
 
 def region_contains(
-    located: xr.Dataset, latitude: float, longitude: float, detector: Detector
+    detector: Detector, located: xr.Dataset, latitude: float | int, longitude: float | int
 ) -> bool:
     """Whether the region of highest density holds a place; outside the grid it does not.
 

@@ -179,16 +179,18 @@ def step(
         When time runs backwards or device and time differ in length. Bad triggers are never an
         error: they are counted in `Report.ignored`.
     """
-    moved = float(now_s) - float(state.now_s)
-    if not (np.isfinite(now_s) and moved >= 0):
+    if not (np.isfinite(now_s) and now_s >= state.now_s):
         raise InputError(f"step: now_s must not be before {state.now_s!r}, got {now_s!r}")
     who = np.zeros(0, np.int32) if device is None else np.atleast_1d(np.asarray(device))
     when = np.zeros(0) if time_s is None else np.atleast_1d(np.asarray(time_s, np.float64))
     if who.shape != when.shape or who.ndim != 1 or (who.size and who.dtype.kind not in "iu"):
         raise InputError("step: device (whole numbers) and time_s must have one entry per trigger")
+    ignored = 0
     while len(who) > AT_ONCE:
         state, report = step(detector, state, now_s, who[:AT_ONCE], when[:AT_ONCE])
         who, when = who[AT_ONCE:], when[AT_ONCE:]
+        ignored += int(report.ignored)
+    moved = float(now_s) - float(state.now_s)
     known = (who >= 0) & (who < detector.devices)
     shifts, starts = [], []
     for length in (cause.slot_s for cause in detector.causes):
@@ -206,6 +208,8 @@ def step(
         jnp.asarray(pad_rows(np.where(known, when - float(now_s), np.nan), AT_ONCE), jnp.float32),
         jnp.asarray(len(who), jnp.int32),
     )
+    if ignored:
+        report = report._replace(ignored=report.ignored + ignored)
     return new._replace(now_s=np.float64(now_s)), report
 
 
@@ -268,14 +272,16 @@ def _step(
         good = good & state.active[who] & jnp.isinf(times[who])
         use = good.astype(jnp.float32)
         silent = _shift_silent(core, silent, who, -use)
-        ratio = tuple(
-            one + use * _terms.at_places(
+        when = jnp.where(good, when, 0.0)
+        more = [
+            _terms.at_places(
                 tables,
                 _terms.trigger_terms(tables, when - starts[i] + tables.age, log_rate),
                 core.position[who],
             )
-            for i, (tables, one) in enumerate(zip(core.tables, ratio, strict=True))
-        )  # fmt: skip
+            for i, tables in enumerate(core.tables)
+        ]
+        ratio = tuple(one + use * new for one, new in zip(ratio, more, strict=True))
         times = times.at[who].set(jnp.where(good, when, times[who]))
         return times, silent, ratio, ignored + jnp.where(good, 0, 1)
 

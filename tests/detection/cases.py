@@ -1,0 +1,63 @@
+"""What the tests of detection share: a small network, small causes, and the slow likelihood."""
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+from scipy.stats import norm
+
+from eqstat.detection import detector
+from eqstat.detection.causes import Cause, earthquake, network_burst, nodes, venue
+from eqstat.geodesy import LocalFrame
+
+FRAME = LocalFrame(-12.0, -77.0)
+RATE_H = 0.5
+
+
+def network(count=120, size_km=60.0, seed=0):
+    rng = np.random.default_rng(seed)
+    east, north = rng.uniform(-size_km / 2, size_km / 2, (2, count))
+    latitude, longitude = FRAME.to_geographic(east, north)
+    return pd.DataFrame({"latitude": latitude, "longitude": longitude})
+
+
+def small_quake(**options):
+    some = nodes(share=(0.2, 0.6), first_share=(0.9, 0.3), reach_km=(40.0, np.inf),
+                 delay_s=1.0, sd_s=(1.0,))  # fmt: skip
+    usual = {"depth_km": (10.0, 40.0), "unknown": some, "slots": 20, "cells": 60}
+    return earthquake(**(usual | options))
+
+
+def small(count=120, seed=0, causes=None, **options):
+    """A detector of few hypotheses, which compiles and runs quickly."""
+    causes = (small_quake(), venue(cells=40), network_burst()) if causes is None else causes
+    return detector(network(count, seed=seed), causes=causes, background=RATE_H, **options)
+
+
+def spread(cause: Cause, spacing_km, slot_s):
+    """Standard deviation of arrivals within a cell, worked out anew."""
+    times = [
+        np.asarray(t)
+        for t in cause.velocity.times_at_depth(jnp.asarray([100.0, 3600.0]), 10.0, 0.0)
+    ]
+    return [np.hypot((t[1] - t[0]) / 50 * spacing_km, slot_s) / np.sqrt(12) for t in times]
+
+
+def slow_log_ratio(cause, place_km, depth_km, start_s, node, devices_km, trigger_s, now_s, rate_s,
+                   within):  # fmt: skip
+    """Log likelihood ratio of one hypothesis, device by device, from the formula itself."""
+    first, second, reach, delay, sd, _ = (np.asarray(array)[node] for array in cause.nodes)
+    distance = np.hypot(*(devices_km - np.asarray(place_km)).T)
+    travel = [np.asarray(t, float) for t in cause.velocity.travel_time(distance, depth_km)]
+    rho = 1.0 if np.isinf(reach) else expit((reach - distance) / (cause.edge * reach))
+    until = np.minimum(trigger_s, now_s)
+    chance = density = 0.0
+    for share, time, extra in zip((first, second), travel, within, strict=True):
+        scale = np.hypot(sd, extra)
+        arrival = start_s + cause.lead_s + time + delay
+        chance = chance + rho * share * norm.cdf(until, arrival, scale)
+        density = density + rho * share * norm.pdf(until, arrival, scale)
+    seen = np.isfinite(trigger_s)
+    return np.sum(np.log(1 - chance[~seen])) + np.sum(
+        np.log(1 - chance[seen] + density[seen] / rate_s)
+    )
