@@ -79,7 +79,10 @@ html_theme_options = {
     "pygments_dark_style": "github-dark",
 }
 # Only pages that have pages below them need a list of these at their side.
-LEAVES = "index start traveltime counts calibration contracts velocity regional precision limits bibliography"
+LEAVES = (
+    "index start traveltime counts calibration simulation contracts velocity regional precision "
+    "limits bibliography"
+)
 html_sidebars = {page: [] for page in (*LEAVES.split(), "changelog", "contributing")}
 
 # Settings of the code that the text names, so that the text cannot lag behind the code.

@@ -5,7 +5,7 @@ make it trigger, alone or together (`Earliest`), `simulate` thousands of streams
 them the rule of phone networks detects (`first_detections`). `study2023` has a paper's simulation.
 """
 
-from eqstat.simulation._base import Earliest, Filled
+from eqstat.simulation.sources import Earliest, Filled
 from eqstat.simulation.earthquakes import Earthquakes
 from eqstat.simulation.networks import Network, uniform_box
 from eqstat.simulation.noise import HumanTriggers

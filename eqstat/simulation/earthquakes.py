@@ -13,7 +13,7 @@ from scipy import stats
 
 from eqstat.geodesy import EARTH_RADIUS_KM
 from eqstat.schema import InputError
-from eqstat.simulation._base import (
+from eqstat.simulation.sources import (
     Draw,
     Number,
     P,

@@ -17,7 +17,7 @@ from eqstat import schema
 from eqstat.counts.simulate import generator
 from eqstat.geodesy import ArrayLike, LocalFrame
 from eqstat.schema import InputError
-from eqstat.simulation._base import Places
+from eqstat.simulation.sources import Places
 
 __all__ = ["Network", "active_share", "from_table", "population", "towns", "uniform_box"]
 

@@ -12,7 +12,7 @@ from scipy import stats
 
 from eqstat.counts.null import Null, Shocks, dispersion_at, rate_per_device_h
 from eqstat.schema import InputError
-from eqstat.simulation._base import (
+from eqstat.simulation.sources import (
     CROWD,
     HUMAN,
     SERVER,

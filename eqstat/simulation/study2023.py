@@ -14,7 +14,7 @@ from scipy import stats
 
 from eqstat.geodesy import great_circle_distance
 from eqstat.schema import InputError
-from eqstat.simulation._base import Filled
+from eqstat.simulation.sources import Filled
 from eqstat.simulation.earthquakes import ConstantProbability, Earthquakes, NormalDelay
 from eqstat.simulation.networks import Network, uniform_box
 from eqstat.simulation.noise import UniformTriggers
