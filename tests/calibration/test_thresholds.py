@@ -13,6 +13,7 @@ from eqstat.calibration import (
     error_rates,
     of_least_total,
 )
+from eqstat.calibration._order import order_ends
 from eqstat.calibration.total import _least
 from eqstat.schema import InputError
 
@@ -105,6 +106,19 @@ def test_delta_of_the_travel_time_test():
     alarm = found.false_alarm_probability
     assert alarm.low <= (found.value - 1) / 7 <= alarm.high
     assert found.settings == {"miss_probability": 0.01}
+
+
+@pytest.mark.parametrize("size", [20, 150, 900])
+@pytest.mark.parametrize("level", [0.01, 0.2, 0.77])
+def test_order_statistics_are_the_closest_that_cover(size, level):
+    """Ranks l and u: too far out by chance no more than so often, and not further than needed."""
+    low, high = order_ends(size, level, float(size), 0.05)
+    count = stats.binom(size, level)
+    # The quantile lies below s_(l) when fewer than l scores do, above s_(u) when u or more do.
+    assert low == 0 or count.cdf(low - 1) <= 0.05
+    assert count.cdf(low) > 0.05
+    assert high == size + 1 or count.sf(high - 1) <= 0.05
+    assert count.sf(high - 2) > 0.05
 
 
 def quantile_coverage(rng, number, level, rounded):
