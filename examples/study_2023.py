@@ -309,8 +309,8 @@ print("ratio 0.25, all triggers:", "; ".join(f"{name} {value}" for name, value i
 # the paper: a quarter of all active phones must have triggered, some 80 of them. At ratio 0.2 a
 # third of the false detections pass; at 0.1, and under the rule that the claims of the real network
 # outline, all of them do. The other way to read the paper, 1 % being the nominal probability only,
-# gives 0.8 % at every rule, at a $\delta$ of its own: between 1.2 and 1.3 s at ratio 0.2 (with 10 to
-# 14 % of the earthquakes missed), 0.5 s at 0.1 (70 %), below 0.2 s at 0.05 (99 %).
+# gives 0.8 % at every rule, at a $\delta$ of its own: between 1.2 and 1.3 s at ratio 0.2 (with 10
+# to 14 % of the earthquakes missed), 0.5 s at 0.1 (70 %), below 0.2 s at 0.05 (99 %).
 #
 # The median error of the depth, 18 km in the paper, comes at none of the settings: between a third
 # and a half of the depths end at the bound of 500 km.

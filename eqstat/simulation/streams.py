@@ -14,8 +14,8 @@ from jaxtyping import Array, PRNGKeyArray
 
 from eqstat.inference.padding import bucket_size
 from eqstat.schema import InputError
-from eqstat.simulation.sources import CAUSES, EVENTS, SILENT, Draw, Places, Source, Truth
 from eqstat.simulation.networks import Network, active_share
+from eqstat.simulation.sources import CAUSES, EVENTS, SILENT, Draw, Places, Source, Truth
 
 __all__ = ["Streams", "TriggerArrays", "simulate"]
 

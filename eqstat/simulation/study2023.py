@@ -14,12 +14,12 @@ from scipy import stats
 
 from eqstat.geodesy import great_circle_distance
 from eqstat.schema import InputError
-from eqstat.simulation.sources import Filled
 from eqstat.simulation.earthquakes import ConstantProbability, Earthquakes, NormalDelay
 from eqstat.simulation.networks import Network, uniform_box
 from eqstat.simulation.noise import UniformTriggers
 from eqstat.simulation.observe import observations
 from eqstat.simulation.rule import Detections
+from eqstat.simulation.sources import Filled
 from eqstat.simulation.streams import Streams
 from eqstat.traveltime.fit import both_waves
 from eqstat.traveltime.prior import Prior

@@ -8,9 +8,9 @@ import pytest
 
 from eqstat.schema import InputError, check_triggers
 from eqstat.simulation import Earliest, Earthquakes, Filled, HumanTriggers, simulate, streams
-from eqstat.simulation.sources import CAUSES
 from eqstat.simulation.earthquakes import ConstantProbability
 from eqstat.simulation.noise import Crowd, ServerBurst, UniformTriggers
+from eqstat.simulation.sources import CAUSES
 
 from . import cases
 
