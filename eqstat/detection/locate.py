@@ -133,7 +133,8 @@ def locate(
     -------
     xarray.Dataset
         `place_probability` over `north_km`, `east_km` (with coordinates `latitude`,
-        `longitude`), `in_region` (highest density) and `region_area_km2`; `depth_probability`
+        `longitude`), `level` (probability of the places that are likelier), `in_region` (where that is below
+        `probability`) and `region_area_km2`; `depth_probability`
         over `depth_km`; `latitude_mean`, `longitude_mean`, `depth_mean_km`, `origin_mean_s`
         (after the epoch) and standard deviations; `log_shiryaev_roberts` of the earthquake on
         this grid, and with it `cause_probability` over `cause`, the last of which is "none".
@@ -215,9 +216,11 @@ def _dataset(
     means, sds = moments
     place = joint.sum(axis=(2, 3)).T
     order = np.argsort(place, axis=None)[::-1]
-    inside = np.zeros(place.size, bool)
-    cumulative = np.cumsum(place.ravel()[order])
-    inside[order[: int(np.searchsorted(cumulative, probability)) + 1]] = True
+    level = np.empty(place.size)
+    # The region of a probability ends with the cell that first reaches it.
+    level[order] = np.cumsum(place.ravel()[order]) - place.ravel()[order]
+    level = level.reshape(place.shape)
+    inside = level < probability
     latitude, longitude = detector.frame.to_geographic(east[None, :], north[:, None])
     mean = detector.frame.to_geographic(means[0], means[1])
     cell = float((east[1] - east[0]) * (north[1] - north[0]))
@@ -225,7 +228,8 @@ def _dataset(
     result = xr.Dataset(
         {
             "place_probability": (grid, place),
-            "in_region": (grid, inside.reshape(place.shape)),
+            "level": (grid, level),
+            "in_region": (grid, inside),
             "depth_probability": ("depth_km", joint.sum(axis=(0, 1, 3))),
             "latitude_mean": float(mean[0]),
             "longitude_mean": float(mean[1]),
@@ -255,7 +259,12 @@ def _dataset(
 
 
 def region_contains(
-    detector: Detector, located: xr.Dataset, latitude: float | int, longitude: float | int
+    detector: Detector,
+    located: xr.Dataset,
+    latitude: float | int,
+    longitude: float | int,
+    *,
+    probability: float | int | None = None,
 ) -> bool:
     """Whether the region of highest density holds a place; outside the grid it does not.
 
@@ -265,6 +274,8 @@ def region_contains(
         The detector, and what `locate` gave.
     latitude, longitude
         Degrees.
+    probability
+        Of the region; that of `located` by default.
     """
     east, north = detector.frame.to_local(latitude, longitude)
     axes = [located[name].to_numpy() for name in ("north_km", "east_km")]
@@ -275,4 +286,5 @@ def region_contains(
         if not 0 <= index < len(axis):
             return False
         at.append(index)
-    return bool(located["in_region"].to_numpy()[at[0], at[1]])
+    most = located.attrs["interval_probability"] if probability is None else probability
+    return bool(located["level"].to_numpy()[at[0], at[1]] < most)

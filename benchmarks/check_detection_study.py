@@ -1,0 +1,154 @@
+"""Detections of the 2023 study put to three judges: test, truncated mixture, sequential posterior.
+
+Run: python benchmarks/check_detection_study.py [--number N] [--ratios 0.03,0.1] [--mixture M]
+[--out FILE.jsonl].
+
+The streams are those of `eqstat.simulation.study2023` (Lima, 1,000 phones, N true and N false), cut
+at the moment at which the ratio rule claims a detection. Scores: the smallest delta at which the
+test of 2023 accepts the detection; the log Bayes factor of the triggers-only mixture of the
+travel-time room against uniform triggers, plain and truncated at the present, for the first M
+of each (some seconds each); and the log odds of the earthquake against all other causes from the
+sequential posterior, with its location. For each ratio: false-alarm probability where 1 % of
+the earthquakes are missed, errors of epicentre and depth, coverage of the regions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+
+from eqstat import traveltime
+from eqstat.calibration import at_miss_probability
+from eqstat.detection import detector, init, step
+from eqstat.detection.causes import earthquake, network_burst, sound, venue
+from eqstat.detection.detector import Detector
+from eqstat.detection.locate import locate, region_contains
+from eqstat.geodesy import great_circle_distance
+from eqstat.simulation import first_detections, ratio_rule, simulate, study2023
+from eqstat.simulation.observe import observations
+from eqstat.simulation.streams import Streams
+
+MISS = 0.01
+
+
+def watch(network: pd.DataFrame) -> Detector:
+    """The detector: usual causes, with depths to those of the study."""
+    quake = earthquake(depth_km=(5.0, 20.0, 40.0, 65.0, 90.0), margin_km=10.0)
+    return detector(network, causes=(quake, sound(), venue(), network_burst()))
+
+
+def sequential(detector: Detector, streams: Streams, number: int, now_s: float) -> dict[str, Any]:
+    """Log odds of the earthquake at this moment, and where it is."""
+    times = streams.first_trigger_s[number].astype(np.float64)
+    who = np.flatnonzero(times <= now_s)
+    state, report = step(detector, init(detector, now_s - 30.0), now_s, who, times[who])
+    found = locate(detector, state, report)
+    weight = np.append(np.asarray(report.log_shiryaev_roberts, np.float64), 0.0)
+    weight[0] = float(found["log_shiryaev_roberts"])
+    weight[:-1] += np.asarray(detector.core.log_yearly)
+    rest = np.logaddexp.reduce(weight[1:])
+    out = {"odds": float(weight[0] - rest)}
+    truth = streams.truth
+    if np.isfinite(truth.east_km[number]):
+        frame = streams.network.frame
+        place = frame.to_geographic(truth.east_km[number], truth.north_km[number])
+        mean = float(found["latitude_mean"]), float(found["longitude_mean"])
+        out["epicentre_km"] = float(great_circle_distance(*place, *mean))
+        out["depth_km"] = float(found["depth_mean_km"] - truth.depth_km[number])
+        for level in (0.5, 0.9):
+            inside = region_contains(detector, found, *(float(x) for x in place), probability=level)
+            out[f"inside_{level:g}"] = inside
+    return out
+
+
+def mixture(streams: Streams, number: int, truncated: bool) -> float:
+    """Log Bayes factor of the triggers-only mixture against uniform triggers."""
+    seen = observations(streams, number, truncated=truncated)
+    if not seen.enough:
+        return -np.inf
+    found = traveltime.grid(seen, likelihood="mixture")
+    start, end = (float(x) for x in np.asarray(seen.data.window_s))
+    return found.log_evidence + len(seen.triggers) * np.log(end - start)
+
+
+def report(table: pd.DataFrame) -> None:
+    """Print what was found."""
+    for ratio, rows in table.groupby("ratio"):
+        truth = rows["is_earthquake"].to_numpy(bool)
+        print(f"ratio {ratio:g}: {truth.sum()} true, {(~truth).sum()} false detections")
+        for name, larger in (
+            ("delta", "noise"),
+            ("plain", "earthquake"),
+            ("truncated", "earthquake"),
+            ("odds", "earthquake"),
+        ):
+            use = rows[name].notna().to_numpy() if name in rows else np.zeros(len(rows), bool)
+            if len(np.unique(truth[use])) < 2:
+                continue
+            score = np.clip(rows[name].to_numpy(np.float64)[use], -1e6, 1e6)
+            found = at_miss_probability(score, truth[use], MISS, larger=larger)
+            rate = found.false_alarm_probability
+            print(
+                f"  {name:10s} false-alarm probability {rate.estimate:.4f} "
+                f"({rate.low:.4f} to {rate.high:.4f}) at {MISS:.0%} missed, n = {use.sum()}"
+            )
+        quakes = rows[truth]
+        deltas = quakes["delta_epicentre_km"].median(), quakes["delta_depth_km"].abs().median()
+        print(
+            f"  test of 2023: median error of epicentre {deltas[0]:.1f}, depth {deltas[1]:.1f} km"
+        )
+        error, depth = quakes["epicentre_km"], quakes["depth_km"].abs()
+        inside = [quakes[f"inside_{level}"].astype(float).mean() for level in ("0.5", "0.9")]
+        print(
+            f"  posterior:    median error of epicentre {error.median():.1f}, depth "
+            f"{depth.median():.1f} km; inside 50 % region {inside[0]:.1%}, 90 % {inside[1]:.1%}"
+        )
+
+
+def main() -> None:
+    """Simulate, judge and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--number", type=int, default=1000)
+    parser.add_argument("--ratios", default="0.015,0.03,0.05,0.1,0.2")
+    parser.add_argument("--mixture", type=int, default=0)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    box = study2023.lima(jax.random.key(0))
+    detector = watch(box.to_table())
+    sets = {
+        True: simulate(jax.random.key(1), box, study2023.true_detections(box), options.number),
+        False: simulate(jax.random.key(2), box, study2023.false_detections(), options.number),
+    }
+    lines: list[dict[str, Any]] = []
+    for ratio in (float(text) for text in options.ratios.split(",")):
+        for truth, streams in sets.items():
+            claims = first_detections(streams, ratio_rule(ratio))
+            tested = study2023.test_detections(streams, claims).set_index("stream")
+            cut = streams.seen(claims.time_s)
+            for number in np.flatnonzero(claims.detected):
+                line = {"ratio": ratio, "is_earthquake": truth, "stream": int(number)}
+                line |= sequential(detector, cut, number, float(claims.time_s[number]))
+                if number in tested.index:
+                    row = tested.loc[number]
+                    line["delta"] = float(row["smallest_delta_s"])
+                    if truth:
+                        line["delta_epicentre_km"] = float(row["epicentral_error_km"])
+                        line["delta_depth_km"] = float(row["depth_error_km"])
+                if number < options.mixture:
+                    line["plain"] = mixture(cut, number, False)
+                    line["truncated"] = mixture(cut, number, True)
+                lines.append(line)
+                if options.out is not None:
+                    with options.out.open("a") as file:
+                        file.write(json.dumps(line) + "\n")
+        report(pd.DataFrame([line for line in lines if line["ratio"] == ratio]))
+
+
+if __name__ == "__main__":
+    main()
