@@ -163,5 +163,5 @@ for ax, (name, weight) in zip(axes, (("right", 1.0), ("too narrow", 2.0)), stric
         f"({held.low:.3f} to {held.high:.3f})"
     )
     plots.rank_ecdf(uniform, ax=ax)
-    ax.set_title(name)
+    ax.text(0.97, 0.95, name, transform=ax.transAxes, ha="right", va="top")
 plt.show()

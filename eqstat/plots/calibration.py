@@ -35,6 +35,10 @@ RULES = {
 TICKS = np.array([0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999])
 
 
+def _p(value: float) -> str:
+    return f"p = {value:.3f}" if value >= 0.001 else "p < 0.001"
+
+
 def _mark(ax: Axes, thresholds: Sequence[Any]) -> None:
     """Draw thresholds as lines, each with its interval as a pale stripe."""
     ends = ax.get_xlim()
@@ -277,7 +281,7 @@ def rank_histogram(found: Any, *, ax: Axes | None = None) -> Axes:
     edges = np.arange(table.sizes["bin"] + 1) / table.sizes["bin"]
     low, high, own = (table[name].to_numpy() for name in ("low", "high", "observed"))
     ax.stairs(high, edges, baseline=low, fill=True, color=BAND, label=share(table))
-    ax.stairs(own, edges, color=QUAKE, lw=1.7, label=f"ranks, p = {found.p_value:.3f}")
+    ax.stairs(own, edges, color=QUAKE, lw=1.7, label=f"ranks, {_p(found.p_value)}")
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1.15 * max(float(high.max()), float(own.max())))
     _style.label_axes(ax, "Rank of the truth, as a share of the draws", "Simulations")
@@ -309,7 +313,7 @@ def rank_ecdf(found: Any, *, ax: Axes | None = None) -> Axes:
     )  # fmt: skip
     label = f"{table.attrs['interval_probability']:.0%} band, all at once".replace("%", " %")
     ax.fill_between(at, low, high, color=BAND, lw=0, label=label)
-    ax.plot(at, own, color=QUAKE, lw=1.7, label=f"ranks, p = {found.ecdf_p_value:.3f}")
+    ax.plot(at, own, color=QUAKE, lw=1.7, label=f"ranks, {_p(found.ecdf_p_value)}")
     ax.axhline(0.0, color=INK, lw=0.8)
     ax.set_xlim(0, 1)
     _style.label_axes(ax, "Rank of the truth, as a share of the draws", "Share below, less uniform")
