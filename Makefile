@@ -5,6 +5,8 @@ PYTHON = python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip -q --disable-pip-version-check install
 OUT = demo
+# Two processes of tests; each file stays in one of them, with what its fixtures have compiled.
+TEST = $(BIN)/python -m pytest -n 2 --dist loadfile --benchmark-disable
 
 .PHONY: help demo test test-slow lint format docs bench check check-counts clean
 
@@ -24,10 +26,10 @@ demo: .venv/.with-plots
 	$(BIN)/eqstat demo --out $(OUT)
 
 test: .venv/.with-test
-	$(BIN)/python -m pytest -m "not slow"
+	$(TEST) -m "not slow"
 
 test-slow: .venv/.with-test
-	$(BIN)/python -m pytest -m slow
+	$(TEST) -m slow
 
 lint: .venv/.with-test
 	$(BIN)/ruff check .
