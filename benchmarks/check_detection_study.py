@@ -77,7 +77,7 @@ def mixture(streams: Streams, number: int, truncated: bool) -> float:
     return found.log_evidence + len(seen.triggers) * np.log(end - start)
 
 
-def report(table: pd.DataFrame) -> None:
+def report(table: Any) -> None:
     """Print what was found."""
     for ratio, rows in table.groupby("ratio"):
         truth = rows["is_earthquake"].to_numpy(bool)
@@ -131,7 +131,7 @@ def main() -> None:
             claims = first_detections(streams, ratio_rule(ratio))
             tested = study2023.test_detections(streams, claims).set_index("stream")
             cut = streams.seen(claims.time_s)
-            for number in np.flatnonzero(claims.detected):
+            for number in np.flatnonzero(claims.detected).tolist():
                 line = {"ratio": ratio, "is_earthquake": truth, "stream": int(number)}
                 line |= sequential(detector, cut, number, float(claims.time_s[number]))
                 if number in tested.index:

@@ -133,9 +133,9 @@ def locate(
     -------
     xarray.Dataset
         `place_probability` over `north_km`, `east_km` (with coordinates `latitude`,
-        `longitude`), `level` (probability of the places that are likelier), `in_region` (where that is below
-        `probability`) and `region_area_km2`; `depth_probability`
-        over `depth_km`; `latitude_mean`, `longitude_mean`, `depth_mean_km`, `origin_mean_s`
+        `longitude`), `level` (probability of the places that are likelier), `in_region` (where
+        that is below `probability`) and `region_area_km2`; `depth_probability` over `depth_km`;
+        `latitude_mean`, `longitude_mean`, `depth_mean_km`, `origin_mean_s`
         (after the epoch) and standard deviations; `log_shiryaev_roberts` of the earthquake on
         this grid, and with it `cause_probability` over `cause`, the last of which is "none".
 
