@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from eqstat import schema
 from eqstat.detection.detector import Detector
@@ -121,11 +121,12 @@ def match(detector: Detector, triggers: pd.DataFrame, within_km: float) -> np.nd
     if len(rest):
         there = triggers.iloc[rest]
         at = detector.frame.position(there["latitude"].to_numpy(), there["longitude"].to_numpy())
-        away, nearest = cKDTree(position).query(at)
+        away, nearest = KDTree(position).query(at)
         _, group = np.unique(position, axis=0, return_inverse=True)
         members = pd.Series(np.arange(len(position))).groupby(group.ravel()).agg(list)
         where = pd.Series(group.ravel()[nearest])
-        turn = where[away <= within_km].groupby(where).cumcount()
+        near: Any = where[away <= within_km]
+        turn = near.groupby(near).cumcount()
         for row, number in turn.items():
             own = members[where[row]]
             found[rest[row]] = own[number % len(own)]

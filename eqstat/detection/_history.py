@@ -1,0 +1,133 @@
+"""What a replay leaves behind: the table of its steps, and plain numbers for JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from eqstat.detection._match import EPOCH
+from eqstat.detection.detector import Detector
+from eqstat.detection.sequential import Report
+
+
+@dataclass
+class Rows:
+    """What the steps leave behind."""
+
+    now_s: list[float] = field(default_factory=list)
+    given: list[int] = field(default_factory=list)
+    active: list[int] = field(default_factory=list)
+    report: list[Report] = field(default_factory=list)
+
+
+def history_of(
+    detector: Detector, rows: Rows, region_probability: float
+) -> tuple[pd.DataFrame, xr.DataArray]:
+    """Table of the steps, and the coarse posterior of the places at each."""
+    stacked: Any = [np.stack(values) for values in zip(*rows.report, strict=True)]
+    reports: Any = Report(*stacked)
+    now = np.array(rows.now_s)
+    time: Any = (EPOCH + pd.to_timedelta(now, unit="s")).as_unit("ns")
+    weight = reports.place_weight
+    cell = detector.area_km2 / weight.shape[1]
+    order = np.sort(weight, axis=1)[:, ::-1]
+    cells = 1 + np.sum(np.cumsum(order, axis=1) < region_probability, axis=1)
+    middle = np.stack([reports.east_km, reports.north_km], axis=1)
+    latitude, longitude = geographic(detector, middle)
+    names = [cause.name for cause in detector.causes[1:]] + ["none"]
+    columns = {
+        "time": time,
+        "probability": reports.probability[:, 0],
+        "log_evidence_ratio": reports.log_evidence_ratio[:, 0],
+        "log_shiryaev_roberts": reports.log_shiryaev_roberts[:, 0],
+        "latitude": latitude,
+        "longitude": longitude,
+        "depth_km": reports.depth_km,
+        "origin_time": time + pd.to_timedelta(reports.origin_s.astype(np.float64), unit="s"),
+        "region_area_km2": cell * np.minimum(cells, weight.shape[1]),
+        **{f"probability_{name}": reports.probability[:, i + 1] for i, name in enumerate(names)},
+        "triggers": rows.given,
+        "ignored": reports.ignored,
+        "triggered": reports.triggered,
+        "active": rows.active,
+        "background_rate_h": reports.expected_rate_h,
+    }
+    history = pd.DataFrame(columns)
+    history = history.astype({name: float for name in history if history[name].dtype == np.float32})
+    at = geographic(detector, np.asarray(detector.core.tables[0].place))
+    places = xr.DataArray(
+        weight,
+        dims=("time", "place"),
+        coords={
+            "time": time.tz_convert(None),
+            "latitude": ("place", at[0]),
+            "longitude": ("place", at[1]),
+        },
+        attrs={"units": "1", "long_name": "probability of a place if there is an earthquake"},
+    )
+    return history, places
+
+
+def geographic(detector: Detector, local_km: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Latitude and longitude of points (points, 2 or 3) of the detector's frame."""
+    latitude, longitude = detector.frame.to_geographic(
+        local_km[:, 0].astype(np.float64), local_km[:, 1].astype(np.float64)
+    )
+    return np.asarray(latitude), np.asarray(longitude)
+
+
+def alarm_of(row: Any, log_threshold: float, least: float, rate: float) -> dict[str, Any]:
+    """An alarm that began at a step of the history."""
+    evidence, chance = float(row["log_shiryaev_roberts"]), float(row["probability"])
+    return {
+        "time": row["time"],
+        "reason": f"log Shiryaev-Roberts statistic {evidence:.1f}, at least {log_threshold:.1f}, "
+        f"and probability of an earthquake {chance:.3f}, at least {least:g}",
+        "false_alarm_rate_per_year": rate,
+        "probability": chance,
+        "log_shiryaev_roberts": evidence,
+    }
+
+
+def location_of(found: xr.Dataset) -> dict[str, Any]:
+    """A location in plain numbers."""
+    value = {str(name): float(found[name]) for name in found.data_vars if not found[name].dims}
+    chance = found["cause_probability"]
+    return {
+        "latitude": value["latitude_mean"],
+        "longitude": value["longitude_mean"],
+        "depth_km": value["depth_mean_km"],
+        "origin_time": EPOCH + pd.Timedelta(seconds=value["origin_mean_s"]),
+        "standard_deviation": {
+            name: value[name]
+            for name in ("east_sd_km", "north_sd_km", "depth_sd_km", "origin_sd_s")
+        },
+        "region": {
+            "probability": float(found.attrs["interval_probability"]),
+            "kind": str(found.attrs["interval_kind"]),
+            "area_km2": value["region_area_km2"],
+        },
+        "cause_probability": {
+            str(name): float(one)
+            for name, one in zip(chance["cause"].to_numpy(), chance, strict=True)
+        },
+    }
+
+
+def plain(value: Any) -> Any:
+    """The same as JSON knows it: times as texts, infinite numbers as null."""
+    if isinstance(value, dict):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
