@@ -128,7 +128,7 @@ class Cause(eqx.Module):
     def everywhere(self) -> bool:
         """Whether all devices are reached at once, so that there is no place to be wrong about."""
         endless = bool(np.all(np.isinf(np.asarray(self.nodes.reach_km))))
-        return self.velocity is None and np.isinf(self.speed_km_s) and endless
+        return self.velocity is None and bool(np.isinf(self.speed_km_s)) and endless
 
     @property
     def lead_s(self) -> float:
