@@ -78,9 +78,10 @@ def devices_that_triggered(triggers: pd.DataFrame) -> pd.DataFrame:
     Where no list of the silent devices exists, a detector can still be made for those that
     triggered at any time of the table. Their silence before and after their triggers counts; the
     devices that never triggered count for nothing. So the share of devices that an earthquake
-    makes trigger is overestimated, the background rate of each device as well, and which devices
-    there are is known only afterwards: no such detector can run in real time, and its guarantee
-    holds for the devices in the table only.
+    makes trigger is overestimated, and the background rate of each device as well. An earthquake
+    that a small network feels at once is then hardly told from a burst of the whole network, for
+    all of its devices trigger in both. Which devices there are is known only afterwards: no such
+    detector can run in real time, and no rate of false alarms is kept.
 
     Parameters
     ----------

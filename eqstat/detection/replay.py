@@ -73,7 +73,7 @@ class Replay:
         What a reader of the result should know.
     settings
         `false_alarm_rate_per_year`, `log_threshold`, `least_probability`, `region_probability`,
-        `step_s`.
+        `step_s`, `window_s`.
     """
 
     history: pd.DataFrame
@@ -328,6 +328,7 @@ def replay(
             "least_probability": float(least_probability),
             "region_probability": float(region_probability),
             "step_s": float(step_s),
+            "window_s": detector.window_s,
         },
     )
 

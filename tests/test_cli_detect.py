@@ -1,0 +1,140 @@
+"""`eqstat detect`: a stream in, its history and alarm out, and one line for bad input."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eqstat.geodesy import hypocentral_distance
+
+from .shell import ZERO, network, refused, shell
+
+SOURCE, DEPTH = (-12.0, -77.05), 12.0
+# The earthquake is at second 40.
+SPAN = ("--start", ZERO, "--end", ZERO + pd.Timedelta(seconds=52))
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """A network of eighty phones, and an earthquake that half of them feel."""
+    folder = tmp_path_factory.mktemp("stream")
+    latitude, longitude = network(80, seed=3, radius_km=35.0)
+    phones = pd.DataFrame({"latitude": latitude, "longitude": longitude,
+                           "device": [f"{i:03d}" for i in range(80)]})  # fmt: skip
+    rng = np.random.default_rng(4)
+    away = hypocentral_distance(*SOURCE, DEPTH, latitude, longitude)
+    times = 40.0 + away / 7.8 + rng.normal(0, 0.6, 80)
+    felt = rng.uniform(size=80) < 0.5
+    triggers = phones[felt].assign(time=ZERO + pd.to_timedelta(times[felt], unit="s"))
+    early = phones[~felt].iloc[:2].assign(time=ZERO + pd.to_timedelta([5.0, 21.0], unit="s"))
+    stream = pd.concat([triggers, early])[["time", "latitude", "longitude", "device"]]
+    paths = {}
+    for name, frame in {"triggers": stream, "network": phones}.items():
+        paths[name] = folder / f"{name}.csv"
+        frame.to_csv(paths[name], index=False)
+    return paths
+
+
+def test_an_alarm_in_json_lines_and_figure(capsys, tmp_path, tables):
+    lines_at, figure = tmp_path / "history.jsonl", tmp_path / "figure.png"
+    code, out, lines = shell(
+        capsys, "detect", tables["triggers"], "--network", tables["network"], *SPAN, "--json",
+        "--history", lines_at, "--figure", figure, "--false-alarms-per-year", 2, "--scatter", 0.8,
+    )  # fmt: skip
+    assert (code, lines) == (0, [])
+    found = json.loads(out)
+    alarm = pd.Timestamp(found["alarm"]["time"])
+    assert 40 < (alarm - ZERO).total_seconds() < 46
+    assert found["alarm"]["false_alarm_rate_per_year"] == 2
+    assert found["alarm"]["reason"]
+    assert found["settings"]["log_threshold"] == pytest.approx(np.log(365.25 * 86400 / 2))
+    (where,) = found["locations"]
+    sd = where["standard_deviation"]
+    off = (where["latitude"] - SOURCE[0]) * 111.2, (where["longitude"] - SOURCE[1]) * 108.8
+    assert abs(off[0]) < 3 * sd["north_sd_km"]
+    assert abs(off[1]) < 3 * sd["east_sd_km"]
+    assert found["devices"] == 80
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    history = [json.loads(line) for line in lines_at.read_text().splitlines()]
+    assert len(history) == found["steps"]
+    at = next(each for each in history if each["time"] == found["alarm"]["time"])
+    assert at["probability"] == pytest.approx(found["alarm"]["probability"])
+    assert set(at) >= {"log_evidence_ratio", "log_shiryaev_roberts", "hypocentre", "region"}
+    assert set(at["alternatives"]) == {"sound", "venue", "network", "none"}
+
+
+def test_a_summary_is_told_and_nothing_when_quiet(capsys, tables):
+    command = ("detect", tables["triggers"], "--network", tables["network"], *SPAN)
+    code, out, lines = shell(capsys, *command)
+    assert (code, lines) == (0, [])
+    told = out.splitlines()
+    assert told[0].startswith("Stream ")
+    assert sum(line.startswith("Alarm ") for line in told) == 1
+    assert any(line.startswith("90 % region") for line in told)
+    assert shell(capsys, *command, "--quiet") == (0, "", [])
+    code, out, _ = shell(
+        capsys, *command[:4], "--start", ZERO, "--end", ZERO + pd.Timedelta(seconds=30)
+    )
+    assert code == 0
+    assert "Alarm           none" in out
+
+
+def test_history_alone_goes_to_standard_output(capsys, tables):
+    code, out, lines = shell(
+        capsys, "detect", tables["triggers"], "--network", tables["network"], "--history", "-",
+        "--start", ZERO, "--end", ZERO + pd.Timedelta(seconds=30),
+    )  # fmt: skip
+    assert code == 0
+    # What is left out is told, but not among the lines.
+    assert all("left out: after the end" in line for line in lines)
+    assert len(lines) == 1
+    assert all(json.loads(line)["probability"] < 0.5 for line in out.splitlines())
+
+
+def test_without_a_network_those_that_triggered_are_it(capsys, tables):
+    code, out, lines = shell(
+        capsys, "detect", tables["triggers"], "--silent-unknown", *SPAN, "--json", "--background", 3
+    )
+    assert code == 0
+    assert len(lines) == 1
+    assert lines[0].startswith("eqstat: note: no network")
+    found = json.loads(out)
+    assert found["devices"] == found["triggers"]["used"] == len(pd.read_csv(tables["triggers"]))
+
+
+def test_animation_is_a_gif(capsys, tmp_path, tables, monkeypatch):
+    from eqstat.plots import detection
+
+    monkeypatch.setattr(detection, "frames_of", lambda outcome: [0, len(outcome.history) - 1])
+    path = tmp_path / "film.gif"
+    code, _, lines = shell(
+        capsys, "detect", tables["triggers"], "--network", tables["network"], *SPAN,
+        "--animation", path, "--quiet",
+    )  # fmt: skip
+    assert (code, lines) == (0, [])
+    assert path.read_bytes().startswith(b"GIF8")
+
+
+def test_bad_input_is_one_line(capsys, tmp_path, tables):
+    good = ("detect", tables["triggers"], "--network", tables["network"])
+    elsewhere = tmp_path / "elsewhere.csv"
+    far = pd.read_csv(tables["network"], dtype={"device": str})
+    far.assign(latitude=far["latitude"] + 30).drop(columns="device").to_csv(elsewhere, index=False)
+    cases = {
+        "--silent-unknown": good[:2],
+        "--network": (*good, "--silent-unknown"),
+        "there is no file": ("detect", "nowhere.csv", "--network", tables["network"]),
+        "network: there is no file": (*good[:3], "nowhere.csv"),
+        "from no device of the network": (*good[:3], elsewhere),
+        "only one of them": (*good, "--json", "--history", "-"),
+        "must end in .gif": (*good, "--animation", "film.mp4"),
+        "must end in .png": (*good, "--figure", "figure.bmp"),
+        "there is no folder": (*good, "--history", tmp_path / "no" / "history.jsonl"),
+        "not a time": (*good, "--start", "noon"),
+        "must lie between 0 and 1": (*good, "--least-probability", "1.5"),
+        "not with --velocity": (*good, "--velocity", "ak135", "--p-velocity", "6"),
+        "no column 'time'": ("detect", tables["network"], "--network", tables["network"]),
+    }
+    for message, command in cases.items():
+        assert message in refused(capsys, *command), message
