@@ -38,6 +38,8 @@ class Tables(NamedTuple):
         Standard deviations of both phases, (2, nodes) s.
     share
         Probability to trigger after each phase, reach included, (2, rings, nodes).
+    excess
+        Hazard on top of the background, (nodes,) 1/s.
     log_weight
         Log prior of the nodes, (nodes,).
     age
@@ -54,6 +56,7 @@ class Tables(NamedTuple):
     arrival: Float[Array, "two rings depths nodes"]
     sd: Float[Array, "two nodes"]
     share: Float[Array, "two rings nodes"]
+    excess: Float[Array, " nodes"]
     log_weight: Float[Array, " nodes"]
     age: Float[Array, " slots"]
     log_age: Float[Array, " slots"]
@@ -92,7 +95,7 @@ def tabulate(
     depths = np.asarray(cause.depth_km if depth_km is None else depth_km, np.float64)
     log_z = np.log(cause.depth_weight) if log_depth is None else log_depth
     nodes = [np.asarray(array, np.float64) for array in cause.nodes]
-    first, second, reach, delay, sd, weight = nodes
+    first, second, reach, delay, sd, excess, weight = nodes
     travel = [
         np.stack([np.asarray(t) for t in cause.travel_s(jnp.asarray(rings), float(z))])
         for z in depths
@@ -110,6 +113,7 @@ def tabulate(
         travel[..., None] + delay + cause.lead_s,
         np.hypot(sd, within[:, None]),
         np.stack([first, second])[:, None, :] * rho,
+        excess / 3600,
         np.log(weight),
         age_s,
         np.zeros(len(age_s)),
@@ -153,18 +157,25 @@ def _triggered(tables: Tables, after_s: Array) -> tuple[Array, Array]:
 
 
 def trigger_terms(tables: Tables, after_s: Array, log_background: Array) -> Array:
-    r"""Log ratio of a trigger, $\log\{1 - F + f / \lambda\}$, (rings, depths, slots, nodes).
+    r"""Log ratio of a trigger, (rings, depths, slots, nodes).
 
-    `after_s` is the trigger's time less each slot's start, (slots,).
+    .. math:: -x\,(t - t_0)_+ + \log\{(1 + x/\lambda)(1 - F) + f / \lambda\}
+
+    `after_s` is the trigger's time less each slot's start, (slots,); before it nothing changes.
     """
     chance, density = _triggered(tables, after_s)
-    return jnp.log1p(density * jnp.exp(-log_background) - chance)
+    # What is before the start has F and f of nearly 0.
+    excess = tables.excess * (after_s > 0)[:, None]
+    inverse = jnp.exp(-log_background)
+    more = excess * inverse
+    value = jnp.log1p(density * inverse + more - chance * (1 + more))
+    return value - excess * after_s[:, None]
 
 
 def silent_terms(tables: Tables, after_s: Array) -> Array:
-    r"""Log ratio of a device that has stayed silent, $\log(1 - F)$."""
+    r"""Log ratio of a device that has stayed silent, $\log(1 - F) - x\,(t - t_0)_+$."""
     chance, _ = _triggered(tables, after_s)
-    return jnp.log1p(-chance)
+    return jnp.log1p(-chance) - tables.excess * jnp.maximum(after_s, 0.0)[:, None]
 
 
 def at_places(tables: Tables, terms: Array, position: Float[Array, " 3"]) -> Array:

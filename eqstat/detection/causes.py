@@ -29,6 +29,7 @@ LEAD_SD = 3.0
 # Starting times of an earthquake, s. Its rivals are kept for longer by their delays, or it would be
 # believed once they are forgotten.
 KEPT = 36
+EXCESS_H = 15.0
 
 
 class Nodes(NamedTuple):
@@ -43,6 +44,9 @@ class Nodes(NamedTuple):
         Distance at which these probabilities have fallen to half; may be infinite.
     delay_s, sd_s
         Mean and standard deviation of the time from a phase's arrival to the trigger, s.
+    excess_h
+        Triggers per device and hour that come on top of the background, all over the network,
+        from the start on: people react, or the background was higher than believed.
     weight
         Prior probabilities; they sum to 1.
     """
@@ -52,6 +56,7 @@ class Nodes(NamedTuple):
     reach_km: FloatArray
     delay_s: FloatArray
     sd_s: FloatArray
+    excess_h: FloatArray
     weight: FloatArray
 
 
@@ -64,8 +69,9 @@ class Cause(eqx.Module):
     .. math:: F(t) = \rho(r) \sum_{k} q_k\, \Phi\Bigl(\frac{t - t_0 - T_k(r, z) - d}{s_k}\Bigr),
         \qquad \rho(r) = \Bigl\{1 + \exp\frac{r - R}{e R}\Bigr\}^{-1},
 
-    with the phases k, travel times $T_k$, delay d, and $s_k^2$ the variance of a single trigger
-    plus that of the travel time within a cell of the grid.
+    and besides, from $t_0$ on, with the hazard x of the excess. Here are the phases k, travel
+    times $T_k$, delay d, and $s_k^2$ the variance of a single trigger plus that of the travel
+    time within a cell of the grid.
 
     Attributes
     ----------
@@ -110,7 +116,12 @@ class Cause(eqx.Module):
         share = np.asarray(nodes.first) + np.asarray(nodes.second)
         problems = (
             (self.rate_per_year <= 0, "rate_per_year must be positive"),
-            (np.any(share >= 1) or np.any(share <= 0), "first + second must lie in (0, 1)"),
+            (np.any(share >= 1) or np.any(share < 0), "first + second must lie in [0, 1)"),
+            (
+                np.any((share == 0) & (np.asarray(nodes.excess_h) <= 0)),
+                "a node needs a share or an excess",
+            ),
+            (np.any(np.asarray(nodes.excess_h) < 0), "excess_h must not be negative"),
             (np.any(np.asarray(nodes.sd_s) <= 0), "sd_s must be positive"),
             (np.any(np.asarray(nodes.reach_km) <= 0), "reach_km must be positive"),
             (abs(float(np.sum(nodes.weight)) - 1) > 1e-6, "weights of the nodes must sum to 1"),
@@ -151,6 +162,7 @@ def nodes(
     reach_km: Sequence[float] = (np.inf,),
     delay_s: float = 0.0,
     sd_s: Sequence[float] = (1.0,),
+    excess_h: Sequence[float] = (0.0,),
 ) -> Nodes:
     """Nodes at all combinations, of equal weight.
 
@@ -166,13 +178,15 @@ def nodes(
         Mean delay, s.
     sd_s
         Standard deviations of trigger times, s.
+    excess_h
+        Triggers per device and hour beyond the background.
 
     Returns
     -------
     Nodes
     """
-    axes = np.meshgrid(share, first_share, reach_km, sd_s, indexing="ij")
-    q, part, reach, sd = (axis.ravel().astype(np.float64) for axis in axes)
+    axes = np.meshgrid(share, first_share, reach_km, sd_s, excess_h, indexing="ij")
+    q, part, reach, sd, excess = (axis.ravel().astype(np.float64) for axis in axes)
     count = len(q)
     return Nodes(
         q * part,
@@ -180,6 +194,7 @@ def nodes(
         reach,
         np.full(count, float(delay_s)),
         sd,
+        excess,
         np.full(count, 1 / count),
     )
 
@@ -209,14 +224,17 @@ def earthquake(
         Depths, and their prior probabilities (equal by default).
     unknown
         Nodes of what is not known; by default shares of 0.05, 0.2 and 0.6, nearly all after P
-        or most after S, with a delay of 0 s and a standard deviation of 1.3 s.
+        or most after S, with a delay of 0 s and a standard deviation of 1.3 s, without and with an
+        excess of 15 triggers per device and hour.
     slots, slot_s, cells, margin_km
         See `Cause`.
     """
     depths = np.asarray(depth_km, np.float64)
     weight = np.full(len(depths), 1 / len(depths)) if depth_weight is None else depth_weight
     if unknown is None:
-        unknown = nodes(share=(0.05, 0.2, 0.6), first_share=(0.95, 0.3), sd_s=(1.3,))
+        unknown = nodes(
+            share=(0.05, 0.2, 0.6), first_share=(0.95, 0.3), sd_s=(1.3,), excess_h=(0.0, EXCESS_H)
+        )
     return Cause(
         "earthquake",
         rate_per_year,
@@ -258,11 +276,16 @@ def venue(*, rate_per_year: float = 50.0, cells: int = 500) -> Cause:
 
 
 def network_burst(*, rate_per_year: float = 50.0) -> Cause:
-    """Devices of the whole network at once: bunched reports of a server, a country's goal."""
-    unknown = nodes(share=(0.03, 0.1, 0.3, 0.7), delay_s=18.0, sd_s=(0.3, 1.0, 3.0, 6.0))
+    """Devices of the whole network: bunched reports of a server, a country's goal, unrest."""
+    bursts = nodes(share=(0.03, 0.1, 0.3, 0.7), delay_s=9.0, sd_s=(0.3, 1.0, 3.0))
+    # Unrest has no moment of its own, only a beginning.
+    unrest = nodes(share=(0.0,), delay_s=9.0, excess_h=(5.0, EXCESS_H, 45.0, 120.0))
+    joined = (np.concatenate(pair) for pair in zip(bursts, unrest, strict=True))
+    unknown = Nodes(*joined)
+    unknown = unknown._replace(weight=unknown.weight / np.sum(unknown.weight))
     return Cause(
         "network", rate_per_year, unknown, np.zeros(1), np.ones(1),
-        slots=KEPT + 24, cells=1, margin_km=0.0,
+        slots=KEPT + 12, cells=1, margin_km=0.0,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from eqstat.schema import InputError
 
 MOST_DEVICES = 200_000
 YEAR_S = 365.25 * 86400.0
+Corners = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ class Detector:
         Local frame of the positions.
     names
         Names of the devices.
-    area_km2
-        Area of the earthquake's grid.
+    extent_km
+        South-western and north-eastern corner of each cause's grid, (2,) each, km.
     window_s
         How long a device that triggered is not asked again, s.
     latency_s
@@ -117,7 +118,7 @@ class Detector:
     background: Background
     frame: LocalFrame
     names: tuple[Any, ...]
-    area_km2: float
+    extent_km: tuple[Corners, ...]
     window_s: float
     latency_s: float
 
@@ -125,6 +126,12 @@ class Detector:
     def devices(self) -> int:
         """Number of devices, active or not."""
         return len(self.core.position)
+
+    @property
+    def area_km2(self) -> float:
+        """Area of the earthquake's grid."""
+        low, high = self.extent_km[0]
+        return float(np.prod(high - low))
 
     @property
     def hypotheses(self) -> int:
@@ -228,7 +235,14 @@ def detector(
         ),
     )
     return Detector(
-        core, causes, background, frame, names, made[0][1], float(window_s), float(latency_s)
+        core,
+        causes,
+        background,
+        frame,
+        names,
+        tuple(extent for _, extent in made),
+        float(window_s),
+        float(latency_s),
     )
 
 
@@ -241,8 +255,8 @@ def farthest_km(
     return float(np.hypot(*reach)) + 1.0
 
 
-def _coarse(cause: Cause, east: np.ndarray, north: np.ndarray) -> tuple[Tables, float]:
-    """A cause on its grid over the network, and the area of the grid."""
+def _coarse(cause: Cause, east: np.ndarray, north: np.ndarray) -> tuple[Tables, Corners]:
+    """A cause on its grid over the network, and the corners of the grid."""
     if cause.everywhere:
         at_east, at_north, step, farthest = np.zeros(1), np.zeros(1), np.zeros(2), 0.0
     else:
@@ -257,4 +271,5 @@ def _coarse(cause: Cause, east: np.ndarray, north: np.ndarray) -> tuple[Tables, 
         spacing_km=float(np.max(step)),
         slot_s=cause.slot_s,
     )
-    return tables, float(np.prod(step)) * len(at_east)
+    corners = np.stack([at_east, at_north])
+    return tables, (corners.min(axis=1) - step / 2, corners.max(axis=1) + step / 2)

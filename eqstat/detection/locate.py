@@ -96,6 +96,30 @@ def _start(detector: Detector, state: State) -> _Box:
     return _Box(np.concatenate([middle, rest]), wide)
 
 
+def _support(detector: Detector, state: State, deepest: float) -> np.ndarray:
+    """Ends of the prior: east, north, depth, and origin time less now, (4, 2)."""
+    low, high = detector.extent_km[0]
+    cause = detector.causes[0]
+    newest = np.floor(state.now_s / cause.slot_s) * cause.slot_s - state.now_s
+    # A slot stands for the starting times about it.
+    last = newest + cause.lead_s + cause.slot_s / 2
+    first = last - cause.slots * cause.slot_s
+    return np.array([[low[0], high[0]], [low[1], high[1]], [0.0, deepest], [first, last]])
+
+
+def _axes(box: _Box, support: np.ndarray) -> tuple[list[np.ndarray], list[float]]:
+    """Middles of the cells of the box, within the support, and the cells' widths."""
+    least = [*np.full(3, LEAST_SPACING_KM), LEAST_SPACING_S]
+    axes, steps = [], []
+    for i, count in enumerate((SIDE, SIDE, DEPTHS, TIMES)):
+        half = max(box.half[i], least[i] * count / 2)
+        middle = np.clip(box.middle[i], *support[i])
+        low, high = max(middle - half, support[i, 0]), min(middle + half, support[i, 1])
+        steps.append(float(high - low) / count)
+        axes.append(low + steps[-1] * (np.arange(count) + 0.5))
+    return axes, steps
+
+
 def _log_depth(detector: Detector, depth_km: np.ndarray, deepest: float) -> np.ndarray:
     """Log prior of fine depths: the density of the coarse ones, straight between them."""
     cause = detector.causes[0]
@@ -163,15 +187,9 @@ def locate(
     )
     farthest = float(core.tables[0].rings[-2])
     deepest = float(np.max(np.asarray(cause.depth_km))) * 1.3
-    box = _start(detector, state)
+    box, support = _start(detector, state), _support(detector, state, deepest)
     for _ in range(ZOOMS):
-        half = np.maximum(
-            box.half, [*np.full(3, LEAST_SPACING_KM * SIDE / 2), LEAST_SPACING_S * TIMES / 2]
-        )
-        steps = [np.linspace(-1, 1, count) for count in (SIDE, SIDE, DEPTHS, TIMES)]
-        axes = [box.middle[i] + half[i] * steps[i] for i in range(4)]
-        low = max(box.middle[2] - half[2], 0.0)
-        axes[2] = np.linspace(low, min(max(box.middle[2] + half[2], low + 1), deepest), DEPTHS)
+        axes, steps = _axes(box, support)
         east, north = np.meshgrid(axes[0], axes[1], indexing="ij")
         tables = _terms.tabulate(
             cause,
@@ -179,8 +197,8 @@ def locate(
             north.ravel(),
             cause.lead_s - axes[3],
             farthest,
-            spacing_km=float(2 * max(half[:2]) / (SIDE - 1)),
-            slot_s=float(2 * half[3] / (TIMES - 1)),
+            spacing_km=max(steps[:2]),
+            slot_s=steps[3],
             depth_km=axes[2],
             log_depth=_log_depth(detector, axes[2], deepest),
         )
@@ -188,11 +206,11 @@ def locate(
         joint = np.exp(total - total.max()).sum(axis=3).reshape(SIDE, SIDE, DEPTHS, TIMES)
         joint /= joint.sum()
         means, sds = _moments(joint, axes)
-        box = _Box(means, np.minimum(REACH * sds + 0.5 * half / SIDE, half))
+        box = _Box(means, REACH * sds + 0.5 * np.array(steps))
     # Prior mass of a cell against that of the whole coarse grid; a slot counts as one.
-    fine_area = (axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0]) * len(east.ravel())
+    fine_area = steps[0] * steps[1] * SIDE**2
     log_sr = total.max() + np.log(np.exp(total - total.max()).sum())
-    log_sr += np.log(fine_area / detector.area_km2 * (axes[3][1] - axes[3][0]) / cause.slot_s)
+    log_sr += np.log(fine_area / detector.area_km2 * steps[3] / cause.slot_s)
     result = _dataset(detector, state, joint, axes, (means, sds), float(probability))
     result["log_shiryaev_roberts"] = log_sr
     weights = np.append(np.asarray(report.log_shiryaev_roberts, np.float64), 0.0)

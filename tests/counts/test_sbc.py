@@ -11,7 +11,7 @@ from eqstat.counts.prior import Prior
 from eqstat.counts.sample import sample
 from eqstat.counts.simulate import Design, simulate
 
-NUMBER, BINS = 60, 5
+NUMBER, BINS = 180, 5
 REGIONS = ("small", "large")
 PRIOR = Prior(
     rate_per_device_h=dist.LogNormal(np.log(0.5), 0.4),
@@ -41,9 +41,6 @@ def truth(key):
     return values | {"region_effect": noise * values["region_sd"]}
 
 
-# With this seed the ranks of dispersion_slope give p = 8e-5 in 60 data sets, with another 0.13, and
-# 0.97 in the 300 of check_counts_sbc.py (before the likelihood's rows were joined): not explained.
-@pytest.mark.xfail(strict=False, reason="ranks of dispersion_slope, not explained yet")
 @pytest.mark.slow
 def test_ranks_are_uniform():
     design = Design(np.array([20, 120]), days=3, variation=0.0)

@@ -23,7 +23,7 @@ def network(count=120, size_km=60.0, seed=0):
 
 def small_quake(**options):
     some = nodes(share=(0.2, 0.6), first_share=(0.9, 0.3), reach_km=(40.0, np.inf),
-                 delay_s=1.0, sd_s=(1.0,))  # fmt: skip
+                 delay_s=1.0, sd_s=(1.0,), excess_h=(0.0, 20.0))  # fmt: skip
     usual = {"depth_km": (10.0, 40.0), "unknown": some, "slots": 20, "cells": 60}
     return earthquake(**(usual | options))
 
@@ -46,7 +46,7 @@ def spread(cause: Cause, spacing_km, slot_s):
 def slow_log_ratio(cause, place_km, depth_km, start_s, node, devices_km, trigger_s, now_s, rate_s,
                    within):  # fmt: skip
     """Log likelihood ratio of one hypothesis, device by device, from the formula itself."""
-    first, second, reach, delay, sd, _ = (np.asarray(array)[node] for array in cause.nodes)
+    first, second, reach, delay, sd, excess, _ = (np.asarray(array)[node] for array in cause.nodes)
     distance = np.hypot(*(devices_km - np.asarray(place_km)).T)
     travel = [np.asarray(t, float) for t in cause.velocity.travel_time(distance, depth_km)]
     rho = 1.0 if np.isinf(reach) else expit((reach - distance) / (cause.edge * reach))
@@ -58,6 +58,8 @@ def slow_log_ratio(cause, place_km, depth_km, start_s, node, devices_km, trigger
         chance = chance + rho * share * norm.cdf(until, arrival, scale)
         density = density + rho * share * norm.pdf(until, arrival, scale)
     seen = np.isfinite(trigger_s)
-    return np.sum(np.log(1 - chance[~seen])) + np.sum(
-        np.log(1 - chance[seen] + density[seen] / rate_s)
-    )
+    since = np.maximum(until - start_s, 0.0)
+    more = np.where(until > start_s, excess / 3600, 0.0)
+    # Density or probability of the device's first trigger over that of the background alone.
+    triggered = ((rate_s + more) * (1 - chance) + density) / rate_s
+    return np.sum(np.log(np.where(seen, triggered, 1 - chance)) - excess / 3600 * since)

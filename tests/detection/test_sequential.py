@@ -236,9 +236,12 @@ def test_bad_arguments(watch):
     with pytest.raises(InputError, match="24 positive"):
         Background(np.zeros(24))
     with pytest.raises(InputError, match="several rows"):
-        frame = cases.network(4).assign(device=["a", "a", "b", "c"],
-                                        active_from=["2026-01-01T00:00Z", "2026-01-03T00:00Z", None, None],
-                                        active_to=["2026-01-02T00:00Z", None, None, None])  # fmt: skip
+        start, end = "2026-01-01T00:00Z", "2026-01-03T00:00Z"
+        frame = cases.network(4).assign(
+            device=["a", "a", "b", "c"],
+            active_from=[start, end, None, None],
+            active_to=["2026-01-02T00:00Z", None, None, None],
+        )
 
         detector(frame)
     jax.block_until_ready(state.silent)
