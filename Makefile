@@ -8,7 +8,7 @@ OUT = demo
 # Two processes of tests; each file stays in one of them, with what its fixtures have compiled.
 TEST = $(BIN)/python -m pytest -n 2 --dist loadfile --benchmark-disable
 
-.PHONY: help demo test test-slow lint format docs bench check check-counts clean
+.PHONY: help demo test test-slow lint format docs bench check check-counts check-detection clean
 
 help:
 	@echo "make demo       classify and locate a simulated detection; pictures go to $(OUT)/"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench      measure the speed of the compiled cores"
 	@echo "make check      hold the fits to slow oracles: optimum, calibration, real phones"
 	@echo "make check-counts  false alarms of thresholds, calibration of samplers, 1e8 windows; hours"
+	@echo "make check-detection  the sequential posterior: study of 2023, alarms, true probabilities"
 	@echo "make clean      remove .venv and all that was built"
 
 demo: .venv/.with-plots
@@ -55,6 +56,8 @@ check: .venv/.with-test
 
 check-counts: .venv/.with-test
 	$(BIN)/python benchmarks/check_counts_scale.py
+	$(BIN)/python benchmarks/check_counts_scale.py --nuts
+	$(BIN)/python benchmarks/check_counts_scale.py --nuts --shocks
 	$(BIN)/python benchmarks/check_false_alarms.py --histories 200 --out .false_alarms.jsonl
 	for null in poisson negative_binomial beta_binomial; do \
 	    $(BIN)/python benchmarks/check_counts_sbc.py --datasets 300 --null $$null \
@@ -62,6 +65,14 @@ check-counts: .venv/.with-test
 	    $(BIN)/python benchmarks/check_counts_sbc.py --datasets 300 --null $$null+shocks \
 	        --chains 1 --out .sbc.jsonl || exit 1; \
 	done
+
+check-detection: .venv/.with-test
+	$(BIN)/python benchmarks/check_detection_study.py --number 250
+	$(BIN)/python benchmarks/check_detection_alarms.py
+	$(BIN)/python benchmarks/check_detection_truth.py
+	$(BIN)/python benchmarks/check_detection_truth.py --faster 0.06
+	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python benchmarks/check_detection_phones.py; \
+	else echo "EQSTAT_DATA is not set: the phones of Borrego Springs are left out"; fi
 
 .venv/.made:
 	$(PYTHON) -m venv .venv
