@@ -6,6 +6,17 @@ devices count as well as triggers. Earthquakes compete with what looks like one 
 """
 
 from eqstat.detection.detector import Background, Detector, detector
+from eqstat.detection.replay import Replay, replay
 from eqstat.detection.sequential import Report, State, init, step
 
-__all__ = ["Background", "Detector", "Report", "State", "detector", "init", "step"]
+__all__ = [
+    "Background",
+    "Detector",
+    "Replay",
+    "Report",
+    "State",
+    "detector",
+    "init",
+    "replay",
+    "step",
+]
