@@ -147,7 +147,9 @@ class Cause(eqx.Module):
         early = LEAD_SD * np.asarray(self.nodes.sd_s) - np.asarray(self.nodes.delay_s)
         return float(max(np.max(early), 0.0))
 
-    def travel_s(self, distance_km: Array, depth_km: Array | float) -> tuple[Array, Array]:
+    def travel_s(
+        self, distance_km: FloatArray, depth_km: FloatArray | float
+    ) -> tuple[Array, Array]:
         """Travel times of both phases; a front without a velocity model has one alone."""
         if self.velocity is not None:
             return self.velocity.times_at_depth(distance_km**2, depth_km, 0.0)

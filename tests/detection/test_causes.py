@@ -1,0 +1,67 @@
+"""Causes: nodes at all combinations, leads that leave no trigger before the start, bad input."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from eqstat.detection.causes import (
+    KEPT,
+    earthquake,
+    network_burst,
+    nodes,
+    rate_of_magnitude,
+    sound,
+    usual_causes,
+    venue,
+)
+
+
+def test_nodes_are_all_combinations():
+    made = nodes(share=(0.2, 0.5), first_share=(1.0, 0.25), sd_s=(1.0, 2.0, 3.0))
+    assert len(made.weight) == 12
+    assert np.sum(made.weight) == pytest.approx(1.0)
+    assert sorted({round(float(x), 6) for x in made.first + made.second}) == [0.2, 0.5]
+    assert set(np.round(made.second, 6)) == {0.0, 0.15, 0.375}
+
+
+@pytest.mark.parametrize("cause", usual_causes(), ids=lambda cause: cause.name)
+def test_triggers_do_not_come_before_their_cause(cause):
+    early = cause.lead_s + np.asarray(cause.nodes.delay_s)
+    assert np.all(norm.cdf(0.0, early, cause.nodes.sd_s) < 0.0014)
+
+
+def test_rivals_outlast_the_earthquake():
+    quake = earthquake()
+    last = quake.slots * quake.slot_s - quake.lead_s
+    assert quake.slots == KEPT
+    for rival in (sound(), venue(), network_burst()):
+        delay = rival.lead_s + np.max(np.asarray(rival.nodes.delay_s))
+        assert rival.slots * rival.slot_s - delay >= last
+
+
+def test_gutenberg_and_richter():
+    rate = rate_of_magnitude(4.5, rate_per_year=100.0, above_magnitude=3.0, b_value=0.9)
+    assert rate == pytest.approx(100 * 10 ** (-0.9 * 1.5))
+    with pytest.raises(ValueError, match="positive"):
+        rate_of_magnitude(4.0, rate_per_year=-1.0, above_magnitude=3.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"rate_per_year": 0.0}, "rate_per_year"),
+        ({"slots": 1}, "slots"),
+        ({"depth_weight": np.array([0.5, 0.2, 0.2])}, "depth_weight"),
+        ({"nodes": nodes(share=(1.0,))}, "first . second"),
+        ({"nodes": nodes(share=(0.0,))}, "share or an excess"),
+        ({"nodes": nodes(share=(0.5,), sd_s=(0.0,))}, "sd_s"),
+        ({"nodes": nodes(share=(0.5,), excess_h=(-1.0,))}, "excess_h"),
+        ({"nodes": nodes(share=(0.5,), reach_km=(0.0,))}, "reach_km"),
+        ({"nodes": nodes(share=(0.5,))._replace(weight=np.array([0.9]))}, "weights"),
+    ],
+)
+def test_bad_causes(change, match):
+    with pytest.raises(ValueError, match=match):
+        dataclasses.replace(earthquake(), **change)
