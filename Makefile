@@ -51,7 +51,8 @@ bench: .venv/.with-test
 check: .venv/.with-test
 	$(BIN)/python benchmarks/check_optimum.py
 	$(BIN)/python benchmarks/check_calibration.py
-	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python benchmarks/check_phones.py; \
+	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python benchmarks/check_phones.py \
+	    && $(BIN)/python benchmarks/check_detection_phones.py; \
 	else echo "EQSTAT_DATA is not set: the phones of Borrego Springs are left out"; fi
 
 check-counts: .venv/.with-test
