@@ -149,7 +149,7 @@ class Cause(eqx.Module):
 
     def travel_s(
         self, distance_km: FloatArray, depth_km: FloatArray | float
-    ) -> tuple[Array, Array]:
+    ) -> tuple[FloatArray, FloatArray]:
         """Travel times of both phases; a front without a velocity model has one alone."""
         if self.velocity is not None:
             return self.velocity.times_at_depth(distance_km**2, depth_km, 0.0)
