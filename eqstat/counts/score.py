@@ -214,9 +214,12 @@ def score(
     shape, size = columns[0].shape, columns[0].size
     if size <= BLOCK:
         return _score(scorer, *columns)
-    # In blocks that stay in the processor's cache: three times as fast for a million.
-    fill = -size % BLOCK
-    blocks = tuple(jnp.pad(column.ravel(), (0, fill)).reshape(-1, BLOCK) for column in columns)
+    # In blocks that stay in the processor's cache: three times as fast for a million. Where a
+    # block divides the size, nothing is copied to fill the last one.
+    block = next((b for b in range(BLOCK, BLOCK // 4, -1) if size % b == 0), BLOCK)
+    fill = -size % block
+    flat = (jnp.pad(column.ravel(), (0, fill)) if fill else column for column in columns)
+    blocks = tuple(column.reshape(-1, block) for column in flat)
     found = jax.lax.map(lambda block: _score(scorer, *block), blocks)
     return Score(*(values.ravel()[:size].reshape(shape) for values in found))
 
