@@ -92,6 +92,7 @@ def test_history_alone_goes_to_standard_output(capsys, tables):
     assert all(json.loads(line)["probability"] < 0.5 for line in out.splitlines())
 
 
+@pytest.mark.slow
 def test_without_a_network_those_that_triggered_are_it(capsys, tables):
     code, out, lines = shell(
         capsys, "detect", tables["triggers"], "--silent-unknown", *SPAN, "--json", "--background", 3

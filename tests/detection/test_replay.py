@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from eqstat.detection import detector, init, step
+from eqstat.detection._match import match
 from eqstat.detection.replay import devices_of, devices_that_triggered, replay
 from eqstat.detection.sequential import shiryaev_roberts_threshold
 from eqstat.schema import InputError
@@ -15,6 +16,8 @@ from . import cases
 
 ZERO = pd.Timestamp("2027-01-15T08:00:00Z")
 AT, DEPTH = (5.0, -8.0), 20.0
+# No alarm is located in tests of other things.
+NEVER = {"false_alarm_rate_per_year": 1e-200}
 
 
 def after(seconds):
@@ -32,7 +35,7 @@ def table_of(watch, times):
     return cases.network().iloc[who].assign(time=after(times[who])).reset_index(drop=True)
 
 
-def quake(watch, origin_s=100.0, share=0.5, seed=1):
+def quake(watch, origin_s=100.0, share=0.4, seed=1):
     rng = np.random.default_rng(seed)
     position = np.asarray(watch.core.position, float)
     away = np.hypot(position[:, 0] - AT[0], position[:, 1] - AT[1])
@@ -107,7 +110,7 @@ def test_nothing_of_the_future_is_used(watch, outcome):
     now = 104.0
     short = replay(
         watch, table_of(watch, np.where(times <= now, times, np.inf)),
-        start=after(60.0), end=after(now),
+        start=after(60.0), end=after(now), **NEVER,
     )  # fmt: skip
     whole = outcome.history[outcome.history["time"] <= after(now)]
     numbers = ["probability", "log_shiryaev_roberts", "latitude", "triggered"]
@@ -128,6 +131,7 @@ def test_a_burst_of_the_network_is_no_alarm(watch):
     assert history["probability_network"].max() > 0.99
 
 
+@pytest.mark.slow
 def test_two_earthquakes_are_two_alarms(watch):
     both = [table_of(watch, quake(watch)), table_of(watch, quake(watch, 400.0, seed=2))]
     table = pd.concat(both, ignore_index=True)
@@ -150,11 +154,13 @@ def test_late_reports_come_late(watch, outcome):
     times = quake(watch)
     table = table_of(watch, times)
     late = table.assign(received=table["time"] + pd.Timedelta(seconds=8))
-    found = replay(watch, late, start=after(60.0))
-    delay = (found.alarm["time"] - outcome.alarm["time"]).total_seconds()
-    assert delay == pytest.approx(8, abs=2)
-    early = table.assign(received=table["time"] - pd.Timedelta(seconds=8))
-    same = replay(watch, early, start=after(60.0), end=after(104.0))
+    history = replay(watch, late, start=after(60.0), **NEVER).history
+    on = (history["probability"] >= 0.9) & (history["log_shiryaev_roberts"] >= 17.3)
+    delay = (history["time"][on].iloc[0] - outcome.alarm["time"]).total_seconds()
+    # Not before the reports; the silence of the meantime speaks against it.
+    assert 7 <= delay <= 15
+    early = table.assign(received=table["time"] - pd.Timedelta(seconds=20))
+    same = replay(watch, early, start=after(60.0), end=after(104.0), **NEVER)
     assert same.history["triggers"].sum() == (times <= 104).sum()
 
 
@@ -165,7 +171,7 @@ def test_triggers_of_other_devices_are_counted(watch, outcome):
     again = table.iloc[10:14].assign(time=lambda t: t["time"] + pd.Timedelta(seconds=0.5))
     found = replay(
         watch, pd.concat([table, strange, early, again], ignore_index=True), start=after(60.0),
-        end=after(109.0),
+        end=after(109.0), **NEVER,
     )  # fmt: skip
     counts = found.left_out["reason"].value_counts()
     assert counts["of no device of the network"] == 3
@@ -184,20 +190,26 @@ def test_names_go_before_places():
     network = cases.network(30).assign(device=[f"d{i}" for i in range(30)])
     named = detector(network, causes=(cases.small_quake(),))
     table = network.iloc[[3, 7]].assign(time=after([1.0, 2.0]))
-    moved = table.assign(latitude=0.0, device=["d3", None])
-    found = replay(named, moved.assign(latitude=[0.0, network["latitude"][7]]))
-    assert found.triggers["device_number"].tolist() == [3, 7]
+    moved = table.assign(latitude=[0.0, network["latitude"][7]], device=["d3", None])
+    assert match(named, moved, 0.1).tolist() == [3, 7]
     with pytest.raises(InputError, match=r"2 of 2 come from no device .* \(by name"):
-        replay(named, table.assign(device=["a", "b"]))
+        match(named, table.assign(device=["a", "b"]), 0.1)
+    near = table.drop(columns="device").assign(latitude=table["latitude"] + 0.0005)
+    nameless = detector(network.drop(columns="device"), causes=named.causes)
+    assert match(nameless, near, 0.1).tolist() == [3, 7]
+    assert match(named, near, 0.1).tolist() == [3, 7]
 
 
 def test_phones_at_one_place_take_turns():
     network = cases.network(20)
     both = pd.concat([network, network.iloc[:1]], ignore_index=True)
     table = both.iloc[[0, 0, 20, 5]].assign(time=after([1.0, 2.0, 3.0, 4.0]))
-    found = replay(detector(both, causes=(cases.small_quake(),)), table)
-    assert found.triggers["device_number"].tolist() == [0, 20, 0, 5]
-    assert found.history["ignored"].sum() == 1
+    assert match(detector(both, causes=(cases.small_quake(),)), table, 0.1).tolist() == [
+        0,
+        20,
+        0,
+        5,
+    ]
 
 
 def test_the_wrong_network_is_an_error(watch):
@@ -216,7 +228,8 @@ def test_devices_join_and_leave(watch):
     assert len(alone) == 120
     found = replay(
         detector(alone, causes=watch.causes, background=cases.RATE_H),
-        table_of(watch, quake(watch)), network=network, start=after(95.0), end=after(110.0), idle_step_s=1.0,
+        table_of(watch, quake(watch)), network=network, start=after(95.0), end=after(110.0),
+        idle_step_s=1.0, **NEVER,
     )  # fmt: skip
     there = found.history.set_index("time")["active"]
     assert there[after(102.0)] == 120
