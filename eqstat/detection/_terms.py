@@ -17,6 +17,8 @@ from eqstat.traveltime.data import surface_point
 # Rings are so far apart, km; further out by this part of their distance.
 RING_KM, RING_PART = 2.0, 0.03
 BEYOND_KM = 1000.0
+# How gradually an excess of the background sets in, s.
+RAMP_S = 3.0
 
 
 class Tables(NamedTuple):
@@ -39,7 +41,9 @@ class Tables(NamedTuple):
     share
         Probability to trigger after each phase, reach included, (2, rings, nodes).
     excess
-        Hazard on top of the background, (nodes,) 1/s.
+        Hazard on top of the background once it is there, (nodes,) 1/s.
+    lead
+        From a slot's start to the origin time that it stands for, s.
     log_weight
         Log prior of the nodes, (nodes,).
     age
@@ -57,6 +61,7 @@ class Tables(NamedTuple):
     sd: Float[Array, "two nodes"]
     share: Float[Array, "two rings nodes"]
     excess: Float[Array, " nodes"]
+    lead: Float[Array, ""]
     log_weight: Float[Array, " nodes"]
     age: Float[Array, " slots"]
     log_age: Float[Array, " slots"]
@@ -114,6 +119,7 @@ def tabulate(
         np.hypot(sd, within[:, None]),
         np.stack([first, second])[:, None, :] * rho,
         excess / 3600,
+        cause.lead_s,
         np.log(weight),
         age_s,
         np.zeros(len(age_s)),
@@ -156,26 +162,37 @@ def _triggered(tables: Tables, after_s: Array) -> tuple[Array, Array]:
     return chance, density * (2 * np.pi) ** -0.5
 
 
+def _excess(tables: Tables, after_s: Array) -> tuple[Array, Array]:
+    """Hazard of the excess and its integral, (slots, nodes).
+
+    It sets in about the origin time, not at a moment: thousands of devices would otherwise take
+    its beginning for a clock.
+    """
+    z = (after_s - tables.lead)[:, None] / RAMP_S
+    there = 0.5 + 0.5 * erf(z * 2**-0.5)
+    grown = RAMP_S * (z * there + (2 * np.pi) ** -0.5 * jnp.exp(-0.5 * z * z))
+    return tables.excess * there, tables.excess * grown
+
+
 def trigger_terms(tables: Tables, after_s: Array, log_background: Array) -> Array:
     r"""Log ratio of a trigger, (rings, depths, slots, nodes).
 
-    .. math:: -x\,(t - t_0)_+ + \log\{(1 + x/\lambda)(1 - F) + f / \lambda\}
+    .. math:: -X(t) + \log\{(1 + x(t)/\lambda)(1 - F) + f / \lambda\}
 
-    `after_s` is the trigger's time less each slot's start, (slots,); before it nothing changes.
+    with the hazard x of the excess and its integral X; `after_s` is the trigger's time less each
+    slot's start, (slots,).
     """
     chance, density = _triggered(tables, after_s)
-    # What is before the start has F and f of nearly 0.
-    excess = tables.excess * (after_s > 0)[:, None]
+    hazard, grown = _excess(tables, after_s)
     inverse = jnp.exp(-log_background)
-    more = excess * inverse
-    value = jnp.log1p(density * inverse + more - chance * (1 + more))
-    return value - excess * after_s[:, None]
+    more = hazard * inverse
+    return jnp.log1p(density * inverse + more - chance * (1 + more)) - grown
 
 
 def silent_terms(tables: Tables, after_s: Array) -> Array:
-    r"""Log ratio of a device that has stayed silent, $\log(1 - F) - x\,(t - t_0)_+$."""
+    r"""Log ratio of a device that has stayed silent, $\log(1 - F) - X(t)$."""
     chance, _ = _triggered(tables, after_s)
-    return jnp.log1p(-chance) - tables.excess * jnp.maximum(after_s, 0.0)[:, None]
+    return jnp.log1p(-chance) - _excess(tables, after_s)[1]
 
 
 def at_places(tables: Tables, terms: Array, position: Float[Array, " 3"]) -> Array:

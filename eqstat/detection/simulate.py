@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
-from scipy.special import expit
+from scipy.special import expit, ndtr
 
+from eqstat.detection._terms import RAMP_S
 from eqstat.detection.causes import Cause
 from eqstat.detection.detector import YEAR_S, Detector
 from eqstat.schema import InputError
@@ -126,5 +127,9 @@ def _event(
     time = start + after + sd * rng.standard_normal(len(away))
     times = np.where(draw < rho * (first + second), time, np.inf)
     if excess > 0:
-        times = np.minimum(times, start + rng.exponential(3600 / excess, len(away)))
+        grid = np.arange(-5 * RAMP_S, detector.window_s, 0.05)
+        hazard = excess / 3600 * ndtr(grid / RAMP_S)
+        grown = np.cumsum(hazard) * 0.05
+        others = np.interp(rng.exponential(size=len(away)), grown, grid, right=np.inf)
+        times = np.minimum(times, start + cause.lead_s + others)
     return times, np.array([east, north, depth, start + cause.lead_s])

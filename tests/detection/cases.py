@@ -7,6 +7,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from eqstat.detection import detector
+from eqstat.detection._terms import RAMP_S
 from eqstat.detection.causes import Cause, earthquake, network_burst, nodes, venue
 from eqstat.geodesy import LocalFrame
 
@@ -58,8 +59,9 @@ def slow_log_ratio(cause, place_km, depth_km, start_s, node, devices_km, trigger
         chance = chance + rho * share * norm.cdf(until, arrival, scale)
         density = density + rho * share * norm.pdf(until, arrival, scale)
     seen = np.isfinite(trigger_s)
-    since = np.maximum(until - start_s, 0.0)
-    more = np.where(until > start_s, excess / 3600, 0.0)
+    z = (until - start_s - cause.lead_s) / RAMP_S
+    more = excess / 3600 * norm.cdf(z)
+    grown = excess / 3600 * RAMP_S * (z * norm.cdf(z) + norm.pdf(z))
     # Density or probability of the device's first trigger over that of the background alone.
     triggered = ((rate_s + more) * (1 - chance) + density) / rate_s
-    return np.sum(np.log(np.where(seen, triggered, 1 - chance)) - excess / 3600 * since)
+    return np.sum(np.log(np.where(seen, triggered, 1 - chance)) - grown)
