@@ -59,7 +59,7 @@ def test_streams_are_as_drawn(watch):
 
 @pytest.mark.slow
 def test_probabilities_and_regions_are_true(watch):
-    drawn = simulate(jax.random.key(1), watch, 500)
+    drawn = simulate(jax.random.key(1), watch, 150)
     coarse, fine, held = [], [], {0.5: [], 0.9: []}
     for number, times in enumerate(drawn.trigger_s):
         who = np.flatnonzero(np.isfinite(times))
