@@ -29,6 +29,7 @@ from eqstat.detection import detector, init, step
 from eqstat.detection.causes import earthquake, network_burst, sound, venue
 from eqstat.detection.detector import Detector
 from eqstat.detection.locate import locate, region_contains
+from eqstat.detection.sequential import log_weights
 from eqstat.geodesy import great_circle_distance
 from eqstat.simulation import first_detections, ratio_rule, simulate, study2023
 from eqstat.simulation.observe import observations
@@ -49,9 +50,8 @@ def sequential(detector: Detector, streams: Streams, number: int, now_s: float) 
     who = np.flatnonzero(times <= now_s)
     state, report = step(detector, init(detector, now_s - 30.0), now_s, who, times[who])
     found = locate(detector, state, report)
-    weight = np.append(np.asarray(report.log_shiryaev_roberts, np.float64), 0.0)
-    weight[0] = float(found["log_shiryaev_roberts"])
-    weight[:-1] += np.asarray(detector.core.log_yearly)
+    fine = report.log_shiryaev_roberts.at[0].set(float(found["log_shiryaev_roberts"]))
+    weight = np.asarray(log_weights(detector.core, fine), np.float64)
     rest = np.logaddexp.reduce(weight[1:])
     out = {"odds": float(weight[0] - rest)}
     truth = streams.truth

@@ -11,11 +11,12 @@ from scipy.spatial import KDTree
 
 from eqstat import schema
 from eqstat.detection.detector import Detector
-from eqstat.schema import InputError
+from eqstat.schema import Column, Contract, InputError
 
 EPOCH = pd.Timestamp(0, unit="s", tz="UTC")
 # At most this part of the triggers may come from elsewhere; else it is the wrong network.
 MOST_UNKNOWN = 0.5
+RECEIVED = Contract("triggers", (Column("received", "time", unit="UTC"),))
 
 
 def seconds(times: Any) -> np.ndarray:
@@ -203,3 +204,44 @@ def activity(detector: Detector, network: pd.DataFrame | None) -> Activity:
         given = seconds(table[name]) if name in table else np.full(len(table), np.nan)
         ends.append(np.where(np.isnan(given), missing, given))
     return Activity(number, ends[0], ends[1], count)
+
+
+def moment(given: Any, otherwise: float | None, name: str) -> float:
+    """A moment in Unix time."""
+    if given is None:
+        if otherwise is None:
+            raise InputError(f"replay: no trigger is left, so {name} must be given")
+        return otherwise
+    try:
+        stamp: Any = pd.Timestamp(given)
+    except (ValueError, TypeError):
+        stamp = pd.NaT
+    if stamp is pd.NaT:
+        raise InputError(f"replay: {name} {given!r} is not a time that can be read")
+    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+    return float((stamp - EPOCH) / pd.Timedelta(seconds=1))
+
+
+def stream(
+    detector: Detector, triggers: pd.DataFrame, within_km: float, start: Any, end: Any
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Triggers in the order of arrival with their devices; the others with the reason."""
+    table: Any = schema.check_triggers(triggers)
+    notes = [str(note) for note in table.attrs["notes"]]
+    arrival = seconds(table["time"])
+    if "received" in table:
+        received = seconds(schema.check(table, RECEIVED)["received"])
+        arrival = np.fmax(arrival, received)
+    table["device_number"] = match(detector, table, within_km)
+    reason = np.full(len(table), "", object)
+    reason[table["device_number"].to_numpy() < 0] = "of no device of the network"
+    if start is not None:
+        reason[seconds(table["time"]) < moment(start, None, "start")] = "before the start"
+    if end is not None:
+        reason[arrival > moment(end, None, "end")] = "after the end"
+    table["_arrival"] = arrival
+    out = reason != ""
+    left_out = table[out].drop(columns="_arrival").assign(reason=reason[out])
+    for text, count in left_out["reason"].value_counts().items():
+        notes.append(f"{count} of {len(table)} triggers left out: {text}")
+    return table[~out].sort_values("_arrival", kind="stable"), left_out, notes

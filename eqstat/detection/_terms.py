@@ -17,8 +17,8 @@ from eqstat.traveltime.data import surface_point
 # Rings are so far apart, km; further out by this part of their distance.
 RING_KM, RING_PART = 2.0, 0.03
 BEYOND_KM = 1000.0
-# How gradually an excess of the background sets in, s.
-RAMP_S = 3.0
+# An excess of the background grows for so long, s.
+RAMP_S = 6.0
 
 
 class Tables(NamedTuple):
@@ -48,8 +48,6 @@ class Tables(NamedTuple):
         Log prior of the nodes, (nodes,).
     age
         Seconds from each slot's start to that of the newest, (slots,).
-    log_age
-        Log prior of the slots; 0 where they are summed as starting times, (slots,).
     """
 
     place: Float[Array, "places 3"]
@@ -64,7 +62,6 @@ class Tables(NamedTuple):
     lead: Float[Array, ""]
     log_weight: Float[Array, " nodes"]
     age: Float[Array, " slots"]
-    log_age: Float[Array, " slots"]
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -72,11 +69,11 @@ class Tables(NamedTuple):
         return len(self.place), len(self.depth_km), len(self.age), len(self.log_weight)
 
 
-def ring_nodes(farthest_km: float, ring_km: float = RING_KM) -> np.ndarray:
+def ring_nodes(farthest_km: float) -> np.ndarray:
     """Distances of the rings: equally spaced near the source, in proportion far away."""
     rings = [0.0]
     while rings[-1] < farthest_km:
-        rings.append(rings[-1] + max(ring_km, RING_PART * rings[-1]))
+        rings.append(rings[-1] + max(RING_KM, RING_PART * rings[-1]))
     return np.array([*rings, rings[-1] + BEYOND_KM])
 
 
@@ -122,7 +119,6 @@ def tabulate(
         cause.lead_s,
         np.log(weight),
         age_s,
-        np.zeros(len(age_s)),
     )
     return Tables(*(jnp.asarray(value, jnp.float32) for value in values))
 
@@ -136,18 +132,24 @@ def ring_weights(tables: Tables, position: Float[Array, " 3"]) -> tuple[Array, A
     return lower, jnp.clip((distance - left) / (right - left), 0.0, 1.0)
 
 
+def add_device(
+    tables: Tables, counts: Array, position: Float[Array, " 3"], how_many: Array
+) -> Float[Array, "places rings"]:
+    """Add to the devices on the rings; each device is split between two of them."""
+    rows = jnp.arange(len(tables.place))
+    lower, upper = ring_weights(tables, position)
+    counts = counts.at[rows, lower].add(how_many * (1 - upper))
+    return counts.at[rows, lower + 1].add(how_many * upper)
+
+
 def ring_counts(tables: Tables, position: Array, weight: Array) -> Float[Array, "places rings"]:
-    """Devices on each ring about each place: each is split between two rings."""
-    places, rings = len(tables.place), len(tables.rings)
-    rows = jnp.arange(places)
+    """Devices on each ring about each place."""
 
     def add(counts: Array, device: tuple[Array, Array]) -> tuple[Array, None]:
-        at, how_many = device
-        lower, upper = ring_weights(tables, at)
-        counts = counts.at[rows, lower].add(how_many * (1 - upper))
-        return counts.at[rows, lower + 1].add(how_many * upper), None
+        return add_device(tables, counts, *device), None
 
-    return jax.lax.scan(add, jnp.zeros((places, rings), jnp.float32), (position, weight))[0]
+    none = jnp.zeros((len(tables.place), len(tables.rings)), jnp.float32)
+    return jax.lax.scan(add, none, (position, weight))[0]
 
 
 def _triggered(tables: Tables, after_s: Array) -> tuple[Array, Array]:
@@ -165,13 +167,12 @@ def _triggered(tables: Tables, after_s: Array) -> tuple[Array, Array]:
 def _excess(tables: Tables, after_s: Array) -> tuple[Array, Array]:
     """Hazard of the excess and its integral, (slots, nodes).
 
-    It sets in about the origin time, not at a moment: thousands of devices would otherwise take
-    its beginning for a clock.
+    It grows from the slot's start on and does not begin at a moment: thousands of devices would
+    take that for a clock.
     """
-    z = (after_s - tables.lead)[:, None] / RAMP_S
-    there = 0.5 + 0.5 * erf(z * 2**-0.5)
-    grown = RAMP_S * (z * there + (2 * np.pi) ** -0.5 * jnp.exp(-0.5 * z * z))
-    return tables.excess * there, tables.excess * grown
+    after = jnp.maximum(after_s, 0.0)[:, None]
+    there = jnp.minimum(after / RAMP_S, 1.0)
+    return tables.excess * there, tables.excess * there * (after - 0.5 * RAMP_S * there)
 
 
 def trigger_terms(tables: Tables, after_s: Array, log_background: Array) -> Array:
@@ -179,14 +180,16 @@ def trigger_terms(tables: Tables, after_s: Array, log_background: Array) -> Arra
 
     .. math:: -X(t) + \log\{(1 + x(t)/\lambda)(1 - F) + f / \lambda\}
 
-    with the hazard x of the excess and its integral X; `after_s` is the trigger's time less each
-    slot's start, (slots,).
+    with the hazard x of the excess and its integral X since the start; `after_s` is the trigger's
+    time less each slot's start, (slots,). A trigger before the start is the background's, and
+    its ratio is 1: so it does not matter whether the slot was there when it came.
     """
     chance, density = _triggered(tables, after_s)
     hazard, grown = _excess(tables, after_s)
     inverse = jnp.exp(-log_background)
     more = hazard * inverse
-    return jnp.log1p(density * inverse + more - chance * (1 + more)) - grown
+    value = jnp.log1p(density * inverse + more - chance * (1 + more)) - grown
+    return jnp.where(after_s[:, None] > 0, value, 0.0)
 
 
 def silent_terms(tables: Tables, after_s: Array) -> Array:
@@ -214,5 +217,33 @@ def log_posterior(
     rings = len(tables.rings)
     quiet = silent @ silent_terms(tables, after_s).reshape(rings, -1)
     total = (log_ratio + quiet).reshape(tables.shape)
-    prior = tables.log_depth[:, None, None] + tables.log_age[:, None] + tables.log_weight
+    prior = tables.log_depth[:, None, None] + tables.log_weight
     return total + prior + tables.log_place[:, None, None, None]
+
+
+def advance(tables: Tables, log_ratio: Array, shift: Array) -> Array:
+    """Make room for new starting times; nothing has been seen since they began."""
+    places, depths, slots, nodes = tables.shape
+    values = log_ratio.reshape(places, depths, slots, nodes)
+    source = jnp.arange(slots) - shift
+    moved = jnp.take(values, jnp.clip(source, 0, slots - 1), axis=2)
+    return jnp.where((source >= 0)[:, None], moved, 0.0).reshape(places, -1)
+
+
+def moments(tables: Tables, total: Array, start: Array) -> tuple[Array, Array, Array]:
+    """Means and standard deviations of hypocentre and origin time, (4,); weights of the places."""
+    joint = jnp.exp(total - jnp.max(total)).sum(axis=3)
+    joint = joint / jnp.sum(joint)
+    place = jnp.sum(joint, axis=(1, 2))
+    pairs = (
+        (place, tables.place[:, 0]),
+        (place, tables.place[:, 1]),
+        (jnp.sum(joint, axis=(0, 2)), tables.depth_km),
+        (jnp.sum(joint, axis=(0, 1)), start - tables.age + tables.lead),
+    )
+    means = [jnp.sum(weight * values) for weight, values in pairs]
+    sds = [
+        jnp.sqrt(jnp.sum(weight * (values - mean) ** 2))
+        for (weight, values), mean in zip(pairs, means, strict=True)
+    ]
+    return jnp.stack(means), jnp.stack(sds), place

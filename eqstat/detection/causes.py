@@ -46,7 +46,7 @@ class Nodes(NamedTuple):
         Mean and standard deviation of the time from a phase's arrival to the trigger, s.
     excess_h
         Triggers per device and hour that come on top of the background, all over the network,
-        and set in about the origin time: people react, or there is unrest.
+        and set in with the start: people react, or there is unrest.
     weight
         Prior probabilities; they sum to 1.
     """
@@ -69,9 +69,9 @@ class Cause(eqx.Module):
     .. math:: F(t) = \rho(r) \sum_{k} q_k\, \Phi\Bigl(\frac{t - t_0 - T_k(r, z) - d}{s_k}\Bigr),
         \qquad \rho(r) = \Bigl\{1 + \exp\frac{r - R}{e R}\Bigr\}^{-1},
 
-    and besides with the hazard x of the excess, which sets in about $t_0$. Here are the phases k,
-    travel times $T_k$, delay d, and $s_k^2$ the variance of a single trigger plus that of the
-    travel time within a cell of the grid.
+    and besides with the hazard x of the excess, which grows for 6 s from the start on. Here are
+    the phases k, travel times $T_k$, delay d, and $s_k^2$ the variance of a single trigger plus
+    that of the travel time within a cell of the grid.
 
     Attributes
     ----------

@@ -70,8 +70,6 @@ class Core(eqx.Module):
         Surface points of the devices, (devices, 3) km.
     rate_per_device_h
         Background rate by local hour, (24,).
-    lead_s
-        Of each cause, from a slot's start to the origin time it stands for, s.
     shape, half_life_h
         Of the background's unknown factor.
     window_s, latency_s
@@ -82,7 +80,6 @@ class Core(eqx.Module):
     log_yearly: Float[Array, " causes"]
     position: Float[Array, "devices 3"]
     rate_per_device_h: Float[Array, " 24"]
-    lead_s: Float[Array, " causes"]
     shape: Float[Array, ""]
     half_life_h: Float[Array, ""]
     window_s: Float[Array, ""]
@@ -226,7 +223,6 @@ def detector(
                 np.log(yearly),
                 frame.position(latitude, longitude),
                 background.rate_per_device_h,
-                [cause.lead_s for cause in causes],
                 background.relative_sd**-2,
                 background.half_life_h,
                 window_s,

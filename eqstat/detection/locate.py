@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,8 +12,8 @@ from jaxtyping import Array
 
 from eqstat.detection import _terms
 from eqstat.detection._terms import Tables
-from eqstat.detection.detector import Core, Detector
-from eqstat.detection.sequential import Report, State, log_background
+from eqstat.detection.detector import Detector
+from eqstat.detection.sequential import Report, State, log_background, log_weights
 from eqstat.inference.padding import bucket_size, pad_rows
 from eqstat.schema import InputError
 
@@ -29,13 +28,6 @@ class _Box(NamedTuple):
 
     middle: np.ndarray
     half: np.ndarray
-
-
-@eqx.filter_jit
-def _coarse(core: Core, log_ratio: Array, silent: Array, starts: Array) -> Array:
-    tables = core.tables[0]
-    after = -starts + tables.age - core.latency_s
-    return _terms.log_posterior(tables, log_ratio, silent, after)
 
 
 @jax.jit
@@ -72,28 +64,16 @@ def _moments(joint: np.ndarray, axes: list[np.ndarray]) -> tuple[np.ndarray, np.
     return np.array(means), np.array(sds)
 
 
-def _start(detector: Detector, state: State) -> _Box:
+def _start(detector: Detector, report: Report) -> _Box:
     """Where the coarse posterior lies, with the width of its cells."""
-    core, tables = detector.core, detector.core.tables[0]
-    slot_s = detector.causes[0].slot_s
-    start = np.floor(state.now_s / slot_s) * slot_s - state.now_s
-    total = np.asarray(
-        _coarse(core, state.log_ratio[0], state.silent[0], jnp.asarray(start, jnp.float32)),
-        np.float64,
-    )
-    joint = np.exp(total - total.max()).sum(axis=3)
-    joint /= joint.sum()
-    place = np.asarray(tables.place, np.float64)
-    depth = np.asarray(tables.depth_km, np.float64)
-    origin = start - np.asarray(tables.age, np.float64) + float(core.lead_s[0])
-    weight = joint.sum(axis=(1, 2))
-    middle = weight @ place[:, :2]
-    sd = np.sqrt(weight @ (place[:, :2] - middle) ** 2)
-    rest, rest_sd = _moments(joint.sum(axis=0), [depth, origin])
+    cause, tables = detector.causes[0], detector.core.tables[0]
+    means = [report.east_km, report.north_km, report.depth_km, report.origin_s]
+    sds = np.append(np.asarray(report.sd_km, np.float64), float(report.origin_sd_s))
+    depth = np.asarray(cause.depth_km, np.float64)
     gaps = np.ptp(depth) / max(len(depth) - 1, 1)
-    cell = np.array([*np.full(2, (detector.area_km2 / len(place)) ** 0.5), gaps, slot_s])
-    wide = REACH * np.hypot(np.concatenate([sd, rest_sd]), 0.6 * cell)
-    return _Box(np.concatenate([middle, rest]), wide)
+    across = (detector.area_km2 / len(tables.place)) ** 0.5
+    cell = np.array([across, across, gaps, cause.slot_s])
+    return _Box(np.array([float(mean) for mean in means]), REACH * np.hypot(sds, 0.6 * cell))
 
 
 def _support(detector: Detector, state: State, deepest: float) -> np.ndarray:
@@ -187,7 +167,7 @@ def locate(
     )
     farthest = float(core.tables[0].rings[-2])
     deepest = float(np.max(np.asarray(cause.depth_km))) * 1.3
-    box, support = _start(detector, state), _support(detector, state, deepest)
+    box, support = _start(detector, report), _support(detector, state, deepest)
     for _ in range(ZOOMS):
         axes, steps = _axes(box, support)
         east, north = np.meshgrid(axes[0], axes[1], indexing="ij")
@@ -213,10 +193,9 @@ def locate(
     log_sr += np.log(fine_area / detector.area_km2 * steps[3] / cause.slot_s)
     result = _dataset(detector, state, joint, axes, (means, sds), float(probability))
     result["log_shiryaev_roberts"] = log_sr
-    weights = np.append(np.asarray(report.log_shiryaev_roberts, np.float64), 0.0)
-    weights[0] = log_sr
-    weights[:-1] += np.asarray(core.log_yearly)
-    chance = np.exp(weights - weights.max())
+    ratios = jnp.asarray(report.log_shiryaev_roberts).at[0].set(log_sr)
+    weight = np.asarray(log_weights(core, ratios), np.float64)
+    chance = np.exp(weight - weight.max())
     names = [*(cause.name for cause in detector.causes), "none"]
     result["cause_probability"] = ("cause", chance / chance.sum())
     return result.assign_coords(cause=names)

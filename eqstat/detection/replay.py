@@ -12,15 +12,14 @@ import pandas as pd
 import xarray as xr
 from tqdm.auto import tqdm
 
-from eqstat import schema
 from eqstat.detection._history import Rows, alarm_of, geographic, history_of, location_of, plain
 from eqstat.detection._match import (
-    EPOCH,
     activity,
     devices_of,
     devices_that_triggered,
-    match,
+    moment,
     seconds,
+    stream,
 )
 from eqstat.detection.detector import Detector
 from eqstat.detection.locate import locate
@@ -32,12 +31,11 @@ from eqstat.detection.sequential import (
     step,
     with_active,
 )
-from eqstat.schema import Column, Contract, InputError
+from eqstat.schema import InputError
 
 __all__ = ["Replay", "devices_of", "devices_that_triggered", "replay"]
 
 MOST_STEPS = 1_000_000
-RECEIVED = Contract("triggers", (Column("received", "time", unit="UTC"),))
 
 
 @dataclass(frozen=True)
@@ -247,12 +245,12 @@ def replay(
     log_threshold = shiryaev_roberts_threshold(
         detector, false_alarm_rate_per_year=false_alarm_rate_per_year
     )
-    table, left_out, notes = _stream(detector, triggers, within_km, start, end)
+    table, left_out, notes = stream(detector, triggers, within_km, start, end)
     who = activity(detector, network)
     arrival = table["_arrival"].to_numpy(np.float64)
     when, number = seconds(table["time"]), table["device_number"].to_numpy()
-    first_s = _moment(start, float(np.floor(arrival[0]) - 1.0) if len(arrival) else None, "start")
-    last_s = _moment(end, float(np.floor(arrival[-1]) + 1.0) if len(arrival) else None, "end")
+    first_s = moment(start, float(np.floor(arrival[0]) - 1.0) if len(arrival) else None, "start")
+    last_s = moment(end, float(np.floor(arrival[-1]) + 1.0) if len(arrival) else None, "end")
     steps = int(np.ceil((last_s - first_s) / step_s - 1e-9))
     if not 1 <= steps <= MOST_STEPS:
         raise InputError(
@@ -349,47 +347,6 @@ def _check(step_s: float, idle_s: float, least: float, region: float, within_km:
 def _hidden(progress: bool | None) -> bool | None:
     """What tqdm calls disable: None hides it where there is no terminal."""
     return None if progress is None else not progress
-
-
-def _moment(given: Any, otherwise: float | None, name: str) -> float:
-    """A moment in Unix time."""
-    if given is None:
-        if otherwise is None:
-            raise InputError(f"replay: no trigger is left, so {name} must be given")
-        return otherwise
-    try:
-        stamp: Any = pd.Timestamp(given)
-    except (ValueError, TypeError):
-        stamp = pd.NaT
-    if stamp is pd.NaT:
-        raise InputError(f"replay: {name} {given!r} is not a time that can be read")
-    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
-    return float((stamp - EPOCH) / pd.Timedelta(seconds=1))
-
-
-def _stream(
-    detector: Detector, triggers: pd.DataFrame, within_km: float, start: Any, end: Any
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Triggers in the order of arrival with their devices; the others with the reason."""
-    table: Any = schema.check_triggers(triggers)
-    notes = [str(note) for note in table.attrs["notes"]]
-    arrival = seconds(table["time"])
-    if "received" in table:
-        received = seconds(schema.check(table, RECEIVED)["received"])
-        arrival = np.fmax(arrival, received)
-    table["device_number"] = match(detector, table, within_km)
-    reason = np.full(len(table), "", object)
-    reason[table["device_number"].to_numpy() < 0] = "of no device of the network"
-    if start is not None:
-        reason[seconds(table["time"]) < _moment(start, None, "start")] = "before the start"
-    if end is not None:
-        reason[arrival > _moment(end, None, "end")] = "after the end"
-    table["_arrival"] = arrival
-    out = reason != ""
-    left_out = table[out].drop(columns="_arrival").assign(reason=reason[out])
-    for text, count in left_out["reason"].value_counts().items():
-        notes.append(f"{count} of {len(table)} triggers left out: {text}")
-    return table[~out].sort_values("_arrival", kind="stable"), left_out, notes
 
 
 def _watch(

@@ -73,8 +73,8 @@ class Report(NamedTuple):
         Mean of the earthquake's hypocentre on the coarse grid.
     origin_s
         Mean origin time less now.
-    sd_km
-        Standard deviations east, north and in depth, (3,).
+    sd_km, origin_sd_s
+        Standard deviations east, north and in depth, (3,), and of the origin time.
     place_weight
         Posterior probabilities of the earthquake's places, (places,).
     triggered
@@ -94,6 +94,7 @@ class Report(NamedTuple):
     depth_km: Float[Array, ""]
     origin_s: Float[Array, ""]
     sd_km: Float[Array, " 3"]
+    origin_sd_s: Float[Array, ""]
     place_weight: Float[Array, " places"]
     triggered: Int[Array, ""]
     expected_rate_h: Float[Array, ""]
@@ -230,6 +231,11 @@ def _log_rate_s(core: Core, learnt: Array, hour: Array) -> Array:
     return jnp.log(core.rate_per_device_h[hour] / 3600 * factor)
 
 
+def log_weights(core: Core, log_shiryaev_roberts: Array) -> Array:
+    """Log of rate times sum of ratios of each cause, and 0 for none at last, (causes + 1,)."""
+    return jnp.append(core.log_yearly + log_shiryaev_roberts, 0.0)
+
+
 @eqx.filter_jit
 def _step(
     core: Core,
@@ -244,7 +250,7 @@ def _step(
 ) -> tuple[State, Report]:
     trigger_s = state.trigger_s - moved
     log_ratio = tuple(
-        _advance(tables, ratio, shifts[i])
+        _terms.advance(tables, ratio, shifts[i])
         for i, (tables, ratio) in enumerate(zip(core.tables, state.log_ratio, strict=True))
     )
     log_rate = _log_rate_s(core, state.learnt, hour)
@@ -296,7 +302,7 @@ def _step(
         shiryaev.append(logsumexp(total))
         first = total if first is None else first
     log_sr = jnp.stack(shiryaev)
-    weight = jnp.concatenate([core.log_yearly + log_sr, jnp.zeros(1)])
+    weight = log_weights(core, log_sr)
     probability = jnp.exp(weight - logsumexp(weight))
     slots = jnp.asarray([len(tables.age) for tables in core.tables], jnp.float32)
     # What is learnt waits until it is known whether something was under way.
@@ -304,7 +310,7 @@ def _step(
     half = jnp.exp2(-moved / (3600 * core.half_life_h))
     more = jnp.where(busy > 0, 0.0, jnp.stack([seen, expected]))
     assert first is not None
-    east, north, depth, origin, sds, place = _coarse_hypocentre(core, first, starts[0])
+    means, sds, place = _terms.moments(core.tables[0], first, starts[0])
     new = State(
         None, trigger_s, state.active, log_ratio, silent, state.learnt * half + more,
         jnp.maximum(busy, 0.0),
@@ -313,11 +319,12 @@ def _step(
         probability,
         log_sr - jnp.log(slots),
         log_sr,
-        east,
-        north,
-        depth,
-        origin,
-        sds,
+        means[0],
+        means[1],
+        means[2],
+        means[3],
+        sds[:3],
+        sds[3],
         place,
         jnp.sum(jnp.isfinite(trigger_s)).astype(jnp.int32),
         jnp.exp(log_rate) * 3600,
@@ -325,42 +332,14 @@ def _step(
     )
 
 
-def _advance(tables: Tables, log_ratio: Array, shift: Array) -> Array:
-    """Make room for new starting times; nothing has been seen since they began."""
-    places, depths, slots, nodes = tables.shape
-    values = log_ratio.reshape(places, depths, slots, nodes)
-    source = jnp.arange(slots) - shift
-    moved = jnp.take(values, jnp.clip(source, 0, slots - 1), axis=2)
-    return jnp.where((source >= 0)[:, None], moved, 0.0).reshape(places, -1)
-
-
 def _shift_silent(
     core: Core, silent: tuple[Array, ...], who: Array, by: Array
 ) -> tuple[Array, ...]:
     """Add a device to the silent ones, or take it away."""
-    out = []
-    for tables, counts in zip(core.tables, silent, strict=True):
-        rows = jnp.arange(len(tables.place))
-        lower, upper = _terms.ring_weights(tables, core.position[who])
-        counts = counts.at[rows, lower].add(by * (1 - upper))
-        out.append(counts.at[rows, lower + 1].add(by * upper))
-    return tuple(out)
-
-
-def _coarse_hypocentre(core: Core, total: Array, start: Array) -> tuple[Array, ...]:
-    """Moments of the earthquake's hypocentre and origin time, and weights of the places."""
-    tables = core.tables[0]
-    joint = jnp.exp(total - jnp.max(total))
-    joint = jnp.sum(joint, axis=3)
-    joint = joint / jnp.sum(joint)
-    place, depth = jnp.sum(joint, axis=(1, 2)), jnp.sum(joint, axis=(0, 2))
-    slot = jnp.sum(joint, axis=(0, 1))
-    east, north = tables.place[:, 0], tables.place[:, 1]
-    pairs = ((place, east), (place, north), (depth, tables.depth_km))
-    means = [jnp.sum(w * x) for w, x in pairs]
-    sds = [jnp.sqrt(jnp.sum(w * (x - m) ** 2)) for (w, x), m in zip(pairs, means, strict=True)]
-    origin = jnp.sum(slot * (start - tables.age)) + core.lead_s[0]
-    return (*means, origin, jnp.stack(sds), place)
+    return tuple(
+        _terms.add_device(tables, counts, core.position[who], by)
+        for tables, counts in zip(core.tables, silent, strict=True)
+    )
 
 
 def with_active(detector: Detector, state: State, active: np.ndarray) -> State:

@@ -59,9 +59,11 @@ def slow_log_ratio(cause, place_km, depth_km, start_s, node, devices_km, trigger
         chance = chance + rho * share * norm.cdf(until, arrival, scale)
         density = density + rho * share * norm.pdf(until, arrival, scale)
     seen = np.isfinite(trigger_s)
-    z = (until - start_s - cause.lead_s) / RAMP_S
-    more = excess / 3600 * norm.cdf(z)
-    grown = excess / 3600 * RAMP_S * (z * norm.cdf(z) + norm.pdf(z))
+
+    after = np.maximum(until - start_s, 0.0)
+    more = excess / 3600 * np.minimum(after / RAMP_S, 1.0)
+    grown = excess / 3600 * np.where(after < RAMP_S, after**2 / (2 * RAMP_S), after - RAMP_S / 2)
     # Density or probability of the device's first trigger over that of the background alone.
     triggered = ((rate_s + more) * (1 - chance) + density) / rate_s
-    return np.sum(np.log(np.where(seen, triggered, 1 - chance)) - grown)
+    log = np.log(np.where(seen, triggered, 1 - chance)) - grown
+    return np.sum(np.where(seen & (until <= start_s), 0.0, log))

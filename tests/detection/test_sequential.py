@@ -100,6 +100,18 @@ def test_it_does_not_matter_how_often_one_steps(watch):
     )
 
 
+def test_unrest_is_the_same_step_by_step_and_at_once(watch):
+    """Triggers before a slot's start do not count in it, whether it was there already or not."""
+    rng = np.random.default_rng(8)
+    times = 95.0 + rng.exponential(3600 / 60, watch.devices)
+    _, fine = run(watch, times, 112.0)
+    _, once = step(watch, init(watch, 90.0), 112.0, *seen_by(times, 112.0))
+    assert int(once.triggered) > 20
+    np.testing.assert_allclose(
+        fine[-1].log_shiryaev_roberts, once.log_shiryaev_roberts, rtol=1e-3, atol=0.3
+    )
+
+
 def test_what_is_past_is_forgotten(watch):
     times = quake_times(watch)
     state, reports = run(watch, times, 112.0)
