@@ -7,7 +7,8 @@ downloaded before a loader is called.
 
 `available()` lists the sets. `load_myshake()` gives phone triggers of one earthquake,
 `load_ceus()` picks of many earthquakes at seismic stations, `load_ceus_raw()` raw picks of the
-same stations with the false ones in, `load_eqn()` the claims of a network of phones.
+same stations with the false ones in, `load_eqn()` the claims of a network of phones,
+`load_ridgecrest()` peak ground accelerations.
 """
 
 from __future__ import annotations
@@ -20,8 +21,16 @@ from typing import Any
 import pandas as pd
 
 from eqstat.geodesy import great_circle_distance
-from eqstat.schema import Column, Contract, InputError, check, check_triggers, rename_columns
+from eqstat.schema import (
+    Column,
+    Contract,
+    InputError,
+    check,
+    check_triggers,
+    rename_columns,
+)
 from eqstat.schema.counts import check_detections
+from eqstat.schema.ground_motions import check_ground_motions
 
 __all__ = [
     "DataFile",
@@ -31,6 +40,7 @@ __all__ = [
     "load_ceus_raw",
     "load_eqn",
     "load_myshake",
+    "load_ridgecrest",
 ]
 
 _FOLDER_VARIABLE = "EQSTAT_DATA"
@@ -147,6 +157,33 @@ _RAW = _ceus(
     ("event_window", "network", "station", "time"),
 )
 
+_RIDGECREST = DataFile(
+    name="ridgecrest/ground_motions.csv.gz",
+    what="13,592 peak ground motions of 68 earthquakes of the Ridgecrest sequence of 2019",
+    columns=(
+        "event",
+        "time",
+        "event_latitude",
+        "event_longitude",
+        "depth_km",
+        "magnitude",
+        "magnitude_type",
+        "station",
+        "latitude",
+        "longitude",
+        "elevation_m",
+        "hypocentral_distance_km",
+        "rupture_distance_km",
+        "joyner_boore_distance_km",
+        "vs30_m_s",
+        "pga_percent_g",
+        "pgv_cm_s",
+    ),
+    origin="https://pypi.org/project/gmprocess/2.8.0/",
+    licence="CC0",
+    citation="U.S. Geological Survey, gmprocess 2.8.0, ground-motion tables of its test data",
+)
+
 _EVENT_CONTRACT = Contract(
     "events",
     (
@@ -174,7 +211,7 @@ def available() -> tuple[DataFile, ...]:
     >>> [file.name for file in available()][0]
     'myshake/Borrego_Springs.csv'
     """
-    return (_MYSHAKE, _STATIONS, _EVENTS, _PICKS, _RAW, _EQN)
+    return (_MYSHAKE, _STATIONS, _EVENTS, _PICKS, _RAW, _EQN, _RIDGECREST)
 
 
 def fetch(name: str) -> Path:
@@ -380,10 +417,59 @@ def _at_stations(picks: Any) -> tuple[Any, list[str]]:
     return _leave_out(picks, picks["latitude"].isna(), "of stations without a place", notes)
 
 
-def _leave_out(picks: Any, where: Any, why: str, notes: list[str]) -> tuple[Any, list[str]]:
+def _leave_out(
+    picks: Any, where: Any, why: str, notes: list[str], what: str = "ceus picks"
+) -> tuple[Any, list[str]]:
     """Leave out rows and say so."""
     count = int(where.sum())
     if not count:
         return picks, notes
-    note = f"ceus picks: {count} of {len(picks)} {why} left out"
+    note = f"{what}: {count} of {len(picks)} {why} left out"
     return picks[~where].reset_index(drop=True), [*notes, note]
+
+
+def load_ridgecrest(
+    *, max_distance_km: float | int | None = None, min_magnitude: float | int | None = None
+) -> pd.DataFrame:
+    """Load peak ground accelerations of the Ridgecrest sequence, converted from %g to m/s2.
+
+    Far stations are in the table only where an earthquake triggered them: beyond about 150 km
+    the records of small events are the strong ones. A model that does not know this should be
+    given at most 150 km. Split by event, never by record: the records of one event share its term.
+
+    Parameters
+    ----------
+    max_distance_km : float, optional
+        Hypocentral distance beyond which records are left out and counted; all by default.
+    min_magnitude : float, optional
+        Magnitude below which events are left out and counted; all by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Table of ground motions (see `eqstat.schema.ground_motions.GROUND_MOTIONS`), 13,592 rows
+        before any are left out: `distance_km` is from the hypocentre, `pga_m_s2` the peak as the origin gives it;
+        and besides `time`, `event_latitude`, `event_longitude`, `magnitude_type`, `elevation_m`,
+        `rupture_distance_km`, `joyner_boore_distance_km`, `pgv_cm_s`. `attrs["notes"]` counts
+        what was left out.
+
+    Raises
+    ------
+    InputError
+        When the file is not there or cannot be used, or nothing is left.
+    """
+    names = {"distance_km": "hypocentral_distance_km", "pga_m_s2": "pga_percent_g"}
+    table: Any = rename_columns(pd.read_csv(fetch(_RIDGECREST.name)), names, name="ridgecrest")
+    table["pga_m_s2"] = table["pga_m_s2"] * 0.0980665
+    table["time"] = pd.to_datetime(table["time"], utc=True)
+    notes: list[str] = []
+    for limit, column, sign, why in (
+        (max_distance_km, "distance_km", 1.0, "beyond {:g} km"),
+        (min_magnitude, "magnitude", -1.0, "below magnitude {:g}"),
+    ):
+        if limit is not None:
+            out = sign * table[column] > sign * limit
+            table, notes = _leave_out(table, out, why.format(limit), notes, "ridgecrest records")
+    table = check_ground_motions(table, name="ridgecrest records")
+    table.attrs["notes"] = [*notes, *table.attrs["notes"]]
+    return table

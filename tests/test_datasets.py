@@ -1,5 +1,6 @@
 """Public data sets, without any network: made-up folders, and the real ones where they are."""
 
+import gzip
 import hashlib
 import io
 import sys
@@ -59,7 +60,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_the_registry_is_complete_and_honest():
     files = datasets.available()
-    assert len({file.name for file in files}) == len(files) == 6
+    assert len({file.name for file in files}) == len(files) == 7
     for file in files:
         assert all([file.what, file.columns, file.origin, file.licence, file.citation])
         assert bool(file.url) == bool(file.sha256)
@@ -178,3 +179,37 @@ def test_real_ceus(data_folder):
     raw = datasets.load_ceus_raw()
     left_out = int(raw.attrs["notes"][0].split()[2])
     assert len(raw) + left_out == 15437
+
+
+def test_ridgecrest_comes_in_metres_per_square_second(tmp_path, monkeypatch):
+    (tmp_path / "ridgecrest").mkdir()
+    (tmp_path / "ridgecrest" / "ground_motions.csv.gz").write_bytes(
+        gzip.compress(
+            b"event,time,depth_km,magnitude,station,latitude,longitude,hypocentral_distance_km,"
+            b"rupture_distance_km,vs30_m_s,pga_percent_g\n"
+            b"a,2019-07-04T17:02:55Z,8.0,5.0,AA.ONE,35.0,-117.0,20.0,18.0,400,10.0\n"
+            b"a,2019-07-04T17:02:55Z,8.0,5.0,AA.TWO,35.9,-117.0,90.0,88.0,,0.5\n"
+            b"b,2019-07-05T17:02:55Z,8.0,3.9,AA.ONE,35.0,-117.0,30.0,28.0,400,0.5\n"
+        )
+    )
+    monkeypatch.setenv("EQSTAT_DATA", str(tmp_path))
+    table = datasets.load_ridgecrest()
+    np.testing.assert_allclose(table["pga_m_s2"], [0.980665, 0.04903325, 0.04903325])
+    assert table["distance_km"].tolist() == [20.0, 90.0, 30.0]
+    assert table["rupture_distance_km"].tolist() == [18.0, 88.0, 28.0]
+    assert table.attrs["notes"] == [
+        "ridgecrest records: vs30_m_s is not known in 1 of 3 rows",
+    ]
+    near = datasets.load_ridgecrest(max_distance_km=50, min_magnitude=4)
+    assert near["station"].tolist() == ["AA.ONE"]
+    assert near.attrs["notes"] == [
+        "ridgecrest records: 1 of 3 beyond 50 km left out",
+        "ridgecrest records: 1 of 2 below magnitude 4 left out",
+    ]
+
+
+@pytest.mark.data
+def test_the_real_ridgecrest_table(data_folder):
+    table = datasets.load_ridgecrest(max_distance_km=150, min_magnitude=4)
+    assert (len(table), table["event"].nunique()) == (2534, 48)
+    assert 0.5 < table["pga_m_s2"].max() / 9.80665 < 0.6

@@ -1,0 +1,166 @@
+"""Contract of recorded ground motions, with a look at whether their unit can be m/s2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eqstat.schema._check import InputError, _add_note, _check, _error
+from eqstat.schema._contracts import Column, Contract
+from eqstat.schema._times import ColumnProblem
+
+__all__ = ["GROUND_MOTIONS", "check_ground_motions"]
+
+_UNITS = "multiply %g by 0.0980665, g by 9.80665, divide Gal (cm/s2) by 100"
+
+GROUND_MOTIONS = Contract(
+    "ground motions",
+    (
+        Column("event", "text", True),
+        Column("magnitude", "number", True, "", -3.0, 10.0),
+        Column("depth_km", "number", True, "km", -9.0, 800.0, hint="depth is positive down, in km"),
+        Column(
+            "distance_km",
+            "number",
+            True,
+            "km",
+            positive=True,
+            hint="give the distance from the hypocentre; it is never 0 or negative",
+        ),
+        Column("pga_m_s2", "number", True, "m/s2", positive=True, hint="leave these rows out"),
+        Column("station", "text"),
+        Column("latitude", "latitude", False, "degrees", -90.0, 90.0),
+        Column("longitude", "longitude", False, "degrees", -180.0, 360.0),
+        Column(
+            "vs30_m_s",
+            "number",
+            False,
+            "m/s",
+            30.0,
+            5000.0,
+            hint="leave it empty (NaN) where it is not known",
+        ),
+    ),
+    same=("event", "station"),
+)
+"""Peak ground accelerations: `event`, `magnitude`, `depth_km`, `distance_km` (from the hypocentre),
+`pga_m_s2` and optional columns; `vs30_m_s` is NaN where it is not known."""
+
+# What others call one of their unit, in m/s2.
+_OTHER_UNITS = {"%g": 0.0980665, "Gal (cm/s2) or mg": 0.01, "g": 9.80665}
+# Half a decade: what regions differ by; about a third of a decade: what one event does.
+_REGION, _EVENT = 0.5, 0.35
+_LARGEST_M_S2 = 100.0
+
+
+def check_ground_motions(
+    table: pd.DataFrame, *, name: str = "ground motions", check_unit: bool = True
+) -> pd.DataFrame:
+    """Check a table of ground motions (see `eqstat.schema.check` and `GROUND_MOTIONS`).
+
+    PGA in another unit than m/s2 is caught by plausibility: the median of the table is compared
+    with a broad expectation for its magnitudes and distances. Regions differ from it by up to
+    half a decade and single events by more, so a table of many events more than 0.75 decades off
+    is refused, and one of few events is only noted.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With `event`, `magnitude`, `depth_km` (positive down), `distance_km` (from the hypocentre),
+        `pga_m_s2`; perhaps `station`, `latitude`, `longitude`, `vs30_m_s` (NaN: not known).
+    name : str
+        Name of the table in messages.
+    check_unit : bool
+        Whether the unit of PGA is judged by plausibility.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A checked copy. Rows without `vs30_m_s` are noted.
+
+    Raises
+    ------
+    InputError
+        When the table cannot be used, an event has two magnitudes or depths, a distance is less
+        than the depth, depths are negative throughout, or PGA cannot be in m/s2.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"event": ["a"], "magnitude": [5.0], "depth_km": [8.0],
+    ...                       "distance_km": [30.0], "pga_m_s2": [0.2]})
+    >>> check_ground_motions(table)["pga_m_s2"].tolist()
+    [0.2]
+    """
+    out: Any = _check(table, GROUND_MOTIONS, name, stacklevel=3)
+    for column in ("magnitude", "depth_km"):
+        _refuse_two_values(out, table, name, column)
+    if len(out) > 1 and bool((out["depth_km"] < 0).all()):
+        bad = np.ones(len(out), dtype=bool)
+        advice = "depth is positive down: change the sign"
+        problem = ColumnProblem("every depth lies above the surface", bad, advice)
+        raise _error(name, "depth_km", table["depth_km"], problem)
+    # Stations lie up to some kilometres above the ellipsoid that depths are counted from.
+    short = (out["distance_km"] < 0.95 * out["depth_km"] - 1.0).to_numpy(dtype=bool)
+    if short.any():
+        problem = ColumnProblem(
+            "is less than the depth of the event",
+            short,
+            "give the distance from the hypocentre, not from the epicentre or the rupture",
+        )
+        raise _error(name, "distance_km", table["distance_km"], problem)
+    if check_unit:
+        _judge_unit(out, table, name)
+    if "vs30_m_s" in out.columns and (missing := int(out["vs30_m_s"].isna().sum())):
+        _add_note(out, f"{name}: vs30_m_s is not known in {missing} of {len(out)} rows")
+    return out
+
+
+def expected_log10_pga(magnitude: np.ndarray, distance_km: np.ndarray) -> np.ndarray:
+    """Broad expectation of log10 PGA (m/s2), right to about half a decade in any region.
+
+    It is there to tell units apart, not to predict: a twentieth of g at 10 km from magnitude 5,
+    falling as distance to the power of 1.6, with a source that grows with magnitude.
+    """
+    size_km = 10 ** (-0.4 + 0.235 * magnitude)
+    away = np.log10(np.hypot(distance_km, size_km) / 10.0)
+    return -0.2 + 0.6 * (magnitude - 5.0) - 1.6 * away - 0.0015 * distance_km
+
+
+def _refuse_two_values(out: Any, table: Any, name: str, column: str) -> None:
+    first = out.groupby("event", sort=False)[column].transform("first")
+    bad = (out[column] != first).to_numpy(dtype=bool)
+    if bad.any():
+        problem = ColumnProblem(
+            "differs from that of an earlier row of the same event",
+            bad,
+            "give every event one magnitude and depth, and each event a name of its own",
+        )
+        raise _error(name, column, table[column], problem)
+
+
+def _judge_unit(out: Any, table: Any, name: str) -> None:
+    pga = out["pga_m_s2"].to_numpy()
+    apart = np.log10(pga) - expected_log10_pga(
+        out["magnitude"].to_numpy(), out["distance_km"].to_numpy()
+    )
+    off = float(np.median(apart))
+    unit = min(_OTHER_UNITS, key=lambda unit: abs(off + np.log10(_OTHER_UNITS[unit])))
+    beyond = max(0.75, _REGION + 3 * _EVENT / np.sqrt(out["event"].nunique()))
+    advice = f"is it in {unit}? {_UNITS}; or pass check_unit=False"
+    if abs(off) > beyond:
+        raise InputError(
+            f"{name}: column 'pga_m_s2': cannot be in m/s2: the median is {10**off:.2g} times "
+            f"what magnitudes and distances let expect; {advice}"
+        )
+    if (bad := pga > _LARGEST_M_S2).any():
+        problem = ColumnProblem(f"more than {_LARGEST_M_S2:g} m/s2 was never recorded", bad, advice)
+        raise _error(name, "pga_m_s2", table["pga_m_s2"], problem)
+    if abs(off) > 0.75:
+        _add_note(
+            out,
+            f"{name}: the median of pga_m_s2 is {10**off:.2g} times what magnitudes and distances "
+            f"let expect, which few events can be; is it in {unit}?",
+        )
