@@ -1,0 +1,159 @@
+"""The compiled part: mixtures of many sources at many sites, in blocks that stay in the cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import ndtri
+from jaxtyping import Array, Float
+
+from eqstat.exceedance.mixture import Mixture, exceedance, mean_and_sd
+from eqstat.geodesy import EARTH_RADIUS_KM, LocalFrame
+
+# Components evaluated in one block: some hundred kilobytes in single precision.
+BLOCK = 2**15
+# Nodes at which a distribution function is tabulated, in standard deviations about the mean.
+NODES = np.linspace(-6.0, 6.0, 49)
+NEAR_KM = 0.1
+
+
+class Drawn(eqx.Module):
+    """Draws of the source as the core takes them: places in km about a centre.
+
+    Attributes
+    ----------
+    place_km
+        Hypocentres in the frame of `positions`, (d, 3).
+    depth_km, magnitude
+        (d,).
+    log_weight
+        Natural logarithms of normalised weights, (d,).
+    """
+
+    place_km: Float[Array, "draws 3"]
+    depth_km: Float[Array, "draws"]
+    magnitude: Float[Array, "draws"]
+    log_weight: Float[Array, "draws"]
+
+
+def positions(frame: LocalFrame, latitude: Any, longitude: Any, depth_km: Any) -> np.ndarray:
+    """Cartesian places about a centre, in which distances are straight lines through the sphere."""
+    surface = frame.position(latitude, longitude)
+    depth = np.asarray(depth_km, np.float64)
+    down = np.stack([np.zeros_like(depth), np.zeros_like(depth), depth], axis=-1)
+    return surface * (1.0 - depth / EARTH_RADIUS_KM)[..., None] - down
+
+
+def distances(site_km: Float[Array, "s 3"], place_km: Float[Array, "d 3"]) -> Float[Array, "s d"]:
+    """Straight-line distances of all pairs, km, never quite 0."""
+    apart = [site_km[:, None, i] - place_km[None, :, i] for i in range(3)]
+    return jnp.sqrt(
+        sum((each * each for each in apart), start=jnp.asarray(NEAR_KM**2, apart[0].dtype))
+    )
+
+
+def pooled(
+    predictor: Any, drawn: Drawn, site_km: Float[Array, "s 3"], vs30_m_s: Float[Array, "s"]
+) -> Mixture:
+    """The mixture of each site over all draws and all their components."""
+    away = distances(site_km, drawn.place_km)
+    depth, magnitude, vs30 = (
+        jnp.broadcast_to(values, away.shape)
+        for values in (drawn.depth_km, drawn.magnitude, vs30_m_s[:, None])
+    )
+    each = predictor(magnitude, away, depth, vs30)
+    weight = each.log_weight + drawn.log_weight[None, :, None]
+    size = (len(site_km), -1)
+    full = jnp.broadcast_arrays(weight, each.mean, each.scale)
+    return Mixture(*(values.reshape(size) for values in full))
+
+
+def blocks(function: Any, draws: int, rows: tuple[Array, ...]) -> Any:
+    """Apply a function to blocks of sites, one after the other, and put the results together."""
+    sites = len(rows[0])
+    size = min(max(BLOCK // draws, 1), sites)
+    number = -(-sites // size)
+    padded = tuple(
+        jnp.concatenate([row, jnp.broadcast_to(row[:1], (number * size - sites, *row.shape[1:]))])
+        for row in rows
+    )
+    cut = tuple(row.reshape(number, size, *row.shape[1:]) for row in padded)
+    found = jax.lax.map(lambda block: function(*block), cut)
+    return jax.tree.map(lambda each: each.reshape(-1, *each.shape[2:])[:sites], found)
+
+
+@eqx.filter_jit
+def exceedances(
+    predictor: Any,
+    drawn: Drawn,
+    site_km: Float[Array, "s 3"],
+    vs30_m_s: Float[Array, "s"],
+    log10_threshold: Float[Array, "t"],
+) -> Float[Array, "s t"]:
+    """Probability of more than each threshold at each site, over all draws."""
+
+    def block(place: Array, vs30: Array) -> Array:
+        mixture = pooled(predictor, drawn, place, vs30)
+        each = [exceedance(mixture, threshold) for threshold in log10_threshold]
+        return jnp.stack(each, axis=-1)
+
+    return blocks(block, len(drawn.magnitude), (site_km, vs30_m_s))
+
+
+@eqx.filter_jit
+def exceedances_in_time(
+    predictor: Any,
+    drawn: Drawn,
+    site_km: Float[Array, "s 3"],
+    vs30_m_s: Float[Array, "s"],
+    lead_s: Float[Array, "s d"],
+    log10_threshold: Float[Array, "t"],
+    least_s: Float[Array, "l"],
+) -> Float[Array, "s t l"]:
+    """Probability that shaking is stronger than each threshold and leaves more than some time."""
+
+    def block(place: Array, vs30: Array, lead: Array) -> Array:
+        mixture = pooled(predictor, drawn, place, vs30)
+        per_draw = (*lead.shape, -1)
+        parts = Mixture(*(values.reshape(per_draw) for values in jax.tree.leaves(mixture)))
+        in_time = (lead[:, :, None] > least_s).astype(lead.dtype)
+        each = [
+            jnp.einsum("sd,sdl->sl", exceedance(parts, threshold), in_time)
+            for threshold in log10_threshold
+        ]
+        return jnp.stack(each, axis=1)
+
+    return blocks(block, len(drawn.magnitude), (site_km, vs30_m_s, lead_s))
+
+
+@eqx.filter_jit
+def quantiles(
+    predictor: Any,
+    drawn: Drawn,
+    site_km: Float[Array, "s 3"],
+    vs30_m_s: Float[Array, "s"],
+    probability: Float[Array, "q"],
+) -> Float[Array, "s q"]:
+    """Quantiles of log10 PGA over all draws.
+
+    The tail is tabulated about the mean of each site and inverted on the normal scale, on which
+    mixtures of many draws are nearly straight lines.
+    """
+    nodes = jnp.asarray(NODES, site_km.dtype)
+
+    def block(place: Array, vs30: Array) -> Array:
+        mixture = pooled(predictor, drawn, place, vs30)
+        mean, sd = mean_and_sd(mixture)
+        tails = jax.lax.map(lambda node: exceedance(mixture, mean + node * sd), nodes)
+        # Both tails count: the lower one is 1 less something that single precision still holds.
+        edge = jnp.finfo(place.dtype).eps
+        score = -ndtri(jnp.clip(tails, edge, 1.0 - edge))
+        wanted = ndtri(probability)
+        found = jax.vmap(lambda row: jnp.interp(wanted, row, nodes), in_axes=1)(score)
+        return mean[:, None] + found * sd[:, None]
+
+    return blocks(block, len(drawn.magnitude), (site_km, vs30_m_s))

@@ -1,0 +1,41 @@
+"""The table of sites, checked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from eqstat import schema
+from eqstat.schema import Column, Contract
+
+SITES = Contract(
+    "sites",
+    (
+        Column("latitude", "latitude", True, "degrees", -90.0, 90.0),
+        Column("longitude", "longitude", True, "degrees", -180.0, 360.0),
+        Column("site", "text"),
+        Column(
+            "vs30_m_s",
+            "number",
+            unit="m/s",
+            minimum=50.0,
+            maximum=4000.0,
+            hint="Vs30 is in m/s; leave it empty where it is unknown",
+        ),
+    ),
+)
+
+
+def as_sites(table: pd.DataFrame) -> pd.DataFrame:
+    """Check a table of sites; those without a name get their number, unknown Vs30 is NaN."""
+    checked = schema.check(table, SITES)
+    if not len(checked):
+        raise schema.InputError("sites: the table has no rows")
+    if "site" not in checked:
+        checked["site"] = np.arange(len(checked))
+    else:
+        names = checked["site"].tolist()
+        checked["site"] = [str(i) if name is None else name for i, name in enumerate(names)]
+    if "vs30_m_s" not in checked:
+        checked["vs30_m_s"] = np.nan
+    return checked

@@ -1,0 +1,262 @@
+"""What is believed of an earthquake: weighted draws of its hypocentre and magnitude.
+
+`from_posterior` takes the posteriors of the travel-time room in all their forms, and any other
+draws in an `xarray.Dataset`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from scipy import special
+
+from eqstat.geodesy import LocalFrame, wrap_longitude
+from eqstat.schema import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+else:
+    ArrayLike = Any  # what cannot be used is said in one line below
+
+__all__ = ["Sources", "from_posterior"]
+
+COUNT = 256
+# Multiples of the golden ratio, modulo 1, fill the unit interval evenly wherever they are cut.
+GOLDEN = 0.5 * (np.sqrt(5.0) - 1.0)
+PLAUSIBLE_MAGNITUDE = (-3.0, 10.0)
+
+
+@dataclass(frozen=True, init=False)
+class Sources:
+    """Weighted draws of hypocentre, origin time and magnitude: the n-th of each belong together.
+
+    Attributes
+    ----------
+    latitude, longitude
+        Epicentres, degrees, (n,).
+    depth_km
+        Depths, km, positive down, (n,).
+    magnitude
+        Magnitudes, (n,).
+    origin_time_s
+        Origin times, s after `reference_time`; NaN where they are unknown, (n,).
+    weight
+        Probabilities, which are normalised here; equal by default, (n,).
+    reference_time
+        Second 0, a time in ISO form, or "" where it is unknown.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When the rows do not fit each other, or a value cannot be.
+
+    Examples
+    --------
+    >>> known = Sources([-12.1], [-77.1], [30.0], [6.1])
+    >>> known.weight.tolist()
+    [1.0]
+    """
+
+    latitude: np.ndarray
+    longitude: np.ndarray
+    depth_km: np.ndarray
+    magnitude: np.ndarray
+    origin_time_s: np.ndarray
+    weight: np.ndarray
+    reference_time: str
+
+    def __init__(
+        self,
+        latitude: ArrayLike,
+        longitude: ArrayLike,
+        depth_km: ArrayLike,
+        magnitude: ArrayLike,
+        origin_time_s: ArrayLike | None = None,
+        weight: ArrayLike | None = None,
+        reference_time: str = "",
+    ) -> None:
+        """Check the rows and bring them into their final form."""
+        size = np.size(latitude)
+        given = {
+            "latitude": latitude,
+            "longitude": longitude,
+            "depth_km": depth_km,
+            "magnitude": magnitude,
+            "origin_time_s": np.full(size, np.nan) if origin_time_s is None else origin_time_s,
+            "weight": np.ones(size) if weight is None else weight,
+        }
+        rows = {name: np.asarray(values, np.float64) for name, values in given.items()}
+        for name, row in rows.items():
+            if row.shape != (size,) or not size:
+                raise InputError(f"sources: {name} must be a row of {size or 'some'} numbers")
+            if name != "origin_time_s" and not np.all(np.isfinite(row)):
+                first = int(np.flatnonzero(~np.isfinite(row))[0])
+                raise InputError(f"sources: {name} is not finite (first in place {first})")
+        _refuse("latitude", rows["latitude"], -90.0, 90.0, "degrees")
+        _refuse("depth_km", rows["depth_km"], -10.0, 800.0, "km, positive down")
+        _refuse("magnitude", rows["magnitude"], *PLAUSIBLE_MAGNITUDE, "")
+        if np.any(rows["weight"] < 0) or not rows["weight"].sum() > 0:
+            raise InputError("sources: weight must be at least 0, and above 0 in some place")
+        rows["longitude"] = wrap_longitude(rows["longitude"])
+        rows["weight"] = rows["weight"] / rows["weight"].sum()
+        for name, row in rows.items():
+            object.__setattr__(self, name, row)
+        object.__setattr__(self, "reference_time", reference_time)
+
+    def __len__(self) -> int:
+        """Tell how many draws there are."""
+        return len(self.latitude)
+
+    @property
+    def frame(self) -> LocalFrame:
+        """Local frame about the epicentres."""
+        return LocalFrame.around(self.latitude, self.longitude)
+
+    def best(self) -> Sources:
+        """Put the mean hypocentre and magnitude in the place of all draws."""
+        frame = self.frame
+        east, north = frame.to_local(self.latitude, self.longitude)
+        place = frame.to_geographic(self.weight @ east, self.weight @ north)
+        depth, magnitude, origin = (
+            np.atleast_1d(self.weight @ row)
+            for row in (self.depth_km, self.magnitude, self.origin_time_s)
+        )
+        at = [np.atleast_1d(each) for each in place]
+        return Sources(at[0], at[1], depth, magnitude, origin, None, self.reference_time)
+
+    def resampled(self, count: int) -> Sources:
+        """Draw a number of them of equal weight, spread evenly over those there are.
+
+        Systematic resampling: no random number is needed, and no draw comes more than once more
+        or less often than it should.
+        """
+        edges = np.cumsum(self.weight)
+        at = np.searchsorted(edges / edges[-1], (np.arange(count) + 0.5) / count)
+        return Sources(
+            self.latitude[at],
+            self.longitude[at],
+            self.depth_km[at],
+            self.magnitude[at],
+            self.origin_time_s[at],
+            None,
+            self.reference_time,
+        )
+
+
+def _refuse(name: str, row: np.ndarray, low: float, high: float, unit: str) -> None:
+    bad = np.flatnonzero((row < low) | (row > high))
+    if bad.size:
+        raise InputError(
+            f"sources: {name} must lie in [{low:g}, {high:g}] {unit}, not {row[bad[0]]:g} (place "
+            f"{bad[0]}, {bad.size} in all)"
+        )
+
+
+def from_posterior(
+    posterior: xr.DataTree | xr.Dataset,
+    magnitude: ArrayLike | None = None,
+    *,
+    magnitude_sd: float | int = 0.0,
+    count: int | None = COUNT,
+) -> Sources:
+    """Draws of the source from a posterior of the hypocentre and what is known of the magnitude.
+
+    Parameters
+    ----------
+    posterior
+        One of: the DataTree of `eqstat.traveltime.sample`; the Dataset of a grid posterior
+        (`GridPosterior.to_xarray()`), of which the stored draws are used; any Dataset of a grid
+        with `probability` over cells that have `latitude`, `longitude` and `depth`; any Dataset
+        of draws with `latitude`, `longitude`, `depth_km` and perhaps `origin_time_s`,
+        `magnitude` and `weight` over the same dims.
+    magnitude
+        One number, the mean; or draws, one for each draw of the posterior, which then belong to
+        it; without it the posterior must have a variable `magnitude`.
+    magnitude_sd
+        Standard deviation about these, at least 0, independent of the hypocentre.
+    count
+        How many draws to keep, evenly spread; all, with their weights, where it is None.
+
+    Returns
+    -------
+    Sources
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When the posterior has no such variables, or the magnitudes do not fit it.
+
+    Examples
+    --------
+    >>> drawn = xr.Dataset({"latitude": ("draw", [46.0, 46.1]), "longitude": ("draw", [7.0, 7.1]),
+    ...                     "depth_km": ("draw", [8.0, 12.0])})
+    >>> made = from_posterior(drawn, 5.6, magnitude_sd=0.3, count=100)
+    >>> len(made), round(float(made.magnitude.mean()), 2), round(float(made.magnitude.std()), 2)
+    (100, 5.6, 0.3)
+    """
+    if not magnitude_sd >= 0:
+        raise InputError(f"from_posterior: magnitude_sd must be at least 0, not {magnitude_sd!r}")
+    if count is not None and not count >= 1:
+        raise InputError(f"from_posterior: count must be a whole number from 1, not {count!r}")
+    rows = _rows(posterior)
+    size = len(rows["latitude"])
+    if magnitude is not None:
+        rows["magnitude"] = np.asarray(magnitude, np.float64).ravel()
+        if rows["magnitude"].size not in (1, size):
+            raise InputError(
+                f"from_posterior: {rows['magnitude'].size} magnitudes for {size} draws; give one, "
+                "or one for each draw"
+            )
+        rows["magnitude"] = np.broadcast_to(rows["magnitude"], size)
+    if "magnitude" not in rows:
+        raise InputError("from_posterior: the posterior holds no magnitude; give magnitude")
+    made = Sources(**rows)
+    if count is not None and (size > count or magnitude_sd > 0):
+        made = made.resampled(count)
+    if magnitude_sd > 0:
+        score = special.ndtri((GOLDEN * (np.arange(len(made)) + 0.5)) % 1.0)
+        made = replace(made, magnitude=made.magnitude + magnitude_sd * score)
+    return made
+
+
+def _rows(posterior: xr.DataTree | xr.Dataset) -> dict[str, Any]:
+    """Rows of draws, or of cells with their weights, of a posterior in any form."""
+    found = posterior
+    reference = str(posterior.attrs.get("reference_time", ""))
+    if isinstance(found, xr.DataTree):
+        group = found["posterior"] if "posterior" in found.children else found
+        found = group.to_dataset()
+    if "drawn_east_km" in found:
+        return _of_grid(found) | {"reference_time": reference}
+    names = {"latitude", "longitude"}
+    depth = "depth_km" if "depth_km" in found else "depth"
+    missing = sorted(name for name in {*names, depth} if name not in found.variables)
+    if missing:
+        raise InputError(
+            f"posterior: has no {', '.join(missing)}; it must be what `eqstat locate --posterior` "
+            "writes, or hold draws of latitude, longitude and depth_km"
+        )
+    optional = ("origin_time_s", "magnitude", "weight" if "weight" in found else "probability")
+    others = [name for name in optional if name in found]
+    every = xr.broadcast(*(found[name] for name in ("latitude", "longitude", depth, *others)))
+    rows: dict[str, Any] = {
+        name: values.to_numpy().ravel()
+        for name, values in zip(("latitude", "longitude", "depth_km", *others), every, strict=True)
+    }
+    if "probability" in rows:
+        rows["weight"] = rows.pop("probability")
+    return rows | {"reference_time": reference}
+
+
+def _of_grid(found: xr.Dataset) -> dict[str, Any]:
+    """Draws that a grid posterior of the travel-time room carries."""
+    frame = LocalFrame(found.attrs["centre_latitude"], found.attrs["centre_longitude"])
+    drawn = {
+        name: found[f"drawn_{name}"].to_numpy()
+        for name in ("east_km", "north_km", "depth_km", "origin_time_s")
+    }
+    latitude, longitude = frame.to_geographic(drawn.pop("east_km"), drawn.pop("north_km"))
+    return {"latitude": latitude, "longitude": longitude, **drawn}
