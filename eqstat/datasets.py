@@ -449,9 +449,9 @@ def load_ridgecrest(
     pandas.DataFrame
         Table of ground motions (see `eqstat.schema.ground_motions.GROUND_MOTIONS`), 13,592 rows
         before any are left out: `distance_km` is from the hypocentre, `pga_m_s2` the peak as the
-        origin gives it; and besides `time`, `event_latitude`, `event_longitude`, `magnitude_type`, `elevation_m`,
-        `rupture_distance_km`, `joyner_boore_distance_km`, `pgv_cm_s`. `attrs["notes"]` counts
-        what was left out.
+        origin gives it; and besides `time`, `event_latitude`, `event_longitude`,
+        `magnitude_type`, `elevation_m`, `rupture_distance_km`, `joyner_boore_distance_km`,
+        `pgv_cm_s`. `attrs["notes"]` counts what was left out.
 
     Raises
     ------
