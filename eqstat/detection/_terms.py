@@ -88,16 +88,23 @@ def tabulate(
     slot_s: float = 0.0,
     depth_km: np.ndarray | None = None,
     log_depth: np.ndarray | None = None,
+    slowness: np.ndarray | None = None,
+    log_slowness: np.ndarray | None = None,
 ) -> Tables:
     """Tabulate a cause on places, depths and starting times.
 
-    The spread of travel times within a cell is added to the scatter of the triggers.
+    The spread of travel times within a cell is added to the scatter of the triggers. With
+    `slowness`, factors of the travel times with their log prior, each node stands once for each of
+    them, the factors within the node.
     """
     rings = ring_nodes(farthest_km)
     depths = np.asarray(cause.depth_km if depth_km is None else depth_km, np.float64)
     log_z = np.log(cause.depth_weight) if log_depth is None else log_depth
-    nodes = [np.asarray(array, np.float64) for array in cause.nodes]
+    slow = np.ones(1) if slowness is None else slowness
+    log_slow = np.zeros(1) if log_slowness is None else log_slowness
+    nodes = [np.repeat(np.asarray(array, np.float64), len(slow)) for array in cause.nodes]
     first, second, reach, delay, sd, excess, weight = nodes
+    slow, log_slow = (np.tile(values, len(cause.nodes.weight)) for values in (slow, log_slow))
     travel = [
         np.stack([np.asarray(t) for t in cause.travel_s(jnp.asarray(rings), float(z))])
         for z in depths
@@ -112,12 +119,12 @@ def tabulate(
         depths,
         log_z,
         rings,
-        travel[..., None] + delay + cause.lead_s,
+        travel[..., None] * slow + delay + cause.lead_s,
         np.hypot(sd, within[:, None]),
         np.stack([first, second])[:, None, :] * rho,
         excess / 3600,
         cause.lead_s,
-        np.log(weight),
+        np.log(weight) + log_slow,
         age_s,
     )
     return Tables(*(jnp.asarray(value, jnp.float32) for value in values))
@@ -196,6 +203,30 @@ def silent_terms(tables: Tables, after_s: Array) -> Array:
     r"""Log ratio of a device that has stayed silent, $\log(1 - F) - X(t)$."""
     chance, _ = _triggered(tables, after_s)
     return jnp.log1p(-chance) - _excess(tables, after_s)[1]
+
+
+def about_device(
+    tables: Tables, position: Float[Array, " 3"], gaps: int
+) -> tuple[Tables, Float[Array, "places rings"]]:
+    """Rings drawn anew, in equal steps over the distances from a device to the places.
+
+    Returns the tables on them, and the weights of the rings at the places: times the terms of the
+    rings these are the terms of `at_places`. Few rings do where the places lie close together.
+    """
+    distance = jnp.sqrt(jnp.sum((tables.place - position) ** 2, axis=-1))
+    low = jnp.min(distance)
+    width = jnp.maximum(jnp.max(distance) - low, 1e-3) / gaps
+    rings = low + width * jnp.arange(gaps + 1, dtype=distance.dtype)
+    old = jnp.searchsorted(tables.rings, rings, side="right") - 1
+    old = jnp.clip(old, 0, len(tables.rings) - 2)
+    part = (rings - tables.rings[old]) / (tables.rings[old + 1] - tables.rings[old])
+
+    def drawn(values: Array) -> Array:
+        upper = part.reshape(-1, *(1,) * (values.ndim - 2))
+        return (1 - upper) * values[:, old] + upper * values[:, old + 1]
+
+    new = tables._replace(rings=rings, arrival=drawn(tables.arrival), share=drawn(tables.share))
+    return new, jnp.maximum(1 - jnp.abs(distance[:, None] - rings) / width, 0.0)
 
 
 def at_places(tables: Tables, terms: Array, position: Float[Array, " 3"]) -> Array:

@@ -121,7 +121,8 @@ def _event(
     place = np.array([float(x) for x in surface_point(east, north)])
     away = np.linalg.norm(np.asarray(detector.core.position, np.float64) - place, axis=1)
     rho = 1.0 if np.isinf(reach) else expit((reach - away) / (cause.edge * reach))
-    travel = [np.asarray(t, np.float64) for t in cause.travel_s(away, depth)]
+    slow = np.exp(cause.slowness_sd * rng.standard_normal())
+    travel = [slow * np.asarray(t, np.float64) for t in cause.travel_s(away, depth)]
     draw = rng.uniform(size=len(away))
     after = np.where(draw < rho * first, travel[0], travel[1]) + cause.lead_s + delay
     time = start + after + sd * rng.standard_normal(len(away))

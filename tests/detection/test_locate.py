@@ -1,11 +1,16 @@
 """The fine grid: finds the source, agrees with the coarse grid, and keeps within the prior."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from eqstat.detection import init, step
+from eqstat.detection._fine import refine
 from eqstat.detection.locate import locate, region_contains
+from eqstat.detection.sequential import log_background
 from eqstat.schema import InputError
+from eqstat.traveltime.velocity import ConstantVelocity
 
 from . import cases
 
@@ -80,3 +85,47 @@ def test_bad_arguments(watch):
         locate(watch, state, report)
     with pytest.raises(InputError, match="probability"):
         locate(watch, *seen(watch), probability=1.0)
+
+
+def test_grid_agrees_with_the_formula_device_by_device():
+    """The last grid against the slow likelihood, at factors of the travel times other than 1."""
+    watch = cases.small(40, seed=7)
+    state, report = seen(watch, now=106.0, seed=3)
+    fine = refine(watch, state, report)
+    cause = watch.causes[0]
+    devices = np.asarray(watch.core.position, float)[:, :2]
+    times = np.asarray(state.trigger_s, float)
+    within = cases.spread(cause, max(fine.steps[:2]), fine.steps[3])
+    rate = np.exp(float(log_background(watch, state)))
+    cells = [(8, 8, 3, 5, 1), (8, 8, 3, 5, 3), (5, 9, 2, 6, 2), (10, 7, 4, 4, 4)]
+    slow = []
+    for cell in cells:
+        east, north, depth, origin, factor = (fine.axes[i][k] for i, k in enumerate(cell))
+        faster = dataclasses.replace(
+            cause,
+            velocity=ConstantVelocity(
+                float(cause.velocity.p_velocity_km_s) / factor,
+                float(cause.velocity.s_velocity_km_s) / factor,
+            ),
+        )
+        logs = []
+        for node in range(len(cause.nodes.weight)):
+            start = origin - cause.lead_s
+            logs.append(
+                cases.slow_log_ratio(faster, (east, north), depth, start, node, devices, times,
+                                     0.0, rate, within)
+            )  # fmt: skip
+        normal = -0.5 * (np.log(factor) / cause.slowness_sd) ** 2 - np.log(factor)
+        slow.append(np.logaddexp.reduce(logs) + normal)
+    fast = np.log([fine.joint[cell] for cell in cells])
+    # Depths have the same prior here, and rings leave some hundredths.
+    np.testing.assert_allclose(fast - fast[0], np.array(slow) - slow[0], atol=0.15)
+
+
+def test_a_wrong_velocity_widens_the_region():
+    sure = cases.small(300, seed=4, causes=(cases.small_quake(slowness_sd=0.0),))
+    unsure = cases.small(300, seed=4, causes=(cases.small_quake(slowness_sd=0.08),))
+    narrow, wide = (locate(each, *seen(each, now=112.0)) for each in (sure, unsure))
+    assert float(wide["origin_sd_s"]) > 1.1 * float(narrow["origin_sd_s"])
+    assert narrow.sizes["slowness"] == 1
+    assert narrow["slowness"].to_numpy().tolist() == [1.0]
