@@ -1,0 +1,127 @@
+"""Counts of outcomes for each earthquake, their scores, and the bootstrap of earthquakes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from eqstat.schema import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+else:
+    ArrayLike = Any  # what cannot be used is said in one line below
+
+OUTCOMES = ("true_negative", "false_positive", "false_negative", "true_positive")
+"""Names of the outcomes 0 to 3."""
+TN, FP, FN, TP = range(4)
+# Resampled histories that are held in memory at a time.
+AT_ONCE = 250
+
+
+def outcomes(alarm_time_s: ArrayLike, exceedance_time_s: ArrayLike) -> np.ndarray:
+    """What became of each site in each earthquake.
+
+    Parameters
+    ----------
+    alarm_time_s
+        Time of the alarm, s; infinite or NaN where there was none; (..., n).
+    exceedance_time_s
+        When the threshold was passed, s; infinite or NaN where never; (n,).
+
+    Returns
+    -------
+    numpy.ndarray
+        Places in `OUTCOMES`, (..., n).
+
+    Examples
+    --------
+    >>> [OUTCOMES[i] for i in outcomes([3.0, 3.0, 3.0, np.inf], [5.0, 2.0, np.inf, np.inf])]
+    ['true_positive', 'false_negative', 'false_positive', 'true_negative']
+    """
+    alarm, passed = np.asarray(alarm_time_s, np.float64), np.asarray(exceedance_time_s, np.float64)
+    alarmed, needed = np.isfinite(alarm), np.isfinite(passed)
+    in_time = alarmed & needed & (alarm < np.where(needed, passed, np.inf))
+    return np.where(needed, np.where(in_time, TP, FN), np.where(alarmed, FP, TN))
+
+
+def with_end(name: str, end: str) -> str:
+    """Put an ending before the unit of a name."""
+    return f"{name[:-2]}{end}_s" if name.endswith("_s") else name + end
+
+
+def options(replicates: int, probability: float) -> None:
+    if not replicates >= 20:
+        raise InputError(f"metrics: replicates must be a whole number from 20, not {replicates!r}")
+    if not 0 < probability < 1:
+        raise InputError(f"metrics: probability must lie in (0, 1), not {probability!r}")
+
+
+def rows_of(
+    alarm_time_s: ArrayLike, exceedance_time_s: ArrayLike, event: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    alarm = np.atleast_2d(np.asarray(alarm_time_s, np.float64))
+    passed = np.asarray(exceedance_time_s, np.float64)
+    labels = np.asarray(event)
+    if passed.ndim != 1 or not passed.size:
+        raise InputError("metrics: exceedance_time_s must be one row of numbers")
+    if alarm.ndim != 2 or alarm.shape[1] != passed.size or labels.shape != passed.shape:
+        raise InputError(
+            f"metrics: as many of each are needed, not {alarm.shape[-1]} alarms, {passed.size} "
+            f"exceedances and {labels.size} events"
+        )
+    code = np.unique(labels.astype(str), return_inverse=True)[1]
+    if code.max() < 1:
+        raise InputError("metrics: there is one event only; at least two are needed")
+    return alarm, passed, code
+
+
+def per_event(
+    alarm: np.ndarray, passed: np.ndarray, code: np.ndarray, found: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Outcomes (level, event, 4) and sums of lead times (level, event)."""
+    number = int(code.max()) + 1
+    counts = np.stack(
+        [np.bincount(4 * code + own, minlength=4 * number).reshape(number, 4) for own in found]
+    )
+    gained = np.where(found == TP, passed - np.where(found == TP, alarm, 0.0), 0.0)
+    lead = np.stack([np.bincount(code, weights=row, minlength=number) for row in gained])
+    return counts, lead
+
+
+def scores(counts: np.ndarray, lead: np.ndarray) -> dict[str, np.ndarray]:
+    """Scores of outcomes (..., 4) and sums of lead times (...)."""
+    good, wrong, missed = (counts[..., place].astype(float) for place in (TP, FP, FN))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "precision": good / (good + wrong),
+            "recall": good / (good + missed),
+            "f1": 2 * good / (2 * good + wrong + missed),
+            "lead_time_mean_s": lead / good,
+        }
+
+
+def resampled(
+    key: PRNGKeyArray, counts: np.ndarray, lead: np.ndarray, replicates: int
+) -> dict[str, np.ndarray]:
+    """Scores of resampled histories, (replicate, level)."""
+    seed = np.asarray(jax.random.key_data(key)).ravel().tolist()
+    rng, number = np.random.default_rng(seed), counts.shape[1]
+    parts = []
+    for start in range(0, replicates, AT_ONCE):
+        size = min(AT_ONCE, replicates - start)
+        times = rng.multinomial(number, np.full(number, 1 / number), size=size)
+        drawn = np.einsum("be,lek->blk", times, counts, optimize=True)
+        parts.append(scores(drawn, times @ lead.T))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def ends(values: np.ndarray, rest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Percentiles of the replicates that have a value, along the first axis."""
+    known = np.isfinite(values).any(axis=0)
+    inner = np.where(known, values, 0.0)
+    low, high = np.nanquantile(inner, [rest, 1 - rest], axis=0)
+    return np.where(known, low, np.nan), np.where(known, high, np.nan)

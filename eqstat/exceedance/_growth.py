@@ -1,0 +1,94 @@
+"""How shaking grows at a station and an earthquake in time, for simulated earthquakes."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special
+
+# Length of the P wave's rise, s.
+EARLY_S = 1.0
+NODES = 121
+# Fractions of these fill the unit cube evenly (the generalised golden ratios of Roberts).
+EVEN = np.array([0.8191725134, 0.6710436067, 0.5497004779])
+GOLDEN = 0.6180339887
+
+
+def rupture_length_km(magnitude: np.ndarray) -> np.ndarray:
+    """Subsurface length of a rupture of this magnitude."""
+    return 10.0 ** (-2.44 + 0.59 * np.asarray(magnitude))
+
+
+def rupture_ends(
+    hypocentre_km: np.ndarray, length_km: np.ndarray, strike: np.ndarray, share: np.ndarray
+) -> np.ndarray:
+    """Both ends of a level line through each hypocentre, which lies at a share of its length."""
+    along = np.stack([np.sin(strike), np.cos(strike), np.zeros_like(strike)], axis=-1)
+    back = hypocentre_km - (share * length_km)[:, None] * along
+    return np.stack([back, back + length_km[:, None] * along], axis=1)
+
+
+def segment_distance(point: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Distance of points (n, 3) to line segments (e, 2, 3): (e, n)."""
+    start, along = ends[:, 0], ends[:, 1] - ends[:, 0]
+    away = point[None] - start[:, None]
+    share = np.einsum("enk,ek->en", away, along) / np.sum(along**2, axis=-1)[:, None]
+    nearest = start[:, None] + np.clip(share, 0.0, 1.0)[..., None] * along[:, None]
+    return np.linalg.norm(point[None] - nearest, axis=-1)
+
+
+def share_at(
+    time_s: np.ndarray, p_s: np.ndarray, s_s: np.ndarray, rise_s: np.ndarray, early: np.ndarray
+) -> np.ndarray:
+    """Share of the PGA that was reached by a time: part of it with P, the rest after S."""
+    since = np.maximum(np.minimum(time_s, s_s) - p_s, 0.0)
+    first = -early * np.expm1(-since / EARLY_S)
+    later = np.clip((time_s - s_s) / rise_s, 0.0, 1.0)
+    return first + (1.0 - first) * later
+
+
+def passed_at(
+    share: np.ndarray, p_s: np.ndarray, s_s: np.ndarray, rise_s: np.ndarray, early: np.ndarray
+) -> np.ndarray:
+    """When a share of the PGA is passed: the inverse of `share_at`; infinite from 1 on."""
+    by_s = -early * np.expm1(-(s_s - p_s) / EARLY_S)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        with_p = p_s - EARLY_S * np.log1p(-share / early)
+        after_s = s_s + rise_s * (share - by_s) / (1.0 - by_s)
+    return np.where(share >= 1.0, np.inf, np.where(share < by_s, with_p, after_s))
+
+
+def shown_magnitude(magnitude: np.ndarray, seen_s: np.ndarray, velocity_km_s: float) -> np.ndarray:
+    """Magnitude that the first seconds of an earthquake show, its rupture running both ways."""
+    lasts = rupture_length_km(magnitude) / (2.0 * velocity_km_s)
+    return magnitude + 4.0 / 3.0 * np.log10(np.minimum(seen_s / lasts, 1.0))
+
+
+def normal_scores(count: int) -> np.ndarray:
+    """Points of a standard normal in three dimensions, evenly spread, (count, 3)."""
+    unit = ((np.arange(count)[:, None] + 0.5) * EVEN) % 1.0
+    return special.ndtri(unit)
+
+
+def magnitude_draws(
+    estimate: np.ndarray,
+    sd: np.ndarray,
+    seen_s: np.ndarray,
+    ends: tuple[float, float],
+    b_value: float,
+    velocity_km_s: float,
+    count: int,
+) -> np.ndarray:
+    """Evenly spread draws of the posterior of the magnitude at each time, (t, count).
+
+    The prior is the law of magnitudes; the likelihood that of what the first seconds show.
+    """
+    node = np.linspace(*ends, NODES)
+    shown = shown_magnitude(node, seen_s[:, None], velocity_km_s)
+    log = -b_value * np.log(10) * node - 0.5 * ((estimate[:, None] - shown) / sd[:, None]) ** 2
+    mass = np.exp(log - log.max(axis=1, keepdims=True))
+    reached = np.concatenate(
+        [np.zeros((len(mass), 1)), np.cumsum(0.5 * (mass[:, 1:] + mass[:, :-1]), axis=1)], axis=1
+    )
+    # Uneven against the places, so that near and great are not drawn together.
+    at = ((np.arange(count) + 0.5) * GOLDEN) % 1.0
+    return np.stack([np.interp(at, row / row[-1], node) for row in reached])
