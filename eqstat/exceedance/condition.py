@@ -1,0 +1,357 @@
+"""Learning within an event: its term is updated as stations and phones report their peaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, ArrayLike, Float
+
+from eqstat.exceedance._normal import LOG_ROOT_2PI, log_ndtr
+from eqstat.exceedance.mixture import Mixture
+from eqstat.exceedance.parameters import GroundMotion
+from eqstat.exceedance.predict import (
+    COMPONENTS,
+    MotionPosterior,
+    MotionPredictor,
+    condense,
+    predictor_of,
+    record_moments,
+)
+from eqstat.inference.padding import bucket_size
+from eqstat.schema import InputError
+
+_record_moments = jax.jit(record_moments)
+_condense = jax.jit(condense, static_argnums=3)
+# Nodes of the integral over the event term where reports are clipped, and how far they reach.
+NODES, REACH = 129, 8.0
+
+
+class Device(eqx.Module):
+    """How the peak that a device reports differs from the ground's.
+
+    Attributes
+    ----------
+    bias
+        What it adds to log10 PGA, such as of a phone on a table; log10 units.
+    sd
+        Scatter of single devices about that, at least 0; log10 units.
+    clip_m_s2
+        Largest peak that it can report; a report of this or more says that there was no less.
+        Phones clip at 2 g or 4 g; seismometers' default is never.
+    """
+
+    bias: float | int = 0.0
+    sd: float | int = 0.0
+    clip_m_s2: float | int = np.inf
+
+    def __check_init__(self) -> None:
+        """Refuse numbers that no device has."""
+        if not (np.isfinite(self.bias) and np.isfinite(self.sd) and self.sd >= 0):
+            raise ValueError(f"a device needs a finite bias and sd >= 0, not {self}")
+        if not self.clip_m_s2 > 0:
+            raise ValueError(f"clip_m_s2 must be above 0, not {self.clip_m_s2!r}")
+
+
+def update_event_term(
+    mean: ArrayLike,
+    sd: ArrayLike,
+    residual: Float[Array, "... reports"],
+    scatter: Float[Array, "... reports"],
+    used: Float[Array, "... reports"],
+) -> tuple[Array, Array, Array]:
+    r"""Update an event term by reports, in closed form; pure JAX, fixed shapes with a mask.
+
+    $$ \frac1{v'} = \frac1v + \sum_i \frac1{s_i^2}, \qquad
+    m' = v' \Big( \frac m v + \sum_i \frac{r_i}{s_i^2} \Big) $$
+
+    Parameters
+    ----------
+    mean, sd
+        The term before, $m$ and $\sqrt v$, log10 units, (...).
+    residual
+        Reports less what they are without the event term, $r_i$.
+    scatter
+        Their sd given the event term, $s_i$, above 0.
+    used
+        1 for a report, 0 for padding.
+
+    Returns
+    -------
+    mean, sd : jax.Array
+        The term after.
+    log_evidence : jax.Array
+        Log density of the reports together.
+    """
+    mean, variance = jnp.asarray(mean), jnp.asarray(sd) ** 2
+    precision = used / scatter**2
+    apart = residual - mean[..., None]
+    total = jnp.sum(precision, axis=-1)
+    pull = jnp.sum(precision * apart, axis=-1)
+    after = variance / (1 + variance * total)
+    logs = jnp.sum(used * (jnp.log(scatter) + LOG_ROOT_2PI), axis=-1)
+    evidence = -0.5 * (jnp.sum(precision * apart**2, axis=-1) - after * pull**2)
+    evidence = evidence - logs - 0.5 * jnp.log1p(variance * total)
+    return mean + after * pull, jnp.sqrt(after), evidence
+
+
+def update_by_clipped(
+    mean: Array, sd: Array, least: Float[Array, "... reports"], scatter: Array, used: Array
+) -> tuple[Array, Array, Array]:
+    r"""Update an event term by reports that say "no less than this".
+
+    The density is $\mathcal N(\eta; m, v) \prod_i \Phi((\eta - l_i) / s_i)$. Its first two moments
+    are taken by quadrature, exact to many digits, and the term is normal with them from there on.
+
+    Parameters
+    ----------
+    mean, sd
+        The term before, (...).
+    least
+        Clipping level less what the report is without the event term, $l_i$.
+    scatter, used
+        As in `update_event_term`.
+
+    Returns
+    -------
+    mean, sd : jax.Array
+        The term after.
+    log_evidence : jax.Array
+        Log probability of the reports together.
+    """
+    z = jnp.linspace(-REACH, REACH, NODES, dtype=mean.dtype)
+    # Many clipped reports pull far; the nodes go where the density is, by Newton steps.
+    centre, width = mean, sd
+    for _ in range(8):
+        # Slope h and bend -h (z + h) of log Phi at z; the joint density is log-concave.
+        at = (centre[..., None] - least) / scatter
+        ratio = jnp.exp(-0.5 * at * at - LOG_ROOT_2PI - log_ndtr(at))
+        slope = (mean - centre) / sd**2 + jnp.sum(used * ratio / scatter, axis=-1)
+        bend = -1 / sd**2 - jnp.sum(used * ratio * (at + ratio) / scatter**2, axis=-1)
+        centre, width = centre - slope / bend, 1 / jnp.sqrt(-bend)
+    nodes = centre[..., None] + width[..., None] * z
+    inside = log_ndtr((nodes[..., None] - least[..., None, :]) / scatter[..., None, :])
+    logs = -0.5 * ((nodes - mean[..., None]) / sd[..., None]) ** 2
+    logs = logs + jnp.sum(used[..., None, :] * inside, axis=-1)
+    weight = jax.nn.softmax(logs, axis=-1)
+    after = jnp.sum(weight * nodes, axis=-1)
+    variance = jnp.sum(weight * (nodes - after[..., None]) ** 2, axis=-1)
+    step = width * (z[1] - z[0]) / sd
+    evidence = jax.scipy.special.logsumexp(logs, axis=-1) + jnp.log(step) - LOG_ROOT_2PI
+    return after, jnp.sqrt(variance), evidence
+
+
+_plain, _clipped = jax.jit(update_event_term), jax.jit(update_by_clipped)
+
+
+def _padded(rest: np.ndarray, scatter: np.ndarray, used: np.ndarray) -> tuple[Array, ...]:
+    """Reports in a bucket of sizes, with what says which of them count, (draws, reports) each."""
+    spare = bucket_size(len(used)) - len(used)
+    wide = ((0, 0), (0, spare))
+    mask = np.broadcast_to(np.pad(used.astype(float), (0, spare)), (len(rest), len(used) + spare))
+    parts = (np.pad(rest, wide), np.pad(scatter, wide, constant_values=1.0), mask)
+    return tuple(jnp.asarray(part) for part in parts)
+
+
+class EventPosterior(eqx.Module):
+    """What is known of one event after some reports; it predicts unreported sites.
+
+    Attributes
+    ----------
+    posterior
+        What was known before the event.
+    motion
+        Draws of the parameters in the event's region.
+    event_mean, event_sd
+        Event term given each draw, log10 units, (draws,).
+    log_weight
+        Log weights of the draws, (draws,): draws under which the reports are likelier count more.
+    reports
+        How many reports it knows.
+    """
+
+    posterior: MotionPosterior
+    motion: GroundMotion
+    event_mean: np.ndarray
+    event_sd: np.ndarray
+    log_weight: np.ndarray
+    reports: int = eqx.field(static=True)
+
+    @property
+    def event_term(self) -> tuple[float, float]:
+        """Mean and standard deviation of the event term over all draws, log10 units."""
+        weight = np.exp(self.log_weight)
+        mean = float(np.sum(weight * self.event_mean))
+        spread = self.event_sd**2 + (self.event_mean - mean) ** 2
+        return mean, float(np.sqrt(np.sum(weight * spread)))
+
+    def predictor(self, *, components: int | None = COMPONENTS) -> MotionPredictor:
+        """Predictor for this event at new sites; see `MotionPosterior.predictor`."""
+        return predictor_of(
+            self.motion, self.event_mean, self.event_sd, self.log_weight, components
+        )
+
+    def predict(self, table: pd.DataFrame, *, components: int | None = COMPONENTS) -> Mixture:
+        """Predict the rows of a table, at stations with a known term by that; see `predict`."""
+        mean, variance = _moments(self.posterior, self.motion, table)
+        order, weight = _order(self, components)
+        mean = mean + self.event_mean
+        variance = variance + self.event_sd**2
+        rows = np.arange(bucket_size(len(mean))) % max(len(mean), 1)
+        parts = (jnp.asarray(part[rows][:, order]) for part in (mean, variance))
+        mixture = _condense(*parts, weight, components)
+        return jax.tree.map(lambda leaf: leaf[: len(mean)], mixture)
+
+
+def _order(event: EventPosterior, components: int | None) -> tuple[np.ndarray, Array]:
+    """Draws in the order of their scatter, as the predictor has them, with their weights."""
+    count = len(event.event_mean)
+    numbers = eqx.tree_at(lambda m: m.depth_slope, event.motion, np.arange(count, dtype=float))
+    sorted_ = predictor_of(numbers, event.event_mean, event.event_sd, event.log_weight, components)
+    return np.asarray(sorted_.motion.depth_slope).astype(int), sorted_.log_weight
+
+
+def _moments(
+    posterior: MotionPosterior, motion: GroundMotion, table: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of rows given each draw, (rows, draws), but for the event term."""
+    lacking = [n for n in ("magnitude", "distance_km", "depth_km") if n not in table.columns]
+    if lacking:
+        raise InputError(f"sites: no columns {', '.join(lacking)}; give them")
+    known = [table[n].to_numpy(np.float64) for n in ("magnitude", "distance_km", "depth_km")]
+    if not all(np.all(np.isfinite(values)) for values in known) or np.any(known[1] <= 0):
+        raise InputError("sites: magnitude, distance_km and depth_km must be finite, distance > 0")
+    vs30 = np.full(len(table), np.nan)
+    if "vs30_m_s" in table.columns:
+        vs30 = table["vs30_m_s"].to_numpy(np.float64)
+    stations = table["station"] if "station" in table.columns else [None] * len(table)
+    station_mean, station_sd, there = posterior.station_moments(stations)
+    with jax.enable_x64(True):
+        # Padded with the first row, so that tables of about this size share a program.
+        rows = np.arange(bucket_size(len(table))) % max(len(table), 1)
+        arrays = [jnp.asarray(values[rows])[:, None] for values in (*known, vs30)]
+        mean, variance = _record_moments(jax.tree.map(jnp.asarray, motion), *arrays)
+        mean, variance = (np.array(part)[: len(table)] for part in (mean, variance))
+    # The term of a known station of unknown Vs30 has what that does in it.
+    alone = np.asarray(motion.record_sd) ** 2
+    variance = np.where((there & np.isnan(vs30))[:, None], alone, variance)
+    return mean + station_mean.T, variance + station_sd.T**2
+
+
+def condition(
+    posterior: MotionPosterior,
+    reports: pd.DataFrame,
+    *,
+    device: Device | None = None,
+    region: str | None = None,
+    magnitude_sd: float | int = 0.0,
+) -> EventPosterior:
+    r"""Update one event's term by the peaks reported so far.
+
+    Given the parameters, reports of an event are normal about its term, so the update is in closed
+    form for each draw; draws are weighted by the reports' density under them. A report at or above
+    its device's clipping level counts as "no less than that".
+
+    Parameters
+    ----------
+    posterior
+        From `MotionFit.posterior` or `posterior_from`.
+    reports
+        Rows of one event: `magnitude`, `distance_km`, `depth_km`, `pga_m_s2`; perhaps `vs30_m_s`,
+        `station` (a known one is taken with its term). May have no rows.
+    device
+        What reports; a seismometer by default. A table of mixed devices may hold `device_bias`,
+        `device_sd` and `clip_m_s2` in columns instead.
+    region
+        As in `MotionPosterior.predictor`.
+    magnitude_sd
+        Of the event's magnitude; adds to the event term's sd before the reports.
+
+    Returns
+    -------
+    EventPosterior
+        Its `predictor()` predicts unreported sites, `predict(table)` those of a table.
+
+    Raises
+    ------
+    InputError
+        When columns lack, values are not usable, or the rows are of several events.
+    """
+    device = Device() if device is None else device
+    motion = posterior.in_region(region)
+    count = posterior.draws
+    spread = np.asarray(motion.event_sd) ** 2 + np.asarray(motion.region_sd) ** 2
+    if len(reports) and "pga_m_s2" not in reports.columns:
+        raise InputError("reports: no column 'pga_m_s2'; give the reported peaks in m/s2")
+    if magnitude_sd and len(reports):
+        above = float(np.mean(reports["magnitude"])) - 5.0
+        steep = np.asarray(motion.magnitude_slope) + 2 * above * np.asarray(motion.magnitude_bend)
+        spread = spread + (steep * magnitude_sd) ** 2
+    even = np.full(count, -np.log(count))
+    start = EventPosterior(posterior, motion, np.zeros(count), np.sqrt(spread), even, 0)
+    return update(start, reports, device=device)
+
+
+def update(
+    event: EventPosterior, reports: pd.DataFrame, *, device: Device | None = None
+) -> EventPosterior:
+    """Update what is known of an event by more reports, of stations that did not report before.
+
+    Parameters
+    ----------
+    event
+        From `condition`.
+    reports, device
+        As in `condition`.
+
+    Returns
+    -------
+    EventPosterior
+    """
+    device = Device() if device is None else device
+    if not len(reports):
+        return event
+    table: Any = reports
+    for name in ("event", "magnitude", "depth_km"):
+        if name in table.columns and table[name].nunique() > 1:
+            raise InputError(
+                f"reports: {table[name].nunique()} different values of {name!r}; condition on the "
+                "reports of one event at a time"
+            )
+    pga = table["pga_m_s2"].to_numpy(np.float64)
+    if not np.all(np.isfinite(pga) & (pga > 0)):
+        raise InputError("reports: column 'pga_m_s2': must be finite and above 0; leave these out")
+
+    def of_device(name: str, value: float) -> np.ndarray:
+        if name in table.columns:
+            return table[name].to_numpy(np.float64)
+        return np.full(len(table), float(value))
+
+    clip = of_device("clip_m_s2", device.clip_m_s2)
+    mean, variance = _moments(event.posterior, event.motion, table)
+    mean = mean + of_device("device_bias", device.bias)[:, None]
+    scatter = np.sqrt(variance + of_device("device_sd", device.sd)[:, None] ** 2).T
+    clipped = pga >= clip
+    seen = np.log10(np.where(clipped, clip, pga))
+    rest = (seen[:, None] - mean).T
+    with jax.enable_x64(True):
+        state: Any = (event.event_mean, event.event_sd)
+        state = _plain(*state, *_padded(rest, scatter, ~clipped))
+        after_mean, after_sd, evidence = state
+        if clipped.any():
+            given = _padded(rest, scatter, clipped)
+            after_mean, after_sd, more = _clipped(after_mean, after_sd, *given)
+            evidence = evidence + more
+        weight = event.log_weight + np.asarray(evidence)
+    return EventPosterior(
+        event.posterior,
+        event.motion,
+        np.asarray(after_mean),
+        np.asarray(after_sd),
+        weight - np.logaddexp.reduce(weight),
+        event.reports + len(table),
+    )

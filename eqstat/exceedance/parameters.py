@@ -1,0 +1,169 @@
+"""Parameters of the ground-motion model, and its median."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+MAGNITUDE = 5.0
+DISTANCE_KM = 10.0
+DEPTH_KM = 8.0
+VS30_M_S = 760.0
+
+POSITIVE = (
+    "anelastic_per_100_km",
+    "saturation_km",
+    "vs30_log10_sd",
+    "event_sd",
+    "record_sd",
+)
+MAY_VANISH = ("station_sd", "region_sd")
+
+
+def _numbers(value: Any) -> Any:
+    """Numbers as arrays; what already is one keeps its dtype, and what is not is let through."""
+    if isinstance(value, int | float | list | tuple):
+        return jnp.asarray(value, jnp.result_type(float))
+    return jnp.asarray(value) if isinstance(value, np.ndarray | np.generic) else value
+
+
+class GroundMotion(eqx.Module):
+    r"""Ground-motion model: median of log10 PGA (m/s2) and the scatter about it.
+
+    $$ \mu = c + m_1 (M - 5) + m_2 (M - 5)^2 - \{g_1 + g_2 (M - 5)\}
+    \log_{10}\frac{\sqrt{R^2 + h(M)^2}}{10\,\text{km}} - q \frac{R}{100\,\text{km}}
+    + d \frac{z - 8\,\text{km}}{10\,\text{km}} + v \log_{10} \frac{V_{S30}}{760\,\text{m/s}} + c_r,
+    \qquad h(M) = h_5\, 10^{s (M - 5)} $$
+
+    Records scatter about it by an event term of sd $\tau$, a station term of sd $\phi_S$ and
+    their own $\phi$. A site without Vs30 has one drawn from the population of sites,
+    $\log_{10} V_{S30} \sim \mathcal N(m_V, s_V^2)$, which is the same for all records of a station.
+
+    Attributes
+    ----------
+    level
+        $c$: log10 PGA (m/s2) of magnitude 5 at the reference distance, depth and site.
+    magnitude_slope, magnitude_bend
+        $m_1$ and $m_2$, per magnitude and per squared magnitude.
+    spreading, spreading_slope
+        $g_1$ and $g_2$: decay with log10 distance, and its change per magnitude.
+    anelastic_per_100_km
+        $q$, above 0.
+    saturation_km, saturation_slope
+        $h_5$, above 0, and $s$ per magnitude: near a large rupture distance matters less.
+    depth_slope
+        $d$, per 10 km.
+    vs30_slope
+        $v$, per decade of Vs30.
+    vs30_log10_mean, vs30_log10_sd
+        $m_V$ (of m/s) and $s_V$, above 0.
+    event_sd, station_sd, record_sd
+        $\tau$, $\phi_S$ and $\phi$, log10 units, above 0. `station_sd` is 0 where the records
+        name no stations.
+    region_level
+        $c_r$ of each region; of sd `region_sd`. 0 where there is one region, (..., regions).
+    region_sd
+        Log10 units; 0 where there is one region.
+
+    All may carry leading axes of draws.
+
+    Examples
+    --------
+    >>> motion = GroundMotion(level=-0.3, event_sd=0.3, station_sd=0.2, record_sd=0.25)
+    >>> bool(motion.total_sd < 0.5)
+    True
+    """
+
+    level: Float[Array, "..."] = eqx.field(converter=_numbers, default=-0.3)
+    magnitude_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.7)
+    magnitude_bend: Float[Array, "..."] = eqx.field(converter=_numbers, default=-0.05)
+    spreading: Float[Array, "..."] = eqx.field(converter=_numbers, default=1.4)
+    spreading_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=-0.1)
+    anelastic_per_100_km: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.2)
+    saturation_km: Float[Array, "..."] = eqx.field(converter=_numbers, default=6.0)
+    saturation_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.235)
+    depth_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
+    vs30_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=-0.5)
+    vs30_log10_mean: Float[Array, "..."] = eqx.field(converter=_numbers, default=2.6)
+    vs30_log10_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.15)
+    event_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.3)
+    station_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.2)
+    record_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.25)
+    region_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
+    region_level: Float[Array, "... regions"] = eqx.field(converter=_numbers, default=(0.0,))
+
+    def __check_init__(self) -> None:
+        """Refuse numbers that no ground motion has; what is traced is not looked at."""
+        for name in (field.name for field in dataclasses.fields(self)):
+            value = getattr(self, name)
+            if isinstance(value, jax.core.Tracer):
+                continue
+            number = np.asarray(value)
+            if not np.all(np.isfinite(number)):
+                raise ValueError(f"{name} must be finite, not {value}")
+            if name in MAY_VANISH and np.any(number < 0):
+                raise ValueError(f"{name} must not be negative, not {value}")
+            if name in POSITIVE and np.any(number <= 0):
+                raise ValueError(f"{name} must be above 0, not {value}")
+
+    @property
+    def total_sd(self) -> Float[Array, "..."]:
+        """Scatter of a record of a new event at a new station of known Vs30, log10 units."""
+        return jnp.sqrt(self.event_sd**2 + self.station_sd**2 + self.record_sd**2)
+
+
+def median(
+    motion: GroundMotion,
+    magnitude: Any,
+    distance_km: Any,
+    depth_km: Any,
+    log10_vs30: Any,
+) -> Float[Array, "..."]:
+    """Median of log10 PGA (m/s2) without any region's level.
+
+    Parameters
+    ----------
+    motion
+        Parameters; draws broadcast against the inputs.
+    magnitude, distance_km, depth_km
+        As in tables; hypocentral distance.
+    log10_vs30
+        Log10 of Vs30 in m/s; the population's mean where it is not known.
+
+    Returns
+    -------
+    jax.Array
+        Medians, log10 of m/s2.
+    """
+    above = magnitude - MAGNITUDE
+    return (
+        motion.level
+        + above * (motion.magnitude_slope + above * motion.magnitude_bend)
+        - (motion.spreading + motion.spreading_slope * above)
+        * log10_effective(motion, magnitude, distance_km)
+        - motion.anelastic_per_100_km * distance_km / 100.0
+        + motion.depth_slope * (depth_km - DEPTH_KM) / 10.0
+        + motion.vs30_slope * (log10_vs30 - np.log10(VS30_M_S))
+    )
+
+
+def log10_effective(motion: GroundMotion, magnitude: Any, distance_km: Any) -> Array:
+    """Log10 of the effective distance in units of 10 km."""
+    decade = np.log(10.0)
+    size_km = motion.saturation_km * jnp.exp(
+        decade * motion.saturation_slope * (magnitude - MAGNITUDE)
+    )
+    return jnp.log((distance_km**2 + size_km**2) / DISTANCE_KM**2) / (2 * decade)
+
+
+def magnitude_slope_at(motion: GroundMotion, magnitude: Any, distance_km: Any) -> Array:
+    """How the median changes with magnitude, per magnitude, saturation's growth left out."""
+    above = magnitude - MAGNITUDE
+    steep = motion.magnitude_slope + 2 * motion.magnitude_bend * above
+    return steep - motion.spreading_slope * log10_effective(motion, magnitude, distance_km)

@@ -1,0 +1,305 @@
+"""What the ground-motion model predicts: posterior draws, condensed to a mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, ArrayLike, Float
+
+from eqstat.exceedance.data import MotionData, Motions
+from eqstat.exceedance.likelihood import Terms, site_variance, terms
+from eqstat.exceedance.mixture import Mixture
+from eqstat.exceedance.model import motion_of
+from eqstat.exceedance.parameters import GroundMotion, median
+from eqstat.schema import InputError
+
+# Components of a mixture by default: what binning by scatter loses is then below 0.1 %.
+COMPONENTS = 5
+
+
+def condense(mean: Array, variance: Array, log_weight: Array, components: int | None) -> Mixture:
+    """Mixture of draws with fewer components and the same mean and variance.
+
+    Draws come sorted by scatter and are binned in this order: each bin is one Gaussian with the
+    mean and variance of its draws together.
+
+    Parameters
+    ----------
+    mean, variance
+        Of each draw, (..., draws).
+    log_weight
+        Of the draws, normalised, (draws,).
+    components
+        Number of bins, which divides the draws; None keeps every draw.
+
+    Returns
+    -------
+    Mixture
+        (..., components)
+    """
+    if components is None:
+        return Mixture(jnp.broadcast_to(log_weight, mean.shape), mean, jnp.sqrt(variance))
+    split = (*mean.shape[:-1], components, -1)
+    mean, variance = mean.reshape(split), variance.reshape(split)
+    inside = log_weight.reshape(components, -1)
+    bins = jax.scipy.special.logsumexp(inside, axis=-1, keepdims=True)
+    # A bin without any weight is nowhere, and must not make NaN.
+    weight = jnp.exp(inside - jnp.where(jnp.isfinite(bins), bins, 0.0))
+    weight = jnp.where(jnp.isfinite(bins), weight, 1 / weight.shape[-1])
+    middle = jnp.sum(weight * mean, axis=-1)
+    spread = jnp.sum(weight * (variance + (mean - middle[..., None]) ** 2), axis=-1)
+    return Mixture(jnp.broadcast_to(bins[..., 0], middle.shape), middle, jnp.sqrt(spread))
+
+
+class MotionPredictor(eqx.Module):
+    """Ground-motion predictor of the Bayesian model: for any event and any site of a region.
+
+    Attributes
+    ----------
+    motion
+        Draws of the parameters, sorted by scatter; the region's level is in `level`.
+    event_mean, event_sd
+        Event term of each draw: mean 0 and its sd before anything is reported, (draws,).
+    log_weight
+        Of the draws, (draws,).
+    components
+        Components of the mixtures; None for one of each draw.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.exceedance.fit import fit
+    >>> from eqstat.exceedance.mixture import exceedance
+    >>> from eqstat.exceedance.simulate import Design, simulate
+    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=30, stations=20))
+    >>> predictor = fit(motions).predictor()
+    >>> mixture = predictor(6.0, jnp.array([20.0, 80.0]), 8.0, jnp.nan)
+    >>> near, far = exceedance(mixture, jnp.log10(0.5))
+    >>> bool(near > far)
+    True
+    """
+
+    motion: GroundMotion
+    event_mean: Float[Array, " draws"]
+    event_sd: Float[Array, " draws"]
+    log_weight: Float[Array, " draws"]
+    components: int | None = eqx.field(static=True)
+
+    def __call__(
+        self,
+        magnitude: ArrayLike,
+        distance_km: ArrayLike,
+        depth_km: ArrayLike,
+        vs30_m_s: ArrayLike,
+        /,
+    ) -> Mixture:
+        """Predict log10 PGA (m/s2) at sites without records; shapes broadcast.
+
+        Parameters
+        ----------
+        magnitude, distance_km, depth_km
+            Hypocentral distance, depth positive down, km.
+        vs30_m_s
+            NaN where it is not known: then it is integrated over the population of sites.
+
+        Returns
+        -------
+        Mixture
+            (..., components)
+        """
+        dtype = self.log_weight.dtype
+        given = (magnitude, distance_km, depth_km, vs30_m_s)
+        inputs = [jnp.asarray(value, dtype)[..., None] for value in given]
+        mean, variance = record_moments(self.motion, *inputs)
+        variance = variance + self.motion.station_sd**2 + self.event_sd**2
+        return condense(mean + self.event_mean, variance, self.log_weight, self.components)
+
+
+def record_moments(
+    motion: GroundMotion, magnitude: Array, distance_km: Array, depth_km: Array, vs30_m_s: Array
+) -> tuple[Array, Array]:
+    """Mean of a record and the variance of its own and its unknown Vs30, if it is that."""
+    unknown = ~(vs30_m_s > 0)
+    known = jnp.log10(jnp.where(unknown, 760.0, vs30_m_s))
+    site = jnp.where(unknown, motion.vs30_log10_mean, known)
+    mean = median(motion, magnitude, distance_km, depth_km, site)
+    variance = motion.record_sd**2 + jnp.where(unknown, site_variance(motion), 0.0)
+    return mean, jnp.broadcast_to(variance, mean.shape)
+
+
+class MotionPosterior(eqx.Module):
+    """Posterior draws of the ground-motion model, with the terms of the stations that it knows.
+
+    Attributes
+    ----------
+    motion
+        Draws of the parameters, a leading axis on each.
+    station_mean, station_sd
+        Station terms given each draw's parameters, (draws, stations).
+    stations, regions
+        Names.
+    ranges
+        Least and largest magnitude, distance and depth of the records.
+    """
+
+    motion: GroundMotion
+    station_mean: np.ndarray
+    station_sd: np.ndarray
+    stations: tuple[str, ...] = eqx.field(static=True)
+    regions: tuple[str, ...] = eqx.field(static=True)
+    ranges: tuple[tuple[str, float, float], ...] = eqx.field(static=True)
+
+    @property
+    def draws(self) -> int:
+        """Number of draws."""
+        return len(np.asarray(self.motion.level))
+
+    def predictor(
+        self, *, components: int | None = COMPONENTS, region: str | None = None
+    ) -> MotionPredictor:
+        """Make a predictor for new events at new sites.
+
+        Parameters
+        ----------
+        components
+            Components of its mixtures: draws are binned by scatter, each bin one Gaussian with
+            the moments of its draws. None keeps one component for each draw.
+        region
+            A region of the records; by default a new one where there are several.
+
+        Returns
+        -------
+        MotionPredictor
+        """
+        count = self.draws
+        even = np.full(count, -np.log(count))
+        motion = self.in_region(region)
+        tau = np.sqrt(np.asarray(motion.event_sd) ** 2 + np.asarray(motion.region_sd) ** 2)
+        return predictor_of(motion, np.zeros(count), tau, even, components)
+
+    def in_region(self, region: str | None) -> GroundMotion:
+        """Draws with a region's level in `level`; of a new region its spread stays."""
+        motion = self.motion
+        if region is None and len(self.regions) > 1:
+            shift, sd = np.zeros(self.draws), np.asarray(motion.region_sd)
+        else:
+            if region is not None and region not in self.regions:
+                raise InputError(
+                    f"no region {region!r}; known are {', '.join(self.regions)}; None is a new one"
+                )
+            number = 0 if region is None else self.regions.index(region)
+            shift, sd = np.asarray(motion.region_level)[:, number], np.zeros(self.draws)
+        return eqx.tree_at(
+            lambda m: (m.level, m.region_sd, m.region_level),
+            motion,
+            (np.asarray(motion.level) + shift, sd, np.zeros((self.draws, 1))),
+        )
+
+    def station_moments(self, stations: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean and sd of the terms of named stations, (draws, stations), and which are known."""
+        numbers = {name: number for number, name in enumerate(self.stations)}
+        found = np.array([numbers.get(str(name), -1) for name in stations], int)
+        known = found >= 0
+        own = np.asarray(self.motion.station_sd)[:, None]
+        if not self.stations:
+            return np.zeros((self.draws, len(found))), np.repeat(own, len(found), 1), known
+        mean = np.where(known, self.station_mean[:, found], 0.0)
+        return mean, np.where(known, self.station_sd[:, found], own), known
+
+
+def predictor_of(
+    motion: GroundMotion,
+    event_mean: np.ndarray,
+    event_sd: np.ndarray,
+    log_weight: np.ndarray,
+    components: int | None,
+) -> MotionPredictor:
+    """Sort draws by scatter, for `condense`; the largest number that `components` divides."""
+    count = len(event_mean)
+    if components is not None and not 1 <= components <= count:
+        raise ValueError(f"components must lie in 1 to {count} (the draws), not {components}")
+    scatter = event_sd**2 + np.asarray(motion.station_sd) ** 2 + np.asarray(motion.record_sd) ** 2
+    order = np.argsort(scatter, kind="stable")
+    if components is not None:
+        spare = count % components
+        order = np.delete(order, np.linspace(0, count - 1, spare).astype(int)) if spare else order
+    weight = log_weight[order]
+    weight = weight - np.logaddexp.reduce(weight)
+    return MotionPredictor(
+        jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[order]), motion),
+        jnp.asarray(event_mean[order]),
+        jnp.asarray(event_sd[order]),
+        jnp.asarray(weight),
+        components,
+    )
+
+
+@jax.jit
+def _terms(motion: GroundMotion, data: MotionData) -> Terms:
+    return jax.lax.map(lambda one: terms(one, data), motion)
+
+
+def posterior_of(
+    sites: Mapping[str, np.ndarray], motions: Motions, limit: int | None = None
+) -> MotionPosterior:
+    """Posterior from draws of the model's sites, (draws, ...), evenly thinned to a limit."""
+    count = len(next(iter(sites.values())))
+    keep = np.arange(count)
+    if limit is not None and count > limit:
+        keep = np.linspace(0, count - 1, limit).astype(int)
+    with jax.enable_x64(True):
+        motion = motion_of({name: jnp.asarray(values[keep]) for name, values in sites.items()})
+        given = _terms(motion, jax.tree.map(jnp.asarray, motions.data))
+        motion, given = jax.tree.map(np.asarray, (motion, given))
+    known = len(motions.stations)
+    return MotionPosterior(
+        motion,
+        given.station_mean[:, :known],
+        given.station_sd[:, :known],
+        motions.stations,
+        motions.regions,
+        tuple((name, *ends) for name, ends in motions.ranges.items()),
+    )
+
+
+def predict(
+    posterior: MotionPosterior,
+    table: pd.DataFrame,
+    *,
+    components: int | None = COMPONENTS,
+    region: str | None = None,
+) -> Mixture:
+    """Predict the rows of a table: new events, at stations whose terms are known where they are.
+
+    Parameters
+    ----------
+    posterior
+        From `MotionFit.posterior` or `posterior_from`.
+    table
+        With `magnitude`, `distance_km`, `depth_km`; perhaps `vs30_m_s` and `station`. A station
+        of the records that were fitted is predicted with its term.
+    components
+        As in `MotionPosterior.predictor`.
+    region
+        The same.
+
+    Returns
+    -------
+    Mixture
+        (rows, components); rows of one event are correlated, which a mixture of each row cannot
+        tell: `condition` uses it.
+    """
+    from eqstat.exceedance.condition import EventPosterior
+
+    count = posterior.draws
+    motion = posterior.in_region(region)
+    tau = np.sqrt(np.asarray(motion.event_sd) ** 2 + np.asarray(motion.region_sd) ** 2)
+    even = np.full(count, -np.log(count))
+    start = EventPosterior(posterior, motion, np.zeros(count), tau, even, 0)
+    return start.predict(table, components=components)
