@@ -77,7 +77,7 @@ def _log_posterior(
     def add(number: Array, total: Array) -> Array:
         near, weight = _terms.about_device(tables, at[number], gaps)
         terms = _terms.trigger_terms(near, since[number] + tables.age, log_rate)
-        return total + weight @ terms.reshape(gaps + 1, -1)
+        return total + _terms.at_places(weight, terms)
 
     nothing = jnp.zeros((places, depths * slots * nodes), jnp.float32)
     total = jax.lax.fori_loop(0, count, add, nothing)

@@ -210,8 +210,8 @@ def about_device(
 ) -> tuple[Tables, Float[Array, "places rings"]]:
     """Rings drawn anew, in equal steps over the distances from a device to the places.
 
-    Returns the tables on them, and the weights of the rings at the places: times the terms of the
-    rings these are the terms of `at_places`. Few rings do where the places lie close together.
+    Returns the tables on them, and the weights of the rings at the places for `at_places`. Few
+    rings do where the places lie close together.
     """
     distance = jnp.sqrt(jnp.sum((tables.place - position) ** 2, axis=-1))
     low = jnp.min(distance)
@@ -229,24 +229,20 @@ def about_device(
     return new, jnp.maximum(1 - jnp.abs(distance[:, None] - rings) / width, 0.0)
 
 
-def at_places(tables: Tables, terms: Array, position: Float[Array, " 3"]) -> Array:
-    """Interpolate terms of the rings to the places: what a device adds to each hypothesis.
+def at_places(weight: Float[Array, "places rings"], terms: Array) -> Array:
+    """Sum of the rings' terms at the places: what devices add to each hypothesis.
 
     Between rings the logarithm is straight, so that the ratio is a geometric mean of two ratios
     of the background and, by the inequality of the means, its expectation is not above 1.
     """
-    lower, upper = ring_weights(tables, position)
-    flat = terms.reshape(len(tables.rings), -1)
-    share = upper[:, None]
-    return (1 - share) * flat[lower] + share * flat[lower + 1]
+    return jnp.matmul(weight, terms.reshape(weight.shape[1], -1), precision="highest")
 
 
 def log_posterior(
     tables: Tables, log_ratio: Array, silent: Array, after_s: Array
 ) -> Float[Array, "places depths slots nodes"]:
     """Log of prior times ratio of every hypothesis."""
-    rings = len(tables.rings)
-    quiet = silent @ silent_terms(tables, after_s).reshape(rings, -1)
+    quiet = at_places(silent, silent_terms(tables, after_s))
     total = (log_ratio + quiet).reshape(tables.shape)
     prior = tables.log_depth[:, None, None] + tables.log_weight
     return total + prior + tables.log_place[:, None, None, None]

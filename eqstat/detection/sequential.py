@@ -20,6 +20,8 @@ from eqstat.schema import InputError
 NEVER = np.float32(np.inf)
 # Triggers of one compiled call.
 AT_ONCE = 256
+# Times are rounded to this, s, much less than they scatter.
+TICK_S = 0.1
 # A trigger may be stamped this little later than now: clocks differ.
 AHEAD_S = 1.0
 # While something is under way its triggers teach nothing about the background.
@@ -192,12 +194,13 @@ def step(
         who, when = who[AT_ONCE:], when[AT_ONCE:]
         ignored += int(report.ignored)
     moved = float(now_s) - float(state.now_s)
+    order = np.argsort(when, kind="stable")
+    who, when = who[order], np.round(when[order] / TICK_S) * TICK_S - float(now_s)
     known = (who >= 0) & (who < detector.devices)
-    shifts, starts = [], []
-    for length in (cause.slot_s for cause in detector.causes):
-        newest = np.floor(float(now_s) / length)
-        shifts.append(min(newest - np.floor(float(state.now_s) / length), 1e6))
-        starts.append(newest * length - float(now_s))
+    length = np.array([cause.slot_s for cause in detector.causes])
+    newest = np.floor(float(now_s) / length)
+    shifts = np.minimum(newest - np.floor(float(state.now_s) / length), 1e6)
+    starts = newest * length - float(now_s)
     new, report = _step(
         detector.core,
         state._replace(now_s=None),
@@ -205,12 +208,11 @@ def step(
         jnp.asarray(shifts, jnp.int32),
         jnp.asarray(starts, jnp.float32),
         _hour(detector, float(now_s)),
-        jnp.asarray(pad_rows(np.where(known, who, 0).astype(np.int32), AT_ONCE)),
-        jnp.asarray(pad_rows(np.where(known, when - float(now_s), np.nan), AT_ONCE), jnp.float32),
+        jnp.asarray(pad_rows(np.where(known, who, 0).astype(np.int32), AT_ONCE + 1)),
+        jnp.asarray(pad_rows(np.where(known, when, np.nan), AT_ONCE + 1, np.nan), jnp.float32),
         jnp.asarray(len(who), jnp.int32),
     )
-    if ignored:
-        report = report._replace(ignored=report.ignored + ignored)
+    report = report._replace(ignored=report.ignored + ignored)
     return new._replace(now_s=np.float64(now_s)), report
 
 
@@ -257,51 +259,54 @@ def _step(
     expected = jnp.sum(state.active) * moved * core.rate_per_device_h[hour] / 3600
 
     # Devices that triggered long ago are asked again.
-    def old(times: Array) -> Array:
-        return times < -core.window_s
-
     def ask_again(carry: tuple) -> tuple:
         times, silent, seen = carry
-        who = jnp.argmax(old(times))
+        who = jnp.argmax(times < -core.window_s)
         there = state.active[who].astype(jnp.float32)
         silent = _shift_silent(core, silent, who, there)
         return times.at[who].set(NEVER), silent, seen + 1.0
 
     trigger_s, silent, seen = jax.lax.while_loop(
-        lambda carry: jnp.any(old(carry[0])), ask_again, (trigger_s, state.silent, 0.0)
+        lambda carry: jnp.any(carry[0] < -core.window_s), ask_again, (trigger_s, state.silent, 0.0)
     )
 
     def add(number: Array, carry: tuple) -> tuple:
-        times, silent, ratio, ignored = carry
+        times, silent, ratio, waiting, ignored = carry
         who, when = device[number], since[number]
         good = (when > -core.window_s) & (when <= AHEAD_S)
         good = good & state.active[who] & jnp.isinf(times[who])
         use = good.astype(jnp.float32)
         silent = _shift_silent(core, silent, who, -use)
-        when = jnp.where(good, when, 0.0)
-        more = [
-            _terms.at_places(
-                tables,
-                _terms.trigger_terms(tables, when - starts[i] + tables.age, log_rate),
-                core.position[who],
-            )
-            for i, tables in enumerate(core.tables)
-        ]
-        ratio = tuple(one + use * new for one, new in zip(ratio, more, strict=True))
+        waiting = _shift_silent(core, waiting, who, use)
         times = times.at[who].set(jnp.where(good, when, times[who]))
-        return times, silent, ratio, ignored + jnp.where(good, 0, 1)
+        # Triggers of one time have the same terms, worked out once they are all on the rings.
+        complete = since[number + 1] != when
+        ratio, waiting = jax.lax.cond(
+            complete, add_terms, lambda _, *rest: rest, when, ratio, waiting
+        )
+        return times, silent, ratio, waiting, ignored + jnp.where(good, 0, 1)
+
+    def add_terms(when: Array, ratio: tuple, waiting: tuple) -> tuple[tuple, tuple]:
+        # Nobody waits at a time that is no number; 0 times it would be none either.
+        when = jnp.where(jnp.isfinite(when), when, 0.0)
+        new = []
+        for i, tables in enumerate(core.tables):
+            terms = _terms.trigger_terms(tables, when - starts[i] + tables.age, log_rate)
+            new.append(ratio[i] + _terms.at_places(waiting[i], terms))
+        return tuple(new), tuple(jnp.zeros_like(counts) for counts in waiting)
 
     zero = jnp.zeros((), jnp.int32)
-    trigger_s, silent, log_ratio, ignored = jax.lax.fori_loop(
-        0, count, add, (trigger_s, silent, log_ratio, zero)
+    nobody = tuple(jnp.zeros_like(counts) for counts in silent)
+    trigger_s, silent, log_ratio, _, ignored = jax.lax.fori_loop(
+        0, count, add, (trigger_s, silent, log_ratio, nobody, zero)
     )
-    shiryaev, first = [], None
-    for i, tables in enumerate(core.tables):
-        after = -starts[i] + tables.age - core.latency_s
-        total = _terms.log_posterior(tables, log_ratio[i], silent[i], after)
-        shiryaev.append(logsumexp(total))
-        first = total if first is None else first
-    log_sr = jnp.stack(shiryaev)
+    totals = [
+        _terms.log_posterior(
+            tables, log_ratio[i], silent[i], -starts[i] + tables.age - core.latency_s
+        )
+        for i, tables in enumerate(core.tables)
+    ]
+    log_sr = jnp.stack([logsumexp(total) for total in totals])
     weight = log_weights(core, log_sr)
     probability = jnp.exp(weight - logsumexp(weight))
     slots = jnp.asarray([len(tables.age) for tables in core.tables], jnp.float32)
@@ -309,8 +314,7 @@ def _step(
     busy = jnp.where(probability[-1] < 1 - QUIET, core.window_s, state.busy_s - moved)
     half = jnp.exp2(-moved / (3600 * core.half_life_h))
     more = jnp.where(busy > 0, 0.0, jnp.stack([seen, expected]))
-    assert first is not None
-    means, sds, place = _terms.moments(core.tables[0], first, starts[0])
+    means, sds, place = _terms.moments(core.tables[0], totals[0], starts[0])
     new = State(
         None, trigger_s, state.active, log_ratio, silent, state.learnt * half + more,
         jnp.maximum(busy, 0.0),
