@@ -1,0 +1,348 @@
+"""The sequential posterior on a seismic network: raw automatic picks of the central US.
+
+Run with EQSTAT_DATA at a folder that holds the picks (see `eqstat.datasets.load_ceus_raw`):
+python benchmarks/check_detection_ceus.py [--windows N] [--active listed|running|reporting]. The
+stream is 15,437 picks without phase, most of them noise, in 54 windows of -120 to +240 s about
+catalogued earthquakes; an associator's picks of the *other* events (two folds) teach the regional
+error model, from which the detector has its travel times and `locate` of the travel-time room
+its errors; the rate of the background comes from the other windows too. Prints which earthquakes
+were found, how many seconds after the origin, how far off, whether the regions hold the catalogued
+epicentre, and which detections match no catalogued earthquake.
+
+Which stations are silent nobody has written down. `listed`: all stations, at all times, also those
+farther than about 1,100 km from the epicentre, whose picks were cut away. `running`: those with a
+pick in one of the four other windows nearest in time that reach them, for a network knows which of
+its stations work. `reporting`: those with
+any pick in this window, which is known afterwards only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from scipy.stats import binom
+
+from eqstat import datasets
+from eqstat.detection import Background, Detector, Replay, detector
+from eqstat.detection.causes import Cause, earthquake, network_burst, nodes
+from eqstat.detection.locate import region_contains
+from eqstat.detection.replay import replay
+from eqstat.geodesy import great_circle_distance
+from eqstat.inference.results import InferenceError
+from eqstat.traveltime.regional import RegionalError, RegionalLocation, learn, locate
+from eqstat.traveltime.velocity import VelocityModel
+
+BEFORE_S, AFTER_S = 120, 240
+FOLDS, SEED = 2, 20
+MAX_DISTANCE_KM = 400.0
+CATALOGUE_SD_KM = 2.0
+EARTHQUAKES_PER_YEAR = 300.0
+# A station that has triggered is not asked again while its trigger may still be used.
+SLOTS, SLOT_S, WINDOW_S = 36, 3.0, 130.0
+# The data have picks of stations so near to the epicentre; a station is taken to run if it has a
+# pick in one of so many windows, those nearest in time that reach it.
+REACHED_KM, NEAREST = 1000.0, 4
+# A detection is the catalogued earthquake if it is so near to it.
+SAME_KM, SAME_S = 100.0, 20.0
+# The same of a single step, on cells of some 60 km.
+FIRST_KM = 200.0
+# Picks that may be of a located earthquake: from its predicted P or S, s and s per km.
+NEAR_S, NEAR_S_KM = 3.0, 0.01
+
+
+class Branches(VelocityModel):
+    """Travel times of a learnt regional model: the first P, and the S that is usually picked."""
+
+    error: RegionalError
+
+    def times(self, chord2_km2: Any, depth_km: Any, elevation_km: Any) -> tuple[Any, Any]:
+        """See `VelocityModel.times`."""
+        distance = jnp.sqrt(jnp.asarray(chord2_km2) + 1e-12)
+        straight = jnp.sqrt(distance**2 + (depth_km + elevation_km) ** 2)
+        thickness = 2 * self.error.moho_depth_km - depth_km + elevation_km
+        found = []
+        for wave in ("p", "s"):
+            crust = getattr(self.error, f"crust_{wave}_velocity_km_s")
+            mantle = getattr(self.error, f"mantle_{wave}_velocity_km_s")
+            delay = thickness * (crust**-2 - mantle**-2) ** 0.5
+            pair = straight / crust, distance / mantle + delay
+            found.append(jnp.minimum(*pair))
+        return found[0], found[1]
+
+
+def read() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Raw picks with seconds after the origin, associated picks, events, stations."""
+    raw = datasets.load_ceus_raw()
+    picks, events = datasets.load_ceus(max_distance_km=None)
+    origin: Any = events.set_index("event")["time"].loc[raw["event_window"]].reset_index(drop=True)
+    raw["after_s"] = (raw["time"].reset_index(drop=True) - origin).dt.total_seconds()
+    columns = ["device", "latitude", "longitude", "elevation_m"]
+    stations = pd.concat([raw[columns], picks[columns]]).drop_duplicates("device")
+    return raw, picks, events, stations.reset_index(drop=True)
+
+
+def running(
+    stations: pd.DataFrame, raw: pd.DataFrame, events: pd.DataFrame, event: Any
+) -> np.ndarray:
+    """Stations with a pick in one of the other windows nearest in time that reach them."""
+    others = events[events["event"] != event.event]
+    others = others.assign(gap=(others["time"] - event.time).abs()).sort_values("gap")
+    away = great_circle_distance(
+        others["latitude"].to_numpy()[:, None],
+        others["longitude"].to_numpy()[:, None],
+        stations["latitude"].to_numpy(),
+        stations["longitude"].to_numpy(),
+    )
+    reached = np.asarray(away) < REACHED_KM
+    nearest = reached & (np.cumsum(reached, axis=0) <= NEAREST)
+    by_event = raw.groupby("event_window")["device"].unique()
+    spoke = np.stack([stations["device"].isin(by_event[name]) for name in others["event"]])
+    return (nearest & spoke).any(axis=0)
+
+
+def activity(
+    stations: pd.DataFrame, raw: pd.DataFrame, events: pd.DataFrame, event: Any, which: str
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """The network's table for a window: who is there; and the same as truth values."""
+    own = raw["event_window"] == event.event
+    if which == "listed":
+        there = np.ones(len(stations), bool)
+    elif which == "running":
+        there = running(stations, raw, events, event)
+    else:
+        there = stations["device"].isin(raw["device"][own]).to_numpy()
+    far = pd.Timestamp("2100-01-01", tz="UTC")
+    begin = pd.Series(pd.Timestamp("2000-01-01", tz="UTC"), stations.index).where(there, far)
+    table = stations[["device", "latitude", "longitude"]].assign(active_from=begin)
+    return table, there
+
+
+def background_rate_h(
+    raw: pd.DataFrame, events: pd.DataFrame, stations: pd.DataFrame, which: str
+) -> float:
+    """Picks per station and hour before the origins of some events."""
+    hours = 0.0
+    before = raw[(raw["after_s"] < 0) & raw["event_window"].isin(events["event"])]
+    # A station counts once in `WINDOW_S`, as it does in the detector.
+    count = len(before.drop_duplicates(["event_window", "device"]))
+    for event in events.itertuples():
+        there = activity(stations, raw, events, event, which)[1]
+        hours += there.sum() * BEFORE_S / 3600
+    return count / hours
+
+
+def causes(error: RegionalError, scatter_s: tuple[float, ...], cells: int) -> tuple[Cause, Cause]:
+    """Earthquakes of the region, and bursts or unrest of the whole network."""
+    unknown = nodes(
+        share=(0.9,),
+        first_share=(0.85,),
+        reach_km=(80.0, 160.0, 320.0, 640.0),
+        sd_s=scatter_s,
+    )
+    quake = earthquake(
+        rate_per_year=EARTHQUAKES_PER_YEAR,
+        velocity=Branches(error),
+        depth_km=(10.0,),
+        unknown=unknown,
+        slots=SLOTS,
+        slot_s=SLOT_S,
+        cells=cells,
+        margin_km=100.0,
+        slowness_sd=error.near_slowness_sd_s_100km / 100 * error.crust_p_velocity_km_s,
+    )
+    return quake, network_burst()
+
+
+def associated(
+    raw: pd.DataFrame, error: RegionalError, latitude: float, longitude: float, origin_s: float
+) -> pd.DataFrame:
+    """Picks of a window that may be P or S of an earthquake, with that label."""
+    away = great_circle_distance(
+        latitude, longitude, raw["latitude"].to_numpy(), raw["longitude"].to_numpy()
+    )
+    travel = Branches(error).times(np.asarray(away) ** 2, 10.0, 0.0)
+    late = raw["after_s"].to_numpy() - origin_s
+    residual = np.stack([late - np.asarray(one, np.float64) for one in travel])
+    phase = np.argmin(np.abs(residual), axis=0)
+    off = np.abs(residual[phase, np.arange(len(raw))])
+    table = raw.assign(phase=np.array(["P", "S"])[phase], _off=off)
+    near = (away <= MAX_DISTANCE_KM) & (off <= NEAR_S + NEAR_S_KM * away)
+    table = table[near].sort_values("_off").drop_duplicates(["device", "phase"])
+    return table.drop(columns="_off").sort_values("time")
+
+
+def refine(
+    raw: pd.DataFrame, error: RegionalError, place: tuple[float, float], origin_s: float
+) -> RegionalLocation | None:
+    """Locate with the regional error model the picks that fit what the detector found."""
+    try:
+        return locate(
+            associated(raw, error, *place, origin_s), error, centre=place, half_width_km=150.0
+        )
+    except InferenceError:
+        return None
+
+
+def judge(
+    watch: Detector, found: Replay, window: pd.DataFrame, event: Any, error: RegionalError
+) -> list[dict[str, Any]]:
+    """One row for each alarm of a window."""
+    truth = (event.latitude, event.longitude)
+
+    def away(latitude: Any, longitude: Any) -> Any:
+        return great_circle_distance(*truth, np.asarray(latitude), np.asarray(longitude))
+
+    steps = found.history
+    after = (steps["time"] - event.time).dt.total_seconds().to_numpy()
+    on = np.asarray(
+        (steps["log_shiryaev_roberts"] >= found.settings["log_threshold"])
+        & (steps["probability"] >= found.settings["least_probability"])
+    )
+    off_s = (steps["origin_time"] - event.time).dt.total_seconds().to_numpy()
+    off_km = away(steps["latitude"], steps["longitude"])
+    # An alarm that began as something else may go over into the catalogued earthquake.
+    this = on & (after > 0) & (np.abs(off_s) <= SAME_S) & (off_km <= FIRST_KM)
+    rows = []
+    for alarm, located in zip(found.alarms, found.locations, strict=True):
+        began = (alarm["time"] - event.time).total_seconds()
+        first = int(np.searchsorted(after, began - 1e-6))
+        place = float(located["latitude_mean"]), float(located["longitude_mean"])
+        origin = float(located["origin_mean_s"]) - event.time.timestamp()
+        row = {
+            "event": event.event,
+            "magnitude": event.magnitude,
+            "began_s": began,
+            "began_km": float(off_km[first]),
+            "began_origin_s": float(off_s[first]),
+            "origin_s": origin,
+            "latitude": place[0],
+            "longitude": place[1],
+            "detector_km": float(away(*place)),
+            "detector_sd_km": float(np.hypot(located["east_sd_km"], located["north_sd_km"])),
+            "log_shiryaev_roberts": float(located["log_shiryaev_roberts"]),
+        }
+        for p in (50, 90):
+            row[f"detector_in_{p}"] = region_contains(watch, located, *truth, probability=p / 100)
+        row["same"] = row["detector_km"] <= SAME_KM and abs(origin) <= SAME_S
+        if row["same"]:
+            when = np.flatnonzero(this & (np.arange(len(this)) >= first))
+            row["after_s"] = float(after[when[0]]) if len(when) else np.nan
+            row["first_km"] = float(off_km[when[0]]) if len(when) else np.nan
+        close = refine(window, error, place, origin)
+        row["picks"] = 0 if close is None else close.picks_used
+        if close is not None:
+            row["regional_km"] = float(away(*close.epicentre))
+            row["content"] = close.content_at(*truth, sd_km=CATALOGUE_SD_KM)
+            row["area_90_km2"] = close.area_km2(0.9)
+        rows.append(row)
+    return rows
+
+
+def learnt(picks: pd.DataFrame, events: pd.DataFrame) -> RegionalError:
+    """The regional error model of the associated picks of some events."""
+    near = picks[picks["distance_deg"] * 111.195 <= MAX_DISTANCE_KM]
+    result = learn(near, events, catalogue_sd_km=CATALOGUE_SD_KM)
+    print(f"learnt from {result.events_used} events, {result.iterations} iterations", flush=True)
+    return result.error
+
+
+def summary(table: pd.DataFrame, events: pd.DataFrame, hours: float) -> None:
+    """Print what the alarms say."""
+    same: Any = table[table["same"]].drop_duplicates("event")
+    print(f"earthquakes found: {len(same)} of {len(events)}")
+    missed = events[~events["event"].isin(same["event"])]
+    text = ", ".join(f"{e.event} (M{e.magnitude})" for e in missed.itertuples())
+    print(f"  missed: {text or 'none'}")
+    for name, label, unit in (
+        ("after_s", "alarm after the origin", "s"),
+        ("first_km", "cell of the grid then", "km off"),
+        ("detector_km", "detector at the greatest evidence", "km off"),
+        ("regional_km", "located with the regional error model", "km off"),
+        ("area_90_km2", "90 % region of that", "km2"),
+    ):
+        low, middle, high = np.nanpercentile(same[name], [16, 50, 84])
+        print(f"  {label}: {low:.1f} / {middle:.1f} / {high:.1f} {unit} (16/50/84 %)")
+    for p in (50, 90):
+        least, most = binom.interval(0.95, len(same), p / 100)
+        print(
+            f"  {p} % regions hold the catalogue's epicentre: detector "
+            f"{int(same[f'detector_in_{p}'].sum())}, regional "
+            f"{int((same['content'] <= p / 100).sum())} of {len(same)} (true to their name: "
+            f"{least:.0f} to {most:.0f})"
+        )
+    # Also those that began as another, before the origin or with an origin far from it.
+    elsewhere = ~table["same"] | (table["began_s"] <= 0) | (table["began_origin_s"].abs() > SAME_S)
+    other: Any = table[elsewhere]
+    print(f"alarms that began as no catalogued earthquake: {len(other)} in {hours:.1f} h")
+    for row in other.itertuples():
+        print(
+            f"  window {row.event}: {row.began_s:+.0f} s, origin {row.began_origin_s:+.0f} s, "
+            f"{row.began_km:.0f} km away; at last origin {row.origin_s:+.0f} s, "
+            f"{row.latitude:.2f}, {row.longitude:.2f}, {row.detector_km:.0f} km away, log evidence "
+            f"{row.log_shiryaev_roberts:.0f}, {row.picks} picks fit"
+        )
+
+
+def main() -> None:
+    """Replay and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--windows", type=int, help="only the first so many windows of each fold")
+    parser.add_argument("--active", choices=("listed", "running", "reporting"), default="running")
+    parser.add_argument("--cells", type=int, default=3000)
+    parser.add_argument("--scatter", type=float, nargs="+", default=[1.5])
+    parser.add_argument("--step", type=float, default=3.0, help="between steps, s")
+    parser.add_argument("--out", help="write a table of the alarms (CSV)")
+    options = parser.parse_args()
+    raw, picks, events, stations = read()
+    print(f"{len(raw)} picks of {raw['device'].nunique()} stations, {len(stations)} in all")
+    fold = np.random.default_rng(SEED).permutation(len(events)) % FOLDS
+    rows, judged, began = [], [], time.process_time()
+    for k in range(FOLDS):
+        others, chosen = events[fold != k], events[fold == k][: options.windows]
+        error = learnt(picks, others)
+        rate = background_rate_h(raw, others, stations, options.active)
+        watch = detector(
+            stations[["device", "latitude", "longitude"]],
+            causes=causes(error, tuple(options.scatter), options.cells),
+            background=Background(np.full(24, rate)),
+            window_s=WINDOW_S,
+        )
+        print(f"fold {k}: {rate:.2f} picks per station and hour, {watch.hypotheses} hypotheses")
+        for event in chosen.itertuples():
+            window = raw[raw["event_window"] == event.event]
+            table, there = activity(stations, raw, events, event, options.active)
+            found = replay(
+                watch,
+                window,
+                network=table,
+                start=event.time - pd.Timedelta(seconds=BEFORE_S),
+                end=event.time + pd.Timedelta(seconds=AFTER_S),
+                step_s=options.step,
+            )
+            new = judge(watch, found, window, event, error)
+            rows += new
+            judged.append(event.event)
+            told = "; ".join(
+                f"{one['began_s']:+.0f} s, {one['detector_km']:.0f} km"
+                + (f", {one['regional_km']:.1f} km" if "regional_km" in one else "")
+                for one in new
+            )
+            print(
+                f"  {event.event} M{event.magnitude}, {there.sum()} stations, {len(window)} picks: "
+                f"{told or 'no alarm'} ({time.process_time() - began:.0f} s)",
+                flush=True,
+            )
+    table = pd.DataFrame(rows)
+    if options.out:
+        table.to_csv(options.out, index=False)
+    hours = len(judged) * (BEFORE_S + AFTER_S) / 3600
+    summary(table, events[events["event"].isin(judged)], hours)
+
+
+if __name__ == "__main__":
+    main()
