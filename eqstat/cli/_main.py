@@ -13,6 +13,7 @@ from eqstat.cli._errors import DONE, FAILED, exit_code, one_line
 from eqstat.cli._options import Parser
 from eqstat.cli._parse_calibrate import add_calibrate
 from eqstat.cli._parse_detect import add_detect
+from eqstat.cli._parse_exceed import add_exceed
 from eqstat.cli._parse_threshold import add_threshold
 from eqstat.cli._parse_traveltime import add_traveltime
 from eqstat.cli._readers import whole
@@ -31,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="command", metavar="COMMAND", required=True, parser_class=Parser
     )
 
-    for add in (add_traveltime, add_threshold, add_detect, add_calibrate):
+    for add in (add_traveltime, add_threshold, add_detect, add_exceed, add_calibrate):
         add(commands, common)
     demo = commands.add_parser(
         "demo",
@@ -58,6 +59,8 @@ def _run(options: argparse.Namespace) -> None:
         from eqstat.cli._threshold import threshold as command
     elif options.command == "detect":
         from eqstat.cli._detect import detect as command
+    elif options.command == "exceed":
+        from eqstat.cli._exceed import exceed as command
     elif options.command == "calibrate":
         from eqstat.cli._calibrate import calibrate as command
     else:

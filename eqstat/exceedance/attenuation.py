@@ -1,0 +1,93 @@
+"""How shaking falls with distance: quantiles of a predictor along distance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from eqstat.exceedance.mixture import quantile as quantile_of
+from eqstat.schema import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+else:
+    ArrayLike = Any  # what cannot be used is said in one line below
+
+__all__ = ["attenuation"]
+
+
+def attenuation(
+    predictor: Any,
+    magnitude: float | int,
+    *,
+    distance_km: ArrayLike | None = None,
+    depth_km: float | int = 10.0,
+    vs30_m_s: float | int | None = None,
+    probability: float = 0.9,
+) -> xr.Dataset:
+    """Median and interval of PGA along distance, of one source.
+
+    Parameters
+    ----------
+    predictor
+        A ground-motion predictor.
+    magnitude
+        Of the source.
+    distance_km
+        Hypocentral distances, above 0; from the depth to 200 km by default.
+    depth_km
+        Of the source, km.
+    vs30_m_s
+        Of the site; unknown by default.
+    probability
+        Of the interval, equal tails.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over `distance` (km): `median_m_s2`, `low_m_s2`, `high_m_s2`.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When a distance is not above 0, or the probability not in (0, 1).
+
+    Examples
+    --------
+    >>> from eqstat.exceedance.predictor import PointSource
+    >>> found = attenuation(PointSource(), 6.0, distance_km=[20.0, 100.0])
+    >>> bool(found["median_m_s2"][0] > 5 * found["median_m_s2"][1])
+    True
+    """
+    if distance_km is None:
+        distance_km = np.geomspace(max(float(depth_km), 1.0), 200.0, 80)
+    away = np.atleast_1d(np.asarray(distance_km, np.float64))
+    if away.ndim != 1 or not np.all(np.isfinite(away) & (away > 0)):
+        raise InputError("attenuation: distance_km must be numbers above 0")
+    if not 0 < probability < 1:
+        raise InputError(f"attenuation: probability must lie in (0, 1), not {probability!r}")
+    unknown = np.nan if vs30_m_s is None else float(vs30_m_s)
+    rows = (np.full_like(away, magnitude), away, np.full_like(away, depth_km),
+            np.full_like(away, unknown))  # fmt: skip
+    mixture = predictor(*(jnp.asarray(row, jnp.float32) for row in rows))
+    rest = (1 - probability) / 2
+    level = {"low_m_s2": rest, "median_m_s2": 0.5, "high_m_s2": 1 - rest}
+    about = {"units": "m s-2", "long_name": "PGA"}
+    return xr.Dataset(
+        {
+            name: ("distance", 10.0 ** np.asarray(quantile_of(mixture, p), np.float64), about)
+            for name, p in level.items()
+        },
+        coords={
+            "distance": ("distance", away, {"units": "km", "long_name": "hypocentral distance"})
+        },
+        attrs={
+            "magnitude": float(magnitude),
+            "depth_km": float(depth_km),
+            "interval_probability": probability,
+            "interval_kind": "predictive, equal tails",
+        },
+    )
