@@ -56,15 +56,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--events", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--least-lead", type=float, default=0.0, help="an alarm must be so many seconds earlier"
+    )
     options = parser.parse_args()
     region, key = Region(), jax.random.key(options.seed)
     drawn = simulate(key, options.events, region)
     half = options.events // 2
     event = drawn.event
     tuned, judged = event < half, event >= half
-    passed = {u: drawn.exceedance_times(u) for u in THRESHOLDS}
+    passed = {u: drawn.exceedance_times(u) - options.least_lead for u in THRESHOLDS}
     alarms: dict[tuple[str, float], np.ndarray] = {}
-    print(f"{options.events} earthquakes, {len(event)} sites of them, half to choose levels\n")
+    print(f"{options.events} earthquakes, {len(event)} sites of them, half to choose levels")
+    print(f"an alarm counts if it is {options.least_lead:g} s or more before the exceedance\n")
     print(
         "| threshold %g | positives | rule | level | precision | recall | F1 | "
         "lead time, median / mean s |"

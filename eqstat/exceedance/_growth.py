@@ -13,9 +13,9 @@ EVEN = np.array([0.8191725134, 0.6710436067, 0.5497004779])
 GOLDEN = 0.6180339887
 
 
-def rupture_length_km(magnitude: np.ndarray) -> np.ndarray:
+def rupture_length_km(magnitude: np.ndarray | np.floating) -> np.ndarray:
     """Subsurface length of a rupture of this magnitude."""
-    return 10.0 ** (-2.44 + 0.59 * np.asarray(magnitude))
+    return np.asarray(10.0 ** (-2.44 + 0.59 * magnitude))
 
 
 def rupture_ends(
@@ -37,7 +37,11 @@ def segment_distance(point: np.ndarray, ends: np.ndarray) -> np.ndarray:
 
 
 def share_at(
-    time_s: np.ndarray, p_s: np.ndarray, s_s: np.ndarray, rise_s: np.ndarray, early: np.ndarray
+    time_s: np.ndarray | float,
+    p_s: np.ndarray,
+    s_s: np.ndarray,
+    rise_s: np.ndarray,
+    early: np.ndarray,
 ) -> np.ndarray:
     """Share of the PGA that was reached by a time: part of it with P, the rest after S."""
     since = np.maximum(np.minimum(time_s, s_s) - p_s, 0.0)
@@ -57,7 +61,9 @@ def passed_at(
     return np.where(share >= 1.0, np.inf, np.where(share < by_s, with_p, after_s))
 
 
-def shown_magnitude(magnitude: np.ndarray, seen_s: np.ndarray, velocity_km_s: float) -> np.ndarray:
+def shown_magnitude(
+    magnitude: np.ndarray | np.floating, seen_s: np.ndarray, velocity_km_s: float
+) -> np.ndarray:
     """Magnitude that the first seconds of an earthquake show, its rupture running both ways."""
     lasts = rupture_length_km(magnitude) / (2.0 * velocity_km_s)
     return magnitude + 4.0 / 3.0 * np.log10(np.minimum(seen_s / lasts, 1.0))

@@ -22,7 +22,7 @@ NEAR_KM = 0.1
 
 
 class Drawn(eqx.Module):
-    """Draws of the source as the core takes them: places in km about a centre.
+    """Draws of the source as the core takes them: places in km about a centre; or batches of it.
 
     Attributes
     ----------
@@ -34,10 +34,10 @@ class Drawn(eqx.Module):
         Natural logarithms of normalised weights, (d,).
     """
 
-    place_km: Float[Array, "draws 3"]
-    depth_km: Float[Array, "draws"]
-    magnitude: Float[Array, "draws"]
-    log_weight: Float[Array, "draws"]
+    place_km: Float[Array, "*times draws 3"]
+    depth_km: Float[Array, "*times draws"]
+    magnitude: Float[Array, "*times draws"]
+    log_weight: Float[Array, "*times draws"]
 
 
 def positions(frame: LocalFrame, latitude: Any, longitude: Any, depth_km: Any) -> np.ndarray:

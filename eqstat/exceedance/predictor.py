@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, ArrayLike
 
 from eqstat.exceedance.mixture import Mixture
 from eqstat.schema import InputError
@@ -115,7 +115,7 @@ class PointSource(eqx.Module):
         """Standard deviation within an event (station and record), log10 units."""
         return jnp.hypot(self.station_sd, self.record_sd) / LOG_10
 
-    def mean(self, magnitude: Array, distance_km: Array) -> Array:
+    def mean(self, magnitude: ArrayLike, distance_km: ArrayLike) -> Array:
         """Mean of log10 PGA, m/s2.
 
         Parameters
@@ -127,6 +127,7 @@ class PointSource(eqx.Module):
         -------
         jax.Array
         """
+        magnitude, distance_km = jnp.asarray(magnitude), jnp.asarray(distance_km)
         # Kept as a square: its root is taken by half a logarithm.
         saturated = self.saturation_km * jnp.exp(self.saturation_slope * (magnitude - 6.0))
         square = distance_km * distance_km + saturated * saturated

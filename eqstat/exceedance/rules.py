@@ -55,14 +55,14 @@ class Situation(eqx.Module):
     """
 
     drawn: Drawn
-    located: Bool[Array, ""]
-    station_km: Float[Array, "n 3"]
-    peak_m_s2: Float[Array, "n"]
-    complete: Bool[Array, "n"]
-    site_km: Float[Array, "s 3"]
-    vs30_m_s: Float[Array, "s"]
-    site_peak_m_s2: Float[Array, "s"]
-    site_complete: Bool[Array, "s"]
+    located: Bool[Array, "*times"]
+    station_km: Float[Array, "*times n 3"]
+    peak_m_s2: Float[Array, "*times n"]
+    complete: Bool[Array, "*times n"]
+    site_km: Float[Array, "*times s 3"]
+    vs30_m_s: Float[Array, "*times s"]
+    site_peak_m_s2: Float[Array, "*times s"]
+    site_complete: Bool[Array, "*times s"]
 
 
 class Rule(Protocol):
@@ -169,7 +169,7 @@ class Conditioned(eqx.Module):
     """
 
     predictor: PointSource
-    nodes: int = eqx.field(static=True, default=3)
+    nodes: int = eqx.field(static=True, default=5)
 
     def __call__(
         self, situation: Situation, log10_threshold: Float[Array, "t"]
