@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import Array, ArrayLike, Float
 
 from eqstat.exceedance._normal import LOG_ROOT_2PI, log_ndtr
+from eqstat.exceedance.likelihood import site_variance
 from eqstat.exceedance.mixture import Mixture
 from eqstat.exceedance.parameters import GroundMotion
 from eqstat.exceedance.predict import (
@@ -237,8 +238,8 @@ def _moments(
         mean, variance = _record_moments(jax.tree.map(jnp.asarray, motion), *arrays)
         mean, variance = (np.array(part)[: len(table)] for part in (mean, variance))
     # The term of a known station of unknown Vs30 has what that does in it.
-    alone = np.asarray(motion.record_sd) ** 2
-    variance = np.where((there & np.isnan(vs30))[:, None], alone, variance)
+    hidden = np.where((there & np.isnan(vs30))[:, None], np.asarray(site_variance(motion)), 0.0)
+    variance = variance - hidden
     return mean + station_mean.T, variance + station_sd.T**2
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Array, PRNGKeyArray
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 
 from eqstat.exceedance.data import MotionData, Motions
+from eqstat.exceedance.likelihood import residuals
 from eqstat.exceedance.model import model, motion_of, site_names
 from eqstat.exceedance.parameters import GroundMotion
 from eqstat.exceedance.predict import MotionPosterior, MotionPredictor, posterior_of
@@ -107,14 +108,12 @@ def _programs(shapes: Shapes) -> tuple[Callable, ...]:
 
 def _start(motions: Motions) -> dict[str, np.ndarray]:
     """Where the descent starts: plain values, with the level that the records ask for."""
-    from eqstat.exceedance.likelihood import residuals
-
     data = motions.data
     regions = np.zeros(data.regions)
     plain = GroundMotion(region_level=regions)
     rest = np.asarray(residuals(plain, data))[np.asarray(data.weight) > 0]
     values = {name: np.asarray(getattr(plain, name), float) for name in site_names(data)}
-    values["level"] = values["level"] + np.median(rest)
+    values["level"] = np.asarray(values["level"] + np.median(rest))
     if "region_sd" in values:
         values["region_sd"] = np.asarray(0.2)
     return values

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from eqstat.exceedance._normal import LOG_ROOT_2PI
 from eqstat.exceedance.data import MotionData
-from eqstat.exceedance.parameters import GroundMotion, magnitude_slope_at, median
+from eqstat.exceedance.parameters import GroundMotion, magnitude_slope_at, median, record_sd_at
 
 
 class Terms(NamedTuple):
@@ -62,7 +62,7 @@ def _sum(values: Array, number: Array, count: int) -> Array:
 
 def _system(motion: GroundMotion, data: MotionData) -> _System:
     residual = residuals(motion, data) * data.weight
-    variance = jnp.broadcast_to(motion.record_sd**2, residual.shape)
+    variance = record_sd_at(motion, data.magnitude) ** 2
     if not data.stations:
         variance = variance + data.unknown_site * site_variance(motion)
     precision = data.weight / variance

@@ -29,6 +29,7 @@ ALWAYS = (
     "vs30_log10_sd",
     "event_sd",
     "record_sd",
+    "record_sd_slope",
 )
 
 

@@ -42,8 +42,8 @@ class GroundMotion(eqx.Module):
     \qquad h(M) = h_5\, 10^{s (M - 5)} $$
 
     Records scatter about it by an event term of sd $\tau$, a station term of sd $\phi_S$ and
-    their own $\phi$. A site without Vs30 has one drawn from the population of sites,
-    $\log_{10} V_{S30} \sim \mathcal N(m_V, s_V^2)$, which is the same for all records of a station.
+    their own $\phi\, 10^{k (M - 5)}$. A site without Vs30 has one drawn from the population of
+    sites, $\log_{10} V_{S30} \sim \mathcal N(m_V, s_V^2)$, the same for all records of a station.
 
     Attributes
     ----------
@@ -95,6 +95,7 @@ class GroundMotion(eqx.Module):
     event_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.3)
     station_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.2)
     record_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.25)
+    record_sd_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
     region_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
     region_level: Float[Array, "... regions"] = eqx.field(converter=_numbers, default=(0.0,))
 
@@ -114,7 +115,7 @@ class GroundMotion(eqx.Module):
 
     @property
     def total_sd(self) -> Float[Array, "..."]:
-        """Scatter of a record of a new event at a new station of known Vs30, log10 units."""
+        """Scatter about the median of magnitude 5 at a new station of known Vs30, log10 units."""
         return jnp.sqrt(self.event_sd**2 + self.station_sd**2 + self.record_sd**2)
 
 
@@ -150,6 +151,13 @@ def median(
         - motion.anelastic_per_100_km * distance_km / 100.0
         + motion.depth_slope * (depth_km - DEPTH_KM) / 10.0
         + motion.vs30_slope * (log10_vs30 - np.log10(VS30_M_S))
+    )
+
+
+def record_sd_at(motion: GroundMotion, magnitude: Any) -> Array:
+    """Scatter of single records, log10 units."""
+    return motion.record_sd * jnp.exp(
+        np.log(10.0) * motion.record_sd_slope * (magnitude - MAGNITUDE)
     )
 
 

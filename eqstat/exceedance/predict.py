@@ -16,7 +16,7 @@ from eqstat.exceedance.data import MotionData, Motions
 from eqstat.exceedance.likelihood import Terms, site_variance, terms
 from eqstat.exceedance.mixture import Mixture
 from eqstat.exceedance.model import motion_of
-from eqstat.exceedance.parameters import GroundMotion, median
+from eqstat.exceedance.parameters import GroundMotion, median, record_sd_at
 from eqstat.schema import InputError
 
 # Components of a mixture by default: what binning by scatter loses is then below 0.1 %.
@@ -129,7 +129,7 @@ def record_moments(
     known = jnp.log10(jnp.where(unknown, 760.0, vs30_m_s))
     site = jnp.where(unknown, motion.vs30_log10_mean, known)
     mean = median(motion, magnitude, distance_km, depth_km, site)
-    variance = motion.record_sd**2 + jnp.where(unknown, site_variance(motion), 0.0)
+    variance = record_sd_at(motion, magnitude) ** 2 + jnp.where(unknown, site_variance(motion), 0.0)
     return mean, jnp.broadcast_to(variance, mean.shape)
 
 

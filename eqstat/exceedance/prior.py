@@ -42,6 +42,8 @@ class Prior(eqx.Module):
         Normal, 2.6 and 0.2; log-normal about 0.15 with a factor of 1.6.
     event_sd, station_sd, record_sd
         Log-normal about 0.3, 0.2 and 0.25 with a factor of 1.6.
+    record_sd_slope
+        Normal, 0.1 per magnitude.
     region_sd
         Log-normal about 0.2 with a factor of 2.
 
@@ -67,4 +69,5 @@ class Prior(eqx.Module):
     event_sd: dist.Distribution = _positive(0.3, 0.5)
     station_sd: dist.Distribution = _positive(0.2, 0.5)
     record_sd: dist.Distribution = _positive(0.25, 0.5)
+    record_sd_slope: dist.Distribution = _normal(0.0, 0.1)
     region_sd: dist.Distribution = _positive(0.2, 0.7)

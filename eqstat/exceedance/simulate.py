@@ -101,7 +101,8 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
                 log_vs30[station],
             )
         )
-    own = rng.normal(0, 1, len(event)) * motion.record_sd
+    scatter = motion.record_sd * 10 ** (motion.record_sd_slope * (magnitude - 5.0))
+    own = rng.normal(0, 1, len(event)) * scatter[event]
     value = centre + level + event_term[event] + station_term[station] + own
     hidden = np.where(unknown, motion.vs30_slope * (log_vs30 - motion.vs30_log10_mean), 0.0)
     table = pd.DataFrame(

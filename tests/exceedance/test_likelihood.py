@@ -24,6 +24,7 @@ OTHER = GroundMotion(
     event_sd=0.4,
     station_sd=0.15,
     record_sd=0.35,
+    record_sd_slope=-0.1,
     region_sd=0.2,
     region_level=[0.0, 0.3, -0.3],
 )
@@ -53,7 +54,8 @@ def by_hand(motion, motions, magnitude_sd=0.0, stations=True):
     slope = (one.T @ slope) / one.sum(axis=0)
     events = one * np.sqrt(p["event_sd"] ** 2 + (slope * magnitude_sd) ** 2)
     hidden = (p["vs30_slope"] * p["vs30_log10_sd"]) ** 2 * np.isnan(vs30)
-    cov = np.diag(np.full(len(t), p["record_sd"] ** 2)) + events @ events.T
+    own = p["record_sd"] * 10 ** (p["record_sd_slope"] * (m - 5))
+    cov = np.diag(own**2) + events @ events.T
     two = None
     if stations:
         two = (t["station"].to_numpy()[:, None] == np.array(motions.stations)).astype(float)
@@ -126,7 +128,7 @@ def test_terms_are_those_of_brute_force_conditioning(events, stations):
 def test_gradients_are_finite_and_right():
     motions = simulate(jax.random.key(1), TRUTH, Design(10, 12, regions=3, unknown_share=0.3))
     slope = ours(jax.grad(log_likelihood), OTHER, motions.data)
-    for name in ("level", "saturation_km", "event_sd", "vs30_log10_sd", "station_sd"):
+    for name in ("level", "saturation_km", "event_sd", "vs30_log10_sd", "record_sd_slope"):
         value, step = float(getattr(OTHER, name)), 1e-5
         ends = []
         for side in (-1, 1):
