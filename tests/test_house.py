@@ -59,6 +59,7 @@ LIBRARIES = [
     "h5netcdf",
     "matplotlib.pyplot",
     "numpyro.infer",
+    "optax",
     "optimistix",
     "pandas",
     "pooch",
