@@ -44,9 +44,9 @@ CATALOGUE_SD_KM = 2.0
 EARTHQUAKES_PER_YEAR = 300.0
 # A station that has triggered is not asked again while its trigger may still be used.
 SLOTS, SLOT_S, WINDOW_S = 36, 3.0, 130.0
-# The data have picks of stations so near to the epicentre; a station is taken to run if it has a
-# pick in one of so many windows, those nearest in time that reach it.
-REACHED_KM, NEAREST = 1000.0, 4
+# The data have the picks of stations so near to the epicentre; a station is taken to run if it has
+# a pick in one of so many windows, those nearest in time that reach it.
+DATA_KM, NEAREST = 1100.0, 4
 # A detection is the catalogued earthquake if it is so near to it.
 SAME_KM, SAME_S = 100.0, 15.0
 # The same of a single step, on cells of some 60 km.
@@ -98,7 +98,7 @@ def running(
         stations["latitude"].to_numpy(),
         stations["longitude"].to_numpy(),
     )
-    reached = np.asarray(away) < REACHED_KM
+    reached = np.asarray(away) < DATA_KM
     nearest = reached & (np.cumsum(reached, axis=0) <= NEAREST)
     by_event = raw.groupby("event_window")["device"].unique()
     spoke = np.stack([stations["device"].isin(by_event[name]) for name in others["event"]])
@@ -125,14 +125,15 @@ def activity(
 def background_rate_h(
     raw: pd.DataFrame, events: pd.DataFrame, stations: pd.DataFrame, which: str
 ) -> float:
-    """Picks per station and hour before the origins of some events."""
+    """Picks per station and hour before the origins of some events, where there are data."""
     hours = 0.0
     before = raw[(raw["after_s"] < 0) & raw["event_window"].isin(events["event"])]
     # A station counts once in `WINDOW_S`, as it does in the detector.
     count = len(before.drop_duplicates(["event_window", "device"]))
     for event in events.itertuples():
         there = activity(stations, raw, events, event, which)[1]
-        hours += there.sum() * BEFORE_S / 3600
+        reached = away(event, stations["latitude"], stations["longitude"]) < DATA_KM
+        hours += (there & reached).sum() * BEFORE_S / 3600
     return count / hours
 
 
@@ -318,7 +319,7 @@ def main() -> None:
         watch = detector(
             stations[["device", "latitude", "longitude"]],
             causes=causes(error, options.cells),
-            background=Background(np.full(24, rate)),
+            background=Background(np.full(24, rate), relative_sd=0.05),
             window_s=WINDOW_S,
         )
         print(f"fold {k}: {rate:.2f} picks per station and hour, {watch.hypotheses} hypotheses")
