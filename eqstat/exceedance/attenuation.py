@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jaxtyping import Array
 
 from eqstat.exceedance.mixture import quantile as quantile_of
 from eqstat.schema import InputError
@@ -17,6 +20,11 @@ else:
     ArrayLike = Any  # what cannot be used is said in one line below
 
 __all__ = ["attenuation"]
+
+
+@eqx.filter_jit
+def _quantiles(predictor: Any, rows: tuple[Array, ...], level: Array) -> Array:
+    return jax.vmap(quantile_of, in_axes=(None, 0))(predictor(*rows), level)
 
 
 def attenuation(
@@ -72,14 +80,15 @@ def attenuation(
     unknown = np.nan if vs30_m_s is None else float(vs30_m_s)
     rows = (np.full_like(away, magnitude), away, np.full_like(away, depth_km),
             np.full_like(away, unknown))  # fmt: skip
-    mixture = predictor(*(jnp.asarray(row, jnp.float32) for row in rows))
     rest = (1 - probability) / 2
-    level = {"low_m_s2": rest, "median_m_s2": 0.5, "high_m_s2": 1 - rest}
+    level = jnp.array([rest, 0.5, 1 - rest], jnp.float32)
+    found = _quantiles(predictor, tuple(jnp.asarray(row, jnp.float32) for row in rows), level)
+    names = ("low_m_s2", "median_m_s2", "high_m_s2")
     about = {"units": "m s-2", "long_name": "PGA"}
     return xr.Dataset(
         {
-            name: ("distance", 10.0 ** np.asarray(quantile_of(mixture, p), np.float64), about)
-            for name, p in level.items()
+            name: ("distance", row, about)
+            for name, row in zip(names, 10.0 ** np.asarray(found, np.float64), strict=True)
         },
         coords={
             "distance": ("distance", away, {"units": "km", "long_name": "hypocentral distance"})

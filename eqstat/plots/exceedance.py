@@ -176,8 +176,8 @@ def attenuation(
     return ax
 
 
-def _inside(ends: tuple[float, float], value: float) -> bool:
-    return ends[0] <= value <= ends[1]
+def _inside(ends: Any, value: Any) -> bool:
+    return bool(ends[0] <= value <= ends[1])
 
 
 def pit(values: Any, *, bins: int = 20, probability: float = 0.9, ax: Axes | None = None) -> Axes:
