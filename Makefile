@@ -8,7 +8,8 @@ OUT = demo
 # Two processes of tests; each file stays in one of them, with what its fixtures have compiled.
 TEST = $(BIN)/python -m pytest -n 2 --dist loadfile --benchmark-disable
 
-.PHONY: help demo test test-slow lint format docs bench check check-counts check-detection clean
+.PHONY: help demo test test-slow lint format docs bench check check-counts check-detection \
+    check-exceedance clean
 
 help:
 	@echo "make demo       classify and locate a simulated detection; pictures go to $(OUT)/"
@@ -21,6 +22,7 @@ help:
 	@echo "make check      hold the fits to slow oracles: optimum, calibration, real phones"
 	@echo "make check-counts  false alarms of thresholds, calibration of samplers, 1e8 windows; hours"
 	@echo "make check-detection  the sequential posterior: study of 2023, alarms, true probabilities"
+	@echo "make check-exceedance  all rules of alarm at all thresholds, on simulated earthquakes"
 	@echo "make clean      remove .venv and all that was built"
 
 demo: .venv/.with-plots
@@ -74,6 +76,10 @@ check-detection: .venv/.with-test
 	$(BIN)/python benchmarks/check_detection_truth.py --faster 0.06
 	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python benchmarks/check_detection_phones.py; \
 	else echo "EQSTAT_DATA is not set: the phones of Borrego Springs are left out"; fi
+
+check-exceedance: .venv/.with-test
+	$(BIN)/python benchmarks/check_exceedance_alerts.py
+	$(BIN)/python benchmarks/check_exceedance_alerts.py --events 200 --least-lead 3
 
 .venv/.made:
 	$(PYTHON) -m venv .venv

@@ -80,8 +80,8 @@ html_theme_options = {
 }
 # Only pages that have pages below them need a list of these at their side.
 LEAVES = (
-    "index start traveltime counts calibration simulation detection contracts velocity regional "
-    "precision limits bibliography"
+    "index start traveltime counts calibration simulation detection exceedance contracts velocity "
+    "regional precision limits bibliography"
 )
 html_sidebars = {page: [] for page in (*LEAVES.split(), "changelog", "contributing")}
 
