@@ -237,9 +237,10 @@ def _moments(
         arrays = [jnp.asarray(values[rows])[:, None] for values in (*known, vs30)]
         mean, variance = _record_moments(jax.tree.map(jnp.asarray, motion), *arrays)
         mean, variance = (np.array(part)[: len(table)] for part in (mean, variance))
+        hidden = np.asarray(site_variance(jax.tree.map(jnp.asarray, motion)))
     # The term of a known station of unknown Vs30 has what that does in it.
-    hidden = np.where((there & np.isnan(vs30))[:, None], np.asarray(site_variance(motion)), 0.0)
-    variance = variance - hidden
+    has_it = there & np.isnan(vs30)
+    variance = np.where(has_it[:, None], variance - hidden, variance)
     return mean + station_mean.T, variance + station_sd.T**2
 
 
