@@ -110,9 +110,11 @@ class Examples:
         Padding repeats the first row: it has no weight, but must have a density.
         """
 
+        which = pad_rows(np.arange(len(self)), size)
+
         def pad(leaf: np.ndarray) -> Any:
             kind = dtype if np.issubdtype(leaf.dtype, np.floating) else leaf.dtype
-            return jnp.asarray(pad_rows(leaf.astype(kind), size, leaf[0].astype(kind)))
+            return jnp.asarray(leaf[which].astype(kind))
 
         target = np.where(self.mask, self.log10_pga, 0.0)
         return jax.tree.map(pad, self.features), pad(target), pad(self.mask)
