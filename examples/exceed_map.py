@@ -1,7 +1,7 @@
 # %% [markdown]
 # # How strong will it shake, and when is it right to warn?
 #
-# Forty phones have triggered. From their times comes a posterior of the hypocentre; with a
+# Phones have triggered. From their times comes a posterior of the hypocentre; with a
 # magnitude and its error it gives, for each place, the probability of strong shaking and the time
 # that is left until S. Then: how good are alarms that rest on such probabilities? All data are
 # simulated here ([what is computed](../exceedance.md)).
@@ -26,35 +26,39 @@ from eqstat.plots import exceedance as figures
 # %% [markdown]
 # ## From triggers to a posterior
 #
-# An earthquake 22 km deep off the coast, at the edge of the network: the phones lie on one side of
-# it. The posterior is that of the travel-time room on a grid; `to_xarray()` is what
-# `eqstat locate --posterior` writes.
+# An earthquake 22 km deep under the edge of a city. Five seconds after the origin many of its
+# phones have triggered; the posterior is that of the travel-time room on a grid, which knows that
+# only triggers before this moment can be seen. `to_xarray()` is what `eqstat locate --posterior`
+# writes.
 
 # %%
-TRUTH, DEPTH_KM, MAGNITUDE = (-12.22, -77.28), 22.0, 6.1
+TRUTH, DEPTH_KM, MAGNITUDE = (-12.16, -77.16), 22.0, 6.1
 rng = np.random.default_rng(3)
 phones = pd.DataFrame(
-    {"latitude": rng.normal(-12.05, 0.09, 40), "longitude": rng.normal(-77.02, 0.07, 40)}
+    {"latitude": rng.normal(-12.08, 0.12, 150), "longitude": rng.normal(-77.03, 0.1, 150)}
 )
 away_km = geodesy.hypocentral_distance(*TRUTH, DEPTH_KM, phones["latitude"], phones["longitude"])
+delay_s = away_km / 7.8 + rng.normal(0, 0.3, len(phones))
 origin = pd.Timestamp("2027-01-15T08:00:00Z")
-delay_s = away_km / 7.8 + rng.normal(0, 0.6, len(phones))
+now = origin + pd.Timedelta(seconds=5)
 phones["time"] = origin + pd.to_timedelta(delay_s, unit="s")
-observations = traveltime.prepare(phones)
+seen = phones[phones["time"] < now]
+print(f"{len(seen)} of {len(phones)} phones have triggered")
+observations = traveltime.prepare(seen, now=now, truncated=True)
 posterior = traveltime.grid(observations).to_xarray()
 
 # %% [markdown]
 # ## Shaking of the city
 #
 # First estimates of magnitudes err by some 0.3; the posterior is integrated over with them, as
-# equal partners. The alert would go out six seconds after the origin. `PointSource` is a generic
-# ground-motion model; the [fitted model](../exceedance.md) takes its place where there are records.
+# equal partners. The alert would go out at once. `PointSource` is a generic ground-motion model;
+# where there are records, a [fitted model](../exceedance.md) takes its place.
 
 # %%
 model = PointSource()
 sources = from_posterior(posterior, MAGNITUDE, magnitude_sd=0.3)
 zero = pd.Timestamp(sources.reference_time)
-now_s = (origin + pd.Timedelta(seconds=6) - zero).total_seconds()
+now_s = (now - zero).total_seconds()
 sites = pd.DataFrame(
     {
         "site": ["Callao", "Centre", "Chorrillos", "Ate", "Ancon", "Lurin"],
@@ -63,12 +67,12 @@ sites = pd.DataFrame(
     }
 )
 threshold = np.array([0.05, 0.10]) * alert.G_M_S2
-told = shaking(model, sources, sites, threshold, now_s=now_s, least_lead_s=[5.0])
+told = shaking(model, sources, sites, threshold, now_s=now_s, least_lead_s=[3.0])
 table = pd.DataFrame(
     {
         "P(> 5 %g)": told["probability"][:, 0],
         "P(> 10 %g)": told["probability"][:, 1],
-        "P(> 5 %g, S in 5 s or later)": told["probability_in_time"][:, 0, 0],
+        "P(> 5 %g, S in 3 s or later)": told["probability_in_time"][:, 0, 0],
         "lead time, s": told["lead_time_s"],
     },
     index=pd.Index(sites["site"]),
@@ -91,7 +95,7 @@ plt.show()
 
 # %%
 level = alert.alert_level(cost=1.0, loss=5.0)
-chance = table["P(> 5 %g, S in 5 s or later)"]
+chance = table["P(> 5 %g, S in 3 s or later)"]
 print(f"warn where the probability passes {level}: {', '.join(table.index[chance > level])}")
 
 # %% [markdown]
