@@ -13,8 +13,6 @@ Joyner-Boore distance and Vs30 as given, a missing Vs30 at the training records'
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import json
 import time
 from collections.abc import Callable
@@ -31,7 +29,9 @@ from eqstat.datasets import load_ridgecrest
 from eqstat.exceedance import mixture as mx
 from eqstat.exceedance.condition import condition
 from eqstat.exceedance.data import prepare
+from eqstat.exceedance.features import FEATURES
 from eqstat.exceedance.fit import fit
+from eqstat.exceedance.learn import learn
 from eqstat.exceedance.mixture import Mixture
 from eqstat.exceedance.predict import MotionPosterior, predict
 from eqstat.exceedance.sample import posterior_from, sample
@@ -97,11 +97,13 @@ def bssa14(train: pd.DataFrame, test: pd.DataFrame) -> Mixture:
 
 
 def network(train: pd.DataFrame, test: pd.DataFrame) -> Mixture:
-    """The mixture density network, when it is there."""
-    module = importlib.import_module("eqstat.exceedance.learn")
-    predictor = module.learn(jax.random.key(SEED), train).predictor()
-    names = ("magnitude", "distance_km", "depth_km", "vs30_m_s")
-    return predictor(*(jnp.asarray(test[name].to_numpy()) for name in names))
+    """The mixture density network, an ensemble on bootstraps of the training events."""
+    learned = learn(jax.random.key(SEED), train, about={"licence": "CC0"}, progress=False)
+    trained = learned.trained
+    print(f"  network: {trained.seconds:.0f} s, best epochs {trained.best_epoch.tolist()}, "
+          f"temperature {learned.network.card['temperature']:.2f}")  # fmt: skip
+    names = (feature.name for feature in FEATURES)
+    return learned.predictor()(*(test[name].to_numpy() for name in names))
 
 
 def folds(table: pd.DataFrame, count: int) -> list[np.ndarray]:
@@ -246,8 +248,6 @@ def main() -> None:
         "network": network,
         "BSSA14": bssa14,
     }
-    if importlib.util.find_spec("eqstat.exceedance.learn") is None:
-        predictors.pop("network")
     predictors = {n: f for n, f in predictors.items() if n not in options.without}
     splits = []
     for held in folds(table, options.folds):
