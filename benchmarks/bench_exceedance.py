@@ -20,9 +20,12 @@ import pytest
 from scipy import special
 
 from eqstat.exceedance import _kernel
+from eqstat.exceedance.learn import learn
 from eqstat.exceedance.mixture import Mixture, exceedance
+from eqstat.exceedance.parameters import GroundMotion
 from eqstat.exceedance.predictor import PointSource
 from eqstat.exceedance.shaking import shaking
+from eqstat.exceedance.simulate import Design, simulate
 from eqstat.exceedance.sources import Sources
 
 SITES, COMPONENTS, DRAWS = 10_000, 5, 256
@@ -151,3 +154,17 @@ def test_against_pygmm(benchmark) -> None:
 
     each = best_ms(theirs, 3) / few.size
     benchmark.extra_info["pygmm_ratio"] = round(each * SITES / best_ms(own))
+
+
+@pytest.mark.benchmark(group="an ensemble of 8 networks, 48 events, 2,500 records")
+def test_training(benchmark) -> None:
+    """Compilation is in it; the bar is 3 minutes."""
+    table = simulate(jax.random.key(0), GroundMotion(), Design(events=48, stations=70)).table
+
+    def own() -> Any:
+        return learn(jax.random.key(1), table, check_unit=False, progress=False)
+
+    learned = benchmark.pedantic(own, rounds=1)
+    benchmark.extra_info["records"] = len(table)
+    benchmark.extra_info["epochs"] = int(learned.trained.history["epoch"].max())
+    assert benchmark.stats.stats.max < 180.0
