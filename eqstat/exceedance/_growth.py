@@ -8,6 +8,11 @@ from scipy import special
 # Length of the P wave's rise, s.
 EARLY_S = 1.0
 NODES = 121
+# Ends of the stages of a record, s after P and after S.
+P_STAGES_S = (0.5, 1.0, 2.0, 4.0)
+S_STAGES_S = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0)
+# Below this the growth counts as known; log10 units.
+LEAST_GROWTH = 0.01
 # Fractions of these fill the unit cube evenly (the generalised golden ratios of Roberts).
 EVEN = np.array([0.8191725134, 0.6710436067, 0.5497004779])
 GOLDEN = 0.6180339887
@@ -59,6 +64,36 @@ def passed_at(
         with_p = p_s - EARLY_S * np.log1p(-share / early)
         after_s = s_s + rise_s * (share - by_s) / (1.0 - by_s)
     return np.where(share >= 1.0, np.inf, np.where(share < by_s, with_p, after_s))
+
+
+def stage_of(time_s: np.ndarray | float, p_s: np.ndarray, s_s: np.ndarray) -> np.ndarray:
+    """Stage of a record: seconds since P, and then since S, in classes."""
+    since_p = np.digitize(time_s - p_s, P_STAGES_S)
+    since_s = len(P_STAGES_S) + np.digitize(time_s - s_s, S_STAGES_S)
+    return np.where(time_s < s_s, since_p, since_s)
+
+
+def unknown() -> np.ndarray:
+    """A table of growth that knows nothing."""
+    return np.tile([0.0, np.inf], (len(P_STAGES_S) + len(S_STAGES_S) + 1, 1))
+
+
+def learn(p_s: np.ndarray, s_s: np.ndarray, rise_s: np.ndarray, early: np.ndarray) -> np.ndarray:
+    """Mean and standard deviation of what log10 of a peak still grows, at each stage."""
+    table = unknown()
+    total = np.zeros((len(table), 3))
+    for time in np.arange(1.0, 90.0):
+        share = share_at(time, p_s, s_s, rise_s, early)
+        going_on = (share > 0) & (time < s_s + rise_s + 2.0)
+        stage = stage_of(time, p_s, s_s)[going_on]
+        left = -np.log10(share[going_on])
+        for place, power in enumerate((left**0, left, left**2)):
+            total[:, place] += np.bincount(stage, weights=power, minlength=len(table))
+    enough = total[:, 0] >= 20
+    mean = total[enough, 1] / total[enough, 0]
+    spread = np.sqrt(np.maximum(total[enough, 2] / total[enough, 0] - mean**2, 0.0))
+    table[enough] = np.column_stack([mean, np.maximum(spread, LEAST_GROWTH)])
+    return table
 
 
 def shown_magnitude(

@@ -13,12 +13,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import erfc
-from jaxtyping import Array, Bool, Float
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Bool, Float, Int
 
 from eqstat.exceedance import _kernel
 from eqstat.exceedance._kernel import Drawn
-from eqstat.exceedance._normal import LOG_ROOT_2PI
+from eqstat.exceedance._normal import log_ndtr
 from eqstat.exceedance.mixture import Mixture, exceedance
 from eqstat.exceedance.predictor import PointSource
 
@@ -26,7 +26,6 @@ __all__ = ["Conditioned", "Drawn", "Integrated", "Rule", "Situation", "event_ter
 
 # What no sensor would notice.
 LEAST_M_S2 = 1e-9
-FAR = -5.0
 
 
 class Situation(eqx.Module):
@@ -46,12 +45,15 @@ class Situation(eqx.Module):
         Largest acceleration that each has recorded so far, 0 for none, (n,).
     complete
         Whether the strong shaking there is over, so that the peak is the PGA, (n,).
+    growth_mean, growth_sd
+        Of log10 PGA less log10 of the peak so far, where the shaking goes on: what the history of
+        the network says of records at this stage, (n,).
     site_km
         Sites that may be warned, (s, 3).
     vs30_m_s
         Of the sites, NaN where it is unknown, (s,).
-    site_peak_m_s2, site_complete
-        The same of the sites as of stations: 0 and false where there is no sensor, (s,).
+    site_station
+        Place of the station at the site, -1 where there is none, (s,).
     """
 
     drawn: Drawn
@@ -59,10 +61,11 @@ class Situation(eqx.Module):
     station_km: Float[Array, "*times n 3"]
     peak_m_s2: Float[Array, "*times n"]
     complete: Bool[Array, "*times n"]
+    growth_mean: Float[Array, "*times n"]
+    growth_sd: Float[Array, "*times n"]
     site_km: Float[Array, "*times s 3"]
     vs30_m_s: Float[Array, "*times s"]
-    site_peak_m_s2: Float[Array, "*times s"]
-    site_complete: Bool[Array, "*times s"]
+    site_station: Int[Array, "*times s"]
 
 
 class Rule(Protocol):
@@ -114,23 +117,22 @@ class Integrated(eqx.Module):
 
 def event_term(
     residual: Float[Array, "n d"],
-    used: Bool[Array, "n"],
+    variance: Float[Array, "n"],
     event_scale: Float[Array, ""] | float,
-    within_scale: Float[Array, ""] | float,
 ) -> tuple[Float[Array, "d"], Float[Array, ""], Float[Array, "d"]]:
     r"""What residuals of n stations say of the event term, for each draw of the source.
 
-    $$ \eta \mid r \sim N\Big( \frac{\sum_i r_i / \phi^2}{1/\tau^2 + n/\phi^2},\;
-    \frac{1}{1/\tau^2 + n/\phi^2} \Big) $$
+    $$ \eta \mid r \sim N\Big( \frac{\sum_i r_i / v_i}{1/\tau^2 + \sum_i 1/v_i},\;
+    \frac{1}{1/\tau^2 + \sum_i 1/v_i} \Big) $$
 
     Parameters
     ----------
     residual
         Observed less predicted log10 PGA, (n, d).
-    used
-        Which stations count, (n,).
-    event_scale, within_scale
-        $\tau$ and $\phi$, log10 units.
+    variance
+        Of each station about the event's level, $v_i$; infinite for those that say nothing, (n,).
+    event_scale
+        $\tau$, log10 units.
 
     Returns
     -------
@@ -138,25 +140,26 @@ def event_term(
         Of the event term, (d,) and (); logarithm of the density of the residuals up to a
         constant that all draws share, (d,).
     """
-    kept = jnp.where(used[:, None], residual, 0.0) / within_scale
-    precision = 1.0 / event_scale**2 + jnp.sum(used) / within_scale**2
-    mean = jnp.sum(kept, axis=0) / within_scale / precision
-    evidence = -0.5 * (jnp.sum(kept * kept, axis=0) - precision * mean * mean)
+    weight = (1.0 / variance)[:, None]
+    kept = jnp.where(weight > 0, residual, 0.0)
+    precision = 1.0 / event_scale**2 + jnp.sum(weight)
+    mean = jnp.sum(weight * kept, axis=0) / precision
+    evidence = -0.5 * (jnp.sum(weight * kept * kept, axis=0) - precision * mean * mean)
     return mean, 1.0 / precision, evidence
 
 
 class Conditioned(eqx.Module):
     r"""The posterior of the source, given also all that stations have recorded so far.
 
-    Where the shaking is over, the PGA is known: each draw of the source is weighed by how well it
-    predicts these PGA, and takes the event term that they ask for, in closed form. Where it goes
-    on, the peak so far is a lower bound: draw d with event term $\eta$ is weighed by
-    $\prod_i \Phi\{(\mu_{di} + \eta - \log_{10} a_i) / \phi\}$ too, with $\eta$ at the nodes of
-    Gauss and Hermite. A site with a sensor has its own peak as a lower bound,
+    Where the shaking is over the PGA is known. Where it goes on, the PGA is the peak so far and a
+    growth g, of which the history of records at this stage tells mean and variance:
+    $y_i = b_i + g_i$, $g_i \sim N(m_i, s_i^2)$. Either way a station is a normal about the level of
+    the event, with variance $v_i = \phi^2$ or $\phi^2 + s_i^2$: each draw of the source is weighed
+    by how well it predicts all stations, and takes the event term that they ask for, in closed
+    form (`event_term`). A site with a station of its own takes that record too,
 
-    $$ P(a > u \mid a > a_i) = \sum_{d, \eta} w_{d \eta}
-    \frac{\Phi\{(\mu_d + \eta - \log_{10} u) / \phi\}}
-    {\Phi\{(\mu_d + \eta - \log_{10} a_i) / \phi\}}, \quad u > a_i. $$
+    $$ y_i \mid b_i, d, \eta \sim N\Big( (1 - k)(\mu_{di} + \eta) + k\,(b_i + m_i),\;
+    (1 - k)\,\phi^2 \Big), \quad k = \frac{\phi^2}{\phi^2 + s_i^2}, \quad y_i > b_i. $$
 
     Stations count as independent given the event.
 
@@ -164,12 +167,9 @@ class Conditioned(eqx.Module):
     ----------
     predictor
         A model with event terms.
-    nodes
-        Number of nodes of the event term.
     """
 
     predictor: PointSource
-    nodes: int = eqx.field(static=True, default=5)
 
     def __call__(
         self, situation: Situation, log10_threshold: Float[Array, "t"]
@@ -191,47 +191,36 @@ class Conditioned(eqx.Module):
         model, drawn = self.predictor, situation.drawn
         there = model.mean(drawn.magnitude, _kernel.distances(situation.station_km, drawn.place_km))
         here = model.mean(drawn.magnitude, _kernel.distances(situation.site_km, drawn.place_km))
-        phi = model.within_scale.astype(there.dtype)
-        seen = _log10(situation.peak_m_s2)
-        used = situation.complete & (situation.peak_m_s2 > 0)
-        mean, variance, evidence = event_term(seen[:, None] - there, used, model.event_scale, phi)
-        node, log_share = _gauss_hermite(self.nodes)
-        # Draws times nodes: (d, h).
-        term = mean[:, None] + jnp.sqrt(variance) * node
-        bound = ~situation.complete & (situation.peak_m_s2 > 0)
-        apart = (there[:, :, None] + term - seen[:, None, None]) / phi
-        running = jnp.sum(jnp.where(bound[:, None, None], _log_tail(apart), 0.0), axis=0)
-        full = drawn.log_weight[:, None] + evidence[:, None] + log_share + running
-        weight = jax.nn.softmax(full.ravel())
-        centre = (here[:, :, None] + term).reshape(len(here), -1)
-        own = _log10(situation.site_peak_m_s2)[:, None]
-        at_least = _log_tail((centre - own) / phi)
+        phi2 = (model.within_scale**2).astype(there.dtype)
+        heard = situation.peak_m_s2 > 0
+        peak = jnp.log10(jnp.maximum(situation.peak_m_s2, LEAST_M_S2))
+        grows = heard & ~situation.complete
+        seen = peak + jnp.where(grows, situation.growth_mean, 0.0)
+        growth2 = jnp.where(grows, situation.growth_sd**2, jnp.where(heard, 0.0, jnp.inf))
+        term, variance, evidence = event_term(
+            seen[:, None] - there, phi2 + growth2, model.event_scale
+        )
+        weight = jax.nn.softmax(drawn.log_weight + evidence)
+
+        at = situation.site_station
+        own = (at >= 0) & heard[at]
+        share = jnp.where(own & grows[at], phi2 / (phi2 + growth2[at]), 0.0)[:, None]
+        target = jnp.where(own, seen[at], 0.0)[:, None]
+        centre = (1.0 - share) * (here + term) + share * target
+        spread = (1.0 - share) * phi2 + (1.0 - share) ** 2 * variance
+        floor = jnp.where(own, peak[at], np.log10(LEAST_M_S2))[:, None]
+
+        def tail(u: Array) -> Array:
+            """Logarithm of the mixture's tail at each site."""
+            each = log_ndtr((centre - u) / jnp.sqrt(spread))
+            return logsumexp(each, axis=1, b=weight[None, :])
+
+        at_least = tail(floor)
 
         def beyond(u: Array) -> Array:
-            ratio = jnp.exp(_log_tail((centre - jnp.maximum(u, own)) / phi) - at_least)
-            going_on = jnp.minimum(ratio @ weight, 1.0)
-            return jnp.where(situation.site_complete | ~situation.located, 0.0, going_on)
+            left = jnp.exp(tail(jnp.maximum(u, floor)) - at_least)
+            over = own & situation.complete[at]
+            return jnp.where(over | ~situation.located, 0.0, jnp.minimum(left, 1.0))
 
-        passed = own > log10_threshold
+        passed = own[:, None] & (floor > log10_threshold)
         return jnp.where(passed, 1.0, jax.vmap(beyond, out_axes=1)(log10_threshold))
-
-
-def _log10(peak_m_s2: Array) -> Array:
-    """Logarithm of a peak; of none one so small that it bounds nothing."""
-    return jnp.log10(jnp.maximum(peak_m_s2, LEAST_M_S2))
-
-
-def _log_tail(z: Array) -> Array:
-    r"""Return $\log \Phi(z)$ to four digits, for weights; a series takes over beyond -5."""
-    far = z < FAR
-    t = jnp.where(far, -z, -FAR)
-    inverse = 1.0 / (t * t)
-    series = jnp.log1p(-inverse * (1.0 - inverse * (3.0 - 15.0 * inverse))) - jnp.log(t)
-    near = 0.5 * erfc(-jnp.maximum(z, FAR) * np.float32(np.sqrt(0.5)))
-    return jnp.where(far, -0.5 * t * t - LOG_ROOT_2PI + series, jnp.log(near))
-
-
-def _gauss_hermite(nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and log weights of a standard normal."""
-    node, weight = np.polynomial.hermite_e.hermegauss(nodes)
-    return node.astype(np.float32), np.log(weight / weight.sum()).astype(np.float32)

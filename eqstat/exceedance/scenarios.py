@@ -4,8 +4,9 @@ Everything comes from a key. Magnitudes follow Gutenberg and Richter between two
 is a level line of $10^{-2.44 + 0.59 M}$ km through the hypocentre, of any strike. Its nearest point
 gives the true distance of the shaking, with event, station and record terms of a
 `PointSource`. The running peak of a station is a share of its PGA after P and grows to it after S,
-the longer the rupture the slower. Rules do not see this: they know stations' peaks so far, and a
-posterior of a point source that sharpens as stations report,
+the longer the rupture the slower. Rules do not see this: they know stations' peaks so far, how much
+records of a history grew from the same stage on, and a posterior of a point source that sharpens as
+stations report,
 
 $$ \hat x_t = x + \frac1n \sum_{i \le n} e_i, \qquad
 \hat M_t = M_t + c + \frac1n \sum_{i \le n} d_i, \qquad
@@ -39,7 +40,10 @@ from eqstat.exceedance.predictor import PointSource
 from eqstat.exceedance.rules import Situation
 from eqstat.schema import InputError
 
-__all__ = ["Region", "Scenarios", "forecasts", "simulate"]
+__all__ = ["Region", "Scenarios", "forecasts", "simulate", "situations"]
+
+# Earthquakes from which the growth of records is learnt.
+HISTORY = 200
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,9 @@ class Scenarios:
         Share of the PGA that the P wave brings, (e, n).
     place_error_km, magnitude_error, common_error
         Errors of what stations tell, (e, n, 3), (e, n) and (e,).
+    growth
+        Mean and standard deviation of what log10 of a peak still grows, at each stage of a record;
+        of another history of the same region, (stages, 2).
     """
 
     region: Region
@@ -138,6 +145,7 @@ class Scenarios:
     place_error_km: np.ndarray
     magnitude_error: np.ndarray
     common_error: np.ndarray
+    growth: np.ndarray
 
     @property
     def event(self) -> np.ndarray:
@@ -153,7 +161,7 @@ class Scenarios:
 
     def chosen(self, events: Any) -> Scenarios:
         """Some of the earthquakes."""
-        shared = ("region", "station_km")
+        shared = ("region", "station_km", "growth")
         rest = {name: value[events] for name, value in vars(self).items() if name not in shared}
         return replace(self, **rest)
 
@@ -188,6 +196,13 @@ def simulate(key: PRNGKeyArray, count: int, region: Region | None = None) -> Sce
     if not count >= 1:
         raise InputError(f"simulate: count must be a whole number from 1, not {count!r}")
     own = Region() if region is None else region
+    past = _drawn(jax.random.fold_in(key, 1), HISTORY, own, _growth.unknown())
+    rows = (past.p_arrival_s, past.s_arrival_s, past.rise_s, past.early_share)
+    return _drawn(jax.random.fold_in(key, 0), count, own, _growth.learn(*rows))
+
+
+def _drawn(key: PRNGKeyArray, count: int, own: Region, growth: np.ndarray) -> Scenarios:
+    """Draw earthquakes whose records are told to grow so much."""
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
     model, shape = own.ground_motion, (count, own.stations)
     station = np.zeros((own.stations, 3))
@@ -222,11 +237,12 @@ def simulate(key: PRNGKeyArray, count: int, region: Region | None = None) -> Sce
         p_arrival_s=from_hypocentre / own.p_velocity_km_s,
         s_arrival_s=s_arrival,
         rise_s=1.0 + slow,
-        early_share=np.clip(0.2 * np.exp(0.3 * rng.normal(size=shape)), 0.02, 0.8),
+        early_share=np.clip(0.2 * np.exp(0.7 * rng.normal(size=shape)), 0.02, 0.8),
         place_error_km=rng.normal(size=(*shape, 3))
         * [own.place_error_km, own.place_error_km, own.depth_error_km],
         magnitude_error=own.magnitude_error * rng.normal(size=shape),
         common_error=own.common_magnitude_error * rng.normal(size=count),
+        growth=growth,
     )
 
 
@@ -279,6 +295,9 @@ def situations(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Situati
     times = len(time)
     station = np.broadcast_to(scenarios.station_km, (times, *scenarios.station_km.shape))
 
+    stage = _growth.stage_of(time, scenarios.p_arrival_s[number], scenarios.s_arrival_s[number])
+    growth = scenarios.growth[stage]
+
     def single(values: Any) -> jax.Array:
         return jnp.asarray(values, jnp.float32)
 
@@ -294,10 +313,11 @@ def situations(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Situati
         single(station),
         single(peak),
         jnp.asarray(over),
+        single(growth[..., 0]),
+        single(growth[..., 1]),
         single(station),
         single(np.full(station.shape[:2], np.nan)),
-        single(peak),
-        jnp.asarray(over),
+        jnp.broadcast_to(jnp.arange(station.shape[1]), station.shape[:2]),
     )
 
 

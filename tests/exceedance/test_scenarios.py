@@ -90,6 +90,19 @@ def test_estimates_sharpen_and_their_posteriors_are_true(drawn):
             assert stats.kstest(column, "uniform").pvalue > 1e-4
 
 
+def test_growth_is_learnt_from_other_earthquakes(drawn):
+    rows = [drawn.p_arrival_s, drawn.s_arrival_s, drawn.rise_s, drawn.early_share]
+    assert drawn.growth.shape == _growth.unknown().shape
+    for time in (5.0, 15.0):
+        share = _growth.share_at(time, *rows)
+        on = (share > 0) & (time < drawn.s_arrival_s + drawn.rise_s + 2.0)
+        told = drawn.growth[_growth.stage_of(time, drawn.p_arrival_s, drawn.s_arrival_s)][on]
+        known = np.isfinite(told[:, 1])
+        score = (-np.log10(share[on][known]) - told[known, 0]) / np.maximum(told[known, 1], 0.05)
+        assert abs(score.mean()) < 0.15
+        assert 0.6 < score.std() < 1.3
+
+
 def test_great_earthquakes_begin_like_small_ones():
     shown = _growth.shown_magnitude(np.array([5.0, 7.5]), np.array([2.0]), 2.8)
     assert shown[0] == pytest.approx(5.0)
@@ -128,7 +141,7 @@ def test_probabilities_of_the_mixtures_are_true():
     time = np.array([10.0, 20.0])
     threshold = 0.25
     above = drawn.pga_m_s2.ravel() > threshold
-    for rule in (Integrated(PointSource()), Conditioned(PointSource(), nodes=5)):
+    for rule in (Integrated(PointSource()), Conditioned(PointSource())):
         chance = forecasts(drawn, rule, time, [threshold])[0].astype(float)
         for place in range(2):
             on = time[place] < (drawn.s_arrival_s + drawn.rise_s).ravel() + 2.0
