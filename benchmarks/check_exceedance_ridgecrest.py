@@ -29,11 +29,12 @@ from eqstat.datasets import load_ridgecrest
 from eqstat.exceedance import mixture as mx
 from eqstat.exceedance.condition import condition
 from eqstat.exceedance.data import prepare
+from eqstat.exceedance.event import predict
 from eqstat.exceedance.features import FEATURES
 from eqstat.exceedance.fit import fit
 from eqstat.exceedance.learn import learn
 from eqstat.exceedance.mixture import Mixture
-from eqstat.exceedance.predict import MotionPosterior, predict
+from eqstat.exceedance.predict import MotionPosterior
 from eqstat.exceedance.sample import posterior_from, sample
 
 G_M_S2 = 9.80665

@@ -12,22 +12,11 @@ import pandas as pd
 from jaxtyping import Array, ArrayLike, Float
 
 from eqstat.exceedance._normal import LOG_ROOT_2PI, log_ndtr
-from eqstat.exceedance.likelihood import site_variance
-from eqstat.exceedance.mixture import Mixture
-from eqstat.exceedance.parameters import GroundMotion
-from eqstat.exceedance.predict import (
-    COMPONENTS,
-    MotionPosterior,
-    MotionPredictor,
-    condense,
-    predictor_of,
-    record_moments,
-)
+from eqstat.exceedance.event import EventPosterior, moments
+from eqstat.exceedance.predict import MotionPosterior
 from eqstat.inference.padding import bucket_size
 from eqstat.schema import InputError
 
-_record_moments = jax.jit(record_moments)
-_condense = jax.jit(condense, static_argnums=3)
 # Nodes of the integral over the event term where reports are clipped, and how far they reach.
 NODES, REACH = 129, 8.0
 
@@ -158,92 +147,6 @@ def _padded(rest: np.ndarray, scatter: np.ndarray, used: np.ndarray) -> tuple[Ar
     return tuple(jnp.asarray(part) for part in parts)
 
 
-class EventPosterior(eqx.Module):
-    """What is known of one event after some reports; it predicts unreported sites.
-
-    Attributes
-    ----------
-    posterior
-        What was known before the event.
-    motion
-        Draws of the parameters in the event's region.
-    event_mean, event_sd
-        Event term given each draw, log10 units, (draws,).
-    log_weight
-        Log weights of the draws, (draws,): draws under which the reports are likelier count more.
-    reports
-        How many reports it knows.
-    """
-
-    posterior: MotionPosterior
-    motion: GroundMotion
-    event_mean: np.ndarray
-    event_sd: np.ndarray
-    log_weight: np.ndarray
-    reports: int = eqx.field(static=True)
-
-    @property
-    def event_term(self) -> tuple[float, float]:
-        """Mean and standard deviation of the event term over all draws, log10 units."""
-        weight = np.exp(self.log_weight)
-        mean = float(np.sum(weight * self.event_mean))
-        spread = self.event_sd**2 + (self.event_mean - mean) ** 2
-        return mean, float(np.sqrt(np.sum(weight * spread)))
-
-    def predictor(self, *, components: int | None = COMPONENTS) -> MotionPredictor:
-        """Predictor for this event at new sites; see `MotionPosterior.predictor`."""
-        return predictor_of(
-            self.motion, self.event_mean, self.event_sd, self.log_weight, components
-        )
-
-    def predict(self, table: pd.DataFrame, *, components: int | None = COMPONENTS) -> Mixture:
-        """Predict the rows of a table, at stations with a known term by that; see `predict`."""
-        mean, variance = _moments(self.posterior, self.motion, table)
-        order, weight = _order(self, components)
-        mean = mean + self.event_mean
-        variance = variance + self.event_sd**2
-        rows = np.arange(bucket_size(len(mean))) % max(len(mean), 1)
-        parts = (jnp.asarray(part[rows][:, order]) for part in (mean, variance))
-        mixture = _condense(*parts, weight, components)
-        return jax.tree.map(lambda leaf: leaf[: len(mean)], mixture)
-
-
-def _order(event: EventPosterior, components: int | None) -> tuple[np.ndarray, Array]:
-    """Draws in the order of their scatter, as the predictor has them, with their weights."""
-    count = len(event.event_mean)
-    numbers = eqx.tree_at(lambda m: m.depth_slope, event.motion, np.arange(count, dtype=float))
-    sorted_ = predictor_of(numbers, event.event_mean, event.event_sd, event.log_weight, components)
-    return np.asarray(sorted_.motion.depth_slope).astype(int), sorted_.log_weight
-
-
-def _moments(
-    posterior: MotionPosterior, motion: GroundMotion, table: Any
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of rows given each draw, (rows, draws), but for the event term."""
-    lacking = [n for n in ("magnitude", "distance_km", "depth_km") if n not in table.columns]
-    if lacking:
-        raise InputError(f"sites: no columns {', '.join(lacking)}; give them")
-    known = [table[n].to_numpy(np.float64) for n in ("magnitude", "distance_km", "depth_km")]
-    if not all(np.all(np.isfinite(values)) for values in known) or np.any(known[1] <= 0):
-        raise InputError("sites: magnitude, distance_km and depth_km must be finite, distance > 0")
-    vs30 = np.full(len(table), np.nan)
-    if "vs30_m_s" in table.columns:
-        vs30 = table["vs30_m_s"].to_numpy(np.float64)
-    stations = table["station"] if "station" in table.columns else [None] * len(table)
-    station_mean, station_sd, there = posterior.station_moments(stations)
-    with jax.enable_x64(True):
-        # Padded with the first row, so that tables of about this size share a program.
-        rows = np.arange(bucket_size(len(table))) % max(len(table), 1)
-        arrays = [jnp.asarray(values[rows])[:, None] for values in (*known, vs30)]
-        mean, variance = _record_moments(jax.tree.map(jnp.asarray, motion), *arrays)
-        mean, variance = (np.array(part)[: len(table)] for part in (mean, variance))
-        hidden = np.asarray(site_variance(jax.tree.map(jnp.asarray, motion)))
-    # The term of a known station of unknown Vs30 has what that does in it.
-    has_it = there & np.isnan(vs30)
-    variance = np.where(has_it[:, None], variance - hidden, variance)
-    return mean + station_mean.T, variance + station_sd.T**2
-
-
 def condition(
     posterior: MotionPosterior,
     reports: pd.DataFrame,
@@ -334,7 +237,7 @@ def update(
         return np.full(len(table), float(value))
 
     clip = of_device("clip_m_s2", device.clip_m_s2)
-    mean, variance = _moments(event.posterior, event.motion, table)
+    mean, variance = moments(event.posterior, event.motion, table)
     mean = mean + of_device("device_bias", device.bias)[:, None]
     scatter = np.sqrt(variance + of_device("device_sd", device.sd)[:, None] ** 2).T
     clipped = pga >= clip

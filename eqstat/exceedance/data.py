@@ -95,8 +95,8 @@ class Motions:
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Least and largest magnitude, distance and depth: beyond them a model extrapolates."""
-        names = ("magnitude", "distance_km", "depth_km")
-        return {n: (float(self.table[n].min()), float(self.table[n].max())) for n in names}
+        values = {n: self.table[n].to_numpy() for n in ("magnitude", "distance_km", "depth_km")}
+        return {n: (float(np.min(v)), float(np.max(v))) for n, v in values.items()}
 
 
 def prepare(
@@ -262,7 +262,9 @@ def _arrays(
         record(np.where(unknown, 2.6, log_vs30), 2.6),
         record(unknown.astype(np.float64)),
         record(np.ones(len(table))),
-        *(record(codes[name]) for name in ("event", "station", "region")),
+        record(codes["event"]),
+        record(codes["station"]),
+        record(codes["region"]),
         pad_rows(magnitude_sd, bucket_size(len(magnitude_sd))),
         pad_rows(station_unknown, bucket_size(stations)),
         pad_rows(population, sites, 2.6),

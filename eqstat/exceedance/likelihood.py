@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -53,10 +53,10 @@ def residuals(motion: GroundMotion, data: MotionData) -> Array:
     """Records less their medians; an unknown site is taken at the population's mean."""
     site = jnp.where(data.unknown_site > 0, motion.vs30_log10_mean, data.log10_vs30)
     centre = median(motion, data.magnitude, data.distance_km, data.depth_km, site)
-    return data.log10_pga - centre - motion.region_level[data.region]
+    return jnp.asarray(data.log10_pga - centre - motion.region_level[data.region])
 
 
-def _sum(values: Array, number: Array, count: int) -> Array:
+def _sum(values: Any, number: Any, count: int) -> Array:
     return jax.ops.segment_sum(values, number, num_segments=count)
 
 
@@ -65,7 +65,7 @@ def _system(motion: GroundMotion, data: MotionData) -> _System:
     variance = record_sd_at(motion, data.magnitude) ** 2
     if not data.stations:
         variance = variance + data.unknown_site * site_variance(motion)
-    precision = data.weight / variance
+    precision = jnp.asarray(data.weight / variance)
     events, stations = len(data.magnitude_sd), data.stations
     # A wrong magnitude moves all records of an event by about as much: part of the event's term.
     steep = magnitude_slope_at(motion, data.magnitude, data.distance_km) * data.weight

@@ -6,9 +6,9 @@ import dataclasses
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 MAGNITUDE = 5.0
@@ -103,7 +103,7 @@ class GroundMotion(eqx.Module):
         """Refuse numbers that no ground motion has; what is traced is not looked at."""
         for name in (field.name for field in dataclasses.fields(self)):
             value = getattr(self, name)
-            if isinstance(value, jax.core.Tracer):
+            if isinstance(value, Tracer):
                 continue
             number = np.asarray(value)
             if not np.all(np.isfinite(number)):

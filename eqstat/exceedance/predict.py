@@ -9,7 +9,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 from jaxtyping import Array, ArrayLike, Float
 
 from eqstat.exceedance.data import MotionData, Motions
@@ -266,40 +265,3 @@ def posterior_of(
         motions.regions,
         tuple((name, *ends) for name, ends in motions.ranges.items()),
     )
-
-
-def predict(
-    posterior: MotionPosterior,
-    table: pd.DataFrame,
-    *,
-    components: int | None = COMPONENTS,
-    region: str | None = None,
-) -> Mixture:
-    """Predict the rows of a table: new events, at stations whose terms are known where they are.
-
-    Parameters
-    ----------
-    posterior
-        From `MotionFit.posterior` or `posterior_from`.
-    table
-        With `magnitude`, `distance_km`, `depth_km`; perhaps `vs30_m_s` and `station`. A station
-        of the records that were fitted is predicted with its term.
-    components
-        As in `MotionPosterior.predictor`.
-    region
-        The same.
-
-    Returns
-    -------
-    Mixture
-        (rows, components); rows of one event are correlated, which a mixture of each row cannot
-        tell: `condition` uses it.
-    """
-    from eqstat.exceedance.condition import EventPosterior
-
-    count = posterior.draws
-    motion = posterior.in_region(region)
-    tau = np.sqrt(np.asarray(motion.event_sd) ** 2 + np.asarray(motion.region_sd) ** 2)
-    even = np.full(count, -np.log(count))
-    start = EventPosterior(posterior, motion, np.zeros(count), tau, even, 0)
-    return start.predict(table, components=components)

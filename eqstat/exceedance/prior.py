@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import numpy as np
 import numpyro.distributions as dist
 
 
-def _normal(mean: float, sd: float) -> object:
+def _normal(mean: float, sd: float) -> Any:
     return eqx.field(default_factory=lambda: dist.Normal(mean, sd))
 
 
-def _positive(median: float, log_sd: float) -> object:
+def _positive(median: float, log_sd: float) -> Any:
     return eqx.field(default_factory=lambda: dist.LogNormal(float(np.log(median)), log_sd))
 
 

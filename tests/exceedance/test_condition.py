@@ -10,8 +10,9 @@ from scipy import integrate, stats
 
 from eqstat.exceedance import mixture as mx
 from eqstat.exceedance.condition import Device, condition, update, update_event_term
+from eqstat.exceedance.event import predict
 from eqstat.exceedance.parameters import GroundMotion
-from eqstat.exceedance.predict import MotionPosterior, predict
+from eqstat.exceedance.predict import MotionPosterior
 from eqstat.schema import InputError
 
 TAU, SITE, OWN = 0.3, 0.2, 0.25

@@ -9,9 +9,10 @@ from scipy import stats
 
 from eqstat.exceedance import mixture as mx
 from eqstat.exceedance.data import prepare
+from eqstat.exceedance.event import predict
 from eqstat.exceedance.fit import fit
 from eqstat.exceedance.parameters import GroundMotion
-from eqstat.exceedance.predict import condense, predict
+from eqstat.exceedance.predict import condense
 from eqstat.exceedance.simulate import Design, simulate
 from eqstat.inference import InferenceError
 from eqstat.schema import InputError
