@@ -61,7 +61,7 @@ class Bayes:
                 self.kept[name] = fit(motions).posterior(draws=500)
             else:
                 tree = sample(
-                    jax.random.key(SEED), motions, chains=4, warmup=250, draws=250, progress=False
+                    jax.random.key(SEED), motions, chains=4, warmup=250, draws=500, progress=False
                 )
                 print(f"  NUTS: R-hat {tree.attrs['r_hat_max']:.4f}, {tree.attrs['result']}")
                 self.kept[name] = posterior_from(tree, motions, 500)
@@ -146,33 +146,35 @@ def shown(parts: tuple[float, ...], form: str = "{:.3f}") -> str:
     return f"{middle} ({low} to {high})"
 
 
-def uniformity(pit: np.ndarray, mixture: Mixture, shares: dict, test: pd.DataFrame) -> dict:
-    """Largest distance of the PIT's distribution from uniform, and what it is if all is true.
+def reference_pits(shares: dict, test: pd.DataFrame, count: int = 1000) -> np.ndarray:
+    """PITs as they are if all is true: event, station and record terms drawn as the model has them.
 
-    The reference draws event, station and record terms as the model has them, so that the PITs of
-    one event hang together as the real ones do.
+    Those of one event hang together, and so do those of one station, as the real ones do.
     """
     rng = np.random.default_rng(SEED)
     event, events = pd.factorize(test["event"])
     station, stations = pd.factorize(test["station"])
-    even = np.arange(1, len(pit) + 1) / len(pit)
     norm = np.sqrt(shares["event"] ** 2 + shares["station"] ** 2 + shares["record"] ** 2)
+    z = rng.normal(size=(count, len(events)))[:, event] * shares["event"]
+    z += rng.normal(size=(count, len(stations)))[:, station] * shares["station"]
+    z += rng.normal(size=(count, len(test))) * shares["record"]
+    return stats.norm.cdf(z / norm)
+
+
+def uniformity(pit: np.ndarray, reference: np.ndarray) -> dict:
+    """Largest distance of the PIT's distribution from uniform, and what it is if all is true."""
+    even = np.arange(1, len(pit) + 1) / len(pit)
 
     def distance(values: np.ndarray) -> float:
         ordered = np.sort(values)
         return float(np.max(np.maximum(even - ordered, ordered - even + 1 / len(pit))))
 
-    reference = []
-    for _ in range(1000):
-        z = rng.normal(size=len(events))[event] * shares["event"]
-        z = z + rng.normal(size=len(stations))[station] * shares["station"]
-        z = z + rng.normal(size=len(pit)) * shares["record"]
-        reference.append(distance(stats.norm.cdf(z / norm)))
+    distances = np.array([distance(row) for row in reference])
     found = distance(pit)
     return {
         "distance": found,
-        "band_95": float(np.quantile(reference, 0.95)),
-        "p_value": float(np.mean(np.array(reference) >= found)),
+        "band_95": float(np.quantile(distances, 0.95)),
+        "p_value": float(np.mean(distances >= found)),
     }
 
 
@@ -284,12 +286,15 @@ def main() -> None:
             )
             results[name]["ahead_of_bssa14"] = ahead
     print("\nPIT: largest distance from uniform; band of 95 % with event and station terms")
+    references: dict[str, np.ndarray] = {}
     for name, mixture in mixtures.items():
         pit = 1 - np.asarray(mx.exceedance(mixture, y), np.float64)
+        # Without the model's own terms those of the Bayesian one stand in.
         known = name == "bayes"
         parts = [scatter_shares(bayes, *split, known) for split in splits]
         shares = {term: np.concatenate([part[term] for part in parts]) for term in parts[0]}
-        found = uniformity(pit, mixture, shares, test)
+        references[name] = reference_pits(shares, test)
+        found = uniformity(pit, references[name])
         results[name]["pit"] = found
         inside = [float(np.mean(np.abs(pit - 0.5) < level / 2)) for level in LEVELS]
         words = ", ".join(f"{lv:.0%}: {sh:.3f}" for lv, sh in zip(LEVELS, inside, strict=True))
@@ -304,14 +309,17 @@ def main() -> None:
         for name, mixture in mixtures.items():
             nominal = np.asarray(mx.exceedance(mixture, threshold), np.float64)
             apart = bootstrap(hit - nominal, event)
+            counts = np.sum(references[name] > 1 - nominal, axis=1)
+            ends = np.quantile(counts, [0.025, 0.975]).astype(int).tolist()
             results[name][f"exceedance_{percent:g}_percent_g"] = {
+                "predicted_interval": ends,
                 "observed": float(hit.sum()),
                 "nominal": float(nominal.sum()),
                 "apart": apart,
             }
             print(
                 f"{percent:4g} %g {name:18s} observed {hit.sum():5.0f}, nominal "
-                f"{nominal.sum():7.1f}; apart {shown(apart, '{:+.4f}')}"
+                f"{nominal.sum():7.1f} ({ends[0]} to {ends[1]} if all is true); apart {shown(apart, '{:+.4f}')}"
                 f"{'' if apart[1] <= 0 <= apart[2] else '  OUTSIDE'}"
             )
     if "bayes" in predictors:

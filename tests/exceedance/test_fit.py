@@ -131,6 +131,7 @@ def test_regions_are_partially_pooled():
     assert float(mx.mean_and_sd(inside)[0]) > float(mx.mean_and_sd(outside)[0])
 
 
+@pytest.mark.slow
 def test_records_without_stations_can_be_fitted():
     truth = GroundMotion(event_sd=0.2, station_sd=0.0, record_sd=0.25)
     motions = simulate(jax.random.key(4), truth, Design(events=40, stations=20))
