@@ -20,6 +20,10 @@ from eqstat.inference.padding import bucket_size, pad_rows
 
 # Cells along east, north, depth, origin time and slowness, of each grid: first a glance.
 GRIDS = ((9, 9, 5, 7, 3), (17, 17, 7, 11, 5), (17, 17, 7, 11, 5))
+# Twice and four times as many origin times where their cells would be wider than this, s. What is
+# off by a cell's place, depth or slowness is off for all devices together, as a time is: with wide
+# cells of time a long ridge would be a row of accidents.
+TIME_CELL_S, MOST_TIMES = 0.4, 44
 # The grid reaches so many standard deviations to both sides.
 REACH = 3.5
 LEAST_SPACING_KM, LEAST_SPACING_S, LEAST_SLOWNESS = 0.25, 0.1, 0.002
@@ -186,7 +190,9 @@ def refine(detector: Detector, state: State, report: Report) -> Fine:
     box, support = _start(detector, report), _support(detector, state, deepest)
     axes, steps, joint, total = [], [], np.empty(0), np.empty(0)
     for number, cells in enumerate(GRIDS):
-        counts = (*cells[:4], cells[4] if cause.slowness_sd > 0 else 1)
+        finest = int(np.ceil(2 * box.half[3] / TIME_CELL_S))
+        times = min(bucket_size(finest, smallest=cells[3]), MOST_TIMES)
+        counts = (*cells[:3], times, cells[4] if cause.slowness_sd > 0 else 1)
         axes, steps = _axes(box, support, counts)
         east, north = np.meshgrid(axes[0], axes[1], indexing="ij")
         tables = _terms.tabulate(

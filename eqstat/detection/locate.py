@@ -19,8 +19,8 @@ def locate(
 ) -> xr.Dataset:
     """Posterior of hypocentre and origin time, and what it says about the cause.
 
-    The likelihood of the detector on a grid of 17 x 17 places, 7 depths, 11 origin times and 5
-    factors of the travel times (`Cause.slowness_sd`), narrowed three times to where the posterior
+    The likelihood of the detector on a grid of 17 x 17 places, 7 depths, 11 to 44 origin times
+    and 5 factors of the travel times (`Cause.slowness_sd`), narrowed twice to where the posterior
     lies, with the nodes of the unknowns that the coarse grid believes in. Summed over that grid it
     gives the evidence of the earthquake better than the coarse grid can, which with hundreds of
     triggers fits none of its hypocentres well.
