@@ -319,8 +319,8 @@ def main() -> None:
             }
             print(
                 f"{percent:4g} %g {name:18s} observed {hit.sum():5.0f}, nominal "
-                f"{nominal.sum():7.1f} ({ends[0]} to {ends[1]} if all is true); apart {shown(apart, '{:+.4f}')}"
-                f"{'' if apart[1] <= 0 <= apart[2] else '  OUTSIDE'}"
+                f"{nominal.sum():7.1f} ({ends[0]} to {ends[1]} if all is true); "
+                f"apart {shown(apart, '{:+.4f}')}{'' if apart[1] <= 0 <= apart[2] else '  OUTSIDE'}"
             )
     if "bayes" in predictors:
         results["learning"] = {

@@ -53,7 +53,7 @@ class Prior(eqx.Module):
     ----------
     Yenier, E. and Atkinson, G. (2014), Equivalent point-source modeling of moderate-to-large
     magnitude earthquakes and associated ground-motion saturation effects, Bulletin of the
-    Seismological Society of America 104, 1458-1478, doi:10.1785/0120130147, for the saturation.
+    Seismological Society of America 104, 1458-1478, for the saturation.
     """
 
     level: dist.Distribution = _normal(-0.3, 0.5)
