@@ -132,11 +132,11 @@ figures.lead_times(leads)
 plt.show()
 
 # %% [markdown]
-# The stations' own records are worth most: where the shaking is over they tell whether the
-# earthquake is a strong one of its magnitude, and where it still grows, what it has reached. What
-# they add comes late, so the lead times of these alarms are shorter. Integrating over the posterior
-# of the source alone changes little against a point source whose level is chosen as well. On
-# the same earthquakes:
+# What stations see is worth most: where the shaking is over they tell whether the earthquake is a
+# strong one of its magnitude, and where it still grows, how far it has come. Part of that comes
+# late, so the lead times of these alarms are shorter. Integrating over the posterior of the source
+# alone changes little against a point source whose level is chosen as well. On the same
+# earthquakes:
 
 # %%
 alarms = {
