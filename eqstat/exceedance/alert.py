@@ -191,6 +191,7 @@ def metrics(
 
     Examples
     --------
+    >>> import jax
     >>> alarm, passed = [3.0, 3.0, np.inf, 1.0], [5.0, 9.0, 4.0, np.inf]
     >>> found = metrics(jax.random.key(0), alarm, passed, ["a", "a", "b", "c"])
     >>> [round(float(found[name]), 3) for name in ("precision", "recall", "f1")]
@@ -264,6 +265,7 @@ def curve(
 
     Examples
     --------
+    >>> import jax
     >>> chance = [[0.1, 0.6], [0.3, 0.4], [0.0, 0.1]]
     >>> found = curve(jax.random.key(0), [1.0, 2.0], chance, [4.0, np.inf, np.inf], [1, 2, 3],
     ...               level=[0.2, 0.5])
@@ -320,6 +322,7 @@ def compare(
 
     Examples
     --------
+    >>> import jax
     >>> passed, event = [5.0, 9.0, 4.0, np.inf], [1, 2, 3, 4]
     >>> found = compare(jax.random.key(0), [1.0] * 4, [np.inf] * 4, passed, event)
     >>> round(float(found["f1"]), 3)

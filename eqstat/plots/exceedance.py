@@ -10,10 +10,10 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
-from scipy import stats
 
 from eqstat.plots import _style
 from eqstat.plots._series import BAND, INK, plain, series, share
+from eqstat.plots._shaking_checks import pit, reliability
 from eqstat.plots.maps import _limits, _Projection, _scale_bar
 
 __all__ = [
@@ -178,79 +178,6 @@ def attenuation(
 
 def _inside(ends: Any, value: Any) -> bool:
     return bool(ends[0] <= value <= ends[1])
-
-
-def pit(values: Any, *, bins: int = 20, probability: float = 0.9, ax: Axes | None = None) -> Axes:
-    """Histogram of the probability integral transform, with the interval of each bin.
-
-    Parameters
-    ----------
-    values
-        One predictive probability of less than what was observed for each record, in [0, 1].
-    bins
-        Number of bins.
-    probability
-        Of the pointwise interval of uniform, independent values; records of one event are not
-        independent, and then it is too narrow.
-    ax
-        Axes to draw into.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-    """
-    ax = _style.new_axes(ax, 5.2, 3.6)
-    rows = np.asarray(values, np.float64)
-    number, edges = np.histogram(rows, bins, (0.0, 1.0))
-    low, high = stats.binom.ppf([(1 - probability) / 2, (1 + probability) / 2], rows.size, 1 / bins)
-    whole = f"{probability:.0%} interval, pointwise".replace("%", " %")
-    scale = bins / rows.size
-    ax.axhspan(low * scale, high * scale, color=BAND, lw=0, label=whole)
-    ax.axhline(1.0, color=INK, lw=0.8)
-    ax.stairs(number * scale, edges, color=series(0)[0], lw=1.7, label=f"{rows.size} records")
-    ax.set_xlim(0, 1)
-    ax.set_ylim(0, 1.15 * max(high * scale, float(number.max()) * scale))
-    _style.label_axes(ax, "Probability integral transform", "Density")
-    _style.legend_above(ax, columns=2)
-    return ax
-
-
-def reliability(curves: Mapping[str, xr.Dataset], *, ax: Axes | None = None) -> Axes:
-    """Observed share against forecast probability of exceedance, for each threshold.
-
-    Parameters
-    ----------
-    curves
-        From `eqstat.calibration.reliability`, by the name of the threshold; if calibrated, the
-        share observed falls into the pale band or bar of its colour.
-    ax
-        Axes to draw into.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-    """
-    ax = _style.new_axes(ax, 4.8, 4.8)
-    ax.plot([0, 1], [0, 1], color=INK, lw=0.8, ls=":")
-    for number, (name, curve) in enumerate(curves.items()):
-        colour, marker, dashes = series(number)
-        at, low, high, own = (
-            curve[each].to_numpy() for each in ("forecast", "low", "high", "observed")
-        )
-        if curve.attrs["form"] == "corp":
-            ax.fill_between(at, low, high, color=colour, alpha=0.13, lw=0)
-            ax.plot(at, own, color=colour, ls=dashes, lw=1.8, label=name)
-        else:
-            ax.vlines(at, low, high, color=colour, lw=5, alpha=0.25)
-            ax.plot(at, own, marker, ls=dashes, color=colour, lw=1.1, ms=4.5, label=name)
-    ax.set_xlim(0, 1)
-    ax.set_ylim(0, 1)
-    ax.set_aspect("equal")
-    first = next(iter(curves.values()))
-    label = f"Probability forecast (pale: if true, {share(first)})"
-    _style.label_axes(ax, label, "Share exceeded")
-    _style.legend_above(ax, columns=3)
-    return ax
 
 
 def precision_recall(curves: Mapping[str, xr.Dataset], *, ax: Axes | None = None) -> Axes:
