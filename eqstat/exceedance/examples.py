@@ -109,7 +109,6 @@ class Examples:
 
         Padding repeats the first row: it has no weight, but must have a density.
         """
-
         which = pad_rows(np.arange(len(self)), size)
 
         def pad(leaf: np.ndarray) -> Any:

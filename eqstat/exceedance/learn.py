@@ -28,7 +28,6 @@ from eqstat.exceedance.examples import Examples, event_correlation, event_weight
 from eqstat.exceedance.features import FEATURES, Disturb, Feature, Scaling, transform
 from eqstat.exceedance.mixture import Mixture, crps, exceedance, log_density
 from eqstat.exceedance.network import (
-    FLOOR,
     Member,
     Network,
     NetworkPredictor,
@@ -38,12 +37,12 @@ from eqstat.exceedance.network import (
     trainable,
 )
 from eqstat.exceedance.train import Options, Trained, train_ensemble
+from eqstat.exceedance.trend import basis, fit_trend, prior_of
 from eqstat.schema import InputError
 from eqstat.schema.ground_motions import check_ground_motions
 
 __all__ = ["Learned", "learn", "out_of_bag"]
 
-RIDGE = 1.0  # in effective records: a slope that nothing tells of is 0
 TEMPERATURES = (0.5, 2.0)
 
 
@@ -93,9 +92,11 @@ def learn(
 ) -> Learned:
     """Train an ensemble of mixture density networks on a table of ground motions.
 
-    The trend is fitted first, for each member on its own bootstrap of the events, by least squares
-    with the weights of `event_weights`; then the networks learn what is left and how it scatters.
-    The scatter they learn is the total one: event, station and record.
+    The trend is fitted first, for each member on its own bootstrap of the events, with the weights
+    of `event_weights` and about a draw of its own from the trend's prior; then the networks learn
+    what is left and how it scatters. The scatter they learn is the total one: event, station and
+    record. Bootstrap and draw make the members' trends draws of about the posterior, which part
+    where the records say little.
 
     An optional feature is hidden in one of five records of each step, so that what the network says
     without it is an integral over its values in training, not a guess of one. A feature that no
@@ -141,6 +142,8 @@ def learn(
 
     References
     ----------
+    Chen, Y. and Oliver, D. (2012), Ensemble randomized maximum likelihood method as an iterative
+    ensemble smoother, Mathematical Geosciences 44, 1-26 (draws by data and prior that are moved).
     Scott, D. (1992), Multivariate Density Estimation, Wiley. Bishop, C. (1995), Training with
     noise is equivalent to Tikhonov regularization, Neural Computation 7(1), 108-116.
 
@@ -155,6 +158,10 @@ def learn(
     >>> bool(near > far)
     True
     """
+    try:
+        json.dumps(dict(about or {}))
+    except TypeError as error:
+        raise InputError(f"learn: about must hold plain values only: {error}") from error
     checked: Any = check_ground_motions(table, name=name, check_unit=check_unit)
     notes = [str(note) for note in checked.attrs["notes"]]
     features, values = _features(checked, features, notes, name)
@@ -164,16 +171,20 @@ def learn(
     names = tuple(f.name for f in features)
     plain = Examples(values, target, event, names=names, optional=optional)
     scaling = scaling_of(features, values)
-    inputs = np.asarray(scaling(jnp.asarray(values, scaling.mean.dtype)), np.float64)
-    residual = target - _design(inputs) @ trend_of(inputs, target, event_weights(event, 0.5))[0]
+    given = jnp.asarray(values, scaling.mean.dtype)
+    columns = np.asarray(basis(scaling, given, scaling(given)), np.float64)
+    prior = prior_of(features)
+    residual = target - columns @ fit_trend(columns, target, event_weights(event, 0.5), prior)[0]
     correlation = event_correlation(event, residual)
     examples = Examples(
         values, target, event, event_weights(event, correlation), names=names, optional=optional
     )
 
     def make(key: PRNGKeyArray, weight: np.ndarray) -> Member:
-        trend, spread = trend_of(inputs, target, weight)
-        return new_member(key, scaling, trend, spread, components=components, hidden=hidden)
+        first, second = jax.random.split(key)
+        drawn = prior[0] + prior[1] * np.asarray(jax.random.normal(second, prior[0].shape))
+        trend, spread = fit_trend(columns, target, weight, (drawn, prior[1]))
+        return new_member(first, scaling, trend, spread, components=components, hidden=hidden)
 
     options = Options() if options is None else options
     smoothness, noise = _noise(features, values, event, smoothness)
@@ -211,12 +222,10 @@ def learn(
         "notes": notes,
         **(about or {}),
     }
-    try:
-        text = json.dumps(card)
-    except TypeError as error:
-        raise InputError(f"learn: about must hold plain values only: {error}") from error
     factor = jnp.asarray(temperature, scaling.mean.dtype)
-    return Learned(Network(trained.module, factor, text), trained, plain, correlation, tuple(notes))
+    return Learned(
+        Network(trained.module, factor, json.dumps(card)), trained, plain, correlation, tuple(notes)
+    )
 
 
 def _typed(key: PRNGKeyArray) -> PRNGKeyArray:
@@ -277,23 +286,6 @@ def scaling_of(features: tuple[Feature, ...], values: np.ndarray) -> Scaling:
     parts = (mean, np.where(sd > 0, sd, 1.0), low, high)
     mean, sd, low, high = (jnp.asarray(part, dtype) for part in parts)
     return Scaling(mean, sd, low, high, features)
-
-
-def _design(inputs: np.ndarray) -> np.ndarray:
-    return np.column_stack([np.ones(len(inputs)), inputs])
-
-
-def trend_of(
-    inputs: np.ndarray, target: np.ndarray, weight: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Weighted ridge regression on the inputs, and the standard deviation about it."""
-    design = _design(inputs)
-    ridge = RIDGE * np.eye(design.shape[1])
-    ridge[0, 0] = 0.0  # the level is free
-    weighted = design.T * weight
-    found = np.linalg.solve(weighted @ design + ridge, weighted @ target)
-    square = np.sum(weight * (target - design @ found) ** 2) / np.sum(weight)
-    return found, max(float(np.sqrt(square)), 2 * FLOOR)
 
 
 def out_of_bag(trained: Trained, examples: Examples) -> tuple[np.ndarray, Mixture]:

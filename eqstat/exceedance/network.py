@@ -2,9 +2,9 @@ r"""Mixture density networks: from what is known early to a `Mixture` of log10 P
 
 Records of one event share its term, so what a table of ground motions tells about magnitude it
 tells once for each event, and a few dozen events are few. A network here therefore learns only
-what is left of a plain physical trend, linear in magnitude, logarithm of effective distance and the
-other features. Its hidden units are tanh, so that its correction is bounded: outside of
-the training range the trend goes on and the correction stays what it was at the edge.
+what is left of a plain physical trend (`eqstat.exceedance.trend`). Its hidden units are tanh, so
+that its correction is bounded: outside of the training range the trend goes on and the correction
+stays about what it was at the edge.
 
 `eqstat.exceedance.learn` trains such networks from a table, `eqstat.exceedance.train` trains
 anything that gives mixtures.
@@ -23,6 +23,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray
 
 from eqstat.exceedance.features import FEATURES, Feature, Scaling
 from eqstat.exceedance.mixture import Mixture, from_logits
+from eqstat.exceedance.trend import basis
 from eqstat.schema import InputError
 
 __all__ = ["Member", "Network", "NetworkPredictor"]
@@ -33,16 +34,16 @@ FLOOR = 0.02
 class Member(eqx.Module):
     r"""One network of an ensemble: a trend and a small correction that is learned.
 
-    With inputs z, $t(z) = b_0 + b^\top z$ and outputs $(\ell_k, o_k, r_k)$ of a perceptron with
-    tanh units, component k has mean $t(z) + s\, o_k(z)$, scale $\text{floor} + \log(1 + e^{r_0 +
-    r_k(z)})$ and the weight that softmax gives to $\ell_k(z)$.
+    With inputs z, a trend t and outputs $(\ell_k, o_k, r_k)$ of a perceptron with tanh units,
+    component k has mean $t + s\, o_k(z)$, scale $\text{floor} + \log(1 + e^{r_0 + r_k(z)})$ and the
+    weight that softmax gives to $\ell_k(z)$.
 
     Attributes
     ----------
     perceptron
         What is trained.
     trend
-        $b_0$ and $b$, (1 + inputs,); log10 of m/s2.
+        Numbers of the trend, see `eqstat.exceedance.trend`, (coefficients,).
     spread
         $s$: standard deviation about the trend, log10 units.
     scaling
@@ -63,7 +64,7 @@ class Member(eqx.Module):
         trend, spread = jax.lax.stop_gradient((self.trend, self.spread))
         out = jnp.vectorize(self.perceptron, signature="(i)->(o)")(inputs)
         logits, offset, raw = jnp.split(out, 3, axis=-1)
-        middle = trend[0] + inputs @ trend[1:]
+        middle = basis(self.scaling, values, inputs) @ trend
         start = jnp.log(jnp.expm1(jnp.maximum(spread - FLOOR, FLOOR)))
         return from_logits(logits, middle[..., None] + spread * offset, raw + start, FLOOR)
 

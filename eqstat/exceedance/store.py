@@ -13,6 +13,7 @@ import numpy as np
 
 from eqstat.exceedance.features import Feature, Scaling
 from eqstat.exceedance.network import Network, new_member
+from eqstat.exceedance.trend import prior_of
 from eqstat.schema import InputError
 
 __all__ = ["load", "save"]
@@ -107,7 +108,7 @@ def _template(header: dict[str, Any]) -> tuple[Any, Any]:
     one = new_member(
         jax.random.key(0),
         scaling,
-        np.zeros(1 + scaling.inputs),
+        np.zeros(len(prior_of(features)[0])),
         1.0,
         components=header["components"],
         hidden=tuple(header["hidden"]),

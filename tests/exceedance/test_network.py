@@ -20,8 +20,10 @@ from eqstat.exceedance.network import (
     new_member,
     trainable,
 )
+from eqstat.exceedance.parameters import GroundMotion, median
 from eqstat.exceedance.predictor import Predictor
 from eqstat.exceedance.store import load, save
+from eqstat.exceedance.trend import basis, prior_of
 from eqstat.schema import InputError
 
 LOW, HIGH = (4.0, 5.0, 1.0, 200.0), (7.0, 150.0, 15.0, 900.0)
@@ -40,7 +42,7 @@ def network(members=3, components=2, dtype=jnp.float32, features=FEATURES):
     """Members with trends of their own and weights that are not small."""
     own, made = scaling(features, dtype), []
     for number in range(members):
-        trend = np.linspace(-1.0, 0.5, 1 + own.inputs) + 0.1 * number
+        trend = prior_of(features)[0] + 0.1 * number
         one = new_member(jax.random.key(number), own, trend, 0.3, components=components)
         weight = lambda m: m.perceptron.layers[-1].weight  # noqa: E731
         made.append(eqx.tree_at(weight, one, 10 * weight(one)))
@@ -55,9 +57,14 @@ def rows(count=7, seed=0):
 
 def test_an_untrained_member_is_its_trend_with_the_spread_about_it():
     own = scaling()
-    trend = np.array([-1.5, 0.5, -0.4, 0.1, -0.1, 0.0])
+    trend = np.array([-0.3, 0.7, -0.05, 1.4, 0.2, -0.1, 0.1, -0.5])
     mixture = new_member(jax.random.key(0), own, trend, 0.35, components=1)(jnp.asarray(rows()))
-    expected = trend[0] + np.asarray(own(jnp.asarray(rows()))) @ trend[1:]
+    level, slope, bend, spreading, anelastic, spreading_slope, depth, vs30 = trend
+    motion = GroundMotion(
+        level, slope, bend, spreading, spreading_slope, anelastic, depth_slope=depth,
+        vs30_slope=vs30,
+    )  # fmt: skip
+    expected = median(motion, *rows()[:, :3].T, np.log10(rows()[:, 3]))
     mean, sd = mx.mean_and_sd(mixture)
     np.testing.assert_allclose(mean, expected, atol=0.1)
     np.testing.assert_allclose(sd, 0.35, rtol=0.25)
@@ -146,10 +153,11 @@ def test_it_is_a_density_far_outside_of_the_training_range():
 def test_the_correction_is_bounded_so_that_the_trend_extrapolates():
     net = network(members=1)
     trend = np.asarray(net.members.trend)[0]
-    step = np.array([[m, 50.0, 8.0, 400.0] for m in (30.0, 40.0, 50.0)])
-    inputs = np.asarray(scaling()(jnp.asarray(step))) @ trend[1:]
-    mean = np.asarray(mx.mean_and_sd(net(step))[0])
-    np.testing.assert_allclose(np.diff(mean), np.diff(inputs), rtol=2e-2)
+    step = jnp.array([[5.0, 50.0, depth, 400.0] for depth in (200.0, 400.0, 600.0)])
+    plain = np.asarray(basis(scaling(), step, scaling()(step))) @ (trend + np.eye(8)[6])
+    moved = eqx.tree_at(lambda n: n.members.trend, net, net.members.trend + jnp.eye(8)[6])
+    mean = np.asarray(mx.mean_and_sd(moved(step))[0])
+    np.testing.assert_allclose(np.diff(mean), np.diff(plain), rtol=1e-2)
 
 
 def test_compiled_and_in_both_precisions():
@@ -210,7 +218,7 @@ def test_what_is_covered():
 
 
 def test_only_the_perceptron_is_trained():
-    member = new_member(jax.random.key(0), scaling(), np.zeros(6), 0.3)
+    member = new_member(jax.random.key(0), scaling(), np.zeros(8), 0.3)
     learned, fixed = eqx.partition(member, trainable(member))
     assert isinstance(learned, Member)
     assert len(jax.tree.leaves(learned)) == 6

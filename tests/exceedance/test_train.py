@@ -14,12 +14,15 @@ from eqstat.exceedance.examples import (
     event_weights,
     split,
 )
-from eqstat.exceedance.learn import learn, out_of_bag, temperature_of, trend_of
+from eqstat.exceedance.features import FEATURES, Feature
+from eqstat.exceedance.learn import learn, out_of_bag, temperature_of
 from eqstat.exceedance.mixture import Mixture
 from eqstat.exceedance.train import Ended, Options, TrainingError, train, train_ensemble
+from eqstat.exceedance.trend import fit_trend, prior_of
 from eqstat.schema import InputError
 
 QUICK = Options(epochs=4, batch=64)
+SHARED = Options(epochs=30, batch=128)
 
 
 class Line(eqx.Module):
@@ -225,13 +228,30 @@ def test_correlation_and_weights_of_events():
     assert event_correlation(np.arange(5), np.ones(5)) == 0.0
 
 
-def test_trend_is_least_squares():
+def test_a_trend_weighs_records_against_its_prior():
     rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(5000, 2))
-    y = 1.0 + inputs @ [0.5, -0.4] + 0.2 * rng.normal(size=5000)
-    found, spread = trend_of(inputs, y, np.ones(5000))
+    columns = np.column_stack([np.ones(5000), rng.normal(size=(5000, 2))])
+    y = columns @ [1.0, 0.5, -0.4] + 0.2 * rng.normal(size=5000)
+    wide = np.zeros(3), np.full(3, 10.0)
+    found, spread = fit_trend(columns, y, np.ones(5000), wide)
     np.testing.assert_allclose(found, [1.0, 0.5, -0.4], atol=4 * 0.2 / np.sqrt(5000))
     np.testing.assert_allclose(spread, 0.2, rtol=0.05)
+    # With one record to speak of, a prior as wide as its error is met half way.
+    half, _ = fit_trend(
+        np.ones((2, 1)), np.ones(2), np.array([1.0, 1e-9]), (np.zeros(1), np.full(1, 0.5))
+    )
+    assert 0.45 < half[0] < 1.0
+    tight, _ = fit_trend(columns, y, np.ones(5000), (np.zeros(3), np.full(3, 1e-6)))
+    np.testing.assert_allclose(tight, 0.0, atol=1e-4)
+
+
+def test_a_trend_of_other_features_is_linear_in_them():
+    names = ("peak_m", "frequency_hz")
+    features = tuple(Feature(name, log=True) for name in names)
+    mean, sd = prior_of(features)
+    assert mean.shape == sd.shape == (3,)
+    assert sd[0] == 5.0
+    assert prior_of(FEATURES)[0].shape == (8,)
 
 
 def test_temperature_mends_scales_that_are_wrong():
@@ -251,7 +271,8 @@ def learned():
         jax.random.key(5),
         motions(),
         members=3,
-        options=Options(epochs=8, batch=128),
+        options=SHARED,
+        progress=False,
         about={"licence": "CC0", "what": "simulated"},
     )
 
@@ -277,9 +298,9 @@ def test_out_of_bag_predictions_are_of_members_that_never_saw_the_event(learned)
     assert np.all((share > 0) == learned.trained.out_of_bag[:, judged].T)
 
 
-def test_the_scatter_is_the_total_one_and_its_intervals_are_true():
+def test_the_scatter_is_the_total_one_and_its_intervals_are_true(learned):
     """Forty events: the sd of an event-mean coverage is about 0.3 / sqrt(40) at the most."""
-    done = learn(jax.random.key(5), motions(), members=4)
+    done = learned
     test = motions(events=300, records=5, seed=9)
     mixture = done.predictor()(*(test[f.name].to_numpy() for f in done.network.features))
     y = np.log10(test["pga_m_s2"].to_numpy())
@@ -290,10 +311,10 @@ def test_the_scatter_is_the_total_one_and_its_intervals_are_true():
     assert abs(done.network.card["out_of_bag"]["log_score_log10"] - score) < 0.25
 
 
-def test_the_same_key_gives_the_same_network():
-    table = motions(events=12, records=6)
-    one, two = (learn(jax.random.key(1), table, members=2, options=QUICK) for _ in range(2))
-    for a, b in zip(jax.tree.leaves(one.network), jax.tree.leaves(two.network), strict=True):
+def test_the_same_key_gives_the_same_network(learned):
+    again = learn(jax.random.key(5), motions(), members=3, options=SHARED)
+    both = jax.tree.leaves(learned.network), jax.tree.leaves(again.network)
+    for a, b in zip(*both, strict=True):
         if eqx.is_array(a):
             np.testing.assert_array_equal(a, b)
 
@@ -314,6 +335,7 @@ def test_tables_that_cannot_be_learned_from():
             Options(**bad)
 
 
+@pytest.mark.slow
 def test_a_feature_that_no_row_has_is_left_out_and_noted():
     table = motions(events=12, records=6).drop(columns="vs30_m_s")
     done = learn(jax.random.key(1), table, members=2, options=QUICK)
