@@ -221,3 +221,29 @@ def test_batches_broadcast():
     assert mx.exceedance(sites, thresholds).shape == (3, 4)
     assert mx.quantile(sites, thresholds / 4 + 0.1).shape == (3, 4)
     assert mx.crps(sites, thresholds).shape == (3, 4)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_mixtures():
+    parts = mixtures(100_000, seed=7)
+    u = far_thresholds(*parts, seed=8)
+    expected = scipy_log_exceedance(parts, u)
+    # Below this, components of the sum are no normal numbers any more.
+    normal = expected > np.log(1e-300)
+    function = jax.jit(lambda m, at: (mx.log_exceedance(m, at), mx.exceedance(m, at)))
+    slopes = jax.jit(jax.grad(lambda m, at: jnp.sum(mx.log_exceedance(m, at))))
+    with jax.enable_x64(True):
+        batch = Mixture(*map(jnp.asarray, parts))
+        logs, direct = map(np.asarray, function(batch, u))
+        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(slopes(batch, u)))
+    np.testing.assert_allclose(logs, expected, atol=1e-6, rtol=0)
+    np.testing.assert_allclose(direct[normal], np.exp(expected[normal]), rtol=1e-6, atol=0)
+    for row in range(0, 100_000, 100):
+        exact, _ = exact_log_exceedance(*(part[row] for part in parts), u[row])
+        assert logs[row] == pytest.approx(exact, abs=1e-6)
+    narrow = tuple(part.astype(np.float32) for part in parts)
+    at = u.astype(np.float32)
+    batch = Mixture(*map(jnp.asarray, narrow))
+    expected = scipy_log_exceedance(tuple(part.astype(np.float64) for part in narrow), at)
+    np.testing.assert_allclose(function(batch, at)[0], expected, rtol=1e-4, atol=1e-4)
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(slopes(batch, at)))
