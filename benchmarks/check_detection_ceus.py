@@ -221,7 +221,6 @@ def judge(
 ) -> list[dict[str, Any]]:
     """One row for each alarm."""
     truth = (event.latitude, event.longitude)
-    after, this = matching(found, event)
     rows = []
     for alarm, located in zip(found.alarms, found.locations, strict=True):
         began = (alarm["time"] - event.time).total_seconds()
@@ -240,11 +239,6 @@ def judge(
         row["same"] = row["detector_km"] <= SAME_KM and abs(origin) <= SAME_S
         for p in (50, 90):
             row[f"detector_in_{p}"] = region_contains(watch, located, *truth, probability=p / 100)
-        when = np.flatnonzero(this & (after >= began - 1e-6))
-        if row["same"] and len(when):
-            then = found.history.iloc[when[0]]
-            row["after_s"] = float(after[when[0]])
-            row["first_km"] = float(away(event, then["latitude"], then["longitude"]))
         fitting = associated(window, error, *place, origin)
         row["picks"] = len(fitting)
         row["with_s"] = int((fitting.groupby("device")["phase"].nunique() == 2).sum())
@@ -257,6 +251,21 @@ def judge(
     return rows
 
 
+def first_seen(found: Replay, event: Any, alarms: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """When the earthquake was first alarmed for, and where it was put then; None where never."""
+    after, this = matching(found, event)
+    own = [one for one in alarms if one["same"]]
+    if own and own[0]["began_s"] > 1:
+        when = int(np.searchsorted(after, own[0]["began_s"] - 1e-3))
+    elif this.any():
+        when = int(np.argmax(this))
+    else:
+        return None
+    then = found.history.iloc[when]
+    off_km = float(away(event, then["latitude"], then["longitude"]))
+    return {"event": event.event, "after_s": float(after[when]), "first_km": off_km}
+
+
 def learnt(picks: pd.DataFrame, events: pd.DataFrame) -> RegionalError:
     """The regional error model of the associated picks of some events."""
     near = picks[picks["distance_deg"] * 111.195 <= MAX_DISTANCE_KM]
@@ -265,21 +274,23 @@ def learnt(picks: pd.DataFrame, events: pd.DataFrame) -> RegionalError:
     return result.error
 
 
-def summary(table: pd.DataFrame, events: pd.DataFrame, hours: float) -> None:
+def summary(table: pd.DataFrame, seen: pd.DataFrame, events: pd.DataFrame, hours: float) -> None:
     """Print what the alarms say."""
     same: Any = table[table["same"]].drop_duplicates("event")
-    print(f"earthquakes found: {len(same)} of {len(events)}")
-    missed = events[~events["event"].isin(same["event"])]
-    text = ", ".join(f"{e.event} (M{e.magnitude})" for e in missed.itertuples())
-    print(f"  missed: {text or 'none'}")
-    for name, label, unit in (
-        ("after_s", "alarm after the origin", "s"),
-        ("first_km", "cell of the grid then", "km off"),
-        ("detector_km", "detector at the greatest evidence", "km off"),
-        ("regional_km", "located with the regional error model", "km off"),
-        ("area_90_km2", "90 % region of that", "km2"),
+    print(f"earthquakes found: {len(seen)} of {len(events)}, {len(same)} by an alarm of their own")
+    for label, some in (
+        ("missed", events[~events["event"].isin(seen["event"])]),
+        ("within an alarm for another", seen[~seen["event"].isin(same["event"])]),
     ):
-        low, middle, high = np.nanpercentile(same[name], [16, 50, 84])
+        print(f"  {label}: {', '.join(some['event']) or 'none'}")
+    for source, name, label, unit in (
+        (seen, "after_s", "alarm after the origin", "s"),
+        (seen, "first_km", "cell of the grid then", "km off"),
+        (same, "detector_km", "detector at the greatest evidence", "km off"),
+        (same, "regional_km", "located with the regional error model", "km off"),
+        (same, "area_90_km2", "90 % region of that", "km2"),
+    ):
+        low, middle, high = np.nanpercentile(source[name], [16, 50, 84])
         print(f"  {label}: {low:.1f} / {middle:.1f} / {high:.1f} {unit} (16/50/84 %)")
     for p in (50, 90):
         least, most = binom.interval(0.95, len(same), p / 100)
@@ -311,7 +322,7 @@ def main() -> None:
     raw, picks, events, stations = read()
     print(f"{len(raw)} picks of {raw['device'].nunique()} stations, {len(stations)} in all")
     fold = np.random.default_rng(SEED).permutation(len(events)) % FOLDS
-    rows, judged, began = [], [], time.process_time()
+    rows, seen, judged, began = [], [], [], time.process_time()
     for k in range(FOLDS):
         others, chosen = events[fold != k], events[fold == k][: options.windows]
         error = learnt(picks, others)
@@ -331,14 +342,15 @@ def main() -> None:
             settings = {"network": table, "start": start, "step_s": options.step}
             found = replay(watch, window, end=end, **settings)
             new = judge(watch, found, window, event, error)
-            after, this = matching(found, event)
-            if any(one["same"] and one["began_s"] < after[this][:1].sum() for one in new):
+            first = first_seen(found, event, new)
+            if first and any(one["same"] and one["began_s"] <= 1 for one in new):
                 # The alarm began as something else; what that was is seen at its own time.
-                until = event.time + pd.Timedelta(seconds=float(after[this][0]) - options.step)
+                until = event.time + pd.Timedelta(seconds=first["after_s"] - options.step)
                 before = replay(watch, window, end=until, **settings)
                 new += [
                     one for one in judge(watch, before, window, event, error) if not one["same"]
                 ]
+            seen += [first] if first else []
             rows += new
             judged.append(event.event)
             told = "; ".join(
@@ -355,7 +367,7 @@ def main() -> None:
     if options.out:
         table.to_csv(options.out, index=False)
     hours = len(judged) * (BEFORE_S + AFTER_S) / 3600
-    summary(table, events[events["event"].isin(judged)], hours)
+    summary(table, pd.DataFrame(seen), events[events["event"].isin(judged)], hours)
 
 
 if __name__ == "__main__":
