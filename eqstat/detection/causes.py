@@ -280,12 +280,12 @@ def sound(*, rate_per_year: float = 20.0, cells: int = 150, margin_km: float = 1
 
 def venue(*, rate_per_year: float = 50.0, cells: int = 500) -> Cause:
     """People of one place who react together: a goal, a concert, a region's power failure."""
-    # Without the wide ones a crowd between a town and the whole network would be an earthquake.
-    reach = (2.0, 5.0, 12.0, 25.0, 50.0)
+    # A crowd whose size lies between them, or beyond, would look more like an earthquake.
+    reach = (2.0, 3.2, 5.0, 8.0, 12.5, 20.0, 32.0, 50.0)
     unknown = nodes(share=(0.2, 0.6), reach_km=reach, delay_s=2.4, sd_s=(0.8,))
     return Cause(
         "venue", rate_per_year, unknown, np.zeros(1), np.ones(1),
-        slots=KEPT + 4, cells=cells, margin_km=0.0, edge=0.08,
+        slots=KEPT + 4, cells=cells, margin_km=0.0, edge=0.12,
     )  # fmt: skip
 
 
