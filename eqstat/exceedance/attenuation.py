@@ -45,7 +45,8 @@ def attenuation(
     magnitude
         Of the source.
     distance_km
-        Hypocentral distances, above 0; from the depth to 200 km by default.
+        Hypocentral distances, above 0; by default from the depth to 200 km, or to four times the
+        depth of a deep source.
     depth_km
         Of the source, km.
     vs30_m_s
@@ -71,7 +72,8 @@ def attenuation(
     True
     """
     if distance_km is None:
-        distance_km = np.geomspace(max(float(depth_km), 1.0), 200.0, 80)
+        nearest = max(float(depth_km), 1.0)
+        distance_km = np.geomspace(nearest, max(200.0, 4.0 * nearest), 80)
     away = np.atleast_1d(np.asarray(distance_km, np.float64))
     if away.ndim != 1 or not np.all(np.isfinite(away) & (away > 0)):
         raise InputError("attenuation: distance_km must be numbers above 0")

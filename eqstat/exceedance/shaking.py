@@ -22,7 +22,7 @@ from eqstat.exceedance import _kernel
 from eqstat.exceedance._sites import as_sites
 from eqstat.exceedance.predictor import Predictor
 from eqstat.exceedance.sources import Sources
-from eqstat.geodesy import LocalFrame, great_circle_distance
+from eqstat.geodesy import LocalFrame, great_circle_distance, wrap_longitude
 from eqstat.schema import InputError
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def shaking(
     sources
         Draws of the source.
     sites
-        `latitude`, `longitude`, perhaps `site` (their names), `vs30_m_s` (missing: unknown) and
-        `elevation_m`, which is kept but not used.
+        `latitude`, `longitude`, perhaps `site` (their names) and `vs30_m_s` (missing: unknown).
     threshold_m_s2
         One or several PGA, m/s2, above 0; above 50 is refused as another unit.
     now_s
@@ -112,8 +111,13 @@ def shaking(
     if np.any((probability <= 0) | (probability >= 1)) or np.any(np.diff(probability) <= 0):
         raise InputError("shaking: quantile must be probabilities in (0, 1), increasing")
     least = _row("least_lead_s", least_lead_s)
-    if now_s is not None and not np.all(np.isfinite(sources.origin_time_s)):
-        raise InputError("shaking: now_s needs sources with an origin time")
+    if now_s is not None:
+        if not isinstance(now_s, int | float | np.number) or not np.isfinite(now_s):
+            raise InputError(
+                f"shaking: now_s must be seconds after the sources' reference time, not {now_s!r}"
+            )
+        if not np.all(np.isfinite(sources.origin_time_s)):
+            raise InputError("shaking: now_s needs sources with an origin time")
     frame = sources.frame
     drawn = _drawn(frame, sources)
     step = max(PAIRS // len(sources), 1)
@@ -143,7 +147,8 @@ def shaking_map(
     predictor, sources, threshold_m_s2, options
         As in `shaking`.
     latitude, longitude
-        Axes of the grid, degrees; longitudes may run across 180.
+        Axes of the grid, degrees, each value once; longitudes may run across 180, to either side.
+        The result has them in increasing order.
     vs30_m_s
         Over (latitude, longitude); unknown by default.
 
@@ -169,12 +174,21 @@ def shaking_map(
     shape = len(axes[0]), len(axes[1])
     if 0 in shape:
         raise InputError("shaking_map: latitude and longitude need at least one number each")
+    for name, axis in zip(("latitude", "longitude"), axes, strict=True):
+        if len(np.unique(axis)) < len(axis):
+            raise InputError(f"shaking_map: {name} holds a value twice")
+    if not np.all(np.abs(axes[1]) <= 360.0):
+        raise InputError("shaking_map: longitude must lie in [-360, 360] degrees")
     vs30 = np.full(shape, np.nan) if vs30_m_s is None else np.asarray(vs30_m_s, np.float64)
     if vs30.shape != shape:
         raise InputError(f"shaking_map: vs30_m_s must be of shape {shape}, not {vs30.shape}")
     across, along = np.meshgrid(axes[0], axes[1], indexing="ij")
     sites = pd.DataFrame(
-        {"latitude": across.ravel(), "longitude": along.ravel(), "vs30_m_s": vs30.ravel()}
+        {
+            "latitude": across.ravel(),
+            "longitude": wrap_longitude(along.ravel()),
+            "vs30_m_s": vs30.ravel(),
+        }
     )
     found = shaking(predictor, sources, sites, threshold_m_s2, **options)
     index = pd.MultiIndex.from_product(axes, names=["latitude", "longitude"])
@@ -199,7 +213,10 @@ def _thresholds(given: ArrayLike) -> np.ndarray:
 
 
 def _row(name: str, values: ArrayLike) -> np.ndarray:
-    row = np.atleast_1d(np.asarray(values, np.float64))
+    try:
+        row = np.atleast_1d(np.asarray(values, np.float64))
+    except (TypeError, ValueError):
+        raise InputError(f"shaking: {name} must be plain numbers, not {values!r}") from None
     if row.ndim != 1 or not np.all(np.isfinite(row)):
         raise InputError(f"shaking: {name} must be one or several finite numbers")
     return row

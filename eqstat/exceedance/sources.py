@@ -176,7 +176,8 @@ def from_posterior(
         One number, the mean; or draws, one for each draw of the posterior, which then belong to
         it; without it the posterior must have a variable `magnitude`.
     magnitude_sd
-        Standard deviation about these, at least 0, independent of the hypocentre.
+        Standard deviation about these, at least 0, independent of the hypocentre. Draws beyond
+        -3 or 10 are put there.
     count
         How many draws to keep, evenly spread; all, with their weights, where it is None.
 
@@ -218,7 +219,8 @@ def from_posterior(
         made = made.resampled(count)
     if magnitude_sd > 0:
         score = special.ndtri((GOLDEN * (np.arange(len(made)) + 0.5)) % 1.0)
-        made = replace(made, magnitude=made.magnitude + magnitude_sd * score)
+        drawn = np.clip(made.magnitude + magnitude_sd * score, *PLAUSIBLE_MAGNITUDE)
+        made = replace(made, magnitude=drawn)
     return made
 
 

@@ -9,6 +9,12 @@ from eqstat.exceedance.predictor import PointSource
 from eqstat.schema import InputError
 
 
+def test_deep_sources_have_a_range_of_their_own():
+    found = attenuation(PointSource(), 7.0, depth_km=300.0)
+    assert np.all(np.diff(found["distance"]) > 0)
+    assert float(found["distance"][0]) == pytest.approx(300.0)
+
+
 def test_quantiles_are_those_of_the_normal():
     found = attenuation(PointSource(), 6.0, distance_km=[20.0, 100.0], probability=0.8)
     mean = np.asarray(PointSource().mean(6.0, np.array([20.0, 100.0])), float)

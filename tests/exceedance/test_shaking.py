@@ -146,6 +146,22 @@ def test_a_map_is_its_sites():
     np.testing.assert_allclose(found["lead_time_s"][2, 4], alone["lead_time_s"][0], rtol=1e-5)
 
 
+def test_a_map_runs_across_180_from_either_side():
+    source = Sources([-17.0], [-179.9], [10.0], [6.0])
+    west = shaking_map(MODEL, source, [-17.0], [-180.5, -179.5], 0.4)
+    east = shaking_map(MODEL, source, [-17.0], [179.5, 180.5], 0.4)
+    assert west["longitude"].values.tolist() == [-180.5, -179.5]
+    np.testing.assert_allclose(west["probability"], east["probability"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"), [(([1.0, 1.0], [2.0]), "twice"), (([1.0], [400.0]), "longitude")]
+)
+def test_axes_that_make_no_map(axes, said):
+    with pytest.raises(InputError, match=said):
+        shaking_map(MODEL, draws(46, 7, 5), *axes, 0.4)
+
+
 def test_sites_keep_their_names_and_extra_columns_do_no_harm():
     sites = around(46.0, 7.0, 3).assign(site=["a", None, "c"], note="x")
     found = shaking(MODEL, draws(46.0, 7.0), sites, 0.4)
@@ -158,6 +174,8 @@ def test_sites_keep_their_names_and_extra_columns_do_no_harm():
     [
         ({"threshold_m_s2": 98.0}, "in Gal"),
         ({"threshold_m_s2": 0.0}, "above 0"),
+        ({"threshold_m_s2": "0.05g"}, "plain numbers"),
+        ({"now_s": np.nan}, "seconds after"),
         ({"quantile": [0.5, 0.1]}, "increasing"),
         ({"s_travel_time": -3.0}, "above 0"),
         ({"least_lead_s": [np.nan]}, "least_lead_s"),

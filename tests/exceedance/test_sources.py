@@ -91,6 +91,13 @@ def test_magnitudes_scatter_as_told_and_belong_to_no_place():
     np.testing.assert_array_equal(own.magnitude, np.linspace(4, 5, 500))
 
 
+def test_the_greatest_earthquakes_may_be_uncertain_too():
+    one = xr.Dataset({name: ("draw", [8.0]) for name in ("latitude", "longitude", "depth_km")})
+    made = from_posterior(one, 9.0, magnitude_sd=0.4, count=512)
+    assert made.magnitude.max() == 10.0
+    assert abs(np.median(made.magnitude) - 9.0) < 0.02
+
+
 def test_resampling_keeps_weights():
     made = Sources(np.arange(4.0), np.zeros(4), np.ones(4), np.full(4, 6.0), weight=[4, 3, 2, 1])
     times = np.bincount(made.resampled(50).latitude.astype(int))
