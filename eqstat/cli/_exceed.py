@@ -189,7 +189,8 @@ def summary(
     rows: pd.DataFrame, found: xr.Dataset, sources: Sources, probability: float
 ) -> list[str]:
     """Lines for a person: the sites that are likeliest to shake."""
-    first = [name for name in rows if str(name).startswith("probability_")]
+    names = [str(name) for name in rows]
+    first = [name for name in names if name.startswith("probability_")]
     shown = rows.sort_values(first[0], ascending=False, kind="stable").head(SHOWN)
     start = "the origin" if found.attrs["lead_time_from"] == "origin" else "now"
     best = sources.best()
@@ -199,10 +200,10 @@ def summary(
         f"Intervals       {100 * probability:g} %; lead times count from {start}, to S",
         "",
     ]
-    pga = [name for name in rows if str(name).startswith("pga_")]
-    late = [name for name in rows if str(name).startswith("lead_time_q")]
+    pga = [name for name in names if name.startswith("pga_")]
+    late = [name for name in names if name.startswith("lead_time_q")]
     cells = [
-        ["site", "km", *(f"P(> {str(name)[12:]})" for name in first), "PGA m/s2", "", "lead s", ""]
+        ["site", "km", *(f"P(> {name[12:]})" for name in first), "PGA m/s2", "", "lead s", ""]
     ]
     for _, row in shown.iterrows():
         cells.append(
