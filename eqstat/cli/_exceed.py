@@ -202,9 +202,7 @@ def summary(
     ]
     pga = [name for name in names if name.startswith("pga_")]
     late = [name for name in names if name.startswith("lead_time_q")]
-    cells = [
-        ["site", "km", *(f"P(> {name[12:]})" for name in first), "PGA m/s2", "", "lead s", ""]
-    ]
+    cells = [["site", "km", *(f"P(> {name[12:]})" for name in first), "PGA m/s2", "", "lead s", ""]]
     for _, row in shown.iterrows():
         cells.append(
             [
