@@ -12,13 +12,33 @@ import pandas as pd
 from jaxtyping import Array, ArrayLike, Float
 
 from eqstat.exceedance._normal import LOG_ROOT_2PI, log_ndtr
-from eqstat.exceedance.event import EventPosterior, moments
+from eqstat.exceedance.event import SITE_COLUMNS, EventPosterior, moments
+from eqstat.exceedance.parameters import DISTANCE_KM, MAGNITUDE, magnitude_slope_at
 from eqstat.exceedance.predict import MotionPosterior
 from eqstat.inference.padding import bucket_size
-from eqstat.schema import InputError
+from eqstat.schema import Column, Contract, InputError, check
 
 # Nodes of the integral over the event term where reports are clipped, and how far they reach.
 NODES, REACH = 129, 8.0
+
+REPORTS = Contract(
+    "reports",
+    (
+        *SITE_COLUMNS,
+        Column(
+            "pga_m_s2",
+            "number",
+            True,
+            "m/s2",
+            maximum=100.0,
+            positive=True,
+            hint="no ground shook more: multiply %g by 0.0980665, divide Gal by 100; "
+            "leave out what was not measured",
+        ),
+        Column("device_bias", "number", hint="log10 units"),
+        Column("device_sd", "number", minimum=0.0, hint="log10 units"),
+    ),
+)
 
 
 class Device(eqx.Module):
@@ -170,11 +190,12 @@ def condition(
         `station` (a known one is taken with its term). May have no rows.
     device
         What reports; a seismometer by default. A table of mixed devices may hold `device_bias`,
-        `device_sd` and `clip_m_s2` in columns instead.
+        `device_sd` and `clip_m_s2` in columns instead; where these are empty the device's count.
     region
         As in `MotionPosterior.predictor`.
     magnitude_sd
-        Of the event's magnitude; adds to the event term's sd before the reports.
+        Of the event's magnitude, at least 0; adds to the event term's sd before the reports, by
+        the slope that PGA has with magnitude at theirs (magnitude 5 at 10 km before there are any).
 
     Returns
     -------
@@ -186,19 +207,19 @@ def condition(
     InputError
         When columns lack, values are not usable, or the rows are of several events.
     """
-    device = Device() if device is None else device
-    motion = posterior.in_region(region)
-    count = posterior.draws
-    spread = np.asarray(motion.event_sd) ** 2 + np.asarray(motion.region_sd) ** 2
-    if len(reports) and "pga_m_s2" not in reports.columns:
-        raise InputError("reports: no column 'pga_m_s2'; give the reported peaks in m/s2")
-    if magnitude_sd and len(reports):
-        above = float(np.mean(reports["magnitude"])) - 5.0
-        steep = np.asarray(motion.magnitude_slope) + 2 * above * np.asarray(motion.magnitude_bend)
-        spread = spread + (steep * magnitude_sd) ** 2
-    even = np.full(count, -np.log(count))
-    start = EventPosterior(posterior, motion, np.zeros(count), np.sqrt(spread), even, 0)
-    return update(start, reports, device=device)
+    if not (np.isfinite(magnitude_sd) and magnitude_sd >= 0):
+        raise InputError(f"condition: magnitude_sd must be at least 0, not {magnitude_sd!r}")
+    motion, mean, sd, even = posterior.before(region)
+    if magnitude_sd:
+        at: list[Any] = [np.array([MAGNITUDE]), np.array([DISTANCE_KM])]
+        if len(reports):
+            checked = check(reports, REPORTS)
+            at = [checked[name].to_numpy() for name in ("magnitude", "distance_km")]
+        with jax.enable_x64(True):
+            columns = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:, None], motion)
+            steep = np.asarray(magnitude_slope_at(columns, *at)).mean(axis=1)
+        sd = np.hypot(sd, steep * magnitude_sd)
+    return update(EventPosterior(posterior, motion, mean, sd, even, 0), reports, device=device)
 
 
 def update(
@@ -216,11 +237,16 @@ def update(
     Returns
     -------
     EventPosterior
+
+    Raises
+    ------
+    InputError
+        As in `condition`.
     """
     device = Device() if device is None else device
     if not len(reports):
         return event
-    table: Any = reports
+    table: Any = check(reports, REPORTS)
     for name in ("event", "magnitude", "depth_km"):
         if name in table.columns and table[name].nunique() > 1:
             raise InputError(
@@ -228,15 +254,15 @@ def update(
                 "reports of one event at a time"
             )
     pga = table["pga_m_s2"].to_numpy(np.float64)
-    if not np.all(np.isfinite(pga) & (pga > 0)):
-        raise InputError("reports: column 'pga_m_s2': must be finite and above 0; leave these out")
 
     def of_device(name: str, value: float) -> np.ndarray:
         if name in table.columns:
-            return table[name].to_numpy(np.float64)
+            return table[name].fillna(value).to_numpy(np.float64)
         return np.full(len(table), float(value))
 
     clip = of_device("clip_m_s2", device.clip_m_s2)
+    if not np.all(clip > 0):
+        raise InputError("reports: column 'clip_m_s2': must be above 0; infinite for never")
     mean, variance = moments(event.posterior, event.motion, table)
     mean = mean + of_device("device_bias", device.bias)[:, None]
     scatter = np.sqrt(variance + of_device("device_sd", device.sd)[:, None] ** 2).T

@@ -23,7 +23,16 @@ from eqstat.exceedance.predict import (
     record_moments,
 )
 from eqstat.inference.padding import bucket_size
-from eqstat.schema import InputError
+from eqstat.schema import Contract, check
+from eqstat.schema.ground_motions import GROUND_MOTIONS
+
+# What a row must tell to be predicted.
+SITE_COLUMNS = tuple(
+    column
+    for column in GROUND_MOTIONS.columns
+    if column.name in ("magnitude", "depth_km", "distance_km", "station", "vs30_m_s")
+)
+SITES = Contract("sites", SITE_COLUMNS)
 
 _record_moments = jax.jit(record_moments)
 _condense = jax.jit(condense, static_argnums=3)
@@ -69,7 +78,7 @@ class EventPosterior(eqx.Module):
 
     def predict(self, table: pd.DataFrame, *, components: int | None = COMPONENTS) -> Mixture:
         """Predict the rows of a table, at stations with a known term by that; see `predict`."""
-        mean, variance = moments(self.posterior, self.motion, table)
+        mean, variance = moments(self.posterior, self.motion, check(table, SITES))
         order, weight = _order(self, components)
         mean = mean + self.event_mean
         variance = variance + self.event_sd**2
@@ -90,18 +99,17 @@ def _order(event: EventPosterior, components: int | None) -> tuple[np.ndarray, A
 def moments(
     posterior: MotionPosterior, motion: GroundMotion, table: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of rows given each draw, (rows, draws), but for the event term."""
-    lacking = [n for n in ("magnitude", "distance_km", "depth_km") if n not in table.columns]
-    if lacking:
-        raise InputError(f"sites: no columns {', '.join(lacking)}; give them")
+    """Mean and variance of checked rows given each draw, (rows, draws), but for the event term."""
     known = [table[n].to_numpy(np.float64) for n in ("magnitude", "distance_km", "depth_km")]
-    if not all(np.all(np.isfinite(values)) for values in known) or np.any(known[1] <= 0):
-        raise InputError("sites: magnitude, distance_km and depth_km must be finite, distance > 0")
     vs30 = np.full(len(table), np.nan)
     if "vs30_m_s" in table.columns:
         vs30 = table["vs30_m_s"].to_numpy(np.float64)
     stations = table["station"] if "station" in table.columns else [None] * len(table)
     station_mean, station_sd, there = posterior.station_moments(stations)
+    if there.any():
+        # A term is what is left beside the Vs30 that it was learned with, or without one.
+        learned = posterior.station_vs30_m_s[posterior.station_numbers(stations)]
+        vs30 = np.where(there, learned, vs30)
     with jax.enable_x64(True):
         # Padded with the first row, so that tables of about this size share a program.
         rows = np.arange(bucket_size(len(table))) % max(len(table), 1)
@@ -130,7 +138,8 @@ def predict(
         From `MotionFit.posterior` or `posterior_from`.
     table
         With `magnitude`, `distance_km`, `depth_km`; perhaps `vs30_m_s` and `station`. A station
-        of the records that were fitted is predicted with its term.
+        of the records that were fitted is predicted with its term, and with the Vs30 that it had
+        there; not with that of the table.
     components
         As in `MotionPosterior.predictor`.
     region
@@ -141,10 +150,11 @@ def predict(
     Mixture
         (rows, components); rows of one event are correlated, which a mixture of each row cannot
         tell: `condition` uses it.
+
+    Raises
+    ------
+    InputError
+        When columns lack or values are not usable.
     """
-    count = posterior.draws
-    motion = posterior.in_region(region)
-    tau = np.sqrt(np.asarray(motion.event_sd) ** 2 + np.asarray(motion.region_sd) ** 2)
-    even = np.full(count, -np.log(count))
-    start = EventPosterior(posterior, motion, np.zeros(count), tau, even, 0)
+    start = EventPosterior(posterior, *posterior.before(region), 0)
     return start.predict(table, components=components)

@@ -141,6 +141,8 @@ class MotionPosterior(eqx.Module):
         Draws of the parameters, a leading axis on each.
     station_mean, station_sd
         Station terms given each draw's parameters, (draws, stations).
+    station_vs30_m_s
+        Vs30 that the terms were learned with, NaN where it was not known, (stations,).
     stations, regions
         Names.
     ranges
@@ -150,6 +152,7 @@ class MotionPosterior(eqx.Module):
     motion: GroundMotion
     station_mean: np.ndarray
     station_sd: np.ndarray
+    station_vs30_m_s: np.ndarray
     stations: tuple[str, ...] = eqx.field(static=True)
     regions: tuple[str, ...] = eqx.field(static=True)
     ranges: tuple[tuple[str, float, float], ...] = eqx.field(static=True)
@@ -176,11 +179,13 @@ class MotionPosterior(eqx.Module):
         -------
         MotionPredictor
         """
-        count = self.draws
-        even = np.full(count, -np.log(count))
+        return predictor_of(*self.before(region), components)
+
+    def before(self, region: str | None) -> tuple[GroundMotion, np.ndarray, np.ndarray, np.ndarray]:
+        """Draws in a region, mean and sd of a new event's term and log weights of the draws."""
         motion = self.in_region(region)
         tau = np.sqrt(np.asarray(motion.event_sd) ** 2 + np.asarray(motion.region_sd) ** 2)
-        return predictor_of(motion, np.zeros(count), tau, even, components)
+        return motion, np.zeros(self.draws), tau, np.full(self.draws, -np.log(self.draws))
 
     def in_region(self, region: str | None) -> GroundMotion:
         """Draws with a region's level in `level`; of a new region its spread stays."""
@@ -200,10 +205,14 @@ class MotionPosterior(eqx.Module):
             (np.asarray(motion.level) + shift, sd, np.zeros((self.draws, 1))),
         )
 
+    def station_numbers(self, stations: Any) -> np.ndarray:
+        """Places of named stations among those that are known, -1 for others."""
+        numbers = {name: number for number, name in enumerate(self.stations)}
+        return np.array([numbers.get(str(name), -1) for name in stations], int)
+
     def station_moments(self, stations: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean and sd of the terms of named stations, (draws, stations), and which are known."""
-        numbers = {name: number for number, name in enumerate(self.stations)}
-        found = np.array([numbers.get(str(name), -1) for name in stations], int)
+        found = self.station_numbers(stations)
         known = found >= 0
         own = np.asarray(self.motion.station_sd)[:, None]
         if not self.stations:
@@ -219,16 +228,16 @@ def predictor_of(
     log_weight: np.ndarray,
     components: int | None,
 ) -> MotionPredictor:
-    """Sort draws by scatter, for `condense`; the largest number that `components` divides."""
+    """Sort draws by scatter, for `condense`, filled up to a number that `components` divides."""
     count = len(event_mean)
     if components is not None and not 1 <= components <= count:
         raise ValueError(f"components must lie in 1 to {count} (the draws), not {components}")
     scatter = event_sd**2 + np.asarray(motion.station_sd) ** 2 + np.asarray(motion.record_sd) ** 2
     order = np.argsort(scatter, kind="stable")
-    if components is not None:
-        spare = count % components
-        order = np.delete(order, np.linspace(0, count - 1, spare).astype(int)) if spare else order
-    weight = log_weight[order]
+    spare = 0 if components is None else -count % components
+    order = np.append(order, np.repeat(order[-1:], spare))
+    # What fills up weighs nothing: no draw is lost, however much it weighs.
+    weight = np.where(np.arange(len(order)) < count, log_weight[order], -np.inf)
     weight = weight - np.logaddexp.reduce(weight)
     return MotionPredictor(
         jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[order]), motion),
@@ -256,11 +265,16 @@ def posterior_of(
         motion = motion_of({name: jnp.asarray(values[keep]) for name, values in sites.items()})
         given = _terms(motion, jax.tree.map(jnp.asarray, motions.data))
         motion, given = jax.tree.map(np.asarray, (motion, given))
-    known = len(motions.stations)
+    known, data = len(motions.stations), motions.data
+    vs30 = np.full(known, np.nan)
+    seen = (np.asarray(data.weight) > 0) & (np.asarray(data.unknown_site) == 0)
+    if known:
+        vs30[np.asarray(data.station)[seen]] = 10 ** np.asarray(data.log10_vs30)[seen]
     return MotionPosterior(
         motion,
         given.station_mean[:, :known],
         given.station_sd[:, :known],
+        vs30,
         motions.stations,
         motions.regions,
         tuple((name, *ends) for name, ends in motions.ranges.items()),

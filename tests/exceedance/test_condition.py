@@ -12,13 +12,13 @@ from eqstat.exceedance import mixture as mx
 from eqstat.exceedance.condition import Device, condition, update, update_event_term
 from eqstat.exceedance.event import predict
 from eqstat.exceedance.parameters import GroundMotion
-from eqstat.exceedance.predict import MotionPosterior
+from eqstat.exceedance.predict import MotionPosterior, predictor_of
 from eqstat.schema import InputError
 
 TAU, SITE, OWN = 0.3, 0.2, 0.25
 
 
-def posterior(draws=1, spread=0.0, stations=(), seed=0):
+def posterior(draws=1, spread=0.0, stations=(), seed=0, vs30_m_s=500.0):
     """A posterior made by hand: draws of the level, a few stations with terms."""
     rng = np.random.default_rng(seed)
     one = GroundMotion(event_sd=TAU, station_sd=SITE, record_sd=OWN)
@@ -31,6 +31,7 @@ def posterior(draws=1, spread=0.0, stations=(), seed=0):
         many,
         rng.normal(0, 0.2, (draws, len(stations))),
         np.full((draws, len(stations)), 0.05),
+        np.full(len(stations), vs30_m_s),
         tuple(stations),
         ("all",),
         (),
@@ -138,6 +139,19 @@ def test_a_known_station_says_more_of_the_event_and_is_predicted_by_its_term():
     assert float(at_b.scale[0, 0]) == pytest.approx(np.sqrt(TAU**2 + OWN**2 + 0.05**2), abs=1e-5)
 
 
+@pytest.mark.parametrize("learned", [500.0, np.nan])
+def test_a_term_goes_with_the_vs30_that_it_was_learned_with(learned):
+    known = posterior(stations=("A",), vs30_m_s=learned)
+    tables = [reports([1.0], station=["A"], vs30_m_s=now) for now in (500.0, np.nan, 900.0)]
+    first, *others = (predict(known, table, components=1) for table in tables)
+    expected = centre(reports([1.0], vs30_m_s=learned))[0] + known.station_mean[0, 0]
+    assert float(first.mean[0, 0]) == pytest.approx(expected, abs=1e-5)
+    assert float(first.scale[0, 0]) == pytest.approx(np.sqrt(TAU**2 + OWN**2 + 0.05**2), abs=1e-5)
+    for other in others:
+        np.testing.assert_array_equal(other.mean, first.mean)
+        np.testing.assert_array_equal(other.scale, first.scale)
+
+
 def test_phones_have_bias_scatter_and_clip():
     given = reports([3.0, 0.5, 3.0], vs30_m_s=np.nan)
     phone = Device(bias=0.1, sd=0.3, clip_m_s2=2.0)
@@ -158,8 +172,12 @@ def test_phones_have_bias_scatter_and_clip():
     expected = np.sqrt(second / whole - (first / whole) ** 2)
     assert event.event_term[1] == pytest.approx(expected, abs=1e-7)
     # The same by columns; and a seismometer that is believed moves the term further.
-    mixed = given.assign(device_bias=0.1, device_sd=0.3, clip_m_s2=2.0)
-    assert condition(posterior(), mixed).event_term == pytest.approx(event.event_term)
+    mixed = given.assign(device_bias=0.1, device_sd=[0.3, np.nan, 0.3], clip_m_s2=2.0)
+    by_columns = condition(posterior(), mixed, device=Device(sd=0.3))
+    assert by_columns.event_term == pytest.approx(event.event_term)
+    never = given.assign(clip_m_s2=np.inf)
+    plain = condition(posterior(), given)
+    assert condition(posterior(), never).event_term == plain.event_term
     weights = condition(posterior(draws=4, spread=0.3), given, device=phone).log_weight
     assert np.logaddexp.reduce(weights) == pytest.approx(0.0, abs=1e-9)
 
@@ -168,6 +186,24 @@ def test_uncertain_magnitudes_leave_the_event_more_to_learn():
     given = reports([0.9, 0.4])
     sure, unsure = (condition(posterior(), given, magnitude_sd=sd) for sd in (0.0, 0.5))
     assert abs(unsure.event_term[0]) > abs(sure.event_term[0])
+    far = np.log10(np.hypot(given["distance_km"], 6.0 * 10 ** (0.235 * 0.5)) / 10).mean()
+    steep = 0.7 - 2 * 0.05 * 0.5 + 0.1 * far
+    within, total = SITE**2 + OWN**2, TAU**2 + (0.5 * steep) ** 2
+    assert unsure.event_term[1] == pytest.approx(np.sqrt(1 / (1 / total + 2 / within)), abs=1e-6)
+    nothing = condition(posterior(), given[:0], magnitude_sd=0.5)
+    assert nothing.event_term[1] == pytest.approx(np.hypot(TAU, 0.35), abs=0.01)
+    with pytest.raises(InputError, match="magnitude_sd"):
+        condition(posterior(), given, magnitude_sd=-0.1)
+
+
+def test_no_draw_is_lost_in_bins():
+    many = posterior(draws=7, spread=0.2)
+    smallest = np.argmin(many.motion.event_sd)
+    weight = np.where(np.arange(7) == smallest, 0.0, -50.0)
+    made = predictor_of(many.motion, np.zeros(7), np.asarray(many.motion.event_sd), weight, 5)
+    mean, _ = mx.mean_and_sd(made(5.0, 10.0, 8.0, 760.0))
+    only = predictor_of(many.motion, np.zeros(7), np.asarray(many.motion.event_sd), weight, None)
+    assert float(mean) == pytest.approx(float(mx.mean_and_sd(only(5.0, 10.0, 8.0, 760.0))[0]))
 
 
 def test_padding_changes_nothing_and_gradients_are_finite():
@@ -193,10 +229,15 @@ def test_an_exceedance_learns_from_strong_reports():
     ("change", "words"),
     [
         ({"magnitude": [5.5, 5.6]}, "2 different values of 'magnitude'"),
-        ({"pga_m_s2": [0.1, -1.0]}, "must be finite and above 0"),
-        ({"distance_km": [10.0, -5.0]}, "distance > 0"),
-        ({"distance_km": None}, "no columns distance_km"),
-        ({"pga_m_s2": None}, "no column 'pga_m_s2'"),
+        ({"pga_m_s2": [0.1, -1.0]}, "column 'pga_m_s2': must be greater than 0 m/s2 (row 1"),
+        ({"pga_m_s2": [0.1, np.nan]}, "column 'pga_m_s2': has missing values (row 1"),
+        ({"pga_m_s2": ["0.1", "strong"]}, "column 'pga_m_s2': is not a number (row 1"),
+        ({"pga_m_s2": [0.1, 300.0]}, "divide Gal by 100"),
+        ({"distance_km": [10.0, -5.0]}, "column 'distance_km': must be greater than 0 km (row 1"),
+        ({"device_sd": [0.1, -0.1]}, "column 'device_sd'"),
+        ({"clip_m_s2": [2.0, -2.0]}, "column 'clip_m_s2'"),
+        ({"distance_km": None}, "distance_km"),
+        ({"pga_m_s2": None}, "pga_m_s2"),
     ],
 )
 def test_bad_reports(change, words):
