@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
+import pandas as pd
 from jaxtyping import PRNGKeyArray
 
 from eqstat.schema import InputError
@@ -20,6 +21,14 @@ OUTCOMES = ("true_negative", "false_positive", "false_negative", "true_positive"
 TN, FP, FN, TP = range(4)
 # Resampled histories that are held in memory at a time.
 AT_ONCE = 250
+
+
+def seconds(name: str, values: ArrayLike) -> np.ndarray:
+    """Times as numbers; moments and texts are refused, for NaT would be a number long ago."""
+    given = np.asarray(values)
+    if given.dtype.kind not in "biuf" and given.size:
+        raise InputError(f"{name} must be numbers of seconds, not {given.ravel()[0]!r}")
+    return given.astype(np.float64)
 
 
 def outcomes(alarm_time_s: ArrayLike, exceedance_time_s: ArrayLike) -> np.ndarray:
@@ -37,12 +46,18 @@ def outcomes(alarm_time_s: ArrayLike, exceedance_time_s: ArrayLike) -> np.ndarra
     numpy.ndarray
         Places in `OUTCOMES`, (..., n).
 
+    Raises
+    ------
+    eqstat.schema.InputError
+        When times are no numbers.
+
     Examples
     --------
     >>> [OUTCOMES[i] for i in outcomes([3.0, 3.0, 3.0, np.inf], [5.0, 2.0, np.inf, np.inf])]
     ['true_positive', 'false_negative', 'false_positive', 'true_negative']
     """
-    alarm, passed = np.asarray(alarm_time_s, np.float64), np.asarray(exceedance_time_s, np.float64)
+    alarm = seconds("alarm_time_s", alarm_time_s)
+    passed = seconds("exceedance_time_s", exceedance_time_s)
     alarmed, needed = np.isfinite(alarm), np.isfinite(passed)
     in_time = alarmed & needed & (alarm < np.where(needed, passed, np.inf))
     return np.where(needed, np.where(in_time, TP, FN), np.where(alarmed, FP, TN))
@@ -63,8 +78,8 @@ def options(replicates: int, probability: float) -> None:
 def rows_of(
     alarm_time_s: ArrayLike, exceedance_time_s: ArrayLike, event: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    alarm = np.atleast_2d(np.asarray(alarm_time_s, np.float64))
-    passed = np.asarray(exceedance_time_s, np.float64)
+    alarm = np.atleast_2d(seconds("metrics: alarm_time_s", alarm_time_s))
+    passed = seconds("metrics: exceedance_time_s", exceedance_time_s)
     labels = np.asarray(event)
     if passed.ndim != 1 or not passed.size:
         raise InputError("metrics: exceedance_time_s must be one row of numbers")
@@ -73,6 +88,8 @@ def rows_of(
             f"metrics: as many of each are needed, not {alarm.shape[-1]} alarms, {passed.size} "
             f"exceedances and {labels.size} events"
         )
+    if missing := int(pd.isna(labels).sum()):
+        raise InputError(f"metrics: event has {missing} missing labels; name each row's earthquake")
     code = np.unique(labels.astype(str), return_inverse=True)[1]
     if code.max() < 1:
         raise InputError("metrics: there is one event only; at least two are needed")

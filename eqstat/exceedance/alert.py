@@ -122,8 +122,8 @@ def alarm_times(time_s: ArrayLike, probability: ArrayLike, level: ArrayLike) -> 
     >>> alarm_times([0.0, 1.0, 2.0], [[0.1, 0.4, 0.3], [0.0, 0.1, 0.2]], 0.3).tolist()
     [1.0, inf]
     """
-    time, chance = np.asarray(time_s, np.float64), np.asarray(probability)
-    if time.ndim != 1 or not time.size or np.any(np.diff(time) <= 0):
+    time, chance = _alert.seconds("alarm_times: time_s", time_s), np.asarray(probability)
+    if time.ndim != 1 or not time.size or not np.all(np.diff(time) > 0):
         raise InputError("alarm_times: time_s must be one row of increasing numbers")
     if chance.ndim != 2 or chance.shape[1] != time.size:
         raise InputError(

@@ -226,10 +226,20 @@ def _magnitude_sd(
     if isinstance(given, str):
         if given not in table.columns:
             raise InputError(f"{name}: no column {given!r} for the magnitudes' sd")
-        values = table[given].to_numpy(np.float64)
-        if not np.all(np.isfinite(values) & (values >= 0)):
-            raise InputError(f"{name}: column {given!r}: must be finite and not negative")
-        return pd.Series(values).groupby(event).first().to_numpy()
+        values = pd.to_numeric(table[given], errors="coerce").to_numpy(np.float64)
+        bad = ~(np.isfinite(values) & (values >= 0))
+        if bad.any():
+            rows = np.flatnonzero(bad)[:3].tolist()
+            raise InputError(
+                f"{name}: column {given!r}: must be finite and not negative (rows {rows})"
+            )
+        each = pd.Series(values).groupby(event)
+        if np.any(each.nunique() > 1):
+            raise InputError(
+                f"{name}: column {given!r}: differs between rows of one event; an event has one "
+                "magnitude"
+            )
+        return each.first().to_numpy()
     if not (np.isfinite(given) and given >= 0):
         raise InputError(f"magnitude_sd must not be negative, not {given!r}")
     return np.full(count, float(given))

@@ -9,6 +9,7 @@ from eqstat.schema import InputError
 
 KEY = jax.random.key(0)
 NEVER = np.inf
+MOMENTS = np.array(["2027-01-15T08:00:00", "NaT"], "datetime64[ns]")
 
 
 def history(events=60, sites=20, seed=0):
@@ -158,6 +159,11 @@ def test_what_has_no_value_is_nan():
     ("call", "said"),
     [
         (lambda: alert.alarm_times([2, 1], [[0.1, 0.2]], 0.5), "increasing"),
+        (lambda: alert.alarm_times([1, np.nan], [[0.1, 0.2]], 0.5), "increasing"),
+        (lambda: alert.alarm_times(MOMENTS, [[0.1, 0.2]], 0.5), "numbers of seconds"),
+        (lambda: alert.outcomes(MOMENTS, [3.0, NEVER]), "numbers of seconds"),
+        (lambda: alert.metrics(KEY, ["8:00", "8:01"], [3.0, 3.0], [1, 2]), "numbers of seconds"),
+        (lambda: alert.metrics(KEY, [1.0, 2.0], [3.0, 3.0], [1, np.nan]), "missing labels"),
         (lambda: alert.alarm_times([1, 2], [0.1, 0.2], 0.5), "of shape"),
         (lambda: alert.alarm_times([1, 2], [[0.1, 1.2]], 0.5), "probability must lie"),
         (lambda: alert.alarm_times([1, 2], [[0.1, np.nan]], 0.5), "missing"),

@@ -166,6 +166,10 @@ def test_prepare_leaves_nothing_out_silently():
         prepare(gaps, check_unit=False)
     with pytest.raises(InputError, match="no column 'sd' for the magnitudes' sd"):
         prepare(table, magnitude_sd="sd", check_unit=False)
+    with pytest.raises(InputError, match="differs between rows of one event"):
+        prepare(table.assign(sd=range(len(table))), magnitude_sd="sd", check_unit=False)
+    with pytest.raises(InputError, match=r"not negative \(rows \[0, 1, 2\]\)"):
+        prepare(table.assign(sd="unknown"), magnitude_sd="sd", check_unit=False)
 
 
 def test_a_station_known_in_some_rows_is_known_in_all():
