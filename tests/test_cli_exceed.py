@@ -2,15 +2,21 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
 from eqstat.cli._parse_exceed import acceleration
+from eqstat.exceedance.features import FEATURES, Scaling
+from eqstat.exceedance.network import Network, new_member
 from eqstat.exceedance.predictor import PointSource
 from eqstat.exceedance.shaking import shaking
 from eqstat.exceedance.sources import from_posterior
+from eqstat.exceedance.store import load, save
+from eqstat.exceedance.trend import prior_of
 from eqstat.traveltime.velocity import ConstantVelocity
 
 from .shell import ZERO, quake, refused, shell
@@ -101,6 +107,36 @@ def test_json_holds_what_the_functions_say(capsys, folder):
     assert found["source"]["magnitude_sd"] == pytest.approx(0.2, abs=0.02)
 
 
+def test_a_network_takes_the_place_of_the_point_source(capsys, folder, tmp_path):
+    rows = (
+        [5.0, 1.7, 7.0, 2.6],
+        [0.7, 0.4, 3.0, 0.2],
+        [4.0, 5.0, 1.0, 200.0],
+        [7.0, 60.0, 40.0, 900],
+    )
+    scaling = Scaling(*(jnp.asarray(row, jnp.float32) for row in rows), FEATURES)
+    one = new_member(jax.random.key(0), scaling, prior_of(FEATURES)[0], 0.3)
+    members = jax.tree.map(lambda leaf: leaf[None] if isinstance(leaf, jax.Array) else leaf, one)
+    save(Network(members, jnp.ones(())), tmp_path / "network.eqx")
+    code, out, told = shell(
+        capsys, *given(folder, "--threshold", "5%g", "--magnitude", 5.6, "--json", "--draws", 64,
+                       "--network", tmp_path / "network.eqx"),
+    )  # fmt: skip
+    assert code == 0
+    found = json.loads(out)
+    assert found["ground_motion"].endswith("network.eqx")
+    sources = from_posterior(grid_posterior(), 5.6, magnitude_sd=0.3, count=64)
+    sites = pd.read_csv(folder / "sites.csv").rename(
+        columns={"lat": "latitude", "lon": "longitude"}
+    )
+    model = load(tmp_path / "network.eqx").predictor()
+    expected = shaking(model, sources, sites, 0.05 * 9.80665)["probability"].to_numpy()[:, 0]
+    chance = [site["probability"]["5%g"] for site in found["sites"]]
+    np.testing.assert_allclose(chance, expected, rtol=1e-5)
+    beyond = sum(site["distance_km"] > 60 for site in found["sites"])
+    assert f"{beyond} of 25 sites lie outside" in " ".join(told)
+
+
 def test_table_map_and_figure_are_written(capsys, folder, tmp_path):
     names = {"table": "t.csv", "map": "m.nc", "figure": "f.png", "json": "j.json"}
     files = [text for option, name in names.items() for text in (f"--{option}", tmp_path / name)]
@@ -162,6 +198,7 @@ def test_bad_input_is_one_line(capsys, folder, tmp_path):
             ("--threshold", "5%g", "--magnitude", 5, "--posterior", tmp_path / "no.nc"),
             "cannot read",
         ),
+        (("--threshold", "5%g", "--magnitude", 5, "--network", tmp_path / "no.nc"), "no network"),
         (("--threshold", "5%g", "--magnitude", 5, "--columns", "vs30_m_s=lat"), "more than once"),
     ):
         assert said in refused(capsys, *given(folder, *more))

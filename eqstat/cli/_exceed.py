@@ -15,11 +15,13 @@ from eqstat.cli._errors import BadInputError, one_line
 from eqstat.exceedance.predictor import PointSource
 from eqstat.exceedance.shaking import shaking, shaking_map
 from eqstat.exceedance.sources import Sources, from_posterior
+from eqstat.exceedance.store import load
 from eqstat.geodesy import LocalFrame
 
 # Nodes of a map along each side, and its margin about the sites, km.
 NODES, MARGIN_KM = 61, 15.0
 SHOWN = 20
+POINT_SOURCE = "generic point source"
 
 
 def exceed(options: argparse.Namespace) -> None:
@@ -37,7 +39,7 @@ def exceed(options: argparse.Namespace) -> None:
         "s_travel_time": lambda km, depth: velocity.travel_time(km, depth)[1],
         "quantile": [rest, 0.5, 1 - rest],
     }
-    model = PointSource()
+    model = load(options.network).predictor() if options.network else PointSource()
     found = shaking(model, sources, sites, list(threshold), **common)
     grid = None
     if options.map or options.figure:
@@ -58,14 +60,28 @@ def exceed(options: argparse.Namespace) -> None:
         )  # fmt: skip
         figure.savefig(options.figure, dpi=150)
     if options.json:
-        _files.write_json(options.json, content(found, names, sources, options.probability))
+        _files.write_json(options.json, content(found, names, sources, options))
     if not options.quiet:
         if options.json != "-":
             for line in summary(rows, found, sources, options.probability):
                 _files.say(line)
-        _files.tell_notes(
-            ["ground motion by a generic point-source model; its scatter is a factor of two"]
-        )
+        _files.tell_notes(notes_of(model, found, sources, sites))
+
+
+def notes_of(model: Any, found: xr.Dataset, sources: Sources, sites: pd.DataFrame) -> list[str]:
+    """What a reader should know of the ground-motion model."""
+    if isinstance(model, PointSource):
+        return ["ground motion by a generic point-source model; its scatter is a factor of two"]
+    unknown = pd.Series(np.nan, sites.index)
+    inside = model.covers(
+        sources.weight @ sources.magnitude,
+        found["distance_km"].to_numpy(),
+        sources.weight @ sources.depth_km,
+        pd.to_numeric(sites.get("vs30_m_s", unknown)).to_numpy(),
+    )
+    beyond = int(np.sum(~np.asarray(inside)))
+    told = f"{beyond} of {len(sites)} sites lie outside of what the network was trained on"
+    return [told] if beyond else []
 
 
 def sources_of(options: argparse.Namespace) -> Sources:
@@ -144,7 +160,7 @@ def table_of(found: xr.Dataset, names: tuple[str, ...]) -> pd.DataFrame:
 
 
 def content(
-    found: xr.Dataset, names: tuple[str, ...], sources: Sources, probability: float
+    found: xr.Dataset, names: tuple[str, ...], sources: Sources, options: argparse.Namespace
 ) -> dict[str, Any]:
     """What goes into the JSON: plain numbers, texts and lists."""
     level = found["quantile"].to_numpy().tolist()
@@ -168,7 +184,8 @@ def content(
     return {
         "threshold_m_s2": dict(zip(names, found["threshold"].to_numpy().tolist(), strict=True)),
         "quantiles": level,
-        "interval": {"probability": probability, "kind": found.attrs["quantile_kind"]},
+        "interval": {"probability": options.probability, "kind": found.attrs["quantile_kind"]},
+        "ground_motion": options.network or POINT_SOURCE,
         "lead_time_from": found.attrs["lead_time_from"],
         "reference_time": sources.reference_time or None,
         "source": {

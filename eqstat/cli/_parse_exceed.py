@@ -77,6 +77,12 @@ def add_exceed(commands: Any, common: argparse.ArgumentParser) -> None:
         help="standard deviation of the magnitude (default 0.3)",
     )
     exceed.add_argument(
+        "--network",
+        metavar="FILE.eqx",
+        help="ground-motion network that eqstat.exceedance.store.save wrote "
+        "(default: a generic point source)",
+    )
+    exceed.add_argument(
         "--now", metavar="TIME", help="count lead times from here (UTC; default: from the origin)"
     )
     exceed.add_argument(

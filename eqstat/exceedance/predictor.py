@@ -28,6 +28,9 @@ GAL = -2.0
 class Predictor(Protocol):
     """A ground-motion predictor: callable, safe under `jit`, on arrays of shapes that broadcast.
 
+    Those of this room are equinox modules, which `jax.jit` cannot hash: compile one by
+    `eqx.filter_jit(predictor)`, or call it within a function that is compiled.
+
     Arguments are the magnitude, the hypocentral distance (km, above 0), the depth (km, positive
     down) and Vs30 (m/s, NaN where it is unknown); the result is a `Mixture` with one more axis,
     of its components.

@@ -255,10 +255,16 @@ def _rows(posterior: xr.DataTree | xr.Dataset) -> dict[str, Any]:
 
 def _of_grid(found: xr.Dataset) -> dict[str, Any]:
     """Draws that a grid posterior of the travel-time room carries."""
-    frame = LocalFrame(found.attrs["centre_latitude"], found.attrs["centre_longitude"])
-    drawn = {
-        name: found[f"drawn_{name}"].to_numpy()
-        for name in ("east_km", "north_km", "depth_km", "origin_time_s")
-    }
+    try:
+        frame = LocalFrame(found.attrs["centre_latitude"], found.attrs["centre_longitude"])
+        drawn = {
+            name: found[f"drawn_{name}"].to_numpy()
+            for name in ("east_km", "north_km", "depth_km", "origin_time_s")
+        }
+    except KeyError as error:
+        raise InputError(
+            f"posterior: a grid posterior without {error}; it must be what "
+            "`GridPosterior.to_xarray()` gives"
+        ) from error
     latitude, longitude = frame.to_geographic(drawn.pop("east_km"), drawn.pop("north_km"))
     return {"latitude": latitude, "longitude": longitude, **drawn}

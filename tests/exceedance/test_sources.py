@@ -91,6 +91,11 @@ def test_magnitudes_scatter_as_told_and_belong_to_no_place():
     np.testing.assert_array_equal(own.magnitude, np.linspace(4, 5, 500))
 
 
+def test_a_grid_posterior_that_lost_its_centre_is_told(stored):
+    with pytest.raises(InputError, match="centre_latitude"):
+        from_posterior(stored.drop_attrs(), 6.0)
+
+
 def test_the_greatest_earthquakes_may_be_uncertain_too():
     one = xr.Dataset({name: ("draw", [8.0]) for name in ("latitude", "longitude", "depth_km")})
     made = from_posterior(one, 9.0, magnitude_sd=0.4, count=512)
