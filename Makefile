@@ -74,8 +74,12 @@ check-detection: .venv/.with-test
 	$(BIN)/python benchmarks/check_detection_alarms.py
 	$(BIN)/python benchmarks/check_detection_truth.py
 	$(BIN)/python benchmarks/check_detection_truth.py --faster 0.06
-	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python benchmarks/check_detection_phones.py; \
-	else echo "EQSTAT_DATA is not set: the phones of Borrego Springs are left out"; fi
+	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python benchmarks/check_detection_phones.py \
+	    && $(BIN)/python benchmarks/check_detection_ceus.py; \
+	else echo "EQSTAT_DATA is not set: phones of Borrego Springs, picks of the US are left out"; fi
+	@if $(BIN)/python -c "import pyocto" 2>/dev/null; then \
+	    $(BIN)/python benchmarks/check_detection_associator.py; \
+	else echo "PyOcto is not installed: the comparison with an associator is left out"; fi
 
 check-exceedance: .venv/.with-test
 	$(BIN)/python benchmarks/check_exceedance_alerts.py
