@@ -77,7 +77,7 @@ def notes_of(model: Any, found: xr.Dataset, sources: Sources, sites: pd.DataFram
         sources.weight @ sources.magnitude,
         found["distance_km"].to_numpy(),
         sources.weight @ sources.depth_km,
-        pd.to_numeric(sites.get("vs30_m_s", unknown)).to_numpy(),
+        np.asarray(pd.to_numeric(sites.get("vs30_m_s", unknown)), np.float64),
     )
     beyond = int(np.sum(~np.asarray(inside)))
     told = f"{beyond} of {len(sites)} sites lie outside of what the network was trained on"

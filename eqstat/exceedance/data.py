@@ -226,7 +226,7 @@ def _magnitude_sd(
     if isinstance(given, str):
         if given not in table.columns:
             raise InputError(f"{name}: no column {given!r} for the magnitudes' sd")
-        values = pd.to_numeric(table[given], errors="coerce").to_numpy(np.float64)
+        values = np.asarray(pd.to_numeric(table[given], errors="coerce"), np.float64)
         bad = ~(np.isfinite(values) & (values >= 0))
         if bad.any():
             rows = np.flatnonzero(bad)[:3].tolist()

@@ -145,3 +145,16 @@ def test_all_in_one_figure(shaken, tmp_path):
     assert (tmp_path / "f.png").stat().st_size > 10_000
     flat = grid.assign(probability=xr.zeros_like(grid["probability"]))
     plots.exceedance_map(flat).figure.savefig(tmp_path / "g.png")
+
+
+def test_what_cannot_be_drawn_is_told(shaken):
+    grid, sites, _ = shaken
+    with pytest.raises(ValueError, match="threshold 2: the grid has 2"):
+        plots.exceedance_map(grid, threshold=2)
+    with pytest.raises(ValueError, match="two latitudes"):
+        plots.exceedance_map(grid.isel(latitude=[0]))
+    with pytest.raises(ValueError, match="three quantiles"):
+        plots.site_intervals(sites.isel(quantile=[0, 2]))
+    for draw in (plots.precision_recall, plots.attenuation):
+        with pytest.raises(ValueError, match="no curve"):
+            draw({})
