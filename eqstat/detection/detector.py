@@ -173,7 +173,8 @@ def detector(
     background
         The background, or a rate per device and hour that is the same at all hours.
     window_s
-        How long a device that triggered is not asked again, s.
+        How long a device that triggered is not asked again, s; at least as long as starting times
+        of any cause are kept.
     latency_s
         How late reports may be, s: devices without a report count as silent only until then.
 
@@ -210,6 +211,13 @@ def detector(
     causes = usual_causes() if causes is None else tuple(causes)
     if not causes:
         raise InputError("detector: needs at least one cause, the earthquake")
+    kept = max(cause.slots * cause.slot_s for cause in causes)
+    # Else a device that is asked again would be silent in a slot that has its trigger.
+    if window_s < kept:
+        raise InputError(
+            f"detector: window_s of {window_s:g} is shorter than the {kept:g} s for which starting "
+            "times are kept; make it longer, or keep fewer slots"
+        )
     latitude, longitude = (table[name].to_numpy(np.float64) for name in ("latitude", "longitude"))
     frame = LocalFrame.around(latitude, longitude)
     east, north = frame.to_local(latitude, longitude)
