@@ -19,7 +19,7 @@ from eqstat.detection.sequential import Report, State, log_background
 from eqstat.inference.padding import bucket_size, pad_rows
 
 # Cells along east, north, depth, origin time and slowness, of each grid: first a glance.
-GRIDS = ((9, 9, 5, 7, 3), (17, 17, 7, 11, 5), (17, 17, 7, 11, 5))
+GRIDS = ((9, 9, 5, 7, 3), (11, 11, 5, 11, 3), (17, 17, 7, 11, 5))
 # Twice and four times as many origin times where their cells would be wider than this, s. What is
 # off by a cell's place, depth or slowness is off for all devices together, as a time is: with wide
 # cells of time a long ridge would be a row of accidents.
