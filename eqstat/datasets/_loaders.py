@@ -1,188 +1,31 @@
-"""Public data sets: where they come from, under which terms, and how they are loaded.
-
-The folder that the environment variable `EQSTAT_DATA` names is looked at first. What is not there
-is downloaded from its origin, checked against its SHA-256 and kept in the user's cache, where the
-origin offers the very file; where it does not, an error says how to come by it. Nothing is
-downloaded before a loader is called.
-
-`available()` lists the sets. `load_myshake()` gives phone triggers of one earthquake,
-`load_ceus()` picks of many earthquakes at seismic stations, `load_ceus_raw()` raw picks of the
-same stations with the false ones in, `load_eqn()` the claims of a network of phones,
-`load_ridgecrest()` peak ground accelerations.
-"""
+"""Loaders: from the files of the data sets to checked tables."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from eqstat.datasets._registry import (
+    EQN,
+    EVENTS,
+    MYSHAKE,
+    PICKS,
+    RAW,
+    RIDGECREST,
+    STATIONS,
+    fetch,
+)
 from eqstat.geodesy import great_circle_distance
 from eqstat.schema import (
     Column,
     Contract,
-    InputError,
     check,
     check_triggers,
     rename_columns,
 )
 from eqstat.schema.counts import check_detections
 from eqstat.schema.ground_motions import check_ground_motions
-
-__all__ = [
-    "DataFile",
-    "available",
-    "fetch",
-    "load_ceus",
-    "load_ceus_raw",
-    "load_eqn",
-    "load_myshake",
-    "load_ridgecrest",
-]
-
-_FOLDER_VARIABLE = "EQSTAT_DATA"
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """One file of a public data set.
-
-    Parameters
-    ----------
-    name : str
-        Path in the folder that `EQSTAT_DATA` names.
-    what : str
-        What it holds, one line.
-    columns : tuple of str
-        Its columns.
-    origin : str
-        Page of its publisher.
-    licence : str
-        Terms of use.
-    citation : str
-        What to cite.
-    url : str
-        Address of the very file at its origin; empty where the origin does not offer it in this
-        form, so that there is no download.
-    sha256 : str
-        SHA-256 of the file at `url`.
-    """
-
-    name: str
-    what: str
-    columns: tuple[str, ...]
-    origin: str
-    licence: str
-    citation: str
-    url: str = ""
-    sha256: str = ""
-
-
-_MYSHAKE = DataFile(
-    name="myshake/Borrego_Springs.csv",
-    what="184 triggers of single phones about the M5.2 Borrego Springs earthquake of 2016-06-10",
-    columns=("triggerTime", "latitude", "longitude", "pga", "corrected", "p_flag"),
-    origin="https://github.com/rmartinshort/MyShake_simulation_supporting",
-    licence="none stated: use it, do not pass it on",
-    citation="R. Martin-Short, MyShake_simulation_supporting, data/Borrego_Springs.csv (GitHub)",
-    url=(
-        "https://raw.githubusercontent.com/rmartinshort/MyShake_simulation_supporting/"
-        "4abe5eb46dd06288ad4a92f632f3aa3b339732f3/data/Borrego_Springs.csv"
-    ),
-    sha256="aa4070d273442f14b80fb99789444c210f33024d8196ddf795951d5bb86022cf",
-)
-
-_EQN = DataFile(
-    name="eqn2020/eqn_article_D1_usa_chl_ita.csv",
-    what="550 detections of the Earthquake Network in Chile, the United States and Italy, "
-    "2017-12 to 2020-01",
-    columns=(
-        "det_lat",
-        "det_lon",
-        "triggertime",
-        "triggertime_local",
-        "signals",
-        "actives",
-        "num_eq_matches",
-        "magnitude",
-        "triggerdelay",
-    ),
-    origin="https://github.com/EMSC-CSEM/EQN_2020_analysis",
-    licence="none stated: use it, do not pass it on",
-    citation=(
-        "Bossu, Finazzi, Steed, Fallou and Bondar (2022), 'Shaking in 5 seconds!', Seismological "
-        "Research Letters 93, 137-148, doi:10.1785/0220210180; EMSC-CSEM, EQN_2020_analysis"
-    ),
-    url=(
-        "https://raw.githubusercontent.com/EMSC-CSEM/EQN_2020_analysis/"
-        "daf2c40f04bd2e728ba02d0adf9ff8ebb607fc6d/eqn_article_D1_usa_chl_ita.csv"
-    ),
-    sha256="8dc72d489fd9e072292fadbb801e86c68f9df7c98424a4827c3c36b3cbf91975",
-)
-
-
-def _ceus(name: str, what: str, columns: tuple[str, ...]) -> DataFile:
-    """File of the CEUS set: tables made from the origin's messages, not its very files."""
-    return DataFile(
-        name=f"ceus/{name}",
-        what=what,
-        columns=columns,
-        origin="https://github.com/usgs/neic-glass3/tree/master/examples/regional_example",
-        licence="CC0",
-        citation="U.S. Geological Survey, neic-glass3, examples/regional_example (GitHub)",
-    )
-
-
-_STATIONS = _ceus(
-    "stations.csv",
-    "places of the stations",
-    ("network", "station", "latitude", "longitude", "elevation_m"),
-)
-_EVENTS = _ceus(
-    "events.csv",
-    "catalogued earthquakes of the central and eastern United States, 2017 to 2018",
-    ("event", "time", "latitude", "longitude", "depth_km", "magnitude"),
-)
-_PICKS = _ceus(
-    "picks.csv",
-    "picks of P and S, associated with the earthquakes by an automatic system",
-    ("event", "network", "station", "time", "phase", "distance_deg"),
-)
-_RAW = _ceus(
-    "raw_picks.csv.gz",
-    "all automatic picks from 120 s before to 240 s after each earthquake",
-    ("event_window", "network", "station", "time"),
-)
-
-_RIDGECREST = DataFile(
-    name="ridgecrest/ground_motions.csv.gz",
-    what="13,592 peak ground motions of 68 earthquakes of the Ridgecrest sequence of 2019",
-    columns=(
-        "event",
-        "time",
-        "event_latitude",
-        "event_longitude",
-        "depth_km",
-        "magnitude",
-        "magnitude_type",
-        "station",
-        "latitude",
-        "longitude",
-        "elevation_m",
-        "hypocentral_distance_km",
-        "rupture_distance_km",
-        "joyner_boore_distance_km",
-        "vs30_m_s",
-        "pga_percent_g",
-        "pgv_cm_s",
-    ),
-    origin="https://pypi.org/project/gmprocess/2.8.0/",
-    licence="CC0",
-    citation="U.S. Geological Survey, gmprocess 2.8.0, ground-motion tables of its test data",
-)
 
 _EVENT_CONTRACT = Contract(
     "events",
@@ -196,65 +39,6 @@ _EVENT_CONTRACT = Contract(
     ),
     same=("event",),
 )
-
-
-def available() -> tuple[DataFile, ...]:
-    """List the files of all data sets, with origin, licence and citation.
-
-    Returns
-    -------
-    tuple of DataFile
-        The registry.
-
-    Examples
-    --------
-    >>> [file.name for file in available()][0]
-    'myshake/Borrego_Springs.csv'
-    """
-    return (_MYSHAKE, _STATIONS, _EVENTS, _PICKS, _RAW, _EQN, _RIDGECREST)
-
-
-def fetch(name: str) -> Path:
-    """Find a file in the folder that `EQSTAT_DATA` names, or download it from its origin.
-
-    Parameters
-    ----------
-    name : str
-        Name of a file in `available()`.
-
-    Returns
-    -------
-    pathlib.Path
-        Where the file lies. A file of the folder is taken as it is; a download is checked.
-
-    Raises
-    ------
-    InputError
-        When the name is not known, or the file is not there and its origin does not offer it.
-    """
-    known = {file.name: file for file in available()}
-    if name not in known:
-        raise InputError(f"data set {name!r} is not known; known are {', '.join(known)}")
-    file, folder = known[name], os.environ.get(_FOLDER_VARIABLE)
-    if folder and (path := Path(folder) / name).is_file():
-        return path
-    if not file.url:
-        looked = f"is not in {folder}" if folder else f"is not here: {_FOLDER_VARIABLE} is not set"
-        raise InputError(
-            f"data set {name!r} {looked}, and its origin {file.origin} does not offer it as a "
-            f"table to download; make a table with the columns {', '.join(file.columns)} "
-            f"from it, as {name} in a folder, and let {_FOLDER_VARIABLE} name that folder"
-        )
-    import pooch
-
-    return Path(
-        pooch.retrieve(
-            url=file.url,
-            known_hash=f"sha256:{file.sha256}",
-            fname=Path(name).name,
-            path=Path(pooch.os_cache("eqstat")) / Path(name).parent,
-        )
-    )
 
 
 def load_myshake() -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -277,7 +61,7 @@ def load_myshake() -> tuple[pd.DataFrame, dict[str, Any]]:
     InputError
         When the file is found but cannot be used.
     """
-    table = rename_columns(pd.read_csv(fetch(_MYSHAKE.name)), {"time": "triggerTime"})
+    table = rename_columns(pd.read_csv(fetch(MYSHAKE.name)), {"time": "triggerTime"})
     truth = {
         "time": pd.Timestamp("2016-06-10T08:04:38.700Z"),
         "latitude": 33.432,
@@ -315,7 +99,7 @@ def load_eqn() -> pd.DataFrame:
         "active": "actives",
         "delay_s": "triggerdelay",
     }
-    table = rename_columns(pd.read_csv(fetch(_EQN.name)), names, name="eqn detections")
+    table = rename_columns(pd.read_csv(fetch(EQN.name)), names, name="eqn detections")
     table["time"] = pd.to_datetime(table["triggertime"], utc=True)
     table["is_earthquake"] = table["num_eq_matches"] > 0
     clock = table["triggertime_local"].str.slice(11, 19)
@@ -354,8 +138,8 @@ def load_ceus(
     InputError
         When a file is not there or cannot be used, or nothing is left.
     """
-    events: Any = check(pd.read_csv(fetch(_EVENTS.name)), _EVENT_CONTRACT, name="ceus events")
-    picks, notes = _at_stations(pd.read_csv(fetch(_PICKS.name)))
+    events: Any = check(pd.read_csv(fetch(EVENTS.name)), _EVENT_CONTRACT, name="ceus events")
+    picks, notes = _at_stations(pd.read_csv(fetch(PICKS.name)))
     known = picks["event"].isin(events["event"])
     picks, notes = _leave_out(picks, ~known, "of no catalogued event", notes)
     epicentre = events.drop_duplicates("event").set_index("event").loc[picks["event"]]
@@ -396,7 +180,7 @@ def load_ceus_raw() -> pd.DataFrame:
     InputError
         When a file is not there or cannot be used.
     """
-    picks, notes = _at_stations(pd.read_csv(fetch(_RAW.name)))
+    picks, notes = _at_stations(pd.read_csv(fetch(RAW.name)))
     picks = check_triggers(picks, name="ceus raw picks")
     picks.attrs["notes"] = [*notes, *picks.attrs["notes"]]
     return picks
@@ -404,7 +188,7 @@ def load_ceus_raw() -> pd.DataFrame:
 
 def _at_stations(picks: Any) -> tuple[Any, list[str]]:
     """Give picks the places of their stations; leave out and count those of unknown stations."""
-    stations: Any = pd.read_csv(fetch(_STATIONS.name))
+    stations: Any = pd.read_csv(fetch(STATIONS.name))
     stations["device"] = stations["network"] + "." + stations["station"]
     notes: list[str] = []
     twice = int(stations.duplicated("device").sum())
@@ -459,7 +243,7 @@ def load_ridgecrest(
         When the file is not there or cannot be used, or nothing is left.
     """
     names = {"distance_km": "hypocentral_distance_km", "pga_m_s2": "pga_percent_g"}
-    table: Any = rename_columns(pd.read_csv(fetch(_RIDGECREST.name)), names, name="ridgecrest")
+    table: Any = rename_columns(pd.read_csv(fetch(RIDGECREST.name)), names, name="ridgecrest")
     table["pga_m_s2"] = table["pga_m_s2"] * 0.0980665
     table["time"] = pd.to_datetime(table["time"], utc=True)
     notes: list[str] = []
