@@ -25,10 +25,9 @@ from eqstat.counts.prior import Prior
 from eqstat.inference import InferenceError, Result
 from eqstat.inference.fit import Fit
 from eqstat.inference.optimise import Optimum, covariance, minimise
+from eqstat.inference.sites import Shapes, normal_draws, unravel
 
 ROUNDS = 3
-# Names and shapes of the sites in a vector.
-Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -54,16 +53,6 @@ class NullFit(Fit):
     free_covariance: np.ndarray = field(kw_only=True)
     shapes: Mapping[str, tuple[int, ...]] = field(kw_only=True)
     prior: Prior = field(kw_only=True)
-
-
-def unravel(vector: Array, shapes: Shapes) -> dict[str, Array]:
-    """Take a vector apart into sites, in the order of their names."""
-    out, at = {}, 0
-    for name, shape in sorted(shapes):
-        size = int(np.prod(shape))
-        out[name] = vector[at : at + size].reshape(shape)
-        at += size
-    return out
 
 
 def _objective(model: Callable[..., Any], shapes: Shapes) -> Callable[[Array, tuple], Array]:
@@ -264,9 +253,7 @@ def site_draws(key: PRNGKeyArray, found: NullFit, count: int) -> dict[str, np.nd
     shapes = tuple(sorted(found.shapes.items()))
     many = _programs(found.null.family, found.null.shocks is not None, shapes)[-1]
     with jax.enable_x64(True):
-        noise = jax.random.normal(key, (count, len(found.free)), jnp.float64)
-        scale = jnp.linalg.cholesky(jnp.asarray(found.free_covariance))
-        vectors = jnp.asarray(found.free) + noise @ scale.T
+        vectors = normal_draws(key, found.free, found.free_covariance, count)
         data = CountData((), np.zeros(()), len(found.null.regions))
         data, prior = jax.tree.map(jnp.asarray, (data, found.prior))
         return {name: np.asarray(v) for name, v in many(vectors, (data, prior)).items()}

@@ -16,12 +16,13 @@ from numpyro.infer.util import potential_energy, unconstrain_fn
 
 from eqstat.counts.arrays import EARTHQUAKE_SHARE, MERGE_ABOVE, WIDEST, count_data
 from eqstat.counts.data import History
-from eqstat.counts.fit import NullFit, Shapes, fit, light, site_draws, unravel
+from eqstat.counts.fit import NullFit, fit, light, site_draws
 from eqstat.counts.likelihood import CountData
 from eqstat.counts.model import CORRECTED, MODELS, Correction
 from eqstat.counts.null import Family
 from eqstat.counts.prior import Prior
 from eqstat.inference.sampling import run_nuts
+from eqstat.inference.sites import Shapes, unravel
 
 CLOUD = 4096
 # Step of the differences, in standard errors.

@@ -68,6 +68,16 @@ def with_end(name: str, end: str) -> str:
     return f"{name[:-2]}{end}_s" if name.endswith("_s") else name + end
 
 
+def columns(
+    name: str, value: np.ndarray, drawn: np.ndarray, probability: float, dims: tuple[str, ...]
+) -> dict[str, Any]:
+    """A score, (levels,), and the ends of its interval; without `dims` those of the one level."""
+    rest = (1 - probability) / 2
+    about = {"units": "s" if name.endswith("_s") else "1"}
+    parts = zip(("", "_low", "_high"), (value, *ends(drawn, rest)), strict=True)
+    return {with_end(name, end): (dims, row if dims else row[0], about) for end, row in parts}
+
+
 def options(replicates: int, probability: float) -> None:
     if not replicates >= 20:
         raise InputError(f"metrics: replicates must be a whole number from 20, not {replicates!r}")

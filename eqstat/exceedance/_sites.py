@@ -7,6 +7,7 @@ import pandas as pd
 
 from eqstat import schema
 from eqstat.schema import Column, Contract
+from eqstat.schema.ground_motions import VS30
 
 SITES = Contract(
     "sites",
@@ -14,14 +15,7 @@ SITES = Contract(
         Column("latitude", "latitude", True, "degrees", -90.0, 90.0),
         Column("longitude", "longitude", True, "degrees", -180.0, 360.0),
         Column("site", "text"),
-        Column(
-            "vs30_m_s",
-            "number",
-            unit="m/s",
-            minimum=50.0,
-            maximum=4000.0,
-            hint="Vs30 is in m/s; leave it empty where it is unknown",
-        ),
+        VS30,
     ),
 )
 

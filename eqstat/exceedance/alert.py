@@ -204,7 +204,6 @@ def metrics(
     found = outcomes(alarm, passed)
     counts, lead = _alert.per_event(alarm, passed, code, found)
     drawn = _alert.resampled(key, counts, lead, replicates)
-    rest = (1 - probability) / 2
     single = np.ndim(alarm_time_s) == 1
     dims = () if single else ("level",)
     made = xr.Dataset()
@@ -212,10 +211,7 @@ def metrics(
         row = counts[..., place].sum(axis=1)
         made[name] = (dims, row[0] if single else row, {"units": "1"})
     for name, value in _alert.scores(counts.sum(axis=1), lead.sum(axis=1)).items():
-        low, high = _alert.ends(drawn[name], rest)
-        for end, row in (("", value), ("_low", low), ("_high", high)):
-            unit = "s" if name.endswith("_s") else "1"
-            made[_alert.with_end(name, end)] = (dims, row[0] if single else row, {"units": unit})
+        made.update(_alert.columns(name, value, drawn[name], probability, dims))
     good = found == TP
     gained = [passed[own] - row[own] for row, own in zip(alarm, good, strict=True)]
     for name, of in (("lead_time_median_s", np.median), ("lead_time_max_s", np.max)):
@@ -336,17 +332,10 @@ def compare(
     alarm = np.concatenate([one, two])
     counts, lead = _alert.per_event(alarm, passed, code, outcomes(alarm, passed))
     drawn = _alert.resampled(key, counts, lead, replicates)
-    rest = (1 - probability) / 2
     made = xr.Dataset()
     for name, value in _alert.scores(counts.sum(axis=1), lead.sum(axis=1)).items():
         apart = drawn[name][:, :1] - drawn[name][:, 1:]
-        low, high = _alert.ends(apart, rest)
-        for end, row in (("", value[0] - value[1]), ("_low", low[0]), ("_high", high[0])):
-            made[_alert.with_end(name, end)] = (
-                (),
-                row,
-                {"units": "s" if name.endswith("_s") else "1"},
-            )
+        made.update(_alert.columns(name, value[:1] - value[1:], apart, probability, ()))
         if name == "f1":
             known = apart[np.isfinite(apart)]
             share = np.mean((known > 0) + 0.5 * (known == 0)) if known.size else np.nan

@@ -15,7 +15,7 @@ from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 
 from eqstat.exceedance import _kernel
-from eqstat.exceedance.rules import Situation, tails
+from eqstat.exceedance.rules import Drawn, Integrated, Situation
 from eqstat.schema import InputError
 
 __all__ = ["Always", "BestHypocentre", "Never", "Plum"]
@@ -37,30 +37,17 @@ class BestHypocentre(eqx.Module):
     def __call__(
         self, situation: Situation, log10_threshold: Float[Array, "t"]
     ) -> Float[Array, "s t"]:
-        """Probability of more than each threshold at each site.
-
-        Parameters
-        ----------
-        situation
-            What is known.
-        log10_threshold
-            Thresholds, log10 of m/s2, (t,).
-
-        Returns
-        -------
-        jax.Array
-            (s, t); 0 where there is no source.
-        """
+        """Probability of more than each threshold at each site, (s, t); see `Rule`."""
         drawn = situation.drawn
         weight = jnp.exp(drawn.log_weight)
-        best = _kernel.Drawn(
+        best = Drawn(
             (weight @ drawn.place_km)[None],
             (weight @ drawn.depth_km)[None],
             (weight @ drawn.magnitude)[None],
             jnp.zeros(1, weight.dtype),
         )
-        mixture = _kernel.pooled(self.predictor, best, situation.site_km, situation.vs30_m_s)
-        return jnp.where(situation.located, tails(mixture, log10_threshold), 0.0)
+        known = eqx.tree_at(lambda s: s.drawn, situation, best)
+        return Integrated(self.predictor)(known, log10_threshold)
 
 
 class Plum(eqx.Module):
@@ -104,7 +91,7 @@ class Plum(eqx.Module):
     def __call__(
         self, situation: Situation, log10_threshold: Float[Array, "t"]
     ) -> Float[Array, "s t"]:
-        """Probability of more than each threshold at each site, as in `BestHypocentre`."""
+        """Probability of more than each threshold at each site, (s, t); see `Rule`."""
         away = _kernel.distances(situation.site_km, situation.station_km)
         peak = jnp.where(away <= self.radius_km, situation.peak_m_s2[None, :], 0.0).max(axis=1)
         dtype = peak.dtype

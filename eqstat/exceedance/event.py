@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Array
 
 from eqstat.exceedance.likelihood import site_variance
 from eqstat.exceedance.mixture import Mixture
@@ -18,6 +17,7 @@ from eqstat.exceedance.predict import (
     COMPONENTS,
     MotionPosterior,
     MotionPredictor,
+    by_scatter,
     condense,
     predictor_of,
     record_moments,
@@ -79,21 +79,13 @@ class EventPosterior(eqx.Module):
     def predict(self, table: pd.DataFrame, *, components: int | None = COMPONENTS) -> Mixture:
         """Predict the rows of a table, at stations with a known term by that; see `predict`."""
         mean, variance = moments(self.posterior, self.motion, check(table, SITES))
-        order, weight = _order(self, components)
+        order, weight = by_scatter(self.motion, self.event_sd, self.log_weight, components)
         mean = mean + self.event_mean
         variance = variance + self.event_sd**2
         rows = np.arange(bucket_size(len(mean))) % max(len(mean), 1)
         parts = (jnp.asarray(part[rows][:, order]) for part in (mean, variance))
-        mixture = _condense(*parts, weight, components)
+        mixture = _condense(*parts, jnp.asarray(weight), components)
         return jax.tree.map(lambda leaf: leaf[: len(mean)], mixture)
-
-
-def _order(event: EventPosterior, components: int | None) -> tuple[np.ndarray, Array]:
-    """Draws in the order of their scatter, as the predictor has them, with their weights."""
-    count = len(event.event_mean)
-    numbers = eqx.tree_at(lambda m: m.depth_slope, event.motion, np.arange(count, dtype=float))
-    sorted_ = predictor_of(numbers, event.event_mean, event.event_sd, event.log_weight, components)
-    return np.asarray(sorted_.motion.depth_slope).astype(int), sorted_.log_weight
 
 
 def moments(

@@ -22,9 +22,8 @@ from eqstat.exceedance.predict import MotionPosterior, MotionPredictor, posterio
 from eqstat.exceedance.prior import Prior
 from eqstat.inference import Fit, InferenceError, Result
 from eqstat.inference.optimise import covariance, minimise
+from eqstat.inference.sites import Shapes, normal_draws, unravel
 
-# Names and shapes of the sites in a vector.
-Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 DRAWS = 256
 
 
@@ -69,16 +68,6 @@ def shapes_of(data: MotionData) -> Shapes:
     return tuple(
         sorted((n, (data.regions,) if n == "region_level" else ()) for n in site_names(data))
     )
-
-
-def unravel(vector: Array, shapes: Shapes) -> dict[str, Array]:
-    """Take a vector apart into sites, in the order of their names."""
-    out, at = {}, 0
-    for name, shape in shapes:
-        size = int(np.prod(shape))
-        out[name] = vector[at : at + size].reshape(shape)
-        at += size
-    return out
 
 
 @lru_cache(maxsize=16)
@@ -204,8 +193,6 @@ def site_draws(key: PRNGKeyArray, found: MotionFit, count: int) -> Mapping[str, 
     """Draws of the model's sites about the estimate: normal in the unconstrained space."""
     many = _programs(shapes_of(found.motions.data))[-1]
     with jax.enable_x64(True):
-        noise = jax.random.normal(key, (count, len(found.free)), jnp.float64)
-        scale = jnp.linalg.cholesky(jnp.asarray(found.free_covariance))
-        vectors = jnp.asarray(found.free) + noise @ scale.T
+        vectors = normal_draws(key, found.free, found.free_covariance, count)
         args = jax.tree.map(jnp.asarray, (found.motions.data, found.prior))
         return {name: np.asarray(v) for name, v in many(vectors, args).items()}

@@ -221,15 +221,14 @@ class MotionPosterior(eqx.Module):
         return mean, np.where(known, self.station_sd[:, found], own), known
 
 
-def predictor_of(
-    motion: GroundMotion,
-    event_mean: np.ndarray,
-    event_sd: np.ndarray,
-    log_weight: np.ndarray,
-    components: int | None,
-) -> MotionPredictor:
-    """Sort draws by scatter, for `condense`, filled up to a number that `components` divides."""
-    count = len(event_mean)
+def by_scatter(
+    motion: GroundMotion, event_sd: np.ndarray, log_weight: np.ndarray, components: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the draws sorted by scatter, for `condense`, and their normalised log weights.
+
+    Filled up to a number that `components` divides.
+    """
+    count = len(event_sd)
     if components is not None and not 1 <= components <= count:
         raise ValueError(f"components must lie in 1 to {count} (the draws), not {components}")
     scatter = event_sd**2 + np.asarray(motion.station_sd) ** 2 + np.asarray(motion.record_sd) ** 2
@@ -238,7 +237,18 @@ def predictor_of(
     order = np.append(order, np.repeat(order[-1:], spare))
     # What fills up weighs nothing: no draw is lost, however much it weighs.
     weight = np.where(np.arange(len(order)) < count, log_weight[order], -np.inf)
-    weight = weight - np.logaddexp.reduce(weight)
+    return order, weight - np.logaddexp.reduce(weight)
+
+
+def predictor_of(
+    motion: GroundMotion,
+    event_mean: np.ndarray,
+    event_sd: np.ndarray,
+    log_weight: np.ndarray,
+    components: int | None,
+) -> MotionPredictor:
+    """Predictor of weighted draws, each with its event term."""
+    order, weight = by_scatter(motion, event_sd, log_weight, components)
     return MotionPredictor(
         jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[order]), motion),
         jnp.asarray(event_mean[order]),

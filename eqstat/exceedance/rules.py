@@ -19,10 +19,11 @@ from jaxtyping import Array, Bool, Float, Int
 from eqstat.exceedance import _kernel
 from eqstat.exceedance._kernel import Drawn
 from eqstat.exceedance._normal import log_ndtr
+from eqstat.exceedance.condition import update_event_term
 from eqstat.exceedance.mixture import Mixture, exceedance
 from eqstat.exceedance.predictor import PointSource
 
-__all__ = ["Conditioned", "Drawn", "Integrated", "Rule", "Situation", "event_term"]
+__all__ = ["Conditioned", "Drawn", "Integrated", "Rule", "Situation"]
 
 # What no sensor would notice.
 LEAST_M_S2 = 1e-9
@@ -72,7 +73,20 @@ class Rule(Protocol):
     """A rule of alarm; safe under `jit` and `vmap` over situations."""
 
     def __call__(self, situation: Situation, log10_threshold: Array, /) -> Array:
-        """Probability of more than each threshold at each site, (s, t)."""
+        """Probability of more than each threshold at each site.
+
+        Parameters
+        ----------
+        situation
+            What is known.
+        log10_threshold
+            Thresholds, log10 of m/s2, (t,).
+
+        Returns
+        -------
+        jax.Array
+            (s, t); 0 where there is no source, unless a rule says otherwise.
+        """
         ...
 
 
@@ -95,57 +109,11 @@ class Integrated(eqx.Module):
     def __call__(
         self, situation: Situation, log10_threshold: Float[Array, "t"]
     ) -> Float[Array, "s t"]:
-        """Probability of more than each threshold at each site.
-
-        Parameters
-        ----------
-        situation
-            What is known.
-        log10_threshold
-            Thresholds, log10 of m/s2, (t,).
-
-        Returns
-        -------
-        jax.Array
-            (s, t); 0 where there is no source.
-        """
+        """Probability of more than each threshold at each site, (s, t); see `Rule`."""
         mixture = _kernel.pooled(
             self.predictor, situation.drawn, situation.site_km, situation.vs30_m_s
         )
         return jnp.where(situation.located, tails(mixture, log10_threshold), 0.0)
-
-
-def event_term(
-    residual: Float[Array, "n d"],
-    variance: Float[Array, "n"],
-    event_scale: Float[Array, ""] | float,
-) -> tuple[Float[Array, "d"], Float[Array, ""], Float[Array, "d"]]:
-    r"""What residuals of n stations say of the event term, for each draw of the source.
-
-    $$ \eta \mid r \sim N\Big( \frac{\sum_i r_i / v_i}{1/\tau^2 + \sum_i 1/v_i},\;
-    \frac{1}{1/\tau^2 + \sum_i 1/v_i} \Big) $$
-
-    Parameters
-    ----------
-    residual
-        Observed less predicted log10 PGA, (n, d).
-    variance
-        Of each station about the event's level, $v_i$; infinite for those that say nothing, (n,).
-    event_scale
-        $\tau$, log10 units.
-
-    Returns
-    -------
-    mean, variance, log_evidence : jax.Array
-        Of the event term, (d,) and (); logarithm of the density of the residuals up to a
-        constant that all draws share, (d,).
-    """
-    weight = (1.0 / variance)[:, None]
-    kept = jnp.where(weight > 0, residual, 0.0)
-    precision = 1.0 / event_scale**2 + jnp.sum(weight)
-    mean = jnp.sum(weight * kept, axis=0) / precision
-    evidence = -0.5 * (jnp.sum(weight * kept * kept, axis=0) - precision * mean * mean)
-    return mean, 1.0 / precision, evidence
 
 
 class Conditioned(eqx.Module):
@@ -155,8 +123,9 @@ class Conditioned(eqx.Module):
     growth g, of which the history of records at this stage tells mean and variance:
     $y_i = b_i + g_i$, $g_i \sim N(m_i, s_i^2)$. Either way a station is a normal about the level of
     the event, with variance $v_i = \phi^2$ or $\phi^2 + s_i^2$: each draw of the source is weighed
-    by how well it predicts all stations, and takes the event term that they ask for, in closed
-    form (`event_term`). A site with a station of its own takes that record too,
+    by how well it predicts all stations, and takes the event term that they ask for
+    (`eqstat.exceedance.condition.update_event_term`). A site with a station of its own takes that
+    record too,
 
     $$ y_i \mid b_i, d, \eta \sim N\Big( (1 - k)(\mu_{di} + \eta) + k\,(b_i + m_i),\;
     (1 - k)\,\phi^2 \Big), \quad k = \frac{\phi^2}{\phi^2 + s_i^2}, \quad y_i > b_i. $$
@@ -174,19 +143,9 @@ class Conditioned(eqx.Module):
     def __call__(
         self, situation: Situation, log10_threshold: Float[Array, "t"]
     ) -> Float[Array, "s t"]:
-        """Probability of more than each threshold at each site.
+        """Probability of more than each threshold at each site, (s, t); see `Rule`.
 
-        Parameters
-        ----------
-        situation
-            What is known.
-        log10_threshold
-            Thresholds, log10 of m/s2, (t,).
-
-        Returns
-        -------
-        jax.Array
-            (s, t); 0 where there is no source, but for sites whose own peak has passed it.
+        Without a source it is 0, but for sites whose own peak has passed the threshold.
         """
         model, drawn = self.predictor, situation.drawn
         there = model.mean(drawn.magnitude, _kernel.distances(situation.station_km, drawn.place_km))
@@ -196,9 +155,14 @@ class Conditioned(eqx.Module):
         peak = jnp.log10(jnp.maximum(situation.peak_m_s2, LEAST_M_S2))
         grows = heard & ~situation.complete
         seen = peak + jnp.where(grows, situation.growth_mean, 0.0)
-        growth2 = jnp.where(grows, situation.growth_sd**2, jnp.where(heard, 0.0, jnp.inf))
-        term, variance, evidence = event_term(
-            seen[:, None] - there, phi2 + growth2, model.event_scale
+        growth2 = jnp.where(grows, situation.growth_sd**2, 0.0)
+        tells = heard & jnp.isfinite(growth2)
+        term, scale, evidence = update_event_term(
+            jnp.zeros_like(drawn.magnitude),
+            model.event_scale.astype(there.dtype),
+            seen - there.T,
+            jnp.sqrt(phi2 + jnp.where(tells, growth2, 0.0)),
+            tells.astype(there.dtype),
         )
         weight = jax.nn.softmax(drawn.log_weight + evidence)
 
@@ -207,7 +171,7 @@ class Conditioned(eqx.Module):
         share = jnp.where(own & grows[at], phi2 / (phi2 + growth2[at]), 0.0)[:, None]
         target = jnp.where(own, seen[at], 0.0)[:, None]
         centre = (1.0 - share) * (here + term) + share * target
-        spread = (1.0 - share) * phi2 + (1.0 - share) ** 2 * variance
+        spread = (1.0 - share) * phi2 + (1.0 - share) ** 2 * scale**2
         floor = jnp.where(own, peak[at], np.log10(LEAST_M_S2))[:, None]
 
         def tail(u: Array) -> Array:

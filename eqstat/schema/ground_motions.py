@@ -15,6 +15,16 @@ __all__ = ["GROUND_MOTIONS", "check_ground_motions"]
 
 _UNITS = "multiply %g by 0.0980665, g by 9.80665, divide Gal (cm/s2) by 100"
 
+VS30 = Column(
+    "vs30_m_s",
+    "number",
+    unit="m/s",
+    minimum=30.0,
+    maximum=5000.0,
+    hint="leave it empty (NaN) where it is not known",
+)
+"""Mean velocity of S over the uppermost 30 m, wherever a table has one."""
+
 GROUND_MOTIONS = Contract(
     "ground motions",
     (
@@ -33,15 +43,7 @@ GROUND_MOTIONS = Contract(
         Column("station", "text"),
         Column("latitude", "latitude", False, "degrees", -90.0, 90.0),
         Column("longitude", "longitude", False, "degrees", -180.0, 360.0),
-        Column(
-            "vs30_m_s",
-            "number",
-            False,
-            "m/s",
-            30.0,
-            5000.0,
-            hint="leave it empty (NaN) where it is not known",
-        ),
+        VS30,
     ),
     same=("event", "station"),
 )

@@ -206,6 +206,24 @@ def test_no_draw_is_lost_in_bins():
     assert float(mean) == pytest.approx(float(mx.mean_and_sd(only(5.0, 10.0, 8.0, 760.0))[0]))
 
 
+def test_event_term_is_the_conjugate_normal():
+    rng = np.random.default_rng(0)
+    residual, scatter = rng.normal(0.2, 0.3, (3, 7)), rng.uniform(0.2, 0.4, 7)
+    with jax.enable_x64(True):
+        given = jnp.asarray(residual), jnp.asarray(scatter)
+        used = jnp.repeat(jnp.array([1.0, 0.0]), jnp.array([5, 2]))
+        mean, sd, evidence = update_event_term(np.zeros(3), TAU, *given, used)
+        nothing = update_event_term(np.zeros(3), TAU, *given, 0 * used)
+    cov = np.diag(scatter[:5] ** 2) + TAU**2
+    gain = TAU**2 * np.ones(5) @ np.linalg.inv(cov)
+    np.testing.assert_allclose(mean, residual[:, :5] @ gain, rtol=1e-6)
+    np.testing.assert_allclose(np.square(sd), TAU**2 - gain @ np.ones(5) * TAU**2, rtol=1e-6)
+    exact = stats.multivariate_normal(np.zeros(5), cov).logpdf(residual[:, :5])
+    np.testing.assert_allclose(evidence, exact, rtol=1e-6)
+    np.testing.assert_allclose(nothing[1], TAU, rtol=1e-6)
+    assert np.all(np.asarray(nothing[2]) == 0)
+
+
 def test_padding_changes_nothing_and_gradients_are_finite():
     residual, scatter = jnp.array([0.2, -0.1, 0.4]), jnp.array([0.3, 0.3, 0.2])
     short = update_event_term(0.0, 0.3, residual[:2], scatter[:2], jnp.ones(2))

@@ -1,7 +1,6 @@
 """Rules of alarm: each against its own integral, and the baselines."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from scipy import stats
 from eqstat.exceedance._kernel import Drawn
 from eqstat.exceedance.baselines import Always, BestHypocentre, Never, Plum
 from eqstat.exceedance.predictor import PointSource
-from eqstat.exceedance.rules import Conditioned, Integrated, Situation, event_term
+from eqstat.exceedance.rules import Conditioned, Integrated, Situation
 from eqstat.schema import InputError
 
 MODEL = PointSource()
@@ -65,23 +64,6 @@ def test_best_hypocentre_is_one_draw_at_the_mean():
     np.testing.assert_allclose(
         BestHypocentre(MODEL)(case, LOG_U), Integrated(MODEL)(one, LOG_U), rtol=1e-5
     )
-
-
-def test_event_term_is_the_conjugate_normal():
-    rng = np.random.default_rng(0)
-    residual, own = rng.normal(0.2, 0.3, (7, 3)), rng.uniform(0.05, 0.2, 7)
-    own[5:] = np.inf
-    with jax.enable_x64(True):
-        mean, variance, evidence = event_term(jnp.asarray(residual), jnp.asarray(own), TAU)
-    cov = np.diag(own[:5]) + TAU**2
-    gain = TAU**2 * np.ones(5) @ np.linalg.inv(cov)
-    np.testing.assert_allclose(mean, gain @ residual[:5], rtol=1e-6)
-    assert float(variance) == pytest.approx(TAU**2 - gain @ np.ones(5) * TAU**2, rel=1e-6)
-    exact = stats.multivariate_normal(np.zeros(5), cov).logpdf(residual[:5].T)
-    np.testing.assert_allclose(np.diff(evidence), np.diff(exact), rtol=1e-5)
-    nothing = event_term(jnp.asarray(residual), jnp.full(7, jnp.inf), TAU)
-    assert float(nothing[1]) == pytest.approx(TAU**2, rel=1e-5)
-    assert np.all(np.asarray(nothing[2]) == 0)
 
 
 def brute(case, size=400_000, seed=0):
