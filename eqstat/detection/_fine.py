@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from eqstat.detection import _terms
+from eqstat.detection import _lateral, _terms
 from eqstat.detection._terms import Tables
 from eqstat.detection.causes import Cause, Nodes
 from eqstat.detection.detector import Detector
@@ -175,20 +175,23 @@ def refine(detector: Detector, state: State, report: Report) -> Fine:
     who = np.flatnonzero(np.isfinite(times))
     size = bucket_size(len(who), smallest=64)
     core = detector.core
+    rate = log_background(detector, state)
     arrays = (
         core.position,
         jnp.asarray(np.asarray(state.active) & ~np.isfinite(times), jnp.float32),
         jnp.asarray(pad_rows(np.asarray(core.position)[who], size)),
         jnp.asarray(pad_rows(times[who], size)),
         jnp.asarray(len(who)),
-        log_background(detector, state),
+        rate,
         core.latency_s,
     )
+    heard = np.asarray(core.position, np.float64)[who][:, :2], times[who], np.exp(float(rate))
     cause, believed = detector.causes[0], 1.0
     farthest = float(core.tables[0].rings[-2])
     deepest = float(np.max(np.asarray(cause.depth_km))) * 1.3
     box, support = _start(detector, report), _support(detector, state, deepest)
     axes, steps, joint, total = [], [], np.empty(0), np.empty(0)
+    turned = np.zeros((2, 2))
     for number, cells in enumerate(GRIDS):
         finest = int(np.ceil(2 * box.half[3] / TIME_CELL_S))
         times = min(bucket_size(finest, smallest=cells[3]), MOST_TIMES)
@@ -214,11 +217,18 @@ def refine(detector: Detector, state: State, report: Report) -> Fine:
         # Nodes and, within them, slowness are the last axis.
         joint = np.exp(total - total.max()).reshape(*counts[:4], -1, counts[4])
         joint /= joint.sum()
-        if number == 0:
-            cause, believed = _likely_nodes(cause, joint.sum(axis=(0, 1, 2, 3, 5)))
+        chance = joint.sum(axis=(0, 1, 2, 3, 5))
         joint = joint.sum(axis=4)
         means, sds = moments(joint, axes)
+        if cause.slowness_lateral_sd > 0:
+            turn = _lateral.shift(cause, chance, means, *heard)
+            turned = cause.slowness_lateral_sd**2 * turn @ turn.T
+            sds[:2] = np.hypot(sds[:2], np.sqrt(np.diag(turned)))
+        if number == 0:
+            cause, believed = _likely_nodes(cause, chance)
         box = _Box(means, REACH * sds + 0.5 * np.array(steps))
+    if turned.any():
+        joint = _lateral.smear(joint, steps, turned)
     log_sum = total.max() + np.log(np.exp(total - total.max()).sum()) - np.log(believed)
     # Prior mass of a cell against that of the whole coarse grid; a slot counts as one.
     places = len(axes[0]) * len(axes[1])

@@ -31,7 +31,7 @@ LEAD_SD = 3.0
 KEPT = 36
 EXCESS_H = 15.0
 # As in the mixture of the travel-time room.
-SLOWNESS_SD = 0.04
+SLOWNESS_SD, SLOWNESS_LATERAL_SD = 0.04, 0.02
 
 
 class Nodes(NamedTuple):
@@ -102,6 +102,10 @@ class Cause(eqx.Module):
         Travel times over those of the velocity model are log-normal about 1 with this standard
         deviation, the same factor for all devices. `locate` sums over it; in a step it is lost in
         the width of the cells.
+    slowness_lateral_sd
+        Standard deviation of what is added to that factor towards the east, and towards the north:
+        one side of the region may be slower than the other. `locate` widens the epicentre by what
+        it does to it.
     """
 
     name: str = eqx.field(static=True)
@@ -117,6 +121,7 @@ class Cause(eqx.Module):
     margin_km: float = eqx.field(static=True, default=20.0)
     edge: float = eqx.field(static=True, default=0.25)
     slowness_sd: float = eqx.field(static=True, default=0.0)
+    slowness_lateral_sd: float = eqx.field(static=True, default=0.0)
 
     def __check_init__(self) -> None:
         nodes = self.nodes
@@ -138,6 +143,10 @@ class Cause(eqx.Module):
             ),
             (self.slots < 2 or self.slot_s <= 0 or self.cells < 1, "slots, slot_s, cells"),
             (not 0 <= self.slowness_sd <= 0.3, "slowness_sd must lie in [0, 0.3]"),
+            (
+                not 0 <= self.slowness_lateral_sd <= 0.3,
+                "slowness_lateral_sd must lie in [0, 0.3]",
+            ),
         )
         for bad, text in problems:
             if bad:
@@ -221,6 +230,7 @@ def earthquake(
     cells: int = 300,
     margin_km: float = 20.0,
     slowness_sd: float = SLOWNESS_SD,
+    slowness_lateral_sd: float = SLOWNESS_LATERAL_SD,
 ) -> Cause:
     """Earthquakes: P and S from an unknown hypocentre.
 
@@ -239,6 +249,8 @@ def earthquake(
         excess of 15 triggers per device and hour.
     slots, slot_s, cells, margin_km, slowness_sd
         See `Cause`. Crusts differ by 4 % from one velocity model.
+    slowness_lateral_sd
+        The same; one side of a crust differs from the other by 2 %.
     """
     depths = np.asarray(depth_km, np.float64)
     weight = np.full(len(depths), 1 / len(depths)) if depth_weight is None else depth_weight
@@ -258,6 +270,7 @@ def earthquake(
         cells=cells,
         margin_km=margin_km,
         slowness_sd=slowness_sd,
+        slowness_lateral_sd=slowness_lateral_sd,
     )
 
 

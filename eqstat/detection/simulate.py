@@ -119,9 +119,12 @@ def _event(
     first, second, reach, delay, sd, excess, _ = (float(np.asarray(a)[node]) for a in cause.nodes)
     start = now_s - rng.uniform(0.0, cause.slots * cause.slot_s)
     place = np.array([float(x) for x in surface_point(east, north)])
-    away = np.linalg.norm(np.asarray(detector.core.position, np.float64) - place, axis=1)
+    device = np.asarray(detector.core.position, np.float64)
+    away = np.linalg.norm(device - place, axis=1)
     rho = 1.0 if np.isinf(reach) else expit((reach - away) / (cause.edge * reach))
     slow = np.exp(cause.slowness_sd * rng.standard_normal())
+    lateral = cause.slowness_lateral_sd * rng.standard_normal(2)
+    slow = slow + (device[:, :2] - place[:2]) @ lateral / np.maximum(away, 0.1)
     travel = [slow * np.asarray(t, np.float64) for t in cause.travel_s(away, depth)]
     draw = rng.uniform(size=len(away))
     after = np.where(draw < rho * first, travel[0], travel[1]) + cause.lead_s + delay
