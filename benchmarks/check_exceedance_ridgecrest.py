@@ -30,12 +30,13 @@ from eqstat.exceedance import mixture as mx
 from eqstat.exceedance.condition import condition
 from eqstat.exceedance.data import prepare
 from eqstat.exceedance.event import predict
-from eqstat.exceedance.features import FEATURES
+from eqstat.exceedance.features import FEATURES, Feature
 from eqstat.exceedance.fit import fit
 from eqstat.exceedance.learn import learn
 from eqstat.exceedance.mixture import Mixture
 from eqstat.exceedance.predict import MotionPosterior
 from eqstat.exceedance.sample import posterior_from, sample
+from eqstat.exceedance.stations import STATION_TERM, cross_fit, with_terms
 
 G_M_S2 = 9.80665
 PERCENT_G = (1.0, 2.0, 5.0, 10.0)
@@ -97,14 +98,23 @@ def bssa14(train: pd.DataFrame, test: pd.DataFrame) -> Mixture:
     return Mixture(jnp.zeros((len(test), 1)), jnp.asarray(mean)[:, None], jnp.asarray(sd)[:, None])
 
 
-def network(train: pd.DataFrame, test: pd.DataFrame) -> Mixture:
+def network(
+    train: pd.DataFrame, test: pd.DataFrame, features: tuple[Feature, ...] = FEATURES
+) -> Mixture:
     """The mixture density network, an ensemble on bootstraps of the training events."""
-    learned = learn(jax.random.key(SEED), train, about={"licence": "CC0"}, progress=False)
+    about = {"licence": "CC0"}
+    learned = learn(jax.random.key(SEED), train, features=features, about=about, progress=False)
     trained = learned.trained
     print(f"  network: {trained.seconds:.0f} s, best epochs {trained.best_epoch.tolist()}, "
           f"temperature {learned.network.card['temperature']:.2f}")  # fmt: skip
-    names = (feature.name for feature in FEATURES)
-    return learned.predictor()(*(test[name].to_numpy() for name in names))
+    return learned.network(test[[feature.name for feature in learned.network.features]].to_numpy())
+
+
+def network_with_stations(train: pd.DataFrame, test: pd.DataFrame) -> Mixture:
+    """The same, given also what the stations recorded in the training events."""
+    posterior = fit(prepare(train, max_distance_km=np.inf)).posterior()
+    crossed = cross_fit(jax.random.key(SEED), train)
+    return network(crossed, with_terms(test, posterior), (*FEATURES, STATION_TERM))
 
 
 def folds(table: pd.DataFrame, count: int) -> list[np.ndarray]:
@@ -248,6 +258,7 @@ def main() -> None:
     predictors: dict[str, Predictor] = {
         "bayes": bayes.known_stations,
         "bayes, new sites": bayes.new_sites,
+        "network, stations": network_with_stations,
         "network": network,
         "BSSA14": bssa14,
     }
@@ -290,7 +301,7 @@ def main() -> None:
     for name, mixture in mixtures.items():
         pit = 1 - np.asarray(mx.exceedance(mixture, y), np.float64)
         # Without the model's own terms those of the Bayesian one stand in.
-        known = name == "bayes"
+        known = name in ("bayes", "network, stations")
         parts = [scatter_shares(bayes, *split, known) for split in splits]
         shares = {term: np.concatenate([part[term] for part in parts]) for term in parts[0]}
         references[name] = reference_pits(shares, test)

@@ -36,7 +36,8 @@ class Member(eqx.Module):
 
     With inputs z, a trend t and outputs $(\ell_k, o_k, r_k)$ of a perceptron with tanh units,
     component k has mean $t + s\, o_k(z)$, scale $\text{floor} + \log(1 + e^{r_0 + r_k(z)})$ and the
-    weight that softmax gives to $\ell_k(z)$.
+    weight that softmax gives to $\ell_k(z)$. Before training the scale is s, and where a feature is
+    missing $\sqrt{s^2 + b^2}$ with what the trend makes of one standard deviation of it, b.
 
     Attributes
     ----------
@@ -65,8 +66,20 @@ class Member(eqx.Module):
         out = jnp.vectorize(self.perceptron, signature="(i)->(o)")(inputs)
         logits, offset, raw = jnp.split(out, 3, axis=-1)
         middle = basis(self.scaling, values, inputs) @ trend
-        start = jnp.log(jnp.expm1(jnp.maximum(spread - FLOOR, FLOOR)))
+        start = jnp.sqrt(spread**2 + self._missing(values, inputs, trend))[..., None]
+        start = jnp.log(jnp.expm1(jnp.maximum(start - FLOOR, FLOOR)))
         return from_logits(logits, middle[..., None] + spread * offset, raw + start, FLOOR)
+
+    def _missing(self, values: Array, inputs: Array, trend: Array) -> Array:
+        """Variance about the trend of the features that are missing."""
+        features = self.scaling.features
+        optional = [number for number, feature in enumerate(features) if feature.optional]
+        variance = jnp.zeros(inputs.shape[:-1], inputs.dtype)
+        for place, number in enumerate(optional):
+            ends = [basis(self.scaling, values, inputs.at[..., number].set(z)) for z in (0.0, 1.0)]
+            share = (ends[1] - ends[0]) @ trend
+            variance = variance + inputs[..., len(features) + place] * share**2
+        return variance
 
 
 def new_member(
@@ -203,6 +216,8 @@ class Network(eqx.Module):
     def predictor(self) -> NetworkPredictor:
         """Ground-motion predictor of magnitude, distance, depth and Vs30.
 
+        Other features that may be missing are: for a site of which nothing more is known.
+
         Returns
         -------
         NetworkPredictor
@@ -213,7 +228,7 @@ class Network(eqx.Module):
             When the network needs other features than these.
         """
         known = [feature.name for feature in FEATURES]
-        other = [f.name for f in self.features if f.name not in known]
+        other = [f.name for f in self.features if f.name not in known and not f.optional]
         if other:
             raise InputError(
                 f"network: a ground-motion predictor knows {', '.join(known)}; this network also "
@@ -237,7 +252,9 @@ class NetworkPredictor(eqx.Module):
         dtype = self.network.temperature.dtype
         columns = jnp.broadcast_arrays(*(jnp.asarray(value, dtype) for value in given))
         named = dict(zip((feature.name for feature in FEATURES), columns, strict=True))
-        return jnp.stack([named[feature.name] for feature in self.network.features], axis=-1)
+        missing = jnp.full_like(columns[0], jnp.nan)
+        used = [named.get(feature.name, missing) for feature in self.network.features]
+        return jnp.stack(used, axis=-1)
 
     def __call__(
         self,

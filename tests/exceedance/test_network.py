@@ -201,6 +201,14 @@ def test_no_predictor_of_other_features():
         other.predictor()
 
 
+def test_a_predictor_leaves_out_what_may_be_missing():
+    more = network(features=(*FEATURES[:3], Feature("peak_m", "m", optional=True)))
+    mixture = more.predictor()(*rows().T)
+    missing = np.column_stack([rows()[:, :3], np.full(7, np.nan)])
+    np.testing.assert_array_equal(mixture.mean, more(missing).mean)
+    assert np.all(np.isfinite(mixture.mean))
+
+
 def test_what_is_covered():
     net = network()
     values = np.array(

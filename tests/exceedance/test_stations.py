@@ -1,0 +1,98 @@
+"""Station terms as a feature: from other events only, and worth having."""
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from eqstat.exceedance import mixture as mx
+from eqstat.exceedance import stations
+from eqstat.exceedance.data import prepare
+from eqstat.exceedance.features import FEATURES
+from eqstat.exceedance.fit import fit
+from eqstat.exceedance.learn import learn
+from eqstat.exceedance.parameters import GroundMotion
+from eqstat.exceedance.predict import MotionPosterior
+from eqstat.exceedance.simulate import Design, simulate
+from eqstat.exceedance.stations import STATION_TERM, cross_fit, with_terms
+from eqstat.exceedance.train import Options
+from eqstat.schema import InputError
+
+
+def knows(table):
+    """A posterior that takes the sum of a station's records for its term."""
+    sums = table.groupby("station")["pga_m_s2"].sum()
+    one = jax.tree.map(lambda leaf: np.asarray(leaf, float)[None], GroundMotion())
+    mean, sd, vs30 = sums.to_numpy()[None], np.ones((1, len(sums))), np.full(len(sums), np.nan)
+    return MotionPosterior(one, mean, sd, vs30, tuple(sums.index), ("all",), ())
+
+
+class Fitted:
+    def __init__(self, table):
+        self.table = table
+
+    def posterior(self, draws):
+        return knows(self.table)
+
+
+def table():
+    """Three events; station c has recorded one of them."""
+    return pd.DataFrame(
+        {
+            "event": ["1", "1", "2", "2", "3"],
+            "station": ["a", "b", "a", "c", "b"],
+            "pga_m_s2": [1.0, 2.0, 4.0, 8.0, 16.0],
+        },
+        index=[5, 6, 7, 8, 9],
+    )
+
+
+def test_no_record_says_anything_of_its_own_event(monkeypatch):
+    monkeypatch.setattr(stations, "prepare", lambda table, max_distance_km: table)
+    monkeypatch.setattr(stations, "fit", Fitted)
+    given = table()
+    out = cross_fit(jax.random.key(0), given, folds=3)
+    np.testing.assert_array_equal(out["station_term"], [4.0, 16.0, 1.0, np.nan, 2.0])
+    assert list(out.index) == list(given.index)
+    assert "station_term" not in given
+
+
+def test_terms_of_a_posterior_and_of_new_stations():
+    out = with_terms(table().assign(station=["a", "b", "z", "a", "b"]), knows(table()))
+    np.testing.assert_array_equal(out["station_term"], [5.0, 18.0, np.nan, 5.0, 18.0])
+
+
+def test_what_cannot_be_asked():
+    with pytest.raises(InputError, match="no column 'station'"):
+        cross_fit(jax.random.key(0), table().drop(columns="station"))
+    with pytest.raises(InputError, match="no column 'station'"):
+        with_terms(table().drop(columns="station"), knows(table()))
+    for folds in (1, 4):
+        with pytest.raises(InputError, match="2 to 3"):
+            cross_fit(jax.random.key(0), table(), folds=folds)
+
+
+@pytest.mark.slow
+def test_a_network_gains_by_what_stations_recorded_before():
+    motion = GroundMotion(event_sd=0.1, station_sd=0.4, record_sd=0.15)
+    everything = simulate(jax.random.key(3), motion, Design(events=80, stations=25)).table
+    late = everything["event"].isin(everything["event"].unique()[60:])
+    crossed = cross_fit(jax.random.key(0), everything[~late])
+    options = Options(epochs=30)
+    plain = learn(jax.random.key(1), everything[~late], members=3, options=options)
+    knowing = learn(
+        jax.random.key(1), crossed, features=(*FEATURES, STATION_TERM), members=3, options=options
+    )
+    test = with_terms(everything[late], fit(prepare(everything[~late])).posterior())
+    observed = np.log10(test["pga_m_s2"].to_numpy())
+
+    def crps(learned):
+        names = [feature.name for feature in learned.network.features]
+        return float(np.mean(mx.crps(learned.network(test[names].to_numpy()), observed)))
+
+    assert crps(knowing) < 0.7 * crps(plain)
+    # Told nothing of a station it is nearly as good as one that knows of none, and as true.
+    bare = knowing.predictor()(*(test[feature.name].to_numpy() for feature in FEATURES))
+    assert float(np.mean(mx.crps(bare, observed))) < 1.2 * crps(plain)
+    inside = np.abs(np.asarray(mx.exceedance(bare, observed)) - 0.5) < 0.45
+    assert 0.8 < inside.mean() < 0.98
