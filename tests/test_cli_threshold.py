@@ -144,7 +144,7 @@ BAD_TABLES = {
 }
 
 
-SLOW = {"three windows", "one window"}
+SLOW = {"an hour", "three windows", "one window"}
 TABLES = [pytest.param(case, marks=pytest.mark.slow if case in SLOW else ()) for case in BAD_TABLES]
 
 

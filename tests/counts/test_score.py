@@ -168,6 +168,7 @@ def test_bad_input_is_a_status_never_an_error() -> None:
         assert np.isfinite(float(score(made, *row).log_tail))
 
 
+@pytest.mark.slow
 def test_a_region_known_less_gets_heavier_tails() -> None:
     rng = np.random.default_rng(0)
     effects = np.stack([rng.normal(0, 0.001, 64), rng.normal(0, 0.4, 64)], axis=-1)

@@ -313,6 +313,7 @@ def test_a_week_supports_one_a_year(watched):
     assert found["triggers"][0, :, 1].values.tolist() == pytest.approx([8, 12], abs=1)
 
 
+@pytest.mark.slow
 def test_a_network_of_one_size_says_little_of_one_far_larger():
     null = Null("negative_binomial", 0.8, dispersion=0.15, dispersion_slope=0.2)
     history = simulate(jax.random.key(0), null, Design(active=300, days=90))

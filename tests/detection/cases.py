@@ -3,13 +3,12 @@
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from scipy.special import expit
-from scipy.stats import norm
+from scipy.special import expit, ndtr
 
 from eqstat.detection import detector
 from eqstat.detection._terms import RAMP_S
 from eqstat.detection.causes import Cause, earthquake, network_burst, nodes, venue
-from eqstat.geodesy import LocalFrame
+from eqstat.geodesy import EARTH_RADIUS_KM, LocalFrame
 
 FRAME = LocalFrame(-12.0, -77.0)
 RATE_H = 0.5
@@ -44,20 +43,27 @@ def spread(cause: Cause, spacing_km, slot_s):
     return [np.hypot((t[1] - t[0]) / 50 * spacing_km, slot_s) / np.sqrt(12) for t in times]
 
 
+def normal(apart, sd):
+    return np.exp(-0.5 * (apart / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
+
+
 def slow_log_ratio(cause, place_km, depth_km, start_s, node, devices_km, trigger_s, now_s, rate_s,
                    within):  # fmt: skip
     """Log likelihood ratio of one hypothesis, device by device, from the formula itself."""
     first, second, reach, delay, sd, excess, _ = (np.asarray(array)[node] for array in cause.nodes)
     distance = np.hypot(*(devices_km - np.asarray(place_km)).T)
-    travel = [np.asarray(t, float) for t in cause.velocity.travel_time(distance, depth_km)]
+    speeds = cause.velocity.p_velocity_km_s, cause.velocity.s_velocity_km_s
+    # A straight ray through the sphere, to the end of a chord.
+    length = np.sqrt(distance**2 * (1 - depth_km / EARTH_RADIUS_KM) + depth_km**2)
+    travel = [length / float(speed) for speed in speeds]
     rho = 1.0 if np.isinf(reach) else expit((reach - distance) / (cause.edge * reach))
     until = np.minimum(trigger_s, now_s)
     chance = density = 0.0
     for share, time, extra in zip((first, second), travel, within, strict=True):
         scale = np.hypot(sd, extra)
         arrival = start_s + cause.lead_s + time + delay
-        chance = chance + rho * share * norm.cdf(until, arrival, scale)
-        density = density + rho * share * norm.pdf(until, arrival, scale)
+        chance = chance + rho * share * ndtr((until - arrival) / scale)
+        density = density + rho * share * normal(until - arrival, scale)
     seen = np.isfinite(trigger_s)
 
     after = np.maximum(until - start_s, 0.0)

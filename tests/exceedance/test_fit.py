@@ -1,5 +1,6 @@
 """Fits recover what made the records; predictions are those of the posterior's draws."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -83,16 +84,16 @@ def test_a_missing_vs30_is_integrated_not_replaced(found):
 
 def test_few_components_keep_mean_and_variance(found):
     distance = jnp.array([8.0, 40.0, 200.0])
-    every = found.predictor(components=None)(7.5, distance, 8.0, np.nan)
+    every = eqx.filter_jit(found.predictor(components=None))(7.5, distance, 8.0, np.nan)
     for components in (1, 5, 8):
-        few = found.predictor(components=components)(7.5, distance, 8.0, np.nan)
+        few = eqx.filter_jit(found.predictor(components=components))(7.5, distance, 8.0, np.nan)
         assert few.mean.shape == (3, components)
         # 256 is no multiple of 5: one draw is left out there.
         close = 1e-4 if components != 5 else 5e-3
         for got, expected in zip(mx.mean_and_sd(few), mx.mean_and_sd(every), strict=True):
             np.testing.assert_allclose(got, expected, atol=close)
     five = found.predictor()(7.5, distance, 8.0, np.nan)
-    high = np.asarray(mx.quantile(every, 0.999))
+    high = np.asarray(jax.jit(mx.quantile)(every, 0.999))
     np.testing.assert_allclose(mx.exceedance(five, high), 0.001, rtol=0.3)
     with pytest.raises(ValueError, match="components must lie in 1 to 256"):
         found.predictor(components=0)

@@ -239,6 +239,7 @@ def uncertain():
     return prepare(cases.quake(15, 8, depth_km=30.0, sd_s=0.8).assign(time_sd_s=sds))
 
 
+@pytest.mark.slow
 def test_with_time_errors_it_is_the_posterior_mode(uncertain):
     """In the sampler's unconstrained space: log-odds of depth, log of the scatter."""
     found = fit(uncertain)

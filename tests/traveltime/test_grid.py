@@ -255,6 +255,7 @@ def seismicity(centre, sd_km):
     return xr.DataArray(values, {"latitude": latitude, "longitude": longitude})
 
 
+@pytest.mark.slow
 def test_past_seismicity_pulls_the_epicentre(observations, brute):
     (east, north, depth), mass, _, _, _ = brute
     place = cases.destination(-12.0, -77.0, 20.0, 5.0)
