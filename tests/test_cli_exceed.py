@@ -12,6 +12,8 @@ import xarray as xr
 from eqstat.cli._parse_exceed import acceleration
 from eqstat.exceedance.features import FEATURES, Scaling
 from eqstat.exceedance.network import Network, new_member
+from eqstat.exceedance.parameters import GroundMotion
+from eqstat.exceedance.predict import MotionPosterior
 from eqstat.exceedance.predictor import PointSource
 from eqstat.exceedance.shaking import shaking
 from eqstat.exceedance.sources import from_posterior
@@ -120,7 +122,7 @@ def test_a_network_takes_the_place_of_the_point_source(capsys, folder, tmp_path)
     save(Network(members, jnp.ones(())), tmp_path / "network.eqx")
     code, out, told = shell(
         capsys, *given(folder, "--threshold", "5%g", "--magnitude", 5.6, "--json", "--draws", 64,
-                       "--network", tmp_path / "network.eqx"),
+                       "--model", tmp_path / "network.eqx"),
     )  # fmt: skip
     assert code == 0
     found = json.loads(out)
@@ -133,6 +135,28 @@ def test_a_network_takes_the_place_of_the_point_source(capsys, folder, tmp_path)
     expected = shaking(model, sources, sites, 0.05 * 9.80665)["probability"].to_numpy()[:, 0]
     chance = [site["probability"]["5%g"] for site in found["sites"]]
     np.testing.assert_allclose(chance, expected, rtol=1e-5)
+    beyond = sum(site["distance_km"] > 60 for site in found["sites"])
+    assert f"{beyond} of 25 sites lie outside" in " ".join(told)
+
+
+def test_a_fitted_model_takes_its_place_too(capsys, folder, tmp_path):
+    motion = jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], 8, 0), GroundMotion())
+    none, ranges = np.zeros((8, 0)), (("magnitude", 4.0, 7.0), ("distance_km", 5.0, 60.0))
+    fitted = MotionPosterior(motion, none, none, np.zeros(0), (), ("all",), ranges)
+    save(fitted, tmp_path / "motion.eqx")
+    code, out, told = shell(
+        capsys, *given(folder, "--threshold", "5%g", "--magnitude", 5.6, "--json", "--draws", 64,
+                       "--model", tmp_path / "motion.eqx"),
+    )  # fmt: skip
+    assert code == 0
+    found = json.loads(out)
+    sources = from_posterior(grid_posterior(), 5.6, magnitude_sd=0.3, count=64)
+    sites = pd.read_csv(folder / "sites.csv").rename(
+        columns={"lat": "latitude", "lon": "longitude"}
+    )
+    expected = shaking(fitted.predictor(), sources, sites, 0.05 * 9.80665)
+    chance = [site["probability"]["5%g"] for site in found["sites"]]
+    np.testing.assert_allclose(chance, expected["probability"].to_numpy()[:, 0], rtol=1e-5)
     beyond = sum(site["distance_km"] > 60 for site in found["sites"])
     assert f"{beyond} of 25 sites lie outside" in " ".join(told)
 
@@ -198,7 +222,10 @@ def test_bad_input_is_one_line(capsys, folder, tmp_path):
             ("--threshold", "5%g", "--magnitude", 5, "--posterior", tmp_path / "no.nc"),
             "cannot read",
         ),
-        (("--threshold", "5%g", "--magnitude", 5, "--network", tmp_path / "no.nc"), "no network"),
+        (
+            ("--threshold", "5%g", "--magnitude", 5, "--model", tmp_path / "no.nc"),
+            "no ground-motion model",
+        ),
         (("--threshold", "5%g", "--magnitude", 5, "--columns", "vs30_m_s=lat"), "more than once"),
     ):
         assert said in refused(capsys, *given(folder, *more))

@@ -12,6 +12,8 @@ import xarray as xr
 
 from eqstat.cli import _files
 from eqstat.cli._errors import BadInputError, one_line
+from eqstat.exceedance.network import Network
+from eqstat.exceedance.predict import MotionPosterior
 from eqstat.exceedance.predictor import PointSource
 from eqstat.exceedance.shaking import shaking, shaking_map
 from eqstat.exceedance.sources import Sources, from_posterior
@@ -39,7 +41,8 @@ def exceed(options: argparse.Namespace) -> None:
         "s_travel_time": lambda km, depth: velocity.travel_time(km, depth)[1],
         "quantile": [rest, 0.5, 1 - rest],
     }
-    model = load(options.network).predictor() if options.network else PointSource()
+    fitted = load(options.model) if options.model else None
+    model = fitted.predictor() if fitted else PointSource()
     found = shaking(model, sources, sites, list(threshold), **common)
     grid = None
     if options.map or options.figure:
@@ -65,22 +68,28 @@ def exceed(options: argparse.Namespace) -> None:
         if options.json != "-":
             for line in summary(rows, found, sources, options.probability):
                 _files.say(line)
-        _files.tell_notes(notes_of(model, found, sources, sites))
+        _files.tell_notes(notes_of(fitted, found, sources, sites))
 
 
-def notes_of(model: Any, found: xr.Dataset, sources: Sources, sites: pd.DataFrame) -> list[str]:
+def notes_of(
+    fitted: Network | MotionPosterior | None,
+    found: xr.Dataset,
+    sources: Sources,
+    sites: pd.DataFrame,
+) -> list[str]:
     """What a reader should know of the ground-motion model."""
-    if isinstance(model, PointSource):
+    if fitted is None:
         return ["ground motion by a generic point-source model; its scatter is a factor of two"]
     unknown = pd.Series(np.nan, sites.index)
-    inside = model.covers(
+    judge = fitted.predictor() if isinstance(fitted, Network) else fitted
+    inside = judge.covers(
         sources.weight @ sources.magnitude,
         found["distance_km"].to_numpy(),
         sources.weight @ sources.depth_km,
         np.asarray(pd.to_numeric(sites.get("vs30_m_s", unknown)), np.float64),
     )
     beyond = int(np.sum(~np.asarray(inside)))
-    told = f"{beyond} of {len(sites)} sites lie outside of what the network was trained on"
+    told = f"{beyond} of {len(sites)} sites lie outside of what the model was made from"
     return [told] if beyond else []
 
 
@@ -185,7 +194,7 @@ def content(
         "threshold_m_s2": dict(zip(names, found["threshold"].to_numpy().tolist(), strict=True)),
         "quantiles": level,
         "interval": {"probability": options.probability, "kind": found.attrs["quantile_kind"]},
-        "ground_motion": options.network or POINT_SOURCE,
+        "ground_motion": options.model or POINT_SOURCE,
         "lead_time_from": found.attrs["lead_time_from"],
         "reference_time": sources.reference_time or None,
         "source": {

@@ -77,9 +77,9 @@ def add_exceed(commands: Any, common: argparse.ArgumentParser) -> None:
         help="standard deviation of the magnitude (default 0.3)",
     )
     exceed.add_argument(
-        "--network",
+        "--model",
         metavar="FILE.eqx",
-        help="ground-motion network that eqstat.exceedance.store.save wrote "
+        help="network or fitted ground-motion model that eqstat.exceedance.store.save wrote "
         "(default: a generic point source)",
     )
     exceed.add_argument(

@@ -205,6 +205,32 @@ class MotionPosterior(eqx.Module):
             (np.asarray(motion.level) + shift, sd, np.zeros((self.draws, 1))),
         )
 
+    def covers(
+        self,
+        magnitude: ArrayLike,
+        distance_km: ArrayLike,
+        depth_km: ArrayLike,
+        vs30_m_s: ArrayLike = np.nan,
+        /,
+    ) -> np.ndarray:
+        """Tell whether magnitude, distance and depth lie in the ranges of the records.
+
+        Parameters
+        ----------
+        magnitude, distance_km, depth_km, vs30_m_s
+            As of a predictor; shapes that broadcast. Vs30 is not judged.
+
+        Returns
+        -------
+        numpy.ndarray
+        """
+        inside = np.ones(np.broadcast_shapes(*map(np.shape, (magnitude, distance_km, depth_km))))
+        given = {"magnitude": magnitude, "distance_km": distance_km, "depth_km": depth_km}
+        for name, low, high in self.ranges:
+            value = np.asarray(given[name])
+            inside = inside * ((value >= low) & (value <= high))
+        return np.asarray(inside > 0)
+
     def station_numbers(self, stations: Any) -> np.ndarray:
         """Places of named stations among those that are known, -1 for others."""
         numbers = {name: number for number, name in enumerate(self.stations)}
