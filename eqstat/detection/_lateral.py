@@ -55,7 +55,9 @@ def shift(
     the arrivals are linear in hypocentre, origin time and log slowness x, and in g: with the
     slopes J and G of the arrivals, the triggers' information W and the precision P of the prior,
 
-    .. math:: \hat x(g) - \hat x(0) = (J^T W J + P)^{-1} J^T W G\, (-g).
+    .. math:: \hat x - x = (J^T W J + P)^{-1} J^T W G\, g
+
+    is how far an estimate that takes g for 0 is off.
 
     Parameters
     ----------

@@ -21,6 +21,7 @@ from eqstat.detection._match import (
     seconds,
     stream,
 )
+from eqstat.detection.active import with_active
 from eqstat.detection.detector import Detector
 from eqstat.detection.locate import locate
 from eqstat.detection.sequential import (
@@ -29,7 +30,6 @@ from eqstat.detection.sequential import (
     init,
     shiryaev_roberts_threshold,
     step,
-    with_active,
 )
 from eqstat.schema import InputError
 

@@ -128,14 +128,14 @@ def init(detector: Detector, now_s: float | int, *, active: np.ndarray | None = 
         jnp.full(count, NEVER, jnp.float32),
         jnp.asarray(there),
         tuple(_nothing(tables) for tables in detector.core.tables),
-        _counts(detector.core, jnp.asarray(there)),
+        counts_on_rings(detector.core, jnp.asarray(there)),
         jnp.zeros(2, jnp.float32),
         jnp.zeros((), jnp.float32),
     )
 
 
 @eqx.filter_jit
-def _counts(core: Core, there: Array) -> tuple[Array, ...]:
+def counts_on_rings(core: Core, there: Array) -> tuple[Array, ...]:
     """Silent devices on the rings of each cause."""
     weight = there.astype(jnp.float32)
     return tuple(_terms.ring_counts(tables, core.position, weight) for tables in core.tables)
@@ -200,7 +200,7 @@ def step(
     length = np.array([cause.slot_s for cause in detector.causes])
     newest = np.floor(float(now_s) / length)
     shifts = np.minimum(newest - np.floor(float(state.now_s) / length), 1e6)
-    starts = newest * length - float(now_s)
+    starts = starts_of(detector, float(now_s))
     new, report = _step(
         detector.core,
         state._replace(now_s=None),
@@ -214,6 +214,12 @@ def step(
     )
     report = report._replace(ignored=report.ignored + ignored)
     return new._replace(now_s=np.float64(now_s)), report
+
+
+def starts_of(detector: Detector, now_s: float) -> np.ndarray:
+    """Start of each cause's newest slot, less now."""
+    length = np.array([cause.slot_s for cause in detector.causes])
+    return np.floor(now_s / length) * length - now_s
 
 
 def _hour(detector: Detector, now_s: float) -> Array:
@@ -344,28 +350,6 @@ def _shift_silent(
         _terms.add_device(tables, counts, core.position[who], by)
         for tables, counts in zip(core.tables, silent, strict=True)
     )
-
-
-def with_active(detector: Detector, state: State, active: np.ndarray) -> State:
-    """Devices join or leave: the state with those who are there now.
-
-    Parameters
-    ----------
-    detector, state
-        The detector and its state.
-    active
-        Who is there, (devices,).
-
-    Returns
-    -------
-    State
-        Who leaves takes its silence along, not a trigger that it has sent.
-    """
-    there = np.asarray(active, bool)
-    if there.shape != (detector.devices,):
-        raise InputError(f"with_active: active must have {detector.devices} entries")
-    quiet = jnp.asarray(there) & jnp.isinf(state.trigger_s)
-    return state._replace(active=jnp.asarray(there), silent=_counts(detector.core, quiet))
 
 
 def shiryaev_roberts_threshold(

@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 
 from eqstat.detection import Background, detector, init, step
 from eqstat.detection.detector import grid_over
-from eqstat.detection.sequential import shiryaev_roberts_threshold, with_active
+from eqstat.detection.sequential import shiryaev_roberts_threshold
 from eqstat.schema import InputError
 
 from . import cases
@@ -135,18 +135,6 @@ def test_silent_devices_speak(watch):
     alone = np.isin(np.arange(watch.devices), near)
     _, few = step(watch, init(watch, 90.0, active=alone), 104.0, *seen_by(times, 104.0))
     assert float(few.log_evidence_ratio[0]) > float(report.log_evidence_ratio[0]) + 2
-
-
-def test_joining_and_leaving_is_as_if_it_had_been_so(watch):
-    there = np.arange(watch.devices) % 3 > 0
-    times = np.where(there, quake_times(watch), np.inf)
-    state = with_active(watch, init(watch, 90.0), there)
-    _, joined = step(watch, state, 105.0, *seen_by(times, 105.0))
-    _, begun = step(watch, init(watch, 90.0, active=there), 105.0, *seen_by(times, 105.0))
-    np.testing.assert_allclose(joined.log_shiryaev_roberts, begun.log_shiryaev_roberts, rtol=1e-5)
-    gone = np.flatnonzero(~there)[:3]
-    _, report = step(watch, state, 105.0, gone, np.full(3, 104.0))
-    assert int(report.ignored) == 3
 
 
 def test_bad_triggers_are_counted_and_change_nothing(watch):
