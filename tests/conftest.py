@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import hypothesis
+import jax
 import jaxtyping
 import pytest
 
@@ -41,3 +42,15 @@ def csv(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs():
+    """Forget compiled programs before they are too many.
+
+    Each takes some of the 65,530 memory maps that Linux grants a process; beyond them JAX aborts.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 25_000:
+        jax.clear_caches()

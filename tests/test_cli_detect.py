@@ -41,6 +41,7 @@ def test_an_alarm_in_json_lines_and_figure(capsys, tmp_path, tables):
     code, out, lines = shell(
         capsys, "detect", tables["triggers"], "--network", tables["network"], *SPAN, "--json",
         "--history", lines_at, "--figure", figure, "--false-alarms-per-year", 2, "--scatter", 0.8,
+        "--posterior", tmp_path / "drawn.nc",
     )  # fmt: skip
     assert (code, lines) == (0, [])
     found = json.loads(out)
@@ -62,6 +63,21 @@ def test_an_alarm_in_json_lines_and_figure(capsys, tmp_path, tables):
     assert at["probability"] == pytest.approx(found["alarm"]["probability"])
     assert set(at) >= {"log_evidence_ratio", "log_shiryaev_roberts", "hypocentre", "region"}
     assert set(at["alternatives"]) == {"sound", "venue", "network", "none"}
+    lead_time_of_a_far_site(capsys, tmp_path, alarm)
+
+
+def lead_time_of_a_far_site(capsys, folder, now):
+    """From the alarm's draws to the seconds that are left 110 km away."""
+    pd.DataFrame({"latitude": [-13.0], "longitude": [-77.05]}).to_csv(folder / "site.csv")
+    code, out, _ = shell(
+        capsys, "exceed", "--posterior", folder / "drawn.nc", "--sites", folder / "site.csv",
+        "--threshold", "1%g", "--magnitude", 6, "--now", now.isoformat(), "--json",
+    )  # fmt: skip
+    assert code == 0
+    (site,) = json.loads(out)["sites"]
+    # S needs 25 s at 4.5 km/s, from second 40 on.
+    expected = 40 + np.hypot(111.2, DEPTH) / 4.5 - (now - ZERO).total_seconds()
+    assert site["lead_time_s"] == pytest.approx(expected, abs=3)
 
 
 def test_a_summary_is_told_and_nothing_when_quiet(capsys, tables):
@@ -78,6 +94,17 @@ def test_a_summary_is_told_and_nothing_when_quiet(capsys, tables):
     )
     assert code == 0
     assert "Alarm           none" in out
+
+
+def test_no_alarm_leaves_no_posterior_and_says_so(capsys, tmp_path, tables):
+    path = tmp_path / "drawn.nc"
+    code, _, lines = shell(
+        capsys, "detect", tables["triggers"], "--network", tables["network"], "--posterior", path,
+        "--start", ZERO, "--end", ZERO + pd.Timedelta(seconds=30),
+    )  # fmt: skip
+    assert code == 0
+    assert not path.exists()
+    assert any("no alarm" in line for line in lines)
 
 
 def test_history_alone_goes_to_standard_output(capsys, tables):

@@ -2,6 +2,7 @@
 
 import json
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -142,23 +143,27 @@ def test_a_network_takes_the_place_of_the_point_source(capsys, folder, tmp_path)
 def test_a_fitted_model_takes_its_place_too(capsys, folder, tmp_path):
     motion = jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], 8, 0), GroundMotion())
     none, ranges = np.zeros((8, 0)), (("magnitude", 4.0, 7.0), ("distance_km", 5.0, 60.0))
-    fitted = MotionPosterior(motion, none, none, np.zeros(0), (), ("all",), ranges)
+    regions = eqx.tree_at(lambda m: m.region_level, motion, np.array([[0.5, -0.5]] * 8))
+    fitted = MotionPosterior(regions, none, none, np.zeros(0), (), ("soft", "hard"), ranges)
     save(fitted, tmp_path / "motion.eqx")
-    code, out, told = shell(
-        capsys, *given(folder, "--threshold", "5%g", "--magnitude", 5.6, "--json", "--draws", 64,
-                       "--model", tmp_path / "motion.eqx"),
-    )  # fmt: skip
+    command = given(folder, "--threshold", "5%g", "--magnitude", 5.6, "--json", "--draws", 64,
+                    "--model", tmp_path / "motion.eqx")  # fmt: skip
+    code, out, told = shell(capsys, *command, "--region", "hard")
     assert code == 0
     found = json.loads(out)
     sources = from_posterior(grid_posterior(), 5.6, magnitude_sd=0.3, count=64)
     sites = pd.read_csv(folder / "sites.csv").rename(
         columns={"lat": "latitude", "lon": "longitude"}
     )
-    expected = shaking(fitted.predictor(), sources, sites, 0.05 * 9.80665)
+    expected = shaking(fitted.predictor(region="hard"), sources, sites, 0.05 * 9.80665)
     chance = [site["probability"]["5%g"] for site in found["sites"]]
     np.testing.assert_allclose(chance, expected["probability"].to_numpy()[:, 0], rtol=1e-5)
     beyond = sum(site["distance_km"] > 60 for site in found["sites"])
     assert f"{beyond} of 25 sites lie outside" in " ".join(told)
+    _, _, told = shell(capsys, *command)
+    assert "a new region is meant; --region takes soft, hard" in " ".join(told)
+    assert "no region 'wet'" in refused(capsys, *command, "--region", "wet")
+    assert "--region" in refused(capsys, *command[:-2], "--region", "hard")
 
 
 def test_table_map_and_figure_are_written(capsys, folder, tmp_path):

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pandas as pd
 
@@ -17,6 +18,7 @@ from eqstat.cli import _files
 from eqstat.cli._errors import BadInputError
 from eqstat.cli._locate import place
 from eqstat.detection import Background, Detector, detector
+from eqstat.detection.arrivals import draw_hypocentres
 from eqstat.detection.causes import Cause, earthquake, usual_causes
 from eqstat.detection.replay import Replay, devices_of, devices_that_triggered, replay
 
@@ -42,12 +44,13 @@ def detect(options: argparse.Namespace) -> None:
         history=options.history,
         figure=options.figure,
         animation=options.animation,
+        posterior=options.posterior,
     )
     if options.animation:
         _files.plots()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", schema.NaiveTimeWarning)
-        outcome = watched(options)
+        watch, outcome = watched(options)
 
     title = "eqstat detect"
     if options.figure:
@@ -58,21 +61,26 @@ def detect(options: argparse.Namespace) -> None:
         write_lines(options.history, outcome)
     if options.json:
         _files.write_json(options.json, outcome.to_dict())
+    notes = [*outcome.notes, *([SILENT] if options.silent_unknown else [])]
+    if options.posterior:
+        notes += write_draws(options.posterior, watch, outcome)
     if not options.quiet:
         if "-" not in (options.json, options.history):
             for line in summary(outcome):
                 _files.say(line)
-        _files.tell_notes([*outcome.notes, *([SILENT] if options.silent_unknown else [])])
+        _files.tell_notes(notes)
 
 
-def watched(options: argparse.Namespace) -> Replay:
+def watched(options: argparse.Namespace) -> tuple[Detector, Replay]:
     """Read the tables, make the detector, run the stream."""
     triggers = _files.read_table(options.triggers, options.columns, "triggers")
     network = None
     if options.network is not None:
         network = _files.read_table(options.network, options.columns, "network", lenient=True)
-    return replay(
-        detector_of(options, devices_that_triggered(triggers) if network is None else network),
+    known = devices_that_triggered(triggers) if network is None else network
+    watch = detector_of(options, known)
+    return watch, replay(
+        watch,
         triggers,
         network=network,
         start=options.start,
@@ -122,6 +130,16 @@ def room() -> Any:
     from eqstat.plots import detection
 
     return detection
+
+
+def write_draws(name: str, watch: Detector, outcome: Replay) -> list[str]:
+    """Write draws of the first alarm's hypocentre; say so where there is none."""
+    if outcome.located is None:
+        return [f"no alarm, so there is no hypocentre to write to {name}"]
+    drawn = draw_hypocentres(jax.random.key(0), watch, outcome.located)
+    drawn.attrs["reference_time"] = "1970-01-01T00:00:00Z"
+    drawn.to_netcdf(name, engine="h5netcdf")
+    return []
 
 
 def write_lines(name: str, outcome: Replay) -> None:

@@ -42,7 +42,12 @@ def exceed(options: argparse.Namespace) -> None:
         "quantile": [rest, 0.5, 1 - rest],
     }
     fitted = load(options.model) if options.model else None
-    model = fitted.predictor() if fitted else PointSource()
+    if options.region and not isinstance(fitted, MotionPosterior):
+        raise BadInputError("--region: only a fitted ground-motion model (--model) has regions")
+    if isinstance(fitted, MotionPosterior):
+        model = fitted.predictor(region=options.region)
+    else:
+        model = fitted.predictor() if fitted else PointSource()
     found = shaking(model, sources, sites, list(threshold), **common)
     grid = None
     if options.map or options.figure:
@@ -68,7 +73,7 @@ def exceed(options: argparse.Namespace) -> None:
         if options.json != "-":
             for line in summary(rows, found, sources, options.probability):
                 _files.say(line)
-        _files.tell_notes(notes_of(fitted, found, sources, sites))
+        _files.tell_notes(notes_of(fitted, found, sources, sites, options.region))
 
 
 def notes_of(
@@ -76,6 +81,7 @@ def notes_of(
     found: xr.Dataset,
     sources: Sources,
     sites: pd.DataFrame,
+    region: str | None,
 ) -> list[str]:
     """What a reader should know of the ground-motion model."""
     if fitted is None:
@@ -90,7 +96,16 @@ def notes_of(
     )
     beyond = int(np.sum(~np.asarray(inside)))
     told = f"{beyond} of {len(sites)} sites lie outside of what the model was made from"
-    return [told] if beyond else []
+    notes = [told] if beyond else []
+    if isinstance(fitted, MotionPosterior):
+        if region is None and len(fitted.regions) > 1:
+            notes.append(f"a new region is meant; --region takes {', '.join(fitted.regions)}")
+        known = int(np.sum(fitted.station_numbers(found["site"].to_numpy()) >= 0))
+        if known:
+            notes.append(
+                f"{known} sites are named like stations of the model; maps do not use them"
+            )
+    return notes
 
 
 def sources_of(options: argparse.Namespace) -> Sources:

@@ -115,6 +115,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--history", metavar="FILE", help="write each step as a line of JSON; - to standard output"
     )
     parser.add_argument(
+        "--posterior",
+        metavar="FILE.nc",
+        help="write draws of the first alarm's hypocentre, for eqstat exceed",
+    )
+    parser.add_argument(
         "--animation", metavar="FILE.gif", help="draw the posterior through time; takes minutes"
     )
 

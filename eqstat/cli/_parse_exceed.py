@@ -10,9 +10,9 @@ from eqstat.cli._options import add_columns, add_outputs, add_velocity
 from eqstat.cli._readers import number, whole
 
 SITES = """\
-The posterior is what `eqstat locate --posterior` writes. The table of sites is CSV or Parquet, with
-latitude and longitude (degrees) and perhaps site (a name) and vs30_m_s (m/s). A threshold is a
-number with its unit: 0.05g, 5%g, 49Gal or 0.49m/s2."""
+The posterior is what `eqstat locate --posterior` or `eqstat detect --posterior` writes. The table
+of sites is CSV or Parquet, with latitude and longitude (degrees) and perhaps site (a name) and
+vs30_m_s (m/s). A threshold is a number with its unit: 0.05g, 5%g, 49Gal or 0.49m/s2."""
 
 UNITS = {"g": 9.80665, "%g": 0.0980665, "gal": 0.01, "cm/s2": 0.01, "m/s2": 1.0}
 
@@ -81,6 +81,9 @@ def add_exceed(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="FILE.eqx",
         help="network or fitted ground-motion model that eqstat.exceedance.store.save wrote "
         "(default: a generic point source)",
+    )
+    exceed.add_argument(
+        "--region", metavar="NAME", help="region of the fitted model (default: a new one)"
     )
     exceed.add_argument(
         "--now", metavar="TIME", help="count lead times from here (UTC; default: from the origin)"

@@ -83,7 +83,9 @@ def expected_arrivals(
     .. math:: t = t_0 + \kappa\, T_k(r, z)
 
     over 1,000 draws of hypocentre, origin time $t_0$ and factor $\kappa$ of the travel times
-    from the posterior. What is not in it is the error of a single ray.
+    from the posterior. What is not in it is the error of a single ray. The epicentre is as wide as
+    waves that are slower to one side make it, the times are not turned with it: among devices that
+    have triggered the intervals are somewhat too wide.
 
     Parameters
     ----------

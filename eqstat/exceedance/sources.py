@@ -231,6 +231,9 @@ def _rows(posterior: xr.DataTree | xr.Dataset) -> dict[str, Any]:
     if isinstance(found, xr.DataTree):
         group = found["posterior"] if "posterior" in found.children else found
         found = group.to_dataset()
+    if {"origin_s", "now_s"} <= set(found.variables) and "origin_time_s" not in found:
+        # What `eqstat.detection.locate` gives.
+        found = found.assign(origin_time_s=found["origin_s"] + found["now_s"])
     if "drawn_east_km" in found:
         return _of_grid(found) | {"reference_time": reference}
     names = {"latitude", "longitude"}

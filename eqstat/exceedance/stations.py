@@ -14,6 +14,7 @@ from eqstat.exceedance.features import Feature
 from eqstat.exceedance.fit import fit
 from eqstat.exceedance.predict import MotionPosterior
 from eqstat.schema import InputError
+from eqstat.schema.ground_motions import check_ground_motions
 
 __all__ = ["STATION_TERM", "cross_fit", "with_terms"]
 
@@ -52,7 +53,9 @@ def with_terms(table: pd.DataFrame, posterior: MotionPosterior) -> pd.DataFrame:
     return table.assign(**{STATION_TERM.name: np.where(known, mean.mean(axis=0), np.nan)})
 
 
-def cross_fit(key: PRNGKeyArray, table: pd.DataFrame, *, folds: int = 5) -> pd.DataFrame:
+def cross_fit(
+    key: PRNGKeyArray, table: pd.DataFrame, *, folds: int = 5, check_unit: bool = True
+) -> pd.DataFrame:
     """Add the term of each record's station as the *other* events tell it.
 
     A term learned from the record that it is to predict would tell the network its answer. So the
@@ -67,6 +70,8 @@ def cross_fit(key: PRNGKeyArray, table: pd.DataFrame, *, folds: int = 5) -> pd.D
         See `eqstat.schema.ground_motions.GROUND_MOTIONS`, with a column `station`.
     folds
         From 2; at most the number of events.
+    check_unit
+        Whether the unit of PGA is judged by plausibility.
 
     Returns
     -------
@@ -76,7 +81,9 @@ def cross_fit(key: PRNGKeyArray, table: pd.DataFrame, *, folds: int = 5) -> pd.D
     Raises
     ------
     eqstat.schema.InputError
-        When there is no column `station`, or there are fewer events than folds.
+        When the table cannot be used, names no stations, or has fewer events than folds.
+    eqstat.inference.InferenceError
+        When the model cannot be fitted to the rest of a fold.
 
     References
     ----------
@@ -93,9 +100,14 @@ def cross_fit(key: PRNGKeyArray, table: pd.DataFrame, *, folds: int = 5) -> pd.D
     >>> bool(truth > 0.7)
     True
     """
-    if "station" not in table.columns:
+    rows: Any = check_ground_motions(table, name="cross_fit", check_unit=check_unit)
+    if "station" not in rows.columns:
         raise InputError("cross_fit: no column 'station', whose term is asked for")
-    rows: Any = table
+    if (bad := np.flatnonzero(rows["station"].isna())).size:
+        raise InputError(
+            f"cross_fit: column 'station': missing in {bad.size} rows (first rows "
+            f"{bad[:3].tolist()}); name them or leave these rows out"
+        )
     events = np.asarray(rows["event"].unique())
     if not 2 <= folds <= len(events):
         raise InputError(
@@ -106,6 +118,6 @@ def cross_fit(key: PRNGKeyArray, table: pd.DataFrame, *, folds: int = 5) -> pd.D
     for fold in range(folds):
         own = rows["event"].isin(events[order[fold::folds]]).to_numpy()
         # The caller has said by the table how far records reach.
-        rest = prepare(rows[~own], max_distance_km=np.inf)
+        rest = prepare(rows[~own], max_distance_km=np.inf, check_unit=False)
         term[own] = with_terms(rows[own], fit(rest).posterior(draws=64))[STATION_TERM.name]
     return table.assign(**{STATION_TERM.name: term})

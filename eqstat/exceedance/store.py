@@ -26,7 +26,7 @@ VERSION = 1
 LONGEST_HEADER = 1_000_000
 
 
-def save(model: Network | MotionPosterior, path: str | Path) -> None:
+def save(model: Network | MotionPosterior | Any, path: str | Path) -> None:
     """Write a network with its scaling and card, or a posterior of the ground-motion model.
 
     Parameters
@@ -35,7 +35,17 @@ def save(model: Network | MotionPosterior, path: str | Path) -> None:
         As trained (`Learned.network`), or as fitted (`MotionFit.posterior`, `posterior_from`).
     path
         File to write; it is replaced where it exists.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When it is neither of these.
     """
+    if not isinstance(model, Network | MotionPosterior):
+        raise InputError(
+            f"save: cannot write {type(model).__name__}; give the `posterior()` of a fit, or the "
+            "`network` of what was learned"
+        )
     if isinstance(model, Network):
         header, arrays = _network_header(model), (model.members, model.temperature)
     else:

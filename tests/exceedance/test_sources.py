@@ -147,3 +147,19 @@ def test_posteriors_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="count"):
         from_posterior(drawn(), 5.0, count=0)
     assert jax.config.jax_enable_x64 is False
+
+
+def test_what_the_detector_located_has_its_origin_time():
+    axes = {"north_km": [0.0, 1.0], "east_km": [0.0], "depth_km": [5.0, 9.0], "origin_s": [-3.0]}
+    shape = tuple(len(values) for values in axes.values())
+    located = xr.Dataset(
+        {"probability": (tuple(axes), np.full(shape, 0.25)), "now_s": 100.0},
+        coords={
+            **axes,
+            "latitude": (("north_km", "east_km"), [[46.0], [46.1]]),
+            "longitude": (("north_km", "east_km"), [[7.0], [7.0]]),
+        },
+    )
+    made = from_posterior(located, 5.0, count=None)
+    np.testing.assert_array_equal(made.origin_time_s, 97.0)
+    assert sorted(made.depth_km.tolist()) == [5.0, 5.0, 9.0, 9.0]

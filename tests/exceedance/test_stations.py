@@ -42,16 +42,19 @@ def table():
             "event": ["1", "1", "2", "2", "3"],
             "station": ["a", "b", "a", "c", "b"],
             "pga_m_s2": [1.0, 2.0, 4.0, 8.0, 16.0],
+            "magnitude": [5.0] * 2 + [6.0] * 2 + [5.5],
+            "depth_km": [8.0] * 5,
+            "distance_km": [20.0] * 5,
         },
         index=[5, 6, 7, 8, 9],
     )
 
 
 def test_no_record_says_anything_of_its_own_event(monkeypatch):
-    monkeypatch.setattr(stations, "prepare", lambda table, max_distance_km: table)
+    monkeypatch.setattr(stations, "prepare", lambda table, **_: table)
     monkeypatch.setattr(stations, "fit", Fitted)
     given = table()
-    out = cross_fit(jax.random.key(0), given, folds=3)
+    out = cross_fit(jax.random.key(0), given, folds=3, check_unit=False)
     np.testing.assert_array_equal(out["station_term"], [4.0, 16.0, 1.0, np.nan, 2.0])
     assert list(out.index) == list(given.index)
     assert "station_term" not in given
@@ -64,12 +67,17 @@ def test_terms_of_a_posterior_and_of_new_stations():
 
 def test_what_cannot_be_asked():
     with pytest.raises(InputError, match="no column 'station'"):
-        cross_fit(jax.random.key(0), table().drop(columns="station"))
+        cross_fit(jax.random.key(0), table().drop(columns="station"), check_unit=False)
     with pytest.raises(InputError, match="no column 'station'"):
         with_terms(table().drop(columns="station"), knows(table()))
+    with pytest.raises(InputError, match="no column 'event'"):
+        cross_fit(jax.random.key(0), table().drop(columns="event"), check_unit=False)
+    unnamed = table().assign(station=["a", None, "a", "c", "b"])
+    with pytest.raises(InputError, match="column 'station': missing in 1 rows"):
+        cross_fit(jax.random.key(0), unnamed, check_unit=False)
     for folds in (1, 4):
         with pytest.raises(InputError, match="2 to 3"):
-            cross_fit(jax.random.key(0), table(), folds=folds)
+            cross_fit(jax.random.key(0), table(), folds=folds, check_unit=False)
 
 
 @pytest.mark.slow

@@ -68,6 +68,13 @@ def test_a_damaged_posterior_is_told(tmp_path):
             load(path)
 
 
+@pytest.mark.parametrize("model", [GroundMotion(), "a fit"])
+def test_what_is_no_model_is_told(tmp_path, model):
+    with pytest.raises(InputError, match="posterior"):
+        save(model, tmp_path / "motion.eqx")
+    assert not (tmp_path / "motion.eqx").exists()
+
+
 def test_what_a_posterior_covers():
     inside = posterior().covers(5.0, np.array([2.0, 50.0, 151.0]), 8.0)
     assert inside.tolist() == [False, True, False]
