@@ -70,9 +70,9 @@ check-counts: .venv/.with-test
 	done
 
 check-detection: .venv/.with-test
-	$(BIN)/python benchmarks/check_detection_study.py --number 250
+	$(BIN)/python benchmarks/check_detection_study.py --locate 150
 	$(BIN)/python benchmarks/check_detection_alarms.py
-	$(BIN)/python benchmarks/check_detection_truth.py
+	$(BIN)/python benchmarks/check_detection_truth.py --number 10000 --locate 1000
 	$(BIN)/python benchmarks/check_detection_truth.py --faster 0.06
 	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python benchmarks/check_detection_phones.py \
 	    && $(BIN)/python benchmarks/check_detection_ceus.py; \
