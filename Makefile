@@ -84,6 +84,7 @@ check-detection: .venv/.with-test
 check-exceedance: .venv/.with-test
 	$(BIN)/python benchmarks/check_exceedance_alerts.py
 	$(BIN)/python benchmarks/check_exceedance_alerts.py --least-lead 3
+	$(BIN)/python benchmarks/check_exceedance_sbc.py
 	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python benchmarks/check_exceedance_ridgecrest.py; \
 	else echo "EQSTAT_DATA is not set: the ground motions of Ridgecrest are left out"; fi
 

@@ -2,40 +2,15 @@
 
 import jax
 import numpy as np
-import numpyro.distributions as dist
 import pytest
+from check_exceedance_sbc import KEPT, NAMES, ranks_of
 
-from eqstat.calibration import rank_uniformity, sbc_ranks
+from eqstat.calibration import rank_uniformity
 from eqstat.exceedance import mixture as mx
 from eqstat.exceedance.fit import fit
-from eqstat.exceedance.model import ALWAYS
 from eqstat.exceedance.parameters import GroundMotion
-from eqstat.exceedance.prior import Prior
 from eqstat.exceedance.sample import posterior_from, sample
 from eqstat.exceedance.simulate import Design, simulate
-
-# Narrower than the default: no draw of it is an absurd set of records.
-NARROW = Prior(
-    level=dist.Normal(-0.3, 0.3),
-    magnitude_slope=dist.Normal(0.7, 0.15),
-    magnitude_bend=dist.Normal(-0.05, 0.05),
-    spreading=dist.Normal(1.4, 0.2),
-    spreading_slope=dist.Normal(-0.1, 0.1),
-    event_sd=dist.LogNormal(np.log(0.25), 0.3),
-    station_sd=dist.LogNormal(np.log(0.2), 0.3),
-    record_sd=dist.LogNormal(np.log(0.25), 0.3),
-)
-NAMES = (*ALWAYS, "station_sd")
-SMALL = Design(events=12, stations=10, unknown_share=0.3, recorded=0.8)
-KEPT = 50
-
-
-def draw(key, prior):
-    """One draw of the parameters from their prior."""
-    return {
-        name: float(getattr(prior, name).sample(jax.random.fold_in(key, number)))
-        for number, name in enumerate(NAMES)
-    }
 
 
 @pytest.mark.slow
@@ -67,19 +42,10 @@ def test_nuts_agrees_with_the_fit_and_predicts():
 
 @pytest.mark.slow
 def test_ranks_of_the_truth_are_uniform():
-    truths, drawn = [], []
-    for number in range(60):
-        keys = jax.random.split(jax.random.fold_in(jax.random.key(20261122), number), 3)
-        truths.append(draw(keys[0], NARROW))
-        motions = simulate(keys[1], GroundMotion(**truths[-1]), SMALL)
-        tree = sample(
-            keys[2], motions, prior=NARROW, chains=1, warmup=250, draws=250, progress=False
-        )
-        posterior = tree["posterior"].to_dataset()
-        drawn.append({n: posterior[n].to_numpy().ravel()[:: 250 // KEPT] for n in NAMES})
+    ranks = [ranks_of(number) for number in range(60)]
     for name in NAMES:
-        ranks = sbc_ranks([t[name] for t in truths], np.array([d[name] for d in drawn]))
+        own = np.array([each[name] for each in ranks])
         # Sixteen parameters are looked at: one in some hundred runs of a true sampler fails.
-        found = rank_uniformity(ranks, KEPT, bins=5, probability=0.9995)
-        assert found.inside, (name, np.sort(ranks))
-        assert found.p_value > 5e-4, (name, np.sort(ranks))
+        found = rank_uniformity(own, KEPT, bins=5, probability=0.9995)
+        assert found.inside, (name, np.sort(own))
+        assert found.p_value > 5e-4, (name, np.sort(own))
