@@ -117,6 +117,7 @@ def test_small_dispersion_is_poisson():
         np.testing.assert_allclose(near, plain, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_no_count_exceeds_the_active_devices():
     with jax.enable_x64(True):
         for family in FAMILIES:

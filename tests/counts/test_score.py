@@ -195,6 +195,7 @@ def test_a_region_known_less_gets_heavier_tails() -> None:
     assert abs(float(found.log_tail[1]) - exact) < 0.4
 
 
+@pytest.mark.slow
 def test_large_batches_go_in_blocks() -> None:
     made = scorer(Null("poisson", 1.0), most_active=500, most_triggers=40)
     active = np.tile(np.arange(1.0, 501.0), 50).reshape(100, 250)

@@ -51,6 +51,7 @@ def test_a_key_gives_one_history():
     assert one.total_triggers != other.total_triggers
 
 
+@pytest.mark.slow
 def test_tables_agree_with_histories():
     null = cases.truth(shocks=True)
     table = simulate_table(jax.random.key(3), null, cases.design(days=7, active=(40, 90, 90, 300)))

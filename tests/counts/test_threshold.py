@@ -287,6 +287,7 @@ def seen(table, hours):
     return draws(jax.random.key(1), fit(history), 200)
 
 
+@pytest.mark.slow
 def test_an_hour_supports_little_and_says_what(watched):
     null = seen(watched, 1)
     with pytest.raises(InputError, match="too short for a false alarm rate of 1 per") as caught:

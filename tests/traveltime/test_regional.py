@@ -163,6 +163,7 @@ def test_density_of_one_pick_integrates_to_one():
     np.testing.assert_allclose(total, 1, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_laplace_is_exact_where_all_is_gaussian():
     # Student with very many degrees of freedom, one branch only: a multivariate normal.
     error = RegionalError(

@@ -181,6 +181,7 @@ def test_later_farther_and_p_before_s(model):
     assert p_s[0, 0] == pytest.approx(0.0, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_beyond_the_table_is_smooth(ak135):
     edge = ak135.max_distance_km
     assert edge == pytest.approx(np.radians(10.0) * RADIUS_KM, abs=1e-3)
