@@ -106,10 +106,10 @@ def smear(joint: np.ndarray, steps: list[float], covariance: np.ndarray) -> np.n
     # What is narrower than a cell stays in it.
     least = (0.05 * min(steps[:2])) ** 2
     inverse = np.linalg.inv(covariance + least * np.eye(2))
-    axes = [
-        step * np.arange(-size + 1, size)
-        for step, size in zip(steps, joint.shape[:2], strict=False)
-    ]
+    # Beyond four standard deviations there is nothing to add.
+    reach = np.ceil(4.0 * np.sqrt(np.diag(covariance) + least) / steps[:2]).astype(int)
+    reach = np.minimum(reach, np.array(joint.shape[:2]) - 1)
+    axes = [step * np.arange(-far, far + 1) for step, far in zip(steps[:2], reach, strict=True)]
     offset = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     kernel = np.exp(-0.5 * np.einsum("xyi,ij,xyj->xy", offset, inverse, offset))
     kernel = (kernel / kernel.sum()).reshape(*kernel.shape, *(1,) * (joint.ndim - 2))
