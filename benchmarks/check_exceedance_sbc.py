@@ -29,6 +29,9 @@ NARROW = Prior(
     magnitude_bend=dist.Normal(-0.05, 0.05),
     spreading=dist.Normal(1.4, 0.2),
     spreading_slope=dist.Normal(-0.1, 0.1),
+    # Sites of more than 5 km/s are refused.
+    vs30_log10_mean=dist.Normal(2.6, 0.05),
+    vs30_log10_sd=dist.LogNormal(np.log(0.12), 0.2),
     event_sd=dist.LogNormal(np.log(0.25), 0.3),
     station_sd=dist.LogNormal(np.log(0.2), 0.3),
     record_sd=dist.LogNormal(np.log(0.25), 0.3),
