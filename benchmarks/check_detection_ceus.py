@@ -29,7 +29,13 @@ from scipy.stats import binom
 
 from eqstat import datasets
 from eqstat.detection import Background, Detector, Replay, detector
-from eqstat.detection.causes import Cause, earthquake, network_burst, nodes
+from eqstat.detection.causes import (
+    SLOWNESS_LATERAL_SD,
+    Cause,
+    earthquake,
+    network_burst,
+    nodes,
+)
 from eqstat.detection.locate import region_contains
 from eqstat.detection.replay import replay
 from eqstat.geodesy import great_circle_distance
@@ -144,7 +150,7 @@ def scatter_s(error: RegionalError) -> float:
     return float(np.hypot(own * (freedom / (freedom - 2)) ** 0.5, error.mantle_delay_sd_s))
 
 
-def causes(error: RegionalError, cells: int) -> tuple[Cause, Cause]:
+def causes(error: RegionalError, cells: int, lateral: float) -> tuple[Cause, Cause]:
     """Earthquakes of the region, and bursts or unrest of the whole network."""
     unknown = nodes(
         share=(0.9,),
@@ -162,6 +168,7 @@ def causes(error: RegionalError, cells: int) -> tuple[Cause, Cause]:
         cells=cells,
         margin_km=100.0,
         slowness_sd=error.near_slowness_sd_s_100km / 100 * error.crust_p_velocity_km_s,
+        slowness_lateral_sd=lateral,
     )
     return quake, network_burst()
 
@@ -317,6 +324,7 @@ def main() -> None:
     parser.add_argument("--active", choices=("listed", "running", "reporting"), default="running")
     parser.add_argument("--cells", type=int, default=3000)
     parser.add_argument("--step", type=float, default=3.0, help="between steps, s")
+    parser.add_argument("--lateral", type=float, default=SLOWNESS_LATERAL_SD)
     parser.add_argument("--out", help="write a table of the alarms (CSV)")
     options = parser.parse_args()
     raw, picks, events, stations = read()
@@ -329,7 +337,7 @@ def main() -> None:
         rate = background_rate_h(raw, others, stations, options.active)
         watch = detector(
             stations[["device", "latitude", "longitude"]],
-            causes=causes(error, options.cells),
+            causes=causes(error, options.cells, options.lateral),
             background=Background(np.full(24, rate), relative_sd=0.05),
             window_s=WINDOW_S,
         )

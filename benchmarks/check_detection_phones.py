@@ -1,7 +1,7 @@
 """The sequential posterior on real phones: Borrego Springs 2016, from 121 s before the origin.
 
 Run with EQSTAT_DATA at a folder that holds the MyShake triggers (see `eqstat.datasets`):
-python benchmarks/check_detection_phones.py. No list of the silent devices exists: the network is
+python benchmarks/check_detection_phones.py [--lateral 0]. No list of the silent devices exists: the network is
 those that triggered within the table (`devices_that_triggered`); rows "k silent beside each" put k
 devices at the place of each that never trigger, to see what silence does. Prints whether there was
 an alarm before the origin, when it came, and where it put the earthquake.
@@ -9,6 +9,7 @@ an alarm before the origin, when it came, and where it put the earthquake.
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import pandas as pd
 
 from eqstat import datasets
 from eqstat.detection import Background, Detector, Replay, detector
-from eqstat.detection.causes import earthquake, nodes, usual_causes
+from eqstat.detection.causes import SLOWNESS_LATERAL_SD, earthquake, nodes, usual_causes
 from eqstat.detection.locate import region_contains
 from eqstat.detection.replay import devices_that_triggered, replay
 from eqstat.geodesy import great_circle_distance
@@ -38,6 +39,9 @@ RUNS = [
 
 def main() -> None:
     """Replay and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lateral", type=float, default=SLOWNESS_LATERAL_SD)
+    options = parser.parse_args()
     triggers, truth = datasets.load_myshake()
     there = devices_that_triggered(triggers)
     there = there.assign(device=[f"phone{i}" for i in range(len(there))])
@@ -51,7 +55,9 @@ def main() -> None:
             delay_s=2.5,
             sd_s=scatter,
         )
-        quake = earthquake(velocity=VELOCITY, unknown=unknown, slots=60)
+        quake = earthquake(
+            velocity=VELOCITY, unknown=unknown, slots=60, slowness_lateral_sd=options.lateral
+        )
         watch = detector(
             pd.concat([there, *silent], ignore_index=True),
             causes=(quake, *usual_causes()[1:]),

@@ -44,10 +44,8 @@ def exceed(options: argparse.Namespace) -> None:
     fitted = load(options.model) if options.model else None
     if options.region and not isinstance(fitted, MotionPosterior):
         raise BadInputError("--region: only a fitted ground-motion model (--model) has regions")
-    if isinstance(fitted, MotionPosterior):
-        model = fitted.predictor(region=options.region)
-    else:
-        model = fitted.predictor() if fitted else PointSource()
+    where = {"region": options.region} if options.region else {}
+    model = fitted.predictor(**where) if fitted else PointSource()
     found = shaking(model, sources, sites, list(threshold), **common)
     grid = None
     if options.map or options.figure:
@@ -103,7 +101,7 @@ def notes_of(
         known = int(np.sum(fitted.station_numbers(found["site"].to_numpy()) >= 0))
         if known:
             notes.append(
-                f"{known} sites are named like stations of the model; maps do not use them"
+                f"{known} sites are named like stations of the model, whose terms are not used"
             )
     return notes
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 from scipy.signal import fftconvolve
-from scipy.special import expit
 
 from eqstat.detection.causes import Cause
 
@@ -30,12 +29,10 @@ def _information(
     That is the probability that this phase made it trigger over the variance, for each node of the
     unknowns, weighed by the belief in the node.
     """
-    first, second, reach, delay, sd, _, _ = (np.asarray(a, np.float64) for a in cause.nodes)
-    ends = np.where(np.isfinite(reach), reach, 1e9)
-    rho = expit((ends[:, None] - distance_km) / (cause.edge * ends[:, None]))
+    first, second, _, delay, sd, _, _ = (np.asarray(a, np.float64) for a in cause.nodes)
     after = rest_s[:, None, :] - delay[:, None]  # phases, nodes, devices
     density = np.exp(-0.5 * (after / sd[:, None]) ** 2) / (sd[:, None] * np.sqrt(2 * np.pi))
-    density = density * rho * np.stack([first, second])[:, :, None]
+    density = density * cause.reached(distance_km).T * np.stack([first, second])[:, :, None]
     return np.einsum(
         "pnd,n->pd", density / (density.sum(axis=0) + rate_s) / sd[:, None] ** 2, chance
     )

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import erf
 from jaxtyping import Array, Float
-from scipy.special import expit
 
 from eqstat.detection.causes import Cause, spread_s
 from eqstat.traveltime.data import surface_point
@@ -103,7 +102,8 @@ def tabulate(
     slow = np.ones(1) if slowness is None else slowness
     log_slow = np.zeros(1) if log_slowness is None else log_slowness
     nodes = [np.repeat(np.asarray(array, np.float64), len(slow)) for array in cause.nodes]
-    first, second, reach, delay, sd, excess, weight = nodes
+    first, second, _, delay, sd, excess, weight = nodes
+    rho = np.repeat(cause.reached(rings), len(slow), axis=1)
     slow, log_slow = (np.tile(values, len(cause.nodes.weight)) for values in (slow, log_slow))
     travel = [
         np.stack([np.asarray(t) for t in cause.travel_s(jnp.asarray(rings), float(z))])
@@ -111,8 +111,6 @@ def tabulate(
     ]
     travel = np.stack(travel, axis=-1)  # phases, rings, depths
     within = np.asarray(spread_s(cause, spacing_km, slot_s))
-    ends = np.where(np.isfinite(reach), reach, 1e9)
-    rho = expit((ends - rings[:, None]) / (cause.edge * ends))
     values = (
         jnp.stack(surface_point(jnp.asarray(east_km), jnp.asarray(north_km)), axis=-1),
         np.full(len(east_km), -np.log(len(east_km))),

@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from eqstat.detection import _terms
 from eqstat.detection.detector import Core, Detector
-from eqstat.detection.sequential import State, counts_on_rings, starts_of
+from eqstat.detection.sequential import State, counts_on_rings, newest_slots
 from eqstat.schema import InputError
 
 
@@ -36,7 +36,7 @@ def with_active(detector: Detector, state: State, active: np.ndarray) -> State:
     gone = np.asarray(state.active) & ~there & quiet
     ratio = state.log_ratio
     if gone.any():
-        starts = starts_of(detector, float(state.now_s))
+        _, starts = newest_slots(detector, float(state.now_s))
         ratio = _keep_silence(
             detector.core, ratio, jnp.asarray(gone), jnp.asarray(starts, jnp.float32)
         )

@@ -14,6 +14,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from scipy.special import expit
 
 from eqstat.traveltime.velocity import ConstantVelocity, VelocityModel
 
@@ -163,6 +164,13 @@ class Cause(eqx.Module):
         """Seconds from the start of a slot to the origin time that it stands for."""
         early = LEAD_SD * np.asarray(self.nodes.sd_s) - np.asarray(self.nodes.delay_s)
         return float(max(np.max(early), 0.0))
+
+    def reached(self, distance_km: FloatArray) -> np.ndarray:
+        r"""What is left of the share at distances, $\rho(r)$ of each node, (distances, nodes)."""
+        reach = np.asarray(self.nodes.reach_km, np.float64)
+        ends = np.where(np.isfinite(reach), reach, 1e9)
+        away = np.asarray(distance_km, np.float64)[:, None]
+        return np.asarray(expit((ends - away) / (self.edge * ends)))
 
     def travel_s(
         self, distance_km: FloatArray, depth_km: FloatArray | float

@@ -197,10 +197,8 @@ def step(
     order = np.argsort(when, kind="stable")
     who, when = who[order], np.round(when[order] / TICK_S) * TICK_S - float(now_s)
     known = (who >= 0) & (who < detector.devices)
-    length = np.array([cause.slot_s for cause in detector.causes])
-    newest = np.floor(float(now_s) / length)
-    shifts = np.minimum(newest - np.floor(float(state.now_s) / length), 1e6)
-    starts = starts_of(detector, float(now_s))
+    newest, starts = newest_slots(detector, float(now_s))
+    shifts = np.minimum(newest - newest_slots(detector, float(state.now_s))[0], 1e6)
     new, report = _step(
         detector.core,
         state._replace(now_s=None),
@@ -216,10 +214,11 @@ def step(
     return new._replace(now_s=np.float64(now_s)), report
 
 
-def starts_of(detector: Detector, now_s: float) -> np.ndarray:
-    """Start of each cause's newest slot, less now."""
+def newest_slots(detector: Detector, now_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """Number of each cause's newest slot since the epoch, and its start less now."""
     length = np.array([cause.slot_s for cause in detector.causes])
-    return np.floor(now_s / length) * length - now_s
+    number = np.floor(now_s / length)
+    return number, number * length - now_s
 
 
 def _hour(detector: Detector, now_s: float) -> Array:

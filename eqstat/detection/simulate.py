@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
-from scipy.special import expit
 
 from eqstat.detection._terms import RAMP_S
 from eqstat.detection.causes import Cause
@@ -116,12 +115,12 @@ def _event(
     east, north = rng.uniform(low, high)
     depth = float(rng.choice(np.asarray(cause.depth_km), p=np.asarray(cause.depth_weight)))
     node = rng.choice(len(cause.nodes.weight), p=np.asarray(cause.nodes.weight))
-    first, second, reach, delay, sd, excess, _ = (float(np.asarray(a)[node]) for a in cause.nodes)
+    first, second, _, delay, sd, excess, _ = (float(np.asarray(a)[node]) for a in cause.nodes)
     start = now_s - rng.uniform(0.0, cause.slots * cause.slot_s)
     place = np.array([float(x) for x in surface_point(east, north)])
     device = np.asarray(detector.core.position, np.float64)
     away = np.linalg.norm(device - place, axis=1)
-    rho = 1.0 if np.isinf(reach) else expit((reach - away) / (cause.edge * reach))
+    rho = cause.reached(away)[:, node]
     slow = np.exp(cause.slowness_sd * rng.standard_normal())
     lateral = cause.slowness_lateral_sd * rng.standard_normal(2)
     slow = slow + (device[:, :2] - place[:2]) @ lateral / np.maximum(away, 0.1)

@@ -224,12 +224,12 @@ class MotionPosterior(eqx.Module):
         -------
         numpy.ndarray
         """
-        inside = np.ones(np.broadcast_shapes(*map(np.shape, (magnitude, distance_km, depth_km))))
         given = {"magnitude": magnitude, "distance_km": distance_km, "depth_km": depth_km}
+        inside = np.ones(np.broadcast_shapes(*map(np.shape, given.values())), bool)
         for name, low, high in self.ranges:
             value = np.asarray(given[name])
-            inside = inside * ((value >= low) & (value <= high))
-        return np.asarray(inside > 0)
+            inside &= (value >= low) & (value <= high)
+        return inside
 
     def station_numbers(self, stations: Any) -> np.ndarray:
         """Places of named stations among those that are known, -1 for others."""
