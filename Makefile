@@ -51,41 +51,41 @@ bench: .venv/.with-test
 	$(BIN)/python -m pytest benchmarks --benchmark-only
 
 check: .venv/.with-test
-	$(BIN)/python benchmarks/check_optimum.py
-	$(BIN)/python benchmarks/check_calibration.py
-	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python benchmarks/check_phones.py \
-	    && $(BIN)/python benchmarks/check_detection_phones.py; \
+	$(BIN)/python validation/check_optimum.py
+	$(BIN)/python validation/check_calibration.py
+	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python validation/check_phones.py \
+	    && $(BIN)/python validation/check_detection_phones.py; \
 	else echo "EQSTAT_DATA is not set: the phones of Borrego Springs are left out"; fi
 
 check-counts: .venv/.with-test
-	$(BIN)/python benchmarks/check_counts_scale.py
-	$(BIN)/python benchmarks/check_counts_scale.py --nuts
-	$(BIN)/python benchmarks/check_counts_scale.py --nuts --shocks
-	$(BIN)/python benchmarks/check_false_alarms.py --histories 200 --out .false_alarms.jsonl
+	$(BIN)/python validation/check_counts_scale.py
+	$(BIN)/python validation/check_counts_scale.py --nuts
+	$(BIN)/python validation/check_counts_scale.py --nuts --shocks
+	$(BIN)/python validation/check_false_alarms.py --histories 200 --out .false_alarms.jsonl
 	for null in poisson negative_binomial beta_binomial; do \
-	    $(BIN)/python benchmarks/check_counts_sbc.py --datasets 300 --null $$null \
+	    $(BIN)/python validation/check_counts_sbc.py --datasets 300 --null $$null \
 	        --out .sbc.jsonl || exit 1; \
-	    $(BIN)/python benchmarks/check_counts_sbc.py --datasets 300 --null $$null+shocks \
+	    $(BIN)/python validation/check_counts_sbc.py --datasets 300 --null $$null+shocks \
 	        --chains 1 --out .sbc.jsonl || exit 1; \
 	done
 
 check-detection: .venv/.with-test
-	$(BIN)/python benchmarks/check_detection_study.py --locate 150
-	$(BIN)/python benchmarks/check_detection_alarms.py
-	$(BIN)/python benchmarks/check_detection_truth.py --number 10000 --locate 1000
-	$(BIN)/python benchmarks/check_detection_truth.py --faster 0.06
-	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python benchmarks/check_detection_phones.py \
-	    && $(BIN)/python benchmarks/check_detection_ceus.py; \
+	$(BIN)/python validation/check_detection_study.py --locate 150
+	$(BIN)/python validation/check_detection_alarms.py
+	$(BIN)/python validation/check_detection_truth.py --number 10000 --locate 1000
+	$(BIN)/python validation/check_detection_truth.py --faster 0.06
+	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python validation/check_detection_phones.py \
+	    && $(BIN)/python validation/check_detection_ceus.py; \
 	else echo "EQSTAT_DATA is not set: phones of Borrego Springs, picks of the US are left out"; fi
 	@if $(BIN)/python -c "import pyocto" 2>/dev/null; then \
-	    $(BIN)/python benchmarks/check_detection_associator.py; \
+	    $(BIN)/python validation/check_detection_associator.py; \
 	else echo "PyOcto is not installed: the comparison with an associator is left out"; fi
 
 check-exceedance: .venv/.with-test
-	$(BIN)/python benchmarks/check_exceedance_alerts.py
-	$(BIN)/python benchmarks/check_exceedance_alerts.py --least-lead 3
-	$(BIN)/python benchmarks/check_exceedance_sbc.py
-	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python benchmarks/check_exceedance_ridgecrest.py; \
+	$(BIN)/python validation/check_exceedance_alerts.py
+	$(BIN)/python validation/check_exceedance_alerts.py --least-lead 3
+	$(BIN)/python validation/check_exceedance_sbc.py
+	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python validation/check_exceedance_ridgecrest.py; \
 	else echo "EQSTAT_DATA is not set: the ground motions of Ridgecrest are left out"; fi
 
 .venv/.made:

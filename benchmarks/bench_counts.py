@@ -13,20 +13,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eqstat.counts.fit import fit
-from eqstat.counts.null import Null
-from eqstat.counts.score import Scorer, score, scorer
-from eqstat.counts.score_one import score_one
-from eqstat.counts.simulate import Design, simulate
+from eqstat.counts import Background, Design, fit, simulate
+from eqstat.counts.alarm import Scorer, score, score_one, scorer
 
 SCORES = 10**6
 REGIONS = 50
 
 
 @pytest.fixture(scope="module")
-def null() -> Null:
+def background() -> Background:
     rng = np.random.default_rng(1)
-    return Null(
+    return Background(
         "negative_binomial",
         0.5,
         daily=np.array([0.4, 0.2, 0.1, 0.0]),
@@ -40,8 +37,8 @@ def null() -> Null:
 
 
 @pytest.fixture(scope="module")
-def made(null: Null) -> Scorer:
-    return scorer(null)
+def made(background: Background) -> Scorer:
+    return scorer(background)
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +85,8 @@ def test_scipy_scalar(benchmark) -> None:
 
 
 @pytest.mark.benchmark(group="39 million windows, fitted once compiled")
-def test_fit(benchmark, null: Null) -> None:
+def test_fit(benchmark, background: Background) -> None:
     active = np.random.default_rng(3).choice([60.0, 150.0, 400.0, 1000.0], REGIONS)
-    history = simulate(jax.random.key(0), null, Design(active=active, days=90))
+    history = simulate(jax.random.key(0), background, Design(active=active, days=90))
     benchmark.extra_info["windows"] = history.total_windows
     benchmark.pedantic(lambda: fit(history), rounds=2, warmup_rounds=1)

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eqstat.detection import Detector, State, detector, init, step
-from eqstat.detection.locate import locate
+from eqstat.detection import Detector, State, detector, init, locate, step
 
 DEVICES, RATE_H, STEPS = 10_000, 0.5, 200
 

@@ -19,14 +19,10 @@ import pandas as pd
 import pytest
 from scipy import special
 
-from eqstat.exceedance import _kernel
-from eqstat.exceedance.learn import learn
-from eqstat.exceedance.mixture import Mixture, exceedance
-from eqstat.exceedance.parameters import GroundMotion
-from eqstat.exceedance.predictor import PointSource
-from eqstat.exceedance.shaking import shaking
-from eqstat.exceedance.simulate import Design, simulate
-from eqstat.exceedance.sources import Sources
+from eqstat.exceedance import Sources, _kernel, shaking
+from eqstat.ground_motion import Design, GroundMotion, PointSource, simulate
+from eqstat.ground_motion.mixture import Mixture, exceedance
+from eqstat.ground_motion.network import learn
 
 SITES, COMPONENTS, DRAWS = 10_000, 5, 256
 LOG_U = np.float32(np.log10(0.49))

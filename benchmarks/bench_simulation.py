@@ -16,12 +16,13 @@ from eqstat.simulation import (
     Earthquakes,
     HumanTriggers,
     Network,
+    ShakingProbability,
     first_detections,
+    gamma_delay,
     ratio_rule,
     simulate,
-    study2023,
 )
-from eqstat.simulation.earthquakes import ShakingProbability, gamma_delay
+from eqstat.simulation.study2023 import _study as study2023
 
 STREAMS = 1000
 

@@ -20,8 +20,8 @@ from detections import detection, detections
 from oracles import Oracle
 
 from eqstat import traveltime
+from eqstat.traveltime import Observations
 from eqstat.traveltime._profile import fit_waves
-from eqstat.traveltime.data import Observations
 
 FIRST_CALL = """
 import time

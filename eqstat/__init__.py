@@ -1,6 +1,6 @@
 """Probabilistic statistics for crowdsourced and low-cost-sensor earthquake early warning.
 
-Each room answers one question; it is imported when it is first used, so that `import eqstat`
+Each package answers one question; it is imported when it is first used, so that `import eqstat`
 costs nothing and changes nothing. Start with `eqstat.traveltime`: where and when did it start?
 """
 
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
         detection,
         exceedance,
         geodesy,
+        ground_motion,
         inference,
         plots,
         schema,
         simulation,
         traveltime,
+        velocity,
     )
 
 __version__ = "0.1.0"
@@ -37,21 +39,23 @@ __all__ = [
     "detection",
     "exceedance",
     "geodesy",
+    "ground_motion",
     "inference",
     "plots",
     "schema",
     "simulation",
     "traveltime",
+    "velocity",
 ]
 
 
 def __getattr__(name: str) -> ModuleType:
-    """Import a room when it is first asked for."""
+    """Import a package when it is first asked for."""
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """List the rooms beside the names that are already here."""
+    """List the packages beside the names that are already here."""
     return sorted({*globals(), *__all__})

@@ -15,10 +15,7 @@ import numpy as np
 from scipy import special
 
 from eqstat import calibration
-from eqstat.calibration.bootstrap import block_bootstrap
-from eqstat.calibration.conformal import conformal_threshold
-from eqstat.calibration.recalibration import recalibrate
-from eqstat.calibration.reliability import calibration_test
+from eqstat.calibration import block_bootstrap, calibration_test, conformal_threshold, recalibrate
 from eqstat.plots import calibration as plots
 
 EVENTS, EACH, REGIONS = 300, 3, 12

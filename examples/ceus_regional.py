@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from eqstat.datasets import load_ceus
+from eqstat.datasets._loaders import load_ceus
 from eqstat.geodesy import great_circle_distance
 from eqstat.traveltime.regional import RegionalError, learn, locate, simulate
 

@@ -16,12 +16,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from eqstat.counts.check import compare, loo, randomised_pit, rootogram, tail_calibration
-from eqstat.counts.data import prepare
-from eqstat.counts.fit import draws, fit
-from eqstat.counts.null import Null, Shocks
-from eqstat.counts.simulate import Design, simulate_table
-from eqstat.counts.threshold import threshold
+from eqstat.counts import Background, Bursts, Design, draws, fit, prepare, simulate_table
+from eqstat.counts.alarm import threshold
+from eqstat.counts.checks import compare, loo, randomised_pit, rootogram, tail_calibration
 from eqstat.plots import counts as figures
 
 REGIONS = ("coast", "capital", "valley", "plateau", "new")
@@ -35,7 +32,7 @@ DEVICES = (90, 350, 60, 150, 40)
 # something (thunder, a goal) makes a share of all phones trigger at once: on average 6 % of them.
 
 # %%
-truth = Null(
+truth = Background(
     "negative_binomial",
     0.5,
     daily=np.array([-0.45, -0.3, 0.1, 0.0]),
@@ -44,7 +41,7 @@ truth = Null(
     region_sd=0.2,
     dispersion=0.2,
     dispersion_slope=0.1,
-    shocks=Shocks(2e-5, 0.06, 15.0),
+    bursts=Bursts(2e-5, 0.06, 15.0),
     regions=REGIONS,
 )
 table = simulate_table(jax.random.key(1), truth, Design(np.array(DEVICES), days=14))
@@ -73,11 +70,11 @@ print(
 fits = {
     "Poisson": fit(history, family="poisson"),
     "negative binomial": fit(history, family="negative_binomial"),
-    "with shocks": fit(history, family="negative_binomial", shocks=True),
+    "with bursts": fit(history, family="negative_binomial", bursts=True),
 }
-nulls = {name: draws(jax.random.key(2), found, 100) for name, found in fits.items()}
-best = fits["with shocks"]
-for name in ("rate_per_device_h", "dispersion", "shock_probability", "shock_share"):
+backgrounds = {name: draws(jax.random.key(2), found, 100) for name, found in fits.items()}
+best = fits["with bursts"]
+for name in ("rate_per_device_h", "dispersion", "burst_probability", "burst_share"):
     print(f"{name:20} {best[name]:.3g} ± {best.standard_error[name]:.2g}")
 
 # %% [markdown]
@@ -95,11 +92,11 @@ for i, name in enumerate(REGIONS):
 # %% [markdown]
 # ## Which one, and does it fit?
 #
-# Leaving out single windows ranks them. Over-dispersion is beyond doubt. What shocks add rests on
+# Leaving out single windows ranks them. Over-dispersion is beyond doubt. What bursts add rests on
 # the few windows that had one (`high_k_windows`), so its standard error is large; the tail decides.
 
 # %%
-ranking = compare({name: loo(null, history) for name, null in nulls.items()})
+ranking = compare({name: loo(background, history) for name, background in backgrounds.items()})
 print(ranking[["elpd_diff", "se_diff", "p_loo", "high_k_windows"]].to_dataframe().round(1))
 
 # %% [markdown]
@@ -107,16 +104,19 @@ print(ranking[["elpd_diff", "se_diff", "p_loo", "high_k_windows"]].to_dataframe(
 # number of phones; the grey band is what chance allows.
 
 # %%
-tails = {name: tail_calibration(null, history) for name, null in reversed(nulls.items())}
+tails = {
+    name: tail_calibration(background, history)
+    for name, background in reversed(backgrounds.items())
+}
 figure, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
 figures.tail_calibration(tails, ax=ax)
 plt.show()
 
 # %%
-null = nulls["with shocks"]
+background = backgrounds["with bursts"]
 figure, axes = plt.subplots(1, 2, figsize=(11.0, 4.2), layout="constrained")
-figures.rootogram(rootogram(null, history), form="misfit", ax=axes[0])
-figures.pit(randomised_pit(jax.random.key(3), null, history), ax=axes[1])
+figures.rootogram(rootogram(background, history), form="misfit", ax=axes[0])
+figures.pit(randomised_pit(jax.random.key(3), background, history), ax=axes[1])
 plt.show()
 
 # %% [markdown]
@@ -128,23 +128,23 @@ plt.show()
 # %%
 active = [20, 40, 80, 160, 320]
 hours = np.arange(1.0, 24, 3)
-limits = threshold(null, active, hours)
+limits = threshold(background, active, hours)
 others = {
     "truth": threshold(truth, active, hours, kind="plug-in"),
-    "without shocks": threshold(nulls["negative binomial"], active, hours),
-    "Poisson": threshold(nulls["Poisson"], active, hours),
+    "without bursts": threshold(backgrounds["negative binomial"], active, hours),
+    "Poisson": threshold(backgrounds["Poisson"], active, hours),
 }
 figure, axes = plt.subplots(1, 2, figsize=(12.0, 4.8), layout="constrained")
 figures.threshold_curves(limits, others=others, ax=axes[0])
-figures.threshold_hours(others["without shocks"], region="capital", ax=axes[1])
-axes[1].set_title("capital, without shocks", loc="left", fontsize=10.5)
+figures.threshold_hours(others["without bursts"], region="capital", ax=axes[1])
+axes[1].set_title("capital, without bursts", loc="left", fontsize=10.5)
 plt.show()
 for n in active:
     found = [each["triggers"].sel(active=n).max().item() for each in (limits, *others.values())]
     print(f"{n:4d} phones: {found[0]:4d} triggers; truth {found[1]:3d}, Poisson {found[3]:2d}")
 
 # %% [markdown]
-# Without shocks the threshold would follow the day. Shocks come at any hour, and rule it: from some
+# Without bursts the threshold would follow the day. Bursts come at any hour, and rule it: from some
 # ten of them nobody can tell how large one in a year may be. A longer history brings the curve
 # down to that of the truth; what brings it further down is to look at when and where phones
 # trigger, not only how many ([the travel-time model](../traveltime.md)).

@@ -13,14 +13,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from eqstat.detection import detector
-from eqstat.detection.causes import earthquake, usual_causes
-from eqstat.detection.replay import replay
+from eqstat.detection import detector, earthquake, replay, usual_causes
 from eqstat.geodesy import great_circle_distance
 from eqstat.plots import detection as figures
-from eqstat.simulation import Earthquakes, HumanTriggers, simulate, uniform_box
-from eqstat.simulation.earthquakes import ConstantProbability
-from eqstat.simulation.noise import Crowd, ServerBurst, Thunder
+from eqstat.simulation import (
+    ConstantProbability,
+    Crowd,
+    Earthquakes,
+    HumanTriggers,
+    ServerBurst,
+    Thunder,
+    simulate,
+    uniform_box,
+)
 
 ZERO = pd.Timestamp("2027-01-15T08:00:00Z")
 network = uniform_box(jax.random.key(0), 400, latitude=(-12.4, -11.7), longitude=(-77.15, -76.75))

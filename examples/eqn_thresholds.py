@@ -4,7 +4,7 @@
 # From December 2017 to January 2020 the Earthquake Network claimed 550 earthquakes in the USA,
 # Chile and Italy; 11 match no catalogue. The table gives the triggers and the active phones within
 # 30 km of each claim, nothing of the hours without one. Yet the smallest count that was ever
-# claimed among so many phones draws the outline of the rule behind it. Does a null of this room,
+# claimed among so many phones draws the outline of the rule behind it. Does a background of this room,
 # with one number to fit, give that outline?
 #
 # The detections are not part of the package: the second part runs where `EQSTAT_DATA` names them
@@ -16,10 +16,11 @@ import os
 import matplotlib.pyplot as plt
 import numpy as np
 
-from eqstat.counts.null import Null
-from eqstat.counts.scan import HOURS_PER_YEAR, log_alarms_per_hour
-from eqstat.counts.threshold import threshold
-from eqstat.datasets import load_eqn
+from eqstat.counts import Background
+from eqstat.counts.alarm import threshold
+from eqstat.counts.scan import log_alarms_per_hour
+from eqstat.counts.scan._scan import HOURS_PER_YEAR
+from eqstat.datasets._loaders import load_eqn
 
 WINDOW_S = 10.0
 PER_HOUR = 3600 / WINDOW_S
@@ -29,8 +30,8 @@ MINIMUM = 8
 
 def curve(rate, active):
     """Threshold of one false alarm a year and circle; rate in triggers per phone and window."""
-    null = Null("poisson", rate * PER_HOUR, window_s=WINDOW_S)
-    found = threshold(null, active, 12.0, kind="plug-in", minimum=MINIMUM)
+    background = Background("poisson", rate * PER_HOUR, window_s=WINDOW_S)
+    found = threshold(background, active, 12.0, kind="plug-in", minimum=MINIMUM)
     return found["triggers"].to_numpy().ravel()
 
 
@@ -43,7 +44,7 @@ for rate in (0.014, 0.016):
 # ## The outline of the claims
 #
 # Claims with 30 to 3,500 active phones fall into bins of equal number. In each the smallest count
-# is compared with the null's threshold at the median number of phones. One number is fitted, the
+# is compared with the background's threshold at the median number of phones. One number is fitted, the
 # rate r of triggers per phone and window, so that the absolute differences are least; the budget
 # is the one that the network states, one false alarm a year, here for every circle of 30 km.
 
@@ -88,24 +89,24 @@ if os.environ.get("EQSTAT_DATA"):
 # Two of the eleven claims without an earthquake stand apart: 85 triggers of 3,399 phones and 76 of
 # 4,556. How often would such counts come, if it were always so?
 #
-# With the r of the smaller networks both are nothing special: a Poisson null gives such counts many
+# With the r of the smaller networks both are nothing special: a Poisson background gives such counts many
 # times a year, and the network would not have called them. So r must be less among thousands of
 # phones. Take the largest r under which 76 of 4,556 still reaches the threshold: then 85 of 3,399
-# never comes from a Poisson null (less than once in a million years), but about once in twelve
+# never comes from a Poisson background (less than once in a million years), but about once in twelve
 # years where the intensity varies by 17 %, and more than once a year where once in a million
-# windows some 2 % of all phones react together. Over-dispersion or shared shocks explain that
+# windows some 2 % of all phones react together. Over-dispersion or shared bursts explain that
 # claim; which of the two, or an earthquake in no catalogue, these data cannot say. The 76 of 4,556
-# is explained by none of the nulls: it is at the threshold because r was chosen so.
+# is explained by none of the backgrounds: it is at the threshold because r was chosen so.
 
 # %%
 NULLS = {
     "Poisson": {},
     "intensity varies by 10 %": {"family": "negative_binomial", "dispersion": 0.01},
     "intensity varies by 17 %": {"family": "negative_binomial", "dispersion": 0.03},
-    "shocks, 1e-6 a window, 2 %": {
-        "shock_probability": 1e-6,
-        "shock_share": 0.02,
-        "shock_concentration": 50.0,
+    "bursts, 1e-6 a window, 2 %": {
+        "burst_probability": 1e-6,
+        "burst_share": 0.02,
+        "burst_concentration": 50.0,
     },
 }
 

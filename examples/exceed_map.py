@@ -13,14 +13,19 @@ import numpy as np
 import pandas as pd
 
 from eqstat import calibration, geodesy, traveltime
-from eqstat.exceedance import alert
-from eqstat.exceedance.attenuation import attenuation
-from eqstat.exceedance.baselines import Always, BestHypocentre, Plum
-from eqstat.exceedance.predictor import PointSource
-from eqstat.exceedance.rules import Conditioned, Integrated
-from eqstat.exceedance.scenarios import Region, forecasts, simulate
-from eqstat.exceedance.shaking import shaking, shaking_map
-from eqstat.exceedance.sources import from_posterior
+from eqstat.exceedance import from_posterior, shaking, shaking_map
+from eqstat.exceedance.alerts import (
+    Always,
+    BestHypocentre,
+    Conditioned,
+    Integrated,
+    Plum,
+    Region,
+    forecasts,
+    simulate,
+)
+from eqstat.exceedance.alerts import _alerts as alert
+from eqstat.ground_motion import PointSource, attenuation
 from eqstat.plots import exceedance as figures
 
 # %% [markdown]

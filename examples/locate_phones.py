@@ -11,8 +11,7 @@ import numpy as np
 
 from eqstat import plots, traveltime
 from eqstat.geodesy import great_circle_distance
-from eqstat.traveltime.likelihood import MixtureParameters
-from eqstat.traveltime.simulate import Design
+from eqstat.traveltime import Design, MixtureParameters
 
 # %% [markdown]
 # ## The network and the earthquake

@@ -24,10 +24,10 @@ import pandas as pd
 from scipy import stats
 
 from eqstat.calibration import at_miss_probability, error_rates
-from eqstat.counts.null import Null
-from eqstat.counts.threshold import threshold
-from eqstat.simulation import first_detections, ratio_rule, simulate, study2023
-from eqstat.simulation.rule import count_rule
+from eqstat.counts import Background
+from eqstat.counts.alarm import threshold
+from eqstat.simulation import count_rule, first_detections, ratio_rule, simulate
+from eqstat.simulation.study2023 import _study as study2023
 
 NUMBER = int(os.environ.get("EQSTAT_STUDY", "120"))
 PROBABILITY = 0.95
@@ -54,7 +54,7 @@ for kind, each in streams.items():
 
 # %%
 grid = np.unique(np.geomspace(20, len(network), 40).round())
-curve = threshold(Null("poisson", 5.76), grid, 12.0, kind="plug-in")
+curve = threshold(Background("poisson", 5.76), grid, 12.0, kind="plug-in")
 between = (0.22, 0.23, 0.24) if NUMBER >= 1000 else ()
 rules = {f"ratio {r:g}": ratio_rule(r) for r in (0.05, 0.1, 0.2, *between, 0.25)}
 rules["count rule"] = count_rule(curve)

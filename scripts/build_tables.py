@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from obspy.taup import TauPyModel
 
 from eqstat.geodesy import EARTH_RADIUS_KM
-from eqstat.traveltime import _tables
-from eqstat.traveltime._layered import shells
-from eqstat.traveltime._spline import Axis, basis
+from eqstat.velocity import _tables
+from eqstat.velocity._layered import shells
+from eqstat.velocity._spline import Axis, basis
 
 log = logging.getLogger("build_tables")
 

@@ -7,23 +7,6 @@ where should the threshold be (`at_miss_probability` and its like), and do proba
 own: `recalibration`, `conformal`, `bootstrap`.
 """
 
-from eqstat.calibration.curves import roc
-from eqstat.calibration.rates import error_rates
-from eqstat.calibration.reliability import reliability
-from eqstat.calibration.scores import decompose
-from eqstat.calibration.thresholds import at_false_alarm_probability, at_miss_probability
-from eqstat.calibration.total import of_least_total
-from eqstat.calibration.uniformity import coverage, rank_uniformity, sbc_ranks
+import lazy_loader
 
-__all__ = [
-    "at_false_alarm_probability",
-    "at_miss_probability",
-    "coverage",
-    "decompose",
-    "error_rates",
-    "of_least_total",
-    "rank_uniformity",
-    "reliability",
-    "roc",
-    "sbc_ranks",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,15 +13,20 @@ import pandas as pd
 import xarray as xr
 
 from eqstat import calibration, schema
-from eqstat.calibration.bootstrap import block_bootstrap
-from eqstat.calibration.conformal import Guarantee, conformal_threshold
-from eqstat.calibration.curves import area, auc
-from eqstat.calibration.reliability import CalibrationTest, calibration_test
-from eqstat.calibration.scores import Decomposition
-from eqstat.calibration.thresholds import Threshold
+from eqstat.calibration import (
+    CalibrationTest,
+    Decomposition,
+    Guarantee,
+    Threshold,
+    area,
+    auc,
+    block_bootstrap,
+    calibration_test,
+    conformal_threshold,
+)
 from eqstat.cli import _files
 from eqstat.cli._errors import BadInputError
-from eqstat.schema.counts import check_detections
+from eqstat.schema import check_detections
 
 NAMES = {
     "miss_probability": "misses at most {miss_probability:g}",

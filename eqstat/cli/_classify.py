@@ -8,9 +8,8 @@ from typing import Any, Literal
 from eqstat import traveltime
 from eqstat.cli import _files
 from eqstat.cli._locate import prepare
-from eqstat.traveltime.classify import Classification
-from eqstat.traveltime.data import Observations
-from eqstat.traveltime.fit import with_wave
+from eqstat.traveltime import Classification, Observations
+from eqstat.traveltime._fit import with_wave
 
 
 def classify(options: argparse.Namespace) -> None:

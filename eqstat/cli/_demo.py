@@ -19,9 +19,7 @@ from eqstat.cli._classify import draw
 from eqstat.cli._classify import summary as verdict_summary
 from eqstat.cli._errors import BadInputError
 from eqstat.cli._locate import draws_of, place, write_posterior
-from eqstat.traveltime.likelihood import GaussianParameters
-from eqstat.traveltime.report import Location
-from eqstat.traveltime.simulate import Design
+from eqstat.traveltime import Design, GaussianParameters, Location
 
 PHONES = 100
 TOWN = (-12.06, -77.0)

@@ -17,10 +17,19 @@ from eqstat import schema
 from eqstat.cli import _files
 from eqstat.cli._errors import BadInputError
 from eqstat.cli._locate import place
-from eqstat.detection import Background, Detector, detector
-from eqstat.detection.arrivals import draw_hypocentres
-from eqstat.detection.causes import Cause, earthquake, usual_causes
-from eqstat.detection.replay import Replay, devices_of, devices_that_triggered, replay
+from eqstat.detection import (
+    Background,
+    Cause,
+    Detector,
+    Replay,
+    detector,
+    devices_of,
+    devices_that_triggered,
+    draw_hypocentres,
+    earthquake,
+    replay,
+    usual_causes,
+)
 
 SILENT = (
     "no network: of those that triggered all do, so probabilities of causes are those of a network "

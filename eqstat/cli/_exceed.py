@@ -12,13 +12,10 @@ import xarray as xr
 
 from eqstat.cli import _files
 from eqstat.cli._errors import BadInputError, one_line
-from eqstat.exceedance.network import Network
-from eqstat.exceedance.predict import MotionPosterior
-from eqstat.exceedance.predictor import PointSource
-from eqstat.exceedance.shaking import shaking, shaking_map
-from eqstat.exceedance.sources import Sources, from_posterior
-from eqstat.exceedance.store import load
+from eqstat.exceedance import Sources, from_posterior, shaking, shaking_map
 from eqstat.geodesy import LocalFrame
+from eqstat.ground_motion import MotionPosterior, PointSource, load
+from eqstat.ground_motion.network import Network
 
 # Nodes of a map along each side, and its margin about the sites, km.
 NODES, MARGIN_KM = 61, 15.0

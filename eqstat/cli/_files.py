@@ -14,7 +14,7 @@ from eqstat import schema
 from eqstat.cli._errors import BadInputError, one_line
 
 if TYPE_CHECKING:
-    from eqstat.traveltime.velocity import VelocityModel
+    from eqstat.velocity import VelocityModel
 
 TEXT_COLUMNS = ("device", "phase", "region")
 FIGURE_KINDS = (".png", ".pdf", ".svg")
@@ -75,7 +75,7 @@ def _read(name: str, mapping: dict[str, str]) -> pd.DataFrame:
 
 def velocity_of(name: str | None, p: float | None, s: float | None) -> VelocityModel:
     """Velocity model of the options."""
-    from eqstat.traveltime.velocity import ConstantVelocity, load_velocity
+    from eqstat.velocity import ConstantVelocity, load_velocity
 
     if name in (None, "constant"):
         if p is None and s is None:

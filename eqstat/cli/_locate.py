@@ -13,10 +13,8 @@ import xarray as xr
 from eqstat import schema, traveltime
 from eqstat.cli import _files
 from eqstat.cli._errors import BadInputError
-from eqstat.inference.fit import Fit
-from eqstat.traveltime.data import Observations
-from eqstat.traveltime.grid import GridPosterior
-from eqstat.traveltime.report import Location
+from eqstat.inference import Fit
+from eqstat.traveltime import GridPosterior, Location, Observations
 
 FIGURE_DRAWS = 4000
 

@@ -76,7 +76,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="distribution of the counts (default negative_binomial)",
     )
     group.add_argument(
-        "--shocks", action="store_true", help="with bursts in which many devices trigger together"
+        "--bursts", action="store_true", help="with bursts in which many devices trigger together"
     )
     group.add_argument(
         "--kind",

@@ -14,9 +14,8 @@ import xarray as xr
 from eqstat import schema
 from eqstat.cli import _files
 from eqstat.cli._errors import BadInputError
-from eqstat.counts.data import History, prepare
-from eqstat.counts.fit import NullFit, draws, fit
-from eqstat.counts.threshold import threshold as find
+from eqstat.counts import BackgroundFit, History, draws, fit, prepare
+from eqstat.counts.alarm import threshold as find
 
 MOST_LINES = 24
 
@@ -26,12 +25,12 @@ def threshold(options: argparse.Namespace) -> None:
     _files.check_outputs(json=options.json, figure=options.figure)
     table = _files.read_table(options.counts, options.columns, "counts")
     history = history_of(table, options.window, offsets(options.utc_offset))
-    found = fit(history, family=options.family, shocks=options.shocks)
-    null = found.null
+    found = fit(history, family=options.family, bursts=options.bursts)
+    background = found.background
     if options.kind == "predictive":
-        null = draws(jax.random.key(options.seed), found, options.draws)
+        background = draws(jax.random.key(options.seed), found, options.draws)
     result = find(
-        null,
+        background,
         options.active,
         options.hours,
         false_alarm_rate_per_year=options.false_alarms_per_year,
@@ -87,18 +86,18 @@ def draw(result: xr.Dataset) -> Any:
     return curves(result).figure
 
 
-def content(found: NullFit, result: xr.Dataset, history: History) -> dict[str, Any]:
+def content(found: BackgroundFit, result: xr.Dataset, history: History) -> dict[str, Any]:
     """What goes into the JSON: plain numbers, texts and lists."""
-    null, errors = found.null, found.standard_error
+    background, errors = found.background, found.standard_error
     parameters = {
         name: {"estimate": number(found[name]), "standard_error": number(errors[name])}
         for name in found.names
     }
     attrs = result.attrs
     return {
-        "null": {
-            "family": null.family,
-            "shocks": null.shocks is not None,
+        "background": {
+            "family": background.family,
+            "bursts": background.bursts is not None,
             "parameters": parameters,
             "result": found.result.value,
         },
@@ -164,18 +163,18 @@ def clock(hour: float) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
-def summary(found: NullFit, result: xr.Dataset, history: History) -> list[str]:
+def summary(found: BackgroundFit, result: xr.Dataset, history: History) -> list[str]:
     """Lines for a person."""
-    null, attrs = found.null, result.attrs
+    background, attrs = found.background, result.attrs
     regions = len(history.regions)
-    shocks = "" if null.shocks is None else " with shocks"
+    bursts = "" if background.bursts is None else " with bursts"
     out = "".join(f", {count} left out ({why})" for why, count in history.left_out.items())
     lines = [
         f"History         {history.total_windows} windows of {history.window_s:g} s in "
         f"{regions} {'region' if regions == 1 else 'regions'}{out}",
         f"                {history.device_hours:.4g} device hours, "
         f"{history.total_triggers:.0f} triggers",
-        f"Background      {null.family.replace('_', ' ')}{shocks}: "
+        f"Background      {background.family.replace('_', ' ')}{bursts}: "
         f"{found['rate_per_device_h']:.3g} triggers per device and hour",
         f"Budget          {attrs['false_alarm_rate_per_year']:g} false alarms a year in all, "
         f"{attrs['kind']}",

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from eqstat.counts._data import History
 from eqstat.counts._harmonics import HOURS_OF_WEEK, week_basis
-from eqstat.counts.data import History
 
 NEWTON_STEPS = 30
-# Windows so far above their mean are shocks or earthquakes, and not for moments.
+# Windows so far above their mean are bursts or earthquakes, and not for moments.
 FAR_SD, FAR_COUNT = 6.0, 6.0
 
 
@@ -29,7 +29,7 @@ class Start(NamedTuple):
         Of the negative binomial, the same for all numbers of devices.
     correlation
         Of the beta-binomial.
-    shock_probability, shock_share
+    burst_probability, burst_share
         From the windows far above their mean.
     window_h
         Length of a window, hours.
@@ -40,8 +40,8 @@ class Start(NamedTuple):
     harmonics: np.ndarray
     dispersion: float
     correlation: float
-    shock_probability: float
-    shock_share: float
+    burst_probability: float
+    burst_share: float
     window_h: float
 
     def excess(self, mean: np.ndarray, active: np.ndarray) -> np.ndarray:
@@ -123,9 +123,9 @@ def starting_sites(start: Start, family: str, names: tuple[str, ...]) -> dict[st
         "region_effect": spread,
         "dispersion": start.correlation if family == "beta_binomial" else start.dispersion,
         "dispersion_slope": 0.0,
-        "shock_probability": np.clip(start.shock_probability, 1e-8, 0.05),
-        "shock_share": start.shock_share,
-        "shock_concentration": 8.0,
+        "burst_probability": np.clip(start.burst_probability, 1e-8, 0.05),
+        "burst_share": start.burst_share,
+        "burst_concentration": 8.0,
     }
     return {name: np.asarray(values[name], np.float64) for name in names}
 

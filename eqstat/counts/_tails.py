@@ -1,4 +1,4 @@
-"""Counts of the three families and of shocks: log probabilities and tails by plain arithmetic.
+"""Counts of the three families and of bursts: log probabilities and tails by plain arithmetic.
 
 No incomplete beta or gamma function is called: ratios of gamma functions come from Stirling's
 series without cancellation, tails from sums whose terms follow one another by simple ratios.
@@ -82,7 +82,7 @@ def mean_term(family: str, k: Array, n: Array, mean: Array, dispersion: Array | 
 
 
 def log_base(family: str, k: Array, n: Array, mean: Array, dispersion: Array | None) -> Array:
-    """Log probability of k triggers without shocks; -inf above n."""
+    """Log probability of k triggers without bursts; -inf above n."""
     inside = k < n + 1
     k = jnp.where(inside, k, 0.0)
     value = pair_term(family, k, n, dispersion) + mean_term(family, k, n, mean, dispersion)
@@ -175,25 +175,25 @@ def _sides(
 def log_sides(
     family: str, k: Array, n: Array, mean: Array, dispersion: Array | None
 ) -> tuple[Array, Array]:
-    """Log P(K >= k) and log P(K < k) without shocks."""
+    """Log P(K >= k) and log P(K < k) without bursts."""
     first, second = ratio_parameters(family, n, mean, dispersion)
     at = log_base(family, k, n, mean, dispersion)
     return _sides(family, k, n, mean, first, second, at)
 
 
-def log_sides_in_shock(
+def log_sides_in_burst(
     family: str, k: Array, n: Array, mean: Array, dispersion: Array | None, a: Array, b: Array
 ) -> tuple[Array, Array]:
-    """Log P(K >= k) and log P(K < k), given a shock that adds a beta-binomial count.
+    """Log P(K >= k) and log P(K < k), given a burst that adds a beta-binomial count.
 
-    One walk over the base count i = 0 ... k - 1; beside it go the tail of the shock from k down
+    One walk over the base count i = 0 ... k - 1; beside it go the tail of the burst from k down
     to 1 and the distribution function of the base from 0 up, so that all terms are positive.
     """
     first, second = ratio_parameters(family, n, mean, dispersion)
     ones = jnp.ones_like(k)
     a, b = a * ones, b * ones
-    log_shock = log_beta_binomial(k, n, a, b)
-    tail, _ = _sides("beta_binomial", k, n, n * a / (a + b), a, b, log_shock)
+    log_burst = log_beta_binomial(k, n, a, b)
+    tail, _ = _sides("beta_binomial", k, n, n * a / (a + b), a, b, log_burst)
     none = -jnp.inf * ones
     base = log_base(family, 0 * k, n, mean, dispersion)
 
@@ -215,7 +215,7 @@ def log_sides_in_shock(
         old = (log_f, log_below, log_g, log_tail, high, low)
         return (i + 1, *(jnp.where(here, n_, o) for n_, o in zip(new, old, strict=True)))
 
-    start = (jnp.zeros((), k.dtype), base, none, log_shock, tail, none, none)
+    start = (jnp.zeros((), k.dtype), base, none, log_burst, tail, none, none)
     final = jax.lax.while_loop(lambda s: jnp.any(s[0] < k), step, start)
     at = log_base(family, k, n, mean, dispersion)
     alone, _ = _sides(family, k, n, mean, first, second, at)
@@ -225,7 +225,7 @@ def log_sides_in_shock(
     return jnp.where(outside, -jnp.inf, high), jnp.where(outside, 0.0, low)
 
 
-def log_in_shock(
+def log_in_burst(
     family: str,
     k: Array,
     n: Array,
@@ -235,7 +235,7 @@ def log_in_shock(
     b: Array,
     terms: int | None = None,
 ) -> Array:
-    """Log P(K = k) given a shock: the base count is summed over from 0 to k.
+    """Log P(K = k) given a burst: the base count is summed over from 0 to k.
 
     With `terms` (known when compiled) over the first of them only, and differentiable in
     reverse; a caller sees to it that larger base counts are as good as impossible.
@@ -278,9 +278,9 @@ def all_log_sides(
     n: Array,
     mean: Array,
     dispersion: Array | None,
-    shock: tuple[Array, Array, Array] | None,
+    burst: tuple[Array, Array, Array] | None,
 ) -> Array:
-    """Log P(K >= k) for k = 0 ... count, on a last axis; `shock` is probability, a and b."""
+    """Log P(K >= k) for k = 0 ... count, on a last axis; `burst` is probability, a and b."""
     k = jnp.arange(count + 1, dtype=mean.dtype)
     wide: Any = [None if v is None else v[..., None] for v in (n, mean, dispersion)]
     shape = jnp.broadcast_shapes(*(v.shape for v in wide if v is not None), k.shape)
@@ -289,8 +289,8 @@ def all_log_sides(
     # No count exceeds n: what the sums would give above it belongs to n.
     end = jnp.minimum(full[..., -1], jnp.floor(n))
     beyond, _ = log_sides(family, end, n, mean, dispersion)
-    if shock is not None:
-        probability, a, b = shock
+    if burst is not None:
+        probability, a, b = burst
         log_g = log_beta_binomial(full, wide[0], a[..., None], b[..., None])
         g = jnp.exp(log_g)
 
@@ -300,7 +300,7 @@ def all_log_sides(
             return total + jnp.exp(f)[..., None] * moved, None
 
         both, _ = jax.lax.scan(add, jnp.zeros(shape, mean.dtype), k)
-        beside, _ = log_sides_in_shock(family, end, n, mean, dispersion, a, b)
+        beside, _ = log_sides_in_burst(family, end, n, mean, dispersion, a, b)
         weights = jnp.log1p(-probability), jnp.log(probability)
         log_f = jnp.logaddexp(weights[0][..., None] + log_f, weights[1][..., None] + jnp.log(both))
         beyond = jnp.logaddexp(weights[0] + beyond, weights[1] + beside)
@@ -317,7 +317,7 @@ def all_log_sides(
 
 
 def mix(probability: Array, alone: Array, together: Array) -> Array:
-    """Log of the mixture of windows without and with a shock."""
+    """Log of the mixture of windows without and with a burst."""
     both = jnp.stack(jnp.broadcast_arrays(jnp.log1p(-probability) + alone, together))
     weight = jnp.stack(jnp.broadcast_arrays(jnp.zeros_like(both[1]), jnp.log(probability)))
     return logsumexp(both + weight, axis=0)

@@ -11,22 +11,6 @@ same stations with the false ones in, `load_eqn()` the claims of a network of ph
 `load_ridgecrest()` peak ground accelerations.
 """
 
-from eqstat.datasets._loaders import (
-    load_ceus,
-    load_ceus_raw,
-    load_eqn,
-    load_myshake,
-    load_ridgecrest,
-)
-from eqstat.datasets._registry import DataFile, available, fetch
+import lazy_loader
 
-__all__ = [
-    "DataFile",
-    "available",
-    "fetch",
-    "load_ceus",
-    "load_ceus_raw",
-    "load_eqn",
-    "load_myshake",
-    "load_ridgecrest",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,26 +6,17 @@ from typing import Any
 
 import pandas as pd
 
-from eqstat.datasets._registry import (
-    EQN,
-    EVENTS,
-    MYSHAKE,
-    PICKS,
-    RAW,
-    RIDGECREST,
-    STATIONS,
-    fetch,
-)
+from eqstat.datasets._registry import EQN, EVENTS, MYSHAKE, PICKS, RAW, RIDGECREST, STATIONS, fetch
 from eqstat.geodesy import great_circle_distance
 from eqstat.schema import (
     Column,
     Contract,
     check,
+    check_detections,
+    check_ground_motions,
     check_triggers,
     rename_columns,
 )
-from eqstat.schema.counts import check_detections
-from eqstat.schema.ground_motions import check_ground_motions
 
 _EVENT_CONTRACT = Contract(
     "events",

@@ -5,18 +5,6 @@ devices count as well as triggers. Earthquakes compete with what looks like one 
 `locate` refines the hypocentre, `replay` runs a table of triggers.
 """
 
-from eqstat.detection.detector import Background, Detector, detector
-from eqstat.detection.replay import Replay, replay
-from eqstat.detection.sequential import Report, State, init, step
+import lazy_loader
 
-__all__ = [
-    "Background",
-    "Detector",
-    "Replay",
-    "Report",
-    "State",
-    "detector",
-    "init",
-    "replay",
-    "step",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Array
 
 from eqstat.detection import _lateral, _terms
+from eqstat.detection._causes import Cause, Nodes
+from eqstat.detection._detector import Detector
+from eqstat.detection._sequential import Report, State, log_background
 from eqstat.detection._terms import Tables
-from eqstat.detection.causes import Cause, Nodes
-from eqstat.detection.detector import Detector
-from eqstat.detection.sequential import Report, State, log_background
-from eqstat.inference.padding import bucket_size, pad_rows
+from eqstat.inference import bucket_size, pad_rows
 
 # Cells along east, north, depth, origin time and slowness, of each grid: first a glance.
 GRIDS = ((9, 9, 5, 7, 3), (11, 11, 5, 11, 3), (17, 17, 7, 11, 5))

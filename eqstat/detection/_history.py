@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from eqstat.detection._detector import Detector
 from eqstat.detection._match import EPOCH
-from eqstat.detection.detector import Detector
-from eqstat.detection.sequential import Report
+from eqstat.detection._sequential import Report
 
 
 @dataclass

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.signal import fftconvolve
 
-from eqstat.detection.causes import Cause
+from eqstat.detection._causes import Cause
 
 # Distances over which travel times are differenced, km.
 DISTANCE_STEP_KM = DEPTH_STEP_KM = 0.5

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.spatial import KDTree
 
 from eqstat import schema
-from eqstat.detection.detector import Detector
+from eqstat.detection._detector import Detector
 from eqstat.schema import Column, Contract, InputError
 
 EPOCH = pd.Timestamp(0, unit="s", tz="UTC")

@@ -10,8 +10,8 @@ import numpy as np
 from jax.scipy.special import erf
 from jaxtyping import Array, Float
 
-from eqstat.detection.causes import Cause, spread_s
-from eqstat.traveltime.data import surface_point
+from eqstat.detection._causes import Cause, spread_s
+from eqstat.traveltime._data import surface_point
 
 # Rings are so far apart, km; further out by this part of their distance.
 RING_KM, RING_PART = 2.0, 0.03

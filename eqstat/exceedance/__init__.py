@@ -5,23 +5,6 @@ records, `fit` (BFGS) or `sample` (NUTS) the Bayesian ground-motion model, `cond
 the stations of an event report. Networks are in `learn`, maps in `shaking`, alarms in `alert`.
 """
 
-from eqstat.exceedance.condition import condition
-from eqstat.exceedance.data import prepare
-from eqstat.exceedance.fit import fit
-from eqstat.exceedance.likelihood import log_likelihood
-from eqstat.exceedance.mixture import Mixture, exceedance
-from eqstat.exceedance.model import model
-from eqstat.exceedance.sample import sample
-from eqstat.exceedance.simulate import simulate
+import lazy_loader
 
-__all__ = [
-    "Mixture",
-    "condition",
-    "exceedance",
-    "fit",
-    "log_likelihood",
-    "model",
-    "prepare",
-    "sample",
-    "simulate",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

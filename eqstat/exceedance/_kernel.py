@@ -11,8 +11,8 @@ import numpy as np
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float
 
-from eqstat.exceedance.mixture import Mixture, exceedance, mean_and_sd
 from eqstat.geodesy import EARTH_RADIUS_KM, LocalFrame
+from eqstat.ground_motion.mixture import Mixture, exceedance, mean_and_sd
 
 # Components evaluated in one block: some hundred kilobytes in single precision.
 BLOCK = 2**15

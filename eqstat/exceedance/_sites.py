@@ -7,7 +7,7 @@ import pandas as pd
 
 from eqstat import schema
 from eqstat.schema import Column, Contract
-from eqstat.schema.ground_motions import VS30
+from eqstat.schema._ground_motions import VS30
 
 SITES = Contract(
     "sites",

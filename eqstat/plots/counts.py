@@ -71,7 +71,7 @@ def threshold_curves(
     region
         A region; by default the band runs over all regions as well as over the hours.
     others
-        From a name to other thresholds (another null, plug-in): lines of their highest.
+        From a name to other thresholds (another background, plug-in): lines of their highest.
     seen
         Active devices and triggers of detections, to be drawn as points.
     ax

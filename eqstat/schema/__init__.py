@@ -7,25 +7,6 @@ used but should be known is a line in `attrs["notes"]` of the copy. Counts, dete
 motions have modules of their own: `counts`, `ground_motions`.
 """
 
-from eqstat.schema._check import (
-    InputError,
-    NaiveTimeWarning,
-    check,
-    check_network,
-    check_triggers,
-    rename_columns,
-)
-from eqstat.schema._contracts import NETWORK, TRIGGERS, Column, Contract
+import lazy_loader
 
-__all__ = [
-    "NETWORK",
-    "TRIGGERS",
-    "Column",
-    "Contract",
-    "InputError",
-    "NaiveTimeWarning",
-    "check",
-    "check_network",
-    "check_triggers",
-    "rename_columns",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

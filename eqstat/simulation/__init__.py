@@ -5,22 +5,6 @@ make it trigger, alone or together (`Earliest`), `simulate` thousands of streams
 them the rule of phone networks detects (`first_detections`). `study2023` has a paper's simulation.
 """
 
-from eqstat.simulation.earthquakes import Earthquakes
-from eqstat.simulation.networks import Network, uniform_box
-from eqstat.simulation.noise import HumanTriggers
-from eqstat.simulation.rule import first_detections, ratio_rule
-from eqstat.simulation.sources import Earliest, Filled
-from eqstat.simulation.streams import Streams, simulate
+import lazy_loader
 
-__all__ = [
-    "Earliest",
-    "Earthquakes",
-    "Filled",
-    "HumanTriggers",
-    "Network",
-    "Streams",
-    "first_detections",
-    "ratio_rule",
-    "simulate",
-    "uniform_box",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

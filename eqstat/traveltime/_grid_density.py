@@ -12,7 +12,10 @@ import numpyro.distributions as dist
 from jaxtyping import Array
 
 from eqstat.traveltime import _start
+from eqstat.traveltime._data import S, TriggerData
+from eqstat.traveltime._likelihood import GaussianParameters, MixtureParameters, log_likelihood
 from eqstat.traveltime._mode import Mode, unconstrained_covariance
+from eqstat.traveltime._model import LikelihoodName, arrival_bounds, mean_travel_time
 from eqstat.traveltime._nuisance import (
     conditional,
     from_coordinates,
@@ -20,10 +23,7 @@ from eqstat.traveltime._nuisance import (
     standard_nodes,
     to_coordinates,
 )
-from eqstat.traveltime.data import S, TriggerData
-from eqstat.traveltime.likelihood import GaussianParameters, MixtureParameters, log_likelihood
-from eqstat.traveltime.model import LikelihoodName, arrival_bounds, mean_travel_time
-from eqstat.traveltime.prior import Prior
+from eqstat.traveltime._prior import Prior
 
 # Depth axis: equal steps of log(1 + depth / 5 km), fine near the surface.
 DEPTH_SCALE_KM = 5.0

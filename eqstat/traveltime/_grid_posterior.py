@@ -11,15 +11,14 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from eqstat.inference.grid import Grid, cell_edges, marginal, quantile
-from eqstat.inference.results import Result
+from eqstat.inference import Grid, Result, cell_edges, marginal, quantile
 from eqstat.traveltime import _start
+from eqstat.traveltime._data import Observations, S, TriggerData
 from eqstat.traveltime._grid_density import DEPTH_SCALE_KM, SPACE, Bundle, nuisance_at
 from eqstat.traveltime._mode import Mode
+from eqstat.traveltime._model import LikelihoodName, mean_travel_time
 from eqstat.traveltime._nuisance import from_coordinates
-from eqstat.traveltime.data import Observations, S, TriggerData
-from eqstat.traveltime.model import LikelihoodName, mean_travel_time
-from eqstat.traveltime.prior import Prior
+from eqstat.traveltime._prior import Prior
 
 STORED_DRAWS = 2000
 

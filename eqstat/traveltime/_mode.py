@@ -13,12 +13,11 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 
-from eqstat.inference.optimise import Optimum, minimise
-from eqstat.inference.results import InferenceError, Result
+from eqstat.inference import InferenceError, Optimum, Result, minimise
 from eqstat.traveltime import _start
-from eqstat.traveltime.data import TriggerData
-from eqstat.traveltime.model import MODELS, LikelihoodName, mean_travel_time
-from eqstat.traveltime.prior import MAX_DEPTH_KM, Prior
+from eqstat.traveltime._data import TriggerData
+from eqstat.traveltime._model import MODELS, LikelihoodName, mean_travel_time
+from eqstat.traveltime._prior import MAX_DEPTH_KM, Prior
 
 STARTS = 6
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from eqstat.traveltime.model import LikelihoodName
-from eqstat.traveltime.prior import Prior
+from eqstat.traveltime._model import LikelihoodName
+from eqstat.traveltime._prior import Prior
 
 # Radius of the design in units of sqrt(dimensions); just above 1, as Rue et al. advise.
 STRETCH = 1.1

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from eqstat.inference.optimise import covariance, minimise
+from eqstat.inference import covariance, minimise
 from eqstat.traveltime import _start
-from eqstat.traveltime.data import TriggerData
-from eqstat.traveltime.prior import MAX_DEPTH_KM
+from eqstat.traveltime._data import TriggerData
+from eqstat.traveltime._prior import MAX_DEPTH_KM
 
 STARTS = 4
 ESTIMATED = 4

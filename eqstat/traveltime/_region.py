@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from eqstat.geodesy import LocalFrame
-from eqstat.inference.grid import highest_density_level
+from eqstat.inference import highest_density_level
 
 CELLS = 72
 KERNELS = 4000

@@ -12,9 +12,9 @@ from jaxtyping import Array
 from numpyro.distributions.constraints import positive
 from numpyro.distributions.transforms import biject_to
 
-from eqstat.inference.sampling import Warp
-from eqstat.traveltime.data import TriggerData
-from eqstat.traveltime.prior import Prior
+from eqstat.inference import Warp
+from eqstat.traveltime._data import TriggerData
+from eqstat.traveltime._prior import Prior
 
 Values = dict[str, Array]
 

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from eqstat.calibration.bootstrap import block_bootstrap, resamples
+from eqstat.calibration import block_bootstrap
+from eqstat.calibration._bootstrap import resamples
 from eqstat.schema import InputError
 
 from . import cases

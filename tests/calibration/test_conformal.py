@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eqstat.calibration.conformal import conformal_threshold
+from eqstat.calibration import conformal_threshold
 from eqstat.schema import InputError
 
 from . import cases

@@ -5,8 +5,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from eqstat.calibration import error_rates, roc
-from eqstat.calibration.curves import auc
+from eqstat.calibration import auc, error_rates, roc
 
 from . import cases
 

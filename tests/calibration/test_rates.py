@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eqstat.calibration import error_rates
-from eqstat.calibration.rates import binomial_interval
+from eqstat.calibration import binomial_interval, error_rates
 from eqstat.schema import InputError
 
 from . import cases

@@ -5,8 +5,8 @@ import pytest
 from scipy import optimize, special
 from sklearn.isotonic import IsotonicRegression
 
-from eqstat.calibration.recalibration import METHODS, recalibrate
-from eqstat.calibration.scores import decompose
+from eqstat.calibration import decompose, recalibrate
+from eqstat.calibration._recalibration import METHODS
 from eqstat.schema import InputError
 
 

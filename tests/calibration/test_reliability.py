@@ -7,8 +7,14 @@ import scoringrules
 from scipy import stats
 from sklearn import isotonic, metrics
 
-from eqstat.calibration.reliability import calibration_test, reliability
-from eqstat.calibration.scores import brier_score, crps, decompose, log_score
+from eqstat.calibration import (
+    brier_score,
+    calibration_test,
+    crps,
+    decompose,
+    log_score,
+    reliability,
+)
 from eqstat.schema import InputError
 
 from . import cases

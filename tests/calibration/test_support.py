@@ -5,8 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eqstat.calibration import curves, rates, recalibration, thresholds, total
-from eqstat.calibration.reliability import calibration_test, reliability
+from eqstat.calibration import _curves as curves
+from eqstat.calibration import _rates as rates
+from eqstat.calibration import _recalibration as recalibration
+from eqstat.calibration import _thresholds as thresholds
+from eqstat.calibration import _total as total
+from eqstat.calibration import calibration_test, reliability
 from eqstat.schema import InputError
 
 KEY = jax.random.key(0)

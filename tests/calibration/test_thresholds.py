@@ -14,7 +14,7 @@ from eqstat.calibration import (
     of_least_total,
 )
 from eqstat.calibration._order import order_ends
-from eqstat.calibration.total import _least
+from eqstat.calibration._total import _least
 from eqstat.schema import InputError
 
 from . import cases

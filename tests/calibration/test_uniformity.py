@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from eqstat.calibration import coverage, rank_uniformity, sbc_ranks
-from eqstat.calibration.uniformity import _inside
+from eqstat.calibration._uniformity import _inside
 from eqstat.schema import InputError
 
 from . import cases

@@ -2,17 +2,16 @@
 
 import numpy as np
 
-from eqstat.counts.null import Null, Shocks
-from eqstat.counts.simulate import Design
+from eqstat.counts import Background, Bursts, Design
 
-SHOCKS = Shocks(2e-4, 0.12, 8.0)
+SHOCKS = Bursts(2e-4, 0.12, 8.0)
 
 
-def truth(family="negative_binomial", shocks=False, effects=(0.3, -0.2, 0.1, -0.1), sd=0.3):
-    """A background with day cycle, regions, dispersion and perhaps shocks."""
+def truth(family="negative_binomial", bursts=False, effects=(0.3, -0.2, 0.1, -0.1), sd=0.3):
+    """A background with day cycle, regions, dispersion and perhaps bursts."""
     effects = np.array(effects)
     dispersion = {"poisson": None, "negative_binomial": 0.15, "beta_binomial": 0.004}[family]
-    return Null(
+    return Background(
         family,
         0.8,
         daily=np.array([-0.4, -0.2, 0.1, 0.05]),
@@ -21,7 +20,7 @@ def truth(family="negative_binomial", shocks=False, effects=(0.3, -0.2, 0.1, -0.
         region_sd=sd,
         dispersion=dispersion,
         dispersion_slope=None if dispersion is None else 0.2,
-        shocks=SHOCKS if shocks else None,
+        bursts=SHOCKS if bursts else None,
         regions=tuple(f"r{i}" for i in range(len(effects))),
     )
 

@@ -19,7 +19,7 @@ def beta_binomial(n, a, b, most):
 
 
 def base(family, n, mean, dispersion, most):
-    """Probabilities of 0 ... most without shocks."""
+    """Probabilities of 0 ... most without bursts."""
     mean = Decimal(mean)
     if family == "poisson":
         out = [(-mean).exp()]
@@ -36,12 +36,12 @@ def base(family, n, mean, dispersion, most):
     return beta_binomial(n, (1 - q) * size, q * size, most)
 
 
-def log_tails(family, n, mean, dispersion, shock, counts):
-    """Log P(K >= k) of each count; `shock` is None or (probability, share, concentration)."""
+def log_tails(family, n, mean, dispersion, burst, counts):
+    """Log P(K >= k) of each count; `burst` is None or (probability, share, concentration)."""
     most = max(counts)
     f = base(family, n, mean, dispersion, most)
-    if shock is not None:
-        probability, share, concentration = (Decimal(v) for v in shock)
+    if burst is not None:
+        probability, share, concentration = (Decimal(v) for v in burst)
         g = beta_binomial(n, share * concentration, (1 - share) * concentration, most)
         f = [
             (1 - probability) * f[k] + probability * sum(f[i] * g[k - i] for i in range(k + 1))
@@ -56,6 +56,6 @@ def log_tails(family, n, mean, dispersion, shock, counts):
 
 
 def log_pmf(family, n, mean, dispersion, counts):
-    """Log P(K = k) of each count, without shocks."""
+    """Log P(K = k) of each count, without bursts."""
     f = base(family, n, mean, dispersion, max(counts))
     return [float(f[k].ln()) for k in counts]

@@ -7,9 +7,9 @@ import os
 import numpy as np
 import pytest
 
-from eqstat.counts.null import Null
-from eqstat.counts.threshold import threshold
-from eqstat.datasets import load_eqn
+from eqstat.counts import Background
+from eqstat.counts.alarm import threshold
+from eqstat.datasets._loaders import load_eqn
 
 PER_HOUR = 360.0
 BINS = 15
@@ -21,7 +21,9 @@ pytestmark = [
 
 
 def curve(rate: float, active: np.ndarray) -> np.ndarray:
-    found = threshold(Null("poisson", rate * PER_HOUR), active, 12.0, kind="plug-in", minimum=8)
+    found = threshold(
+        Background("poisson", rate * PER_HOUR), active, 12.0, kind="plug-in", minimum=8
+    )
     return found["triggers"].to_numpy().ravel()
 
 

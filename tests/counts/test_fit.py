@@ -5,33 +5,31 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from eqstat.counts.data import History, combine
-from eqstat.counts.fit import draws, fit, null_from
-from eqstat.counts.null import FAMILIES, log_tail
-from eqstat.counts.simulate import simulate
+from eqstat.counts import History, background_from, combine, draws, fit, log_tail, simulate
+from eqstat.counts._background import FAMILIES
 
 from . import cases
 
 
-def errors(found, null):
+def errors(found, background):
     """Estimate minus truth in standard errors, for each parameter that the history tells."""
     truth = {
-        "dispersion": null.dispersion,
-        "dispersion_slope": null.dispersion_slope,
-        **{f"daily[{i}]": value for i, value in enumerate(null.daily)},
-        **{f"weekly[{i}]": value for i, value in enumerate(null.weekly)},
+        "dispersion": background.dispersion,
+        "dispersion_slope": background.dispersion_slope,
+        **{f"daily[{i}]": value for i, value in enumerate(background.daily)},
+        **{f"weekly[{i}]": value for i, value in enumerate(background.weekly)},
     }
-    if null.shocks is not None:
+    if background.bursts is not None:
         for name in ("probability", "share", "concentration"):
-            truth[f"shock_{name}"] = getattr(null.shocks, name)
+            truth[f"burst_{name}"] = getattr(background.bursts, name)
     out = {
         name: (found[name] - float(value)) / found.standard_error[name]
         for name, value in truth.items()
         if value is not None
     }
     # Of rate and effects the history tells the products.
-    logs = np.log(found["rate_per_device_h"] / null.rate_per_device_h)
-    for region, effect in zip(null.regions, null.region_effect, strict=True):
+    logs = np.log(found["rate_per_device_h"] / background.rate_per_device_h)
+    for region, effect in zip(background.regions, background.region_effect, strict=True):
         assert abs(found[f"region_effect[{region}]"] + logs - effect) < 0.03
     return out
 
@@ -41,11 +39,11 @@ def errors(found, null):
     ["poisson", "negative_binomial", pytest.param("beta_binomial", marks=pytest.mark.slow)],
 )
 def test_the_truth_is_recovered(family):
-    null = cases.truth(family)
-    found = fit(simulate(jax.random.key(11), null, cases.design(days=20)), family=family)
-    far = errors(found, null)
+    background = cases.truth(family)
+    found = fit(simulate(jax.random.key(11), background, cases.design(days=20)), family=family)
+    far = errors(found, background)
     assert max(map(abs, far.values())) < 4, far
-    assert null_from(found).regions == null.regions
+    assert background_from(found).regions == background.regions
     many = draws(jax.random.key(0), found, 400)
     spread = np.std(np.asarray(many.daily)[:, 0])
     assert spread == pytest.approx(found.standard_error["daily[0]"], rel=0.15)
@@ -53,12 +51,12 @@ def test_the_truth_is_recovered(family):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
-def test_shocks_are_recovered(family):
-    null = cases.truth(family, shocks=True)
+def test_bursts_are_recovered(family):
+    background = cases.truth(family, bursts=True)
     found = fit(
-        simulate(jax.random.key(12), null, cases.design(days=60)), family=family, shocks=True
+        simulate(jax.random.key(12), background, cases.design(days=60)), family=family, bursts=True
     )
-    far = errors(found, null)
+    far = errors(found, background)
     assert max(map(abs, far.values())) < 4, far
 
 
@@ -82,8 +80,8 @@ def earthquakes(history, shares):
 
 @pytest.mark.slow
 def test_unmarked_earthquakes_do_not_move_the_tail():
-    null = cases.truth()
-    clean = simulate(jax.random.key(13), null, cases.design(days=60))
+    background = cases.truth()
+    clean = simulate(jax.random.key(13), background, cases.design(days=60))
     # Three earthquakes: their triggers are more than the million-th part of all.
     dirty = earthquakes(clean, [0.2, 0.4, 0.7])
     assert dirty.total_triggers - clean.total_triggers > 1e-6 * clean.total_triggers
@@ -93,9 +91,9 @@ def test_unmarked_earthquakes_do_not_move_the_tail():
 
     found = fit(clean)
     with jax.enable_x64(True):
-        before = float(tail(found.null))
+        before = float(tail(found.background))
         sd = float(jnp.std(jax.vmap(tail)(draws(jax.random.key(1), found, 400))))
-        guarded = abs(float(tail(fit(dirty).null)) - before)
-        bare = abs(float(tail(fit(dirty, earthquake_share=0.0).null)) - before)
+        guarded = abs(float(tail(fit(dirty).background)) - before)
+        bare = abs(float(tail(fit(dirty, earthquake_share=0.0).background)) - before)
     assert guarded < 0.3 * sd
     assert bare > sd

@@ -8,33 +8,33 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from eqstat.counts.arrays import count_data, earthquake_weight
-from eqstat.counts.likelihood import log_likelihood
-from eqstat.counts.null import FAMILIES, log_pmf
-from eqstat.counts.simulate import simulate, week_means
+from eqstat.counts import log_likelihood, log_pmf, simulate
+from eqstat.counts._arrays import count_data, earthquake_weight
+from eqstat.counts._background import FAMILIES
+from eqstat.counts._simulate import week_means
 
 from . import cases
 
 
-@pytest.mark.parametrize("shocks", [False, True], ids=["plain", "shocks"])
+@pytest.mark.parametrize("bursts", [False, True], ids=["plain", "bursts"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_it_is_the_sum_over_windows(family, shocks):
-    null = cases.truth(family, shocks)
+def test_it_is_the_sum_over_windows(family, bursts):
+    background = cases.truth(family, bursts)
     small = cases.design(days=1, active=(20, 30, 40, 50), variation=0.0)
-    history = simulate(jax.random.key(1), null, small)
-    mean = week_means(null, history.region, history.hour_of_week, history.active)
+    history = simulate(jax.random.key(1), background, small)
+    mean = week_means(background, history.region, history.hour_of_week, history.active)
     weight = earthquake_weight(history)
     with jax.enable_x64(True):
-        log_f = log_pmf(null, history.triggers, history.active, mean)
+        log_f = log_pmf(background, history.triggers, history.active, mean)
         guarded = (1 - weight) * jnp.exp(log_f) + weight / (history.active + 1)
         expected = float(jnp.sum(history.windows * jnp.log(guarded)))
-        data = jax.tree.map(jnp.asarray, count_data(history, shocks=shocks))
-        assert float(log_likelihood(null, data)) == pytest.approx(expected, rel=1e-10)
+        data = jax.tree.map(jnp.asarray, count_data(history, bursts=bursts))
+        assert float(log_likelihood(background, data)) == pytest.approx(expected, rel=1e-10)
 
 
 def test_a_guard_bounds_what_one_window_costs():
-    null = cases.truth("poisson")
-    history = simulate(jax.random.key(1), null, cases.design(days=1))
+    background = cases.truth("poisson")
+    history = simulate(jax.random.key(1), background, cases.design(days=1))
     row = int(np.argmax(history.active))
     triggers = history.triggers.copy()
     triggers[row] = np.floor(history.active[row] / 2)
@@ -44,25 +44,25 @@ def test_a_guard_bounds_what_one_window_costs():
 
         def slope(share):
             data = jax.tree.map(jnp.asarray, count_data(history, earthquake_share=share))
-            gradient = jax.grad(lambda rate: log_likelihood(with_rate(null, rate), data))
+            gradient = jax.grad(lambda rate: log_likelihood(with_rate(background, rate), data))
             return float(gradient(jnp.asarray(0.8)))
 
         assert abs(slope(0.0)) > 100 + abs(slope(1e-6))
 
 
-def with_rate(null, rate):
-    return eqx.tree_at(lambda n: n.rate_per_device_h, null, rate)
+def with_rate(background, rate):
+    return eqx.tree_at(lambda n: n.rate_per_device_h, background, rate)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_merging_keeps_differences_of_the_likelihood(family):
-    null = cases.truth(family, shocks=True)
-    history = simulate(jax.random.key(4), null, cases.design(days=60))
+    background = cases.truth(family, bursts=True)
+    history = simulate(jax.random.key(4), background, cases.design(days=60))
     changes = (
         lambda n: eqx.tree_at(lambda m: m.weekly, n, n.weekly + 0.01),
         lambda n: eqx.tree_at(lambda m: m.daily, n, n.daily - 0.01),
         lambda n: eqx.tree_at(lambda m: m.region_effect, n, n.region_effect + 0.01),
-        lambda n: eqx.tree_at(lambda m: m.shocks.probability, n, 3e-4),
+        lambda n: eqx.tree_at(lambda m: m.bursts.probability, n, 3e-4),
         lambda n: (
             n
             if n.dispersion is None
@@ -70,9 +70,9 @@ def test_merging_keeps_differences_of_the_likelihood(family):
         ),
     )
     with jax.enable_x64(True):
-        start = jax.tree.map(jnp.asarray, null)
+        start = jax.tree.map(jnp.asarray, background)
         exact, merged = (
-            jax.tree.map(jnp.asarray, count_data(history, shocks=True, merge_above=above))
+            jax.tree.map(jnp.asarray, count_data(history, bursts=True, merge_above=above))
             for above in (10**9, 0)
         )
         size = [sum(int(jnp.sum(r.windows > 0)) for r in d.rows) for d in (exact, merged)]
@@ -88,22 +88,22 @@ def test_merging_keeps_differences_of_the_likelihood(family):
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_slopes_are_those_of_differences(family):
-    null = cases.truth(family, shocks=True)
+    background = cases.truth(family, bursts=True)
     small = cases.design(days=1, active=(20, 30, 40, 50), variation=0.0)
-    history = simulate(jax.random.key(2), null, small)
-    # A few shocks of every size, so that the sums over the base count matter.
+    history = simulate(jax.random.key(2), background, small)
+    # A few bursts of every size, so that the sums over the base count matter.
     count = np.arange(3.0, 20.0)
     shaken = np.minimum(count, history.active[: len(count)])
     history = replace(history, triggers=np.r_[shaken, history.triggers[len(count) :]])
 
     def places(n):
-        return [n.rate_per_device_h, *vars(n.shocks).values()] + (
+        return [n.rate_per_device_h, *vars(n.bursts).values()] + (
             [] if n.dispersion is None else [n.dispersion]
         )
 
     with jax.enable_x64(True):
-        data = jax.tree.map(jnp.asarray, count_data(history, shocks=True))
-        start = jax.tree.map(jnp.asarray, null)
+        data = jax.tree.map(jnp.asarray, count_data(history, bursts=True))
+        start = jax.tree.map(jnp.asarray, background)
         value = jax.jit(log_likelihood)
         slopes = places(jax.jit(jax.grad(log_likelihood))(start, data))
         for number, (slope, at) in enumerate(zip(slopes, places(start), strict=True)):

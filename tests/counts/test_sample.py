@@ -4,17 +4,15 @@ import jax
 import numpy as np
 import pytest
 
-from eqstat.counts.fit import fit, null_from
-from eqstat.counts.sample import sample
-from eqstat.counts.simulate import simulate
+from eqstat.counts import background_from, fit, sample, simulate
 
 from . import cases
 
 
 @pytest.mark.slow
 def test_draws_agree_with_the_normal_approximation():
-    null = cases.truth()
-    history = simulate(jax.random.key(21), null, cases.design(days=5, variation=0.0))
+    background = cases.truth()
+    history = simulate(jax.random.key(21), background, cases.design(days=5, variation=0.0))
     tree = sample(jax.random.key(1), history, draws=500, progress=False)
     assert tree.attrs["result"] == "CONVERGED", tree.attrs
     found = fit(history)
@@ -24,7 +22,7 @@ def test_draws_agree_with_the_normal_approximation():
         name = f"daily[{number}]"
         assert abs(draws.mean() - found[name]) < 0.25 * found.standard_error[name]
         assert draws.std() == pytest.approx(found.standard_error[name], rel=0.15)
-    batched = null_from(tree)
+    batched = background_from(tree)
     assert np.shape(batched.region_effect) == (2000, 4)
-    assert batched.regions == null.regions
+    assert batched.regions == background.regions
     assert posterior["region_effect"].dims == ("chain", "draw", "region")

@@ -6,10 +6,8 @@ import numpyro.distributions as dist
 import pytest
 
 from eqstat.calibration import rank_uniformity, sbc_ranks
-from eqstat.counts.model import null_of
-from eqstat.counts.prior import Prior
-from eqstat.counts.sample import sample
-from eqstat.counts.simulate import Design, simulate
+from eqstat.counts import Design, Prior, sample, simulate
+from eqstat.counts._model import background_of
 
 NUMBER, BINS = 180, 5
 REGIONS = ("small", "large")
@@ -48,8 +46,8 @@ def test_ranks_are_uniform():
     for number in range(NUMBER):
         keys = jax.random.split(jax.random.fold_in(jax.random.key(41), number), 3)
         values = truth(keys[0])
-        null = null_of(values, "negative_binomial", regions=REGIONS)
-        history = simulate(keys[1], null, design)
+        background = background_of(values, "negative_binomial", regions=REGIONS)
+        history = simulate(keys[1], background, design)
         tree = sample(keys[2], history, prior=PRIOR, chains=2, draws=250, progress=False)
         # 2 x 27 thinned draws: 55 ranks, in five bins of eleven.
         own = []

@@ -4,19 +4,19 @@ import jax
 import numpy as np
 import pytest
 
-from eqstat.counts.data import prepare
-from eqstat.counts.null import FAMILIES
-from eqstat.counts.simulate import Design, simulate, simulate_table, week_means
+from eqstat.counts import Design, prepare, simulate, simulate_table
+from eqstat.counts._background import FAMILIES
+from eqstat.counts._simulate import week_means
 
 from . import cases
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_moments_are_those_of_the_family(family):
-    null = cases.truth(family)
-    history = simulate(jax.random.key(1), null, cases.design(days=60))
+    background = cases.truth(family)
+    history = simulate(jax.random.key(1), background, cases.design(days=60))
     n, w, k = history.active, history.windows, history.triggers
-    mean = week_means(null, history.region, history.hour_of_week, n)
+    mean = week_means(background, history.region, history.hour_of_week, n)
     if family == "beta_binomial":
         p = -np.expm1(-mean / n)
         d = 0.004 * (n / 100) ** -0.2
@@ -32,36 +32,38 @@ def test_moments_are_those_of_the_family(family):
     assert history.total_windows == 4 * 60 * 8640
 
 
-def test_shocks_come_as_often_and_as_large_as_said():
-    null = cases.truth("poisson", shocks=True)
-    history = simulate(jax.random.key(2), null, cases.design(days=60))
+def test_bursts_come_as_often_and_as_large_as_said():
+    background = cases.truth("poisson", bursts=True)
+    history = simulate(jax.random.key(2), background, cases.design(days=60))
     quiet = simulate(jax.random.key(2), cases.truth("poisson"), cases.design(days=60))
     extra = history.total_triggers - quiet.total_triggers
     expected = 60 * 8640 * 2e-4 * 0.12 * (60 + 150 + 400 + 900)
-    # Of about 100 shocks in each region the share scatters by 0.11 about 0.12.
+    # Of about 100 bursts in each region the share scatters by 0.11 about 0.12.
     assert abs(extra / expected - 1) < 0.35
     assert np.all(history.triggers <= history.active)
 
 
 def test_a_key_gives_one_history():
-    null = cases.truth()
-    one, two = (simulate(jax.random.key(k), null, cases.design(days=3)) for k in (5, 5))
-    other = simulate(jax.random.key(6), null, cases.design(days=3))
+    background = cases.truth()
+    one, two = (simulate(jax.random.key(k), background, cases.design(days=3)) for k in (5, 5))
+    other = simulate(jax.random.key(6), background, cases.design(days=3))
     np.testing.assert_array_equal(one.windows, two.windows)
     assert one.total_triggers != other.total_triggers
 
 
 @pytest.mark.slow
 def test_tables_agree_with_histories():
-    null = cases.truth(shocks=True)
-    table = simulate_table(jax.random.key(3), null, cases.design(days=7, active=(40, 90, 90, 300)))
+    background = cases.truth(bursts=True)
+    table = simulate_table(
+        jax.random.key(3), background, cases.design(days=7, active=(40, 90, 90, 300))
+    )
     history = prepare(table)
     assert history.total_windows == 4 * 7 * 8640
-    mean = week_means(null, history.region, history.hour_of_week, history.active)
-    shock = table["is_shock"].to_numpy()
-    assert abs(shock.mean() / 2e-4 - 1) < 0.5
+    mean = week_means(background, history.region, history.hour_of_week, history.active)
+    burst = table["is_burst"].to_numpy()
+    assert abs(burst.mean() / 2e-4 - 1) < 0.5
     expected = np.sum(history.windows * mean)
-    plain = table.loc[~shock, "triggers"].sum()
+    plain = table.loc[~burst, "triggers"].sum()
     assert abs(plain / expected - 1) < 0.01
 
 

@@ -5,9 +5,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, ndtr
 
-from eqstat.detection import detector
+from eqstat.detection import Cause, detector, earthquake, network_burst, nodes, venue
 from eqstat.detection._terms import RAMP_S
-from eqstat.detection.causes import Cause, earthquake, network_burst, nodes, venue
 from eqstat.geodesy import EARTH_RADIUS_KM, LocalFrame
 
 FRAME = LocalFrame(-12.0, -77.0)

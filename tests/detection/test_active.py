@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from eqstat.detection import Background, detector, init, step
-from eqstat.detection.active import with_active
-from eqstat.detection.causes import nodes
+from eqstat.detection import Background, detector, init, nodes, step, with_active
 from eqstat.schema import InputError
 
 from . import cases

@@ -7,10 +7,8 @@ import pandas as pd
 import pytest
 
 from eqstat import traveltime
-from eqstat.detection import detector, init, step
-from eqstat.detection.causes import earthquake, nodes
-from eqstat.detection.locate import locate
-from eqstat.traveltime.prior import Prior
+from eqstat.detection import detector, earthquake, init, locate, nodes, step
+from eqstat.traveltime import Prior
 
 from . import cases
 

@@ -4,8 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from eqstat.detection.arrivals import draw_hypocentres, expected_arrivals
-from eqstat.detection.locate import locate
+from eqstat.detection import draw_hypocentres, expected_arrivals, locate
 from eqstat.schema import InputError
 
 from . import cases

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from eqstat.detection.causes import (
-    KEPT,
+from eqstat.detection import (
     earthquake,
     network_burst,
     nodes,
@@ -16,6 +15,7 @@ from eqstat.detection.causes import (
     usual_causes,
     venue,
 )
+from eqstat.detection._causes import KEPT
 
 
 def test_nodes_are_all_combinations():

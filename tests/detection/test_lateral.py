@@ -7,11 +7,8 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from eqstat.detection import init, step
+from eqstat.detection import earthquake, init, locate, nodes, region_contains, simulate, step
 from eqstat.detection._lateral import shift, smear
-from eqstat.detection.causes import earthquake, nodes
-from eqstat.detection.locate import locate, region_contains
-from eqstat.detection.simulate import simulate
 
 from . import cases
 

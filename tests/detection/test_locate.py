@@ -5,12 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from eqstat.detection import init, step
+from eqstat.detection import init, locate, region_contains, step
 from eqstat.detection._fine import refine
-from eqstat.detection.locate import locate, region_contains
-from eqstat.detection.sequential import log_background
+from eqstat.detection._sequential import log_background
 from eqstat.schema import InputError
-from eqstat.traveltime.velocity import ConstantVelocity
+from eqstat.velocity import ConstantVelocity
 
 from . import cases
 

@@ -6,10 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eqstat.detection import detector, init, step
+from eqstat.detection import (
+    detector,
+    devices_of,
+    devices_that_triggered,
+    init,
+    replay,
+    shiryaev_roberts_threshold,
+    step,
+)
 from eqstat.detection._match import match
-from eqstat.detection.replay import devices_of, devices_that_triggered, replay
-from eqstat.detection.sequential import shiryaev_roberts_threshold
 from eqstat.schema import InputError
 
 from . import cases

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from eqstat.detection import Background, detector, init, step
-from eqstat.detection.detector import grid_over
-from eqstat.detection.sequential import shiryaev_roberts_threshold
+from eqstat.detection import Background, detector, init, shiryaev_roberts_threshold, step
+from eqstat.detection._detector import grid_over
 from eqstat.schema import InputError
 
 from . import cases

@@ -6,13 +6,18 @@ import jax
 import numpy as np
 import pytest
 
-from eqstat.calibration import coverage
-from eqstat.calibration.reliability import calibration_test
-from eqstat.detection import init, step
-from eqstat.detection.causes import network_burst, venue
-from eqstat.detection.detector import YEAR_S
-from eqstat.detection.locate import locate, region_contains
-from eqstat.detection.simulate import prior_of_causes, simulate
+from eqstat.calibration import calibration_test, coverage
+from eqstat.detection import (
+    init,
+    locate,
+    network_burst,
+    prior_of_causes,
+    region_contains,
+    simulate,
+    step,
+    venue,
+)
+from eqstat.detection._detector import YEAR_S
 from eqstat.schema import InputError
 
 from . import cases

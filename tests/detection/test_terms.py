@@ -4,8 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from eqstat.detection import _terms
-from eqstat.detection.causes import sound, usual_causes, venue
+from eqstat.detection import _terms, sound, usual_causes, venue
 
 FAR_KM, RATE_S = 120.0, 0.5 / 3600
 # Largest error of a silent device, and of a trigger, natural logarithm.

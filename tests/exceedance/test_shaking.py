@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from scipy import optimize, stats
 
-from eqstat.exceedance.predictor import PointSource
-from eqstat.exceedance.shaking import shaking, shaking_map, weighted_quantiles
-from eqstat.exceedance.sources import Sources
+from eqstat.exceedance import Sources, shaking, shaking_map
+from eqstat.exceedance._shaking import weighted_quantiles
 from eqstat.geodesy import hypocentral_distance, wrap_longitude
+from eqstat.ground_motion import PointSource
 from eqstat.schema import InputError
-from eqstat.traveltime.velocity import load_velocity
+from eqstat.velocity import load_velocity
 
 MODEL = PointSource()
 

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from eqstat import geodesy
-from eqstat.exceedance.sources import Sources, from_posterior
+from eqstat.exceedance import Sources, from_posterior
 from eqstat.schema import InputError
 
 

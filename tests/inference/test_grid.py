@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import integrate, stats
 
-from eqstat.inference import grid_posterior, highest_density_level
-from eqstat.inference.grid import cell_edges, marginal, quantile
+from eqstat.inference import cell_edges, grid_posterior, highest_density_level, marginal, quantile
 
 MEAN = np.array([1.3, -2.0])
 COVARIANCE = np.array([[0.5, 0.3], [0.3, 0.8]])

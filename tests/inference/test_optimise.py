@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import optimize
 
-from eqstat.inference import minimise
-from eqstat.inference.optimise import covariance, whitening
+from eqstat.inference import covariance, minimise
+from eqstat.inference._optimise import whitening
 
 
 def rosenbrock(x, scale):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eqstat.inference.padding import bucket_size, pad_rows
+from eqstat.inference import bucket_size, pad_rows
 
 
 @given(count=st.integers(1, 100_000), smallest=st.sampled_from([1, 16, 64]))

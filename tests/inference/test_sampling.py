@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from eqstat.inference import Result, run_nuts, verdict
-from eqstat.inference.sampling import _advance, _start
+from eqstat.inference._sampling import _advance, _start
 
 SD_S = 2.0
 

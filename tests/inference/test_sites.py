@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eqstat.inference.sites import normal_draws, unravel
+from eqstat.inference import normal_draws, unravel
 
 
 def test_vector_is_taken_apart_by_name():

@@ -8,11 +8,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from eqstat import calibration
-from eqstat.exceedance import alert
-from eqstat.exceedance.attenuation import attenuation
-from eqstat.exceedance.predictor import PointSource
-from eqstat.exceedance.shaking import shaking, shaking_map
-from eqstat.exceedance.sources import Sources
+from eqstat.exceedance import Sources, shaking, shaking_map
+from eqstat.exceedance.alerts import _alerts as alert
+from eqstat.ground_motion import PointSource, attenuation
 from eqstat.plots import exceedance as plots
 
 KEY, MODEL = jax.random.key(0), PointSource()

@@ -8,15 +8,16 @@ from scipy import stats
 
 from eqstat.geodesy import great_circle_distance, hypocentral_distance
 from eqstat.schema import InputError
-from eqstat.simulation import Earthquakes, simulate
-from eqstat.simulation.earthquakes import (
+from eqstat.simulation import (
     ConstantProbability,
+    Earthquakes,
     NormalDelay,
     ShakingProbability,
     blasts,
     gamma_delay,
+    simulate,
 )
-from eqstat.traveltime.velocity import load_velocity
+from eqstat.velocity import load_velocity
 
 from . import cases
 

@@ -11,8 +11,15 @@ from scipy import stats
 
 from eqstat.geodesy import great_circle_distance
 from eqstat.schema import InputError, check_network
-from eqstat.simulation import Earthquakes, simulate, uniform_box
-from eqstat.simulation.networks import active_share, from_table, population, towns
+from eqstat.simulation import (
+    Earthquakes,
+    active_share,
+    from_table,
+    population,
+    simulate,
+    towns,
+    uniform_box,
+)
 
 from . import cases
 

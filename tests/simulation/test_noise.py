@@ -5,11 +5,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eqstat.counts.null import Null, Shocks
-from eqstat.counts.simulate import week_means
+from eqstat.counts import Background, Bursts
+from eqstat.counts._simulate import week_means
 from eqstat.schema import InputError
-from eqstat.simulation import HumanTriggers, simulate
-from eqstat.simulation.noise import Crowd, ServerBurst, Thunder, UniformTriggers, human_triggers
+from eqstat.simulation import (
+    Crowd,
+    HumanTriggers,
+    ServerBurst,
+    Thunder,
+    UniformTriggers,
+    human_triggers,
+    simulate,
+)
 
 from . import cases
 
@@ -55,15 +62,15 @@ def test_lively_times_are_common_to_all():
     assert abs(count.var() / variance - 1) < 0.28
 
 
-def test_shocks_come_as_often_and_as_large_as_said():
-    shocks = Shocks(0.02, 0.1, 30.0)
-    source = HumanTriggers(1e-9, window_s=(0.0, 100.0), shocks=shocks)
+def test_bursts_come_as_often_and_as_large_as_said():
+    bursts = Bursts(0.02, 0.1, 30.0)
+    source = HumanTriggers(1e-9, window_s=(0.0, 100.0), bursts=bursts)
     streams = simulate(KEY, cases.box(), source, 2000)
     count = streams.triggered.sum(axis=1)
     shaken = count > 0
     law = stats.betabinom(200, 3.0, 27.0)
     chance = (1 - 0.98**10) * (1 - law.pmf(0))
-    # A few shocks begin so late that nothing of them is seen.
+    # A few bursts begin so late that nothing of them is seen.
     assert abs(cases.apart(shaken.sum(), 2000, chance)) < 4
     inside = np.array([np.ptp(row[np.isfinite(row)]) for row in streams.first_trigger_s[shaken]])
     assert inside.max() < 10
@@ -76,7 +83,7 @@ def test_shocks_come_as_often_and_as_large_as_said():
 @pytest.mark.parametrize("family", ["poisson", "negative_binomial", "beta_binomial"])
 def test_people_of_a_null_are_those_of_the_counts_room(family):
     dispersed = family != "poisson"
-    null = Null(
+    background = Background(
         family,
         40.0,
         daily=np.array([0.5, 0.1, 0.0, 0.0]),
@@ -85,9 +92,9 @@ def test_people_of_a_null_are_those_of_the_counts_room(family):
         dispersion_slope=0.0 if dispersed else None,
         regions=("a", "b"),
     )
-    source = human_triggers(null, 200, region="a", window_s=(0.0, 10.0))
+    source = human_triggers(background, 200, region="a", window_s=(0.0, 10.0))
     hours = np.arange(7) * 24 + 14
-    mean = week_means(null, np.zeros(7, int), hours, np.full(7, 200.0)).mean()
+    mean = week_means(background, np.zeros(7, int), hours, np.full(7, 200.0)).mean()
     np.testing.assert_allclose(200 * source.rate_per_device_h[14] / 360, mean, rtol=1e-6)
     network = cases.box()
     network.fixed[:] = True
@@ -157,7 +164,7 @@ def test_bad_noise_is_refused():
         lambda: Thunder(velocity_km_s=7.0),
         lambda: Crowd(devices=(9, 3)),
         lambda: ServerBurst(share=(0.2, 1.2)),
-        lambda: human_triggers(Null("poisson", np.ones(3)), 10),
+        lambda: human_triggers(Background("poisson", np.ones(3)), 10),
     ):
         with pytest.raises(InputError):
             make()

@@ -6,9 +6,7 @@ import pytest
 
 from eqstat import traveltime
 from eqstat.schema import InputError
-from eqstat.simulation import Earthquakes, simulate
-from eqstat.simulation.noise import UniformTriggers
-from eqstat.simulation.observe import observations
+from eqstat.simulation import Earthquakes, UniformTriggers, observations, simulate
 
 from . import cases
 

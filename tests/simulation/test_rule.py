@@ -4,13 +4,18 @@ import jax
 import numpy as np
 import pytest
 
-from eqstat.counts.null import Null
-from eqstat.counts.threshold import threshold
+from eqstat.counts import Background
+from eqstat.counts.alarm import threshold
 from eqstat.geodesy import great_circle_distance
 from eqstat.schema import InputError
-from eqstat.simulation import Earthquakes, first_detections, ratio_rule, simulate
-from eqstat.simulation.noise import UniformTriggers
-from eqstat.simulation.rule import count_rule
+from eqstat.simulation import (
+    Earthquakes,
+    UniformTriggers,
+    count_rule,
+    first_detections,
+    ratio_rule,
+    simulate,
+)
 
 from . import cases
 
@@ -40,7 +45,7 @@ def by_loop(streams, stream, rule, window_s=10.0, radius_km=30.0):
 
 @pytest.fixture(scope="module")
 def thresholds():
-    null = Null("poisson", 3.0, daily=np.array([0.5, 0.0, 0.0, 0.0]))
+    null = Background("poisson", 3.0, daily=np.array([0.5, 0.0, 0.0, 0.0]))
     return threshold(null, [10, 50, 150, 300, 900], [2.0, 8.0, 14.0, 20.0], kind="plug-in")
 
 
@@ -112,7 +117,7 @@ def test_counts_are_those_of_the_next_larger_network_and_the_nearest_hour(thresh
 
 
 def test_counts_that_no_network_reaches_are_never_met():
-    null = Null("poisson", 3.0)
+    null = Background("poisson", 3.0)
     found = threshold(null, [3, 100], 12.0, kind="plug-in")
     assert not found["attainable"].values.ravel()[0]
     assert count_rule(found)(np.array([3]), np.array(12.0))[0] > 10**6

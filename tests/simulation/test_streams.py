@@ -7,10 +7,19 @@ import pandas as pd
 import pytest
 
 from eqstat.schema import InputError, check_triggers
-from eqstat.simulation import Earliest, Earthquakes, Filled, HumanTriggers, simulate, streams
-from eqstat.simulation.earthquakes import ConstantProbability
-from eqstat.simulation.noise import Crowd, ServerBurst, UniformTriggers
-from eqstat.simulation.sources import CAUSES
+from eqstat.simulation import (
+    ConstantProbability,
+    Crowd,
+    Earliest,
+    Earthquakes,
+    Filled,
+    HumanTriggers,
+    ServerBurst,
+    UniformTriggers,
+    simulate,
+)
+from eqstat.simulation import _streams as streams
+from eqstat.simulation._sources import CAUSES
 
 from . import cases
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from eqstat import traveltime
 from eqstat.schema import InputError, NaiveTimeWarning
 from eqstat.traveltime import prepare
-from eqstat.traveltime.data import squared_chord, surface_point
+from eqstat.traveltime._data import squared_chord, surface_point
 
 from . import cases
 

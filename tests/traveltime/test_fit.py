@@ -7,9 +7,9 @@ from scipy import optimize, stats
 
 from eqstat.inference import InferenceError, Result
 from eqstat.traveltime import Prior, fit, prepare
+from eqstat.traveltime._fit import HYPOCENTRE
 from eqstat.traveltime._mode import find_mode
-from eqstat.traveltime.fit import HYPOCENTRE
-from eqstat.traveltime.velocity import ConstantVelocity, load_velocity
+from eqstat.velocity import ConstantVelocity, load_velocity
 
 from . import cases
 

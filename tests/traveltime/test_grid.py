@@ -9,7 +9,7 @@ from scipy import integrate, stats
 
 from eqstat.inference import InferenceError, Result, grid_posterior, highest_density_level
 from eqstat.traveltime import Prior, grid, prepare, sample
-from eqstat.traveltime.velocity import ConstantVelocity
+from eqstat.velocity import ConstantVelocity
 
 from . import cases
 

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from eqstat.traveltime import log_likelihood, prepare
-from eqstat.traveltime.likelihood import (
+from eqstat.traveltime import (
     GaussianParameters,
     MixtureParameters,
     arrival_times,
     class_probabilities,
+    log_likelihood,
     pointwise_log_likelihood,
+    prepare,
 )
 
 from . import cases

@@ -9,8 +9,14 @@ from numpyro.infer import Predictive
 from numpyro.infer.util import log_density
 from scipy import stats
 
-from eqstat.traveltime import Prior, log_likelihood, model, prepare
-from eqstat.traveltime.likelihood import GaussianParameters, MixtureParameters
+from eqstat.traveltime import (
+    GaussianParameters,
+    MixtureParameters,
+    Prior,
+    log_likelihood,
+    model,
+    prepare,
+)
 
 from . import cases
 

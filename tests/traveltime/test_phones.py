@@ -4,7 +4,7 @@ import pytest
 
 from eqstat import datasets, geodesy
 from eqstat.traveltime import grid, prepare, report
-from eqstat.traveltime.velocity import ConstantVelocity
+from eqstat.velocity import ConstantVelocity
 
 
 @pytest.mark.slow

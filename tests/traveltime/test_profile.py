@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from eqstat.traveltime import prepare
+from eqstat.traveltime._fit import both_waves
 from eqstat.traveltime._profile import covariance_of, fit_waves, sum_of_squares
-from eqstat.traveltime.fit import both_waves
-from eqstat.traveltime.velocity import ConstantVelocity
+from eqstat.velocity import ConstantVelocity
 
 from . import cases
 

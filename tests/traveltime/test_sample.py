@@ -9,9 +9,9 @@ import xarray as xr
 from arviz_stats.base import array_stats
 
 from eqstat.inference import InferenceError, Result
-from eqstat.inference.sampling import _advance
+from eqstat.inference._sampling import _advance
 from eqstat.traveltime import Prior, grid, prepare, sample
-from eqstat.traveltime.velocity import ConstantVelocity
+from eqstat.velocity import ConstantVelocity
 
 from . import cases
 

@@ -8,9 +8,7 @@ import xarray as xr
 
 from eqstat.calibration import coverage, rank_uniformity
 from eqstat.inference import highest_density_level
-from eqstat.traveltime import Prior, grid, prepare, simulate
-from eqstat.traveltime.likelihood import GaussianParameters
-from eqstat.traveltime.simulate import Design
+from eqstat.traveltime import Design, GaussianParameters, Prior, grid, prepare, simulate
 
 from . import cases
 

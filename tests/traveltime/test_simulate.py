@@ -7,10 +7,8 @@ import pytest
 from scipy import stats
 
 from eqstat.schema import check_triggers
-from eqstat.traveltime import prepare, simulate
-from eqstat.traveltime.likelihood import GaussianParameters, MixtureParameters
-from eqstat.traveltime.simulate import Design
-from eqstat.traveltime.velocity import ConstantVelocity
+from eqstat.traveltime import Design, GaussianParameters, MixtureParameters, prepare, simulate
+from eqstat.velocity import ConstantVelocity
 
 from . import cases
 

@@ -1,0 +1,237 @@
+r"""Is it an earthquake in seventy of a hundred cases where the probability is said to be 0.7?
+
+The reliability curve sets the share of earthquakes against the probability forecast. Where
+forecasts are true, each label is a coin of that probability: consistency bands are what the curve
+does on such coins, with the forecasts as they are.
+
+References
+----------
+Broecker and Smith (2007), Weather and Forecasting 22, 651-661, doi:10.1175/WAF993.1. Dimitriadis,
+Gneiting and Jordan (2021), PNAS 118, e2016191118, doi:10.1073/pnas.2016191118.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import PRNGKeyArray
+
+from eqstat.calibration import _support
+from eqstat.calibration._scores import decompose, pooled
+from eqstat.calibration._support import ArrayLike
+from eqstat.schema import InputError
+
+FORMS = ("corp", "bins")
+# Coins of one block of replicates that are in memory together.
+BLOCK = 4_000_000
+
+
+@dataclass(frozen=True)
+class CalibrationTest:
+    """Whether forecasts can be true.
+
+    Attributes
+    ----------
+    statistic
+        Miscalibration (CORP) of the Brier score.
+    expected
+        Its mean where the forecasts are true.
+    p_value
+        Probability of so much or more where the forecasts are true; small speaks against them.
+    replicates
+        Number of label sets drawn; the least possible p-value is one over this plus one.
+    """
+
+    statistic: float
+    expected: float
+    p_value: float
+    replicates: int
+
+
+def reliability(
+    key: PRNGKeyArray,
+    forecast: ArrayLike,
+    is_earthquake: ArrayLike,
+    *,
+    form: str = "corp",
+    bins: int = 10,
+    probability: float = 0.9,
+    replicates: int = 1000,
+) -> xr.Dataset:
+    r"""Share of earthquakes against the probability forecast, with consistency bands.
+
+    *CORP*: isotonic regression of the labels on the forecasts, by pool-adjacent-violators; no bins
+    to choose, and the same picture for all. *Bins*: shares in bins that hold about the same number
+    of forecasts. Bands take the detections as independent given their forecasts.
+
+    Parameters
+    ----------
+    key
+        JAX random key, of the bands.
+    forecast
+        Probabilities of an earthquake, in [0, 1].
+    is_earthquake
+        True and false.
+    form
+        "corp" or "bins".
+    bins
+        Number of bins, from 2; fewer where forecasts are equal.
+    probability
+        Of the bands, point by point.
+    replicates
+        Number of label sets drawn, from 20.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over `forecast` (each distinct one, or the mean of each bin): `observed` share of
+        earthquakes, `number` of detections, and `low`, `high`, within which the share lies with
+        this probability where the forecasts are true.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When forecasts, labels or an argument cannot be used.
+
+    References
+    ----------
+    Broecker and Smith (2007), doi:10.1175/WAF993.1, section 3, here with the forecasts fixed;
+    Dimitriadis, Gneiting and Jordan (2021), doi:10.1073/pnas.2016191118.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import numpy as np
+    >>> forecast = np.repeat([0.2, 0.7], 100)
+    >>> label = np.tile(np.arange(100) < 20, 2)
+    >>> curve = reliability(jax.random.key(0), forecast, label)
+    >>> curve["observed"].values.tolist(), (curve["observed"] < curve["low"]).values.tolist()
+    ([0.2, 0.2], [False, True])
+    """
+    p, y = _support.forecasts("reliability", forecast, is_earthquake)
+    _support.check_probability("reliability", probability=probability)
+    _support.check_whole("reliability", 20, replicates=replicates)
+    _support.check_whole("reliability", 2, bins=bins)
+    if form not in FORMS:
+        raise InputError(f'reliability: form is "corp" or "bins", not {form!r}')
+    level, at = np.unique(p, return_inverse=True)
+    number = np.bincount(at)
+    rng = _support.generator(key)
+    if form == "corp":
+        curves = np.array(
+            [
+                pooled(number, hits, level.size)
+                for block in _coins(rng, level, number, replicates)
+                for hits in block
+            ]
+        )
+        observed = pooled(number, np.bincount(at, y), level.size)
+    else:
+        edges = np.unique(np.quantile(p, np.linspace(0, 1, bins + 1)[1:-1]))
+        own = np.searchsorted(edges, level, side="right")
+        own = np.unique(own, return_inverse=True)[1]
+        # (level, bin): which levels a bin adds up.
+        add = (own[:, None] == np.arange(own.max() + 1)).astype(np.float64)
+        total = number @ add
+        curves = np.concatenate(
+            [block @ add / total for block in _coins(rng, level, number, replicates)]
+        )
+        observed = np.bincount(at, y) @ add / total
+        level, number = (level * number) @ add / total, total.astype(np.int64)
+    ends = [(1 - probability) / 2, (1 + probability) / 2]
+    low = np.quantile(curves, ends[0], axis=0, method="lower")
+    high = np.quantile(curves, ends[1], axis=0, method="higher")
+    found = xr.Dataset(
+        {
+            "observed": ("forecast", observed, {"long_name": "share of earthquakes"}),
+            "number": ("forecast", number, {"long_name": "number of detections"}),
+            "low": ("forecast", low, {"long_name": "lower end of the consistency band"}),
+            "high": ("forecast", high, {"long_name": "upper end of the consistency band"}),
+        },
+        coords={"forecast": level},
+    )
+    found["forecast"].attrs["long_name"] = "probability forecast"
+    found.attrs = {
+        "form": form,
+        "detections": int(p.size),
+        "interval_probability": probability,
+        "interval_kind": "consistency band, pointwise, forecasts fixed",
+        "replicates": replicates,
+    }
+    return found
+
+
+def calibration_test(
+    key: PRNGKeyArray, forecast: ArrayLike, is_earthquake: ArrayLike, *, replicates: int = 999
+) -> CalibrationTest:
+    r"""Test whether forecasts are true, against every miscalibration that keeps their order.
+
+    The statistic is the miscalibration part of the Brier score (`scores.decompose`); labels drawn
+    with the forecasts' own probabilities give its distribution, so that
+
+    .. math:: p = \frac{1 + \#\{\mathrm{MCB}^* \ge \mathrm{MCB}\}}{1 + R}
+
+    is exact for any number of independent detections.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    forecast, is_earthquake
+        As in `reliability`.
+    replicates
+        Number R of label sets drawn, from 20.
+
+    Returns
+    -------
+    CalibrationTest
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When forecasts, labels or an argument cannot be used.
+
+    References
+    ----------
+    Dimitriadis, Gneiting and Jordan (2021), doi:10.1073/pnas.2016191118 (MCB); Davison and Hinkley
+    (1997), section 4.2 (Monte Carlo tests).
+
+    Examples
+    --------
+    >>> import jax
+    >>> import numpy as np
+    >>> sure = calibration_test(jax.random.key(0), np.full(50, 0.9), np.arange(50) < 25)
+    >>> sure.p_value
+    0.001
+    """
+    p, y = _support.forecasts("calibration_test", forecast, is_earthquake)
+    _support.check_whole("calibration_test", 20, replicates=replicates)
+    level, at = np.unique(p, return_inverse=True)
+    number = np.bincount(at)
+    drawn = []
+    for block in _coins(_support.generator(key), level, number, replicates):
+        for hits in block:
+            fitted = pooled(number, hits, level.size)
+            # Sum of (p - y)^2 less that of (fitted - y)^2, with y's own squares falling out.
+            parts = number * (level**2 - fitted**2) - 2 * hits * (level - fitted)
+            drawn.append(parts.sum() / p.size)
+    statistic = decompose(p, y).miscalibration
+    # Equal sums must count as equal, whatever the order of adding.
+    above = int(np.sum(np.array(drawn) >= statistic - 1e-12))
+    return CalibrationTest(
+        statistic, float(np.mean(drawn)), (1 + above) / (1 + replicates), replicates
+    )
+
+
+def _coins(
+    rng: np.random.Generator, level: np.ndarray, number: np.ndarray, replicates: int
+) -> Iterator[Any]:
+    """Earthquakes of each forecast where the forecasts are true, (replicates, level) in blocks."""
+    size = max(BLOCK // level.size, 1)
+    for start in range(0, replicates, size):
+        shape = (min(size, replicates - start), level.size)
+        yield rng.binomial(number, level, shape).astype(np.float64)

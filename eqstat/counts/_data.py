@@ -1,0 +1,321 @@
+"""From tables of counts to sparse cells: how often each count came, where, when, among how many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eqstat.counts._harmonics import HOURS_OF_WEEK
+from eqstat.schema import InputError, check_counts
+from eqstat.schema._counts import region_codes, spacing_s
+
+EXACT_ACTIVE = 50
+RELATIVE_WIDTH = 0.02
+
+
+@dataclass(frozen=True)
+class History:
+    """Windows without an earthquake, counted into sparse cells.
+
+    Attributes
+    ----------
+    region
+        Number of the region of each cell, (cells,).
+    hour_of_week
+        Local hour of the week, 0 (Monday from 0 to 1) to 167, (cells,).
+    active
+        Active devices: exact to 50, above the mean of the cell's windows in a bin of at most
+        2 %, (cells,).
+    triggers
+        Number of triggers, (cells,).
+    windows
+        How many windows a cell holds, (cells,).
+    regions
+        Names of the regions.
+    window_s
+        Length of a window, s.
+    span_days
+        From the start of the first to the end of the last window, days.
+    left_out
+        Windows that are not in the cells, by reason.
+    notes
+        What a reader of the result should know.
+    """
+
+    region: np.ndarray
+    hour_of_week: np.ndarray
+    active: np.ndarray
+    triggers: np.ndarray
+    windows: np.ndarray
+    regions: tuple[str, ...]
+    window_s: float
+    span_days: float
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def total_windows(self) -> int:
+        """Windows in all cells."""
+        return int(np.sum(self.windows))
+
+    @property
+    def total_triggers(self) -> float:
+        """Triggers in all cells."""
+        return float(np.sum(self.windows * self.triggers))
+
+    @property
+    def device_hours(self) -> float:
+        """Hours of active devices, summed over them."""
+        return float(np.sum(self.windows * self.active)) * self.window_s / 3600
+
+    def of_region(self, region: str) -> History:
+        """Return the cells of one region, as a history of its own."""
+        if region not in self.regions:
+            raise InputError(f"counts: no region {region!r} in the history")
+        use = self.region == self.regions.index(region)
+        return History(
+            np.zeros(int(use.sum()), np.int64),
+            self.hour_of_week[use],
+            self.active[use],
+            self.triggers[use],
+            self.windows[use],
+            (region,),
+            self.window_s,
+            self.span_days,
+            notes=self.notes,
+        )
+
+
+def active_bin(active: np.ndarray) -> np.ndarray:
+    """Number of the bin of active devices: exact to 50, then of equal relative width."""
+    active = np.asarray(active, np.float64)
+    log_bin = np.log(np.maximum(active, EXACT_ACTIVE + 1) / (EXACT_ACTIVE + 1))
+    far = EXACT_ACTIVE + 1 + np.floor(log_bin / np.log1p(RELATIVE_WIDTH) + 1e-9)
+    return np.where(active <= EXACT_ACTIVE, np.round(active), far).astype(np.int64)
+
+
+def _sum_by(key: np.ndarray, *weights: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """First row of each key's group, and sums of the weights over the groups."""
+    order = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(np.diff(key[order], prepend=key[order][:1] - 1))
+    return order[starts], [np.add.reduceat(weight[order], starts) for weight in weights]
+
+
+def to_cells(
+    region: np.ndarray,
+    hour_of_week: np.ndarray,
+    active: np.ndarray,
+    triggers: np.ndarray,
+    windows: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Merge windows that agree: region, hour, active (mean of its bin), triggers, windows."""
+    if not len(region):
+        return region, hour_of_week, active, triggers, windows
+    bins = active_bin(active)
+    key = region.astype(np.int64) * HOURS_OF_WEEK + hour_of_week.astype(np.int64)
+    key = key * (int(bins.max()) + 1) + bins
+    key = key * (int(triggers.max()) + 1) + triggers.astype(np.int64)
+    first, (count, devices) = _sum_by(key, windows, windows * active)
+    return region[first], hour_of_week[first], devices / count, triggers[first], count
+
+
+def _near_earthquakes(table: Any, codes: np.ndarray, window_s: float) -> np.ndarray:
+    """Windows of a region that touch one with an earthquake."""
+    quake = table["is_earthquake"].fillna(False).to_numpy(dtype=bool)
+    order = np.argsort(codes, kind="stable")
+    seconds = table["time"].to_numpy(dtype="datetime64[ns]").astype(np.int64)[order] / 1e9
+    touch = (np.diff(codes[order]) == 0) & (np.diff(seconds) < 1.5 * window_s)
+    marked = quake[order]
+    beside = np.zeros(len(marked), bool)
+    beside[1:] |= touch & marked[:-1]
+    beside[:-1] |= touch & marked[1:]
+    out = np.empty(len(marked), bool)
+    out[order] = beside
+    return out & ~quake
+
+
+def _hours(
+    table: Any,
+    codes: np.ndarray,
+    names: Sequence[str],
+    utc_offset_h: float | int | Mapping[str, float | int],
+) -> Any:
+    """Local hour of the week of each row."""
+    if isinstance(utc_offset_h, Mapping):
+        missing = [name for name in names if name not in utc_offset_h]
+        if missing:
+            raise InputError(
+                f"counts: utc_offset_h has no entry for the region {missing[0]!r}"
+                f"{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}; give hours east"
+            )
+        offsets = np.array([float(utc_offset_h[name]) for name in names])
+    else:
+        offsets = np.full(len(names), float(utc_offset_h))
+    if not np.all(np.abs(offsets) <= 14):
+        raise InputError("counts: utc_offset_h must lie in [-14, 14] hours")
+    seconds = table["time"].to_numpy(dtype="datetime64[s]").astype(np.int64)
+    hours = np.floor(seconds / 3600 + offsets[codes]).astype(np.int64)
+    # The first of January 1970 was a Thursday.
+    return (hours + 3 * 24) % HOURS_OF_WEEK
+
+
+def _window_s(table: Any, window_s: float | int | None) -> tuple[float, list[str]]:
+    """Length of the windows: given, of the column, or the smallest spacing."""
+    given = None
+    if "window_s" in table and bool(table["window_s"].notna().any()):
+        given = float(table["window_s"].iloc[0])
+    if window_s is not None:
+        if not (np.isfinite(window_s) and window_s > 0):
+            raise InputError(f"counts: window_s must be positive, not {window_s!r}")
+        if given is not None and abs(given - window_s) > 1e-6:
+            raise InputError(
+                f"counts: window_s={window_s:g} is asked for, but the table's is {given:g}; "
+                "leave out the argument, or correct the column"
+            )
+        return float(window_s), []
+    if given is not None:
+        return given, []
+    step, _ = spacing_s(table)
+    step = step[step > 0]
+    if not len(step):
+        raise InputError(
+            "counts: the length of the windows is not given and no region has two of them; "
+            "give window_s"
+        )
+    length = float(step.min())
+    return length, [f"counts: window_s taken from the smallest spacing, {length:g} s"]
+
+
+def prepare(
+    counts: pd.DataFrame,
+    *,
+    window_s: float | int | None = None,
+    utc_offset_h: float | int | Mapping[str, float | int] = 0.0,
+    exclude_earthquakes: bool = True,
+) -> History:
+    """Check a table of counts and count its windows into sparse cells.
+
+    A long history is made in parts, one for each month, say, that `combine` puts together:
+    then only the part at hand is in memory.
+
+    Parameters
+    ----------
+    counts
+        Table of the counts contract: `time` (start of the window, UTC), `triggers`, `active`;
+        `region`, `window_s`, `is_earthquake` and `windows` are used where they are given.
+    window_s
+        Length of a window, s, where the table has no such column; by default the smallest
+        spacing of a region's windows, which is then noted.
+    utc_offset_h
+        Local time minus UTC, hours: for all regions, or for each by its name.
+    exclude_earthquakes
+        Whether windows marked `is_earthquake`, and those that touch them, are left out.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When the table breaks its contract, windows overlap, or nothing is left.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"time": pd.date_range("2026-01-05", periods=6, freq="10s", tz="UTC"),
+    ...                       "triggers": [0, 0, 1, 0, 0, 0], "active": 80})
+    >>> history = prepare(table, utc_offset_h=1.0)
+    >>> history.total_windows, history.windows.tolist(), history.hour_of_week.tolist()
+    (6, [5, 1], [1, 1])
+    """
+    table: Any = check_counts(counts)
+    notes = list(table.attrs.get("notes", ()))
+    length, said = _window_s(table, window_s)
+    aggregated = "windows" in table and bool((table["windows"] > 1).any())
+    if not aggregated:
+        step, rows = spacing_s(table)
+        bad = step < length - 1e-6
+        if bad.any():
+            raise InputError(
+                f"counts: {int(bad.sum())} windows of {length:g} s overlap the one before in "
+                f"their region (first at row {counts.index[rows[bad][0]]}); correct window_s"
+            )
+    weight = np.ones(len(table))
+    if "windows" in table:
+        weight = table["windows"].fillna(1.0).to_numpy(np.float64)
+    codes, names = region_codes(table)
+    hour = _hours(table, codes, names, utc_offset_h)
+    active = table["active"].to_numpy(np.float64)
+    left_out: dict[str, int] = {}
+    use = np.ones(len(table), bool)
+    reasons = [("no active device", active == 0)]
+    if exclude_earthquakes and "is_earthquake" in table:
+        quake = table["is_earthquake"].fillna(False).to_numpy(dtype=bool)
+        reasons.insert(0, ("earthquake", quake))
+        if not aggregated:
+            reasons.insert(1, ("next to an earthquake", _near_earthquakes(table, codes, length)))
+    for reason, where in reasons:
+        count = int(np.sum(weight[where & use]))
+        if count:
+            left_out[reason] = count
+        use &= ~where
+    if not use.any():
+        raise InputError("counts: no window is left; all are of earthquakes or without devices")
+    cells = to_cells(
+        codes[use], hour[use], active[use], table["triggers"].to_numpy(np.float64)[use], weight[use]
+    )
+    time = table["time"]
+    span = (time.max() - time.min()).total_seconds() + length
+    return History(*cells, tuple(names), length, span / 86400, left_out, tuple([*notes, *said]))
+
+
+def combine(histories: Sequence[History]) -> History:
+    """Put histories of other times or regions together.
+
+    Whether a window is in more than one of them cannot be seen any more.
+
+    Parameters
+    ----------
+    histories
+        At least one, all with windows of the same length.
+
+    Returns
+    -------
+    History
+        Its span is the sum of the spans of those that share a region, at most.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When there is none, or lengths of windows differ.
+    """
+    histories = list(histories)
+    if not histories:
+        raise InputError("counts: there is no history to combine")
+    length = histories[0].window_s
+    if any(abs(history.window_s - length) > 1e-6 for history in histories):
+        raise InputError("counts: histories with windows of different lengths cannot be combined")
+    names = sorted({name for history in histories for name in history.regions})
+    number = {name: index for index, name in enumerate(names)}
+    columns: list[list[np.ndarray]] = [[], [], [], [], []]
+    left_out: dict[str, int] = {}
+    spans = dict.fromkeys(names, 0.0)
+    for history in histories:
+        new = np.array([number[name] for name in history.regions])
+        columns[0].append(new[history.region])
+        for column, name in zip(
+            columns[1:], ("hour_of_week", "active", "triggers", "windows"), strict=True
+        ):
+            column.append(getattr(history, name))
+        for reason, count in history.left_out.items():
+            left_out[reason] = left_out.get(reason, 0) + count
+        for name in history.regions:
+            spans[name] += history.span_days
+    cells = to_cells(*(np.concatenate(column) for column in columns))
+    notes = tuple(dict.fromkeys(note for history in histories for note in history.notes))
+    return History(*cells, tuple(names), length, max(spans.values()), left_out, notes)

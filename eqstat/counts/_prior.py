@@ -1,0 +1,61 @@
+"""Priors of the background, in the open: each one can be replaced."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import numpy as np
+import numpyro.distributions as dist
+from numpyro.distributions.transforms import SigmoidTransform
+
+
+def logit_normal(median: float, scale: float) -> dist.Distribution:
+    """A distribution on (0, 1) whose logit is normal about that of the median."""
+    centre = float(np.log(median) - np.log1p(-median))
+    return dist.TransformedDistribution(dist.Normal(centre, scale), SigmoidTransform())
+
+
+class Prior(eqx.Module):
+    r"""Priors of what `fit` and `sample` learn; NumPyro distributions.
+
+    Attributes
+    ----------
+    rate_per_device_h
+        Triggers per device and hour; log-normal about 0.5 with a factor of 7.
+    daily, weekly
+        Each harmonic's coefficient on the log rate; normal, 0.5 and 0.3.
+    region_sd
+        Standard deviation of the regions' effects; log-normal about 0.3 with a factor of 2. It
+        vanishes at 0, where the regions would be one.
+    dispersion
+        Dispersion among 100 devices; log-normal about 0.1 with a factor of 4.5.
+    dispersion_slope
+        How it falls with the number of devices; normal, 0.5: people react together no less
+        often where they are many.
+    burst_probability
+        Of a burst in a window; logit-normal about 1e-5 (once in eleven days of 10 s windows)
+        with a factor of 7.
+    burst_share
+        Mean share that triggers in a burst; logit-normal about 0.1.
+    burst_concentration
+        Of the share's Beta distribution; log-normal about 8 with a factor of 2.
+    """
+
+    rate_per_device_h: dist.Distribution = eqx.field(
+        default_factory=lambda: dist.LogNormal(np.log(0.5), 2.0)
+    )
+    daily: dist.Distribution = eqx.field(default_factory=lambda: dist.Normal(0.0, 0.5))
+    weekly: dist.Distribution = eqx.field(default_factory=lambda: dist.Normal(0.0, 0.3))
+    region_sd: dist.Distribution = eqx.field(
+        default_factory=lambda: dist.LogNormal(np.log(0.3), 0.7)
+    )
+    dispersion: dist.Distribution = eqx.field(
+        default_factory=lambda: dist.LogNormal(np.log(0.1), 1.5)
+    )
+    dispersion_slope: dist.Distribution = eqx.field(default_factory=lambda: dist.Normal(0.0, 0.5))
+    burst_probability: dist.Distribution = eqx.field(
+        default_factory=lambda: logit_normal(1e-5, 2.0)
+    )
+    burst_share: dist.Distribution = eqx.field(default_factory=lambda: logit_normal(0.1, 0.7))
+    burst_concentration: dist.Distribution = eqx.field(
+        default_factory=lambda: dist.LogNormal(np.log(8.0), 0.7)
+    )

@@ -1,0 +1,262 @@
+"""Draw the counts that a background would have given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import PRNGKeyArray
+from scipy.special import betaln
+
+from eqstat.counts import _tails
+from eqstat.counts._background import Background, dispersion_at, mean_count
+from eqstat.counts._data import History, to_cells
+from eqstat.counts._harmonics import HOURS_OF_WEEK
+
+# Levels of the number of active devices about its mean, with equal weights: quantiles of a normal.
+LEVELS = np.array([-1.2816, -0.5244, 0.0, 0.5244, 1.2816]) / 0.86786
+ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is watched: devices, and for how long.
+
+    Attributes
+    ----------
+    active
+        Mean number of active devices: a number, one for each region, or for each region and
+        each of the 168 hours of the week, Monday first (local time).
+    days
+        Length of the history, days.
+    variation
+        Relative standard deviation of the number of active devices from day to day.
+    start
+        Start of a table of counts, UTC (`simulate_table`).
+    """
+
+    active: Any
+    days: float | int = 90.0
+    variation: float | int = 0.05
+    start: str = "2026-01-05T00:00:00Z"
+
+    def __post_init__(self) -> None:
+        array = np.asarray(self.active, np.float64)
+        if not np.all(np.isfinite(array)) or np.any(array < 1):
+            raise ValueError("Design: active must be at least 1 everywhere")
+        if not 0 < self.days < 1e5 or not 0 <= self.variation < 0.5:
+            raise ValueError("Design: days must be positive and variation in [0, 0.5)")
+
+    def mean_active(self, regions: int) -> np.ndarray:
+        """Mean active devices of each region and hour of the week, (regions, 168)."""
+        array = np.asarray(self.active, np.float64)
+        if array.ndim == 1:
+            array = array[:, None]
+        return np.broadcast_to(array, (regions, HOURS_OF_WEEK))
+
+
+def generator(key: PRNGKeyArray) -> np.random.Generator:
+    """NumPy's generator seeded by a JAX key: counts are drawn on the host."""
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
+
+
+def week_means(
+    background: Background, region: np.ndarray, hour: np.ndarray, active: np.ndarray
+) -> np.ndarray:
+    """Mean counts of cells (middle of the hour), float64."""
+    with jax.enable_x64(True):
+        exact = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), background)
+        mean = mean_count(exact, jnp.asarray(active), hour % 24 + 0.5, hour // 24, region)
+        return np.asarray(mean)
+
+
+def dispersions(background: Background, active: np.ndarray) -> np.ndarray | None:
+    """Dispersion among these devices, float64."""
+    if background.dispersion is None or background.dispersion_slope is None:
+        return None
+    with jax.enable_x64(True):
+        exact = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), background)
+        return np.asarray(dispersion_at(exact, jnp.asarray(active)))
+
+
+def draw_base(
+    rng: np.random.Generator, background: Background, active: np.ndarray, mean: np.ndarray
+) -> np.ndarray:
+    """Draw one count without bursts for each entry, by the generating process."""
+    spread = dispersions(background, active)
+    if spread is None:
+        return np.minimum(rng.poisson(mean), active).astype(np.int64)
+    spread = np.maximum(spread, _tails.SMALLEST)
+    if background.family == "negative_binomial":
+        return np.minimum(rng.poisson(mean * rng.gamma(1 / spread) * spread), active).astype(
+            np.int64
+        )
+    p = -np.expm1(-mean / active)
+    return rng.binomial(active.astype(np.int64), rng.beta(p / spread, (1 - p) / spread))
+
+
+def draw_bursts(rng: np.random.Generator, background: Background, active: np.ndarray) -> np.ndarray:
+    """Draw the devices that a burst adds for each entry."""
+    assert background.bursts is not None
+    share, concentration = float(background.bursts.share), float(background.bursts.concentration)
+    shares = rng.beta(share * concentration, (1 - share) * concentration, np.shape(active))
+    return rng.binomial(np.asarray(active).astype(np.int64), shares)
+
+
+def _log_base(
+    family: str, most: int, n: np.ndarray, mean: np.ndarray, spread: np.ndarray | None
+) -> np.ndarray:
+    """Log probabilities of 0 ... most by recurrence from 0: no code shared with the likelihood."""
+    k = np.arange(most, dtype=np.float64)
+    if spread is None:
+        first, ratio = -mean, mean / (k + 1)
+    elif family == "negative_binomial":
+        size = 1 / np.maximum(spread[:, None], _tails.SMALLEST)
+        first = -size * np.log1p(mean / size)
+        ratio = (size + k) * mean / ((size + mean) * (k + 1))
+    else:
+        total = 1 / np.maximum(spread[:, None], _tails.SMALLEST)
+        a, b = -np.expm1(-mean / n) * total, np.exp(-mean / n) * total
+        first = betaln(a, b + n) - betaln(a, b)
+        rest = n - k
+        ratio = np.where(rest > 0, rest, 0) * (a + k) / ((k + 1) * np.abs(b + rest - 1))
+    with np.errstate(divide="ignore"):
+        steps = np.cumsum(np.log(ratio), axis=1)
+    return np.concatenate([first, first + steps], axis=1)
+
+
+def _base_tables(background: Background, active: np.ndarray, mean: np.ndarray) -> Iterator[tuple]:
+    """Slices of rows of similar means with their probabilities of 0, 1, ... triggers."""
+    order = np.argsort(mean, kind="stable")
+    spread = dispersions(background, active)
+    for start in range(0, len(order), ROWS_AT_ONCE):
+        rows = order[start : start + ROWS_AT_ONCE]
+        n, mu = active[rows], mean[rows]
+        d = None if spread is None else spread[rows]
+        if background.family == "beta_binomial":
+            variance = mu * (1 + n * d)
+        else:
+            variance = mu * (1 + (0 if d is None else mu * d))
+        # Beyond this count no window in 1e12 comes: tails are at most geometric here.
+        most = int(np.max(np.minimum(mu + 12 * np.sqrt(variance) + 30 * variance / mu + 12, n)))
+        p = np.exp(_log_base(background.family, most, n[:, None], mu[:, None], d))
+        yield rows, p / p.sum(axis=1, keepdims=True)
+
+
+def simulate(key: PRNGKeyArray, background: Background, design: Design) -> History:
+    """Draw a history as sparse cells, whatever its number of windows.
+
+    Windows of a region and hour of the week share five levels of active devices. Counts of
+    windows without a burst are drawn by their multinomial; the few with a burst one by one.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    background
+        One background (no axis of draws).
+    design
+        Active devices and length of the history.
+
+    Returns
+    -------
+    History
+
+    Examples
+    --------
+    >>> import jax
+    >>> background = Background("poisson", 1.0)
+    >>> simulate(jax.random.key(0), background, Design(active=200, days=7)).total_windows
+    60480
+    """
+    rng = generator(key)
+    regions = len(background.regions)
+    mean_active = design.mean_active(regions)
+    spread = 1 + design.variation * LEVELS if design.variation else np.ones(1)
+    active = np.maximum(np.round(mean_active[:, :, None] * spread), 1.0)
+    total = round(design.days * 86400 / background.window_s)
+    # Windows fill the week's hours and levels evenly; what is left over goes to the first ones.
+    slots = HOURS_OF_WEEK * len(spread)
+    each = np.full(slots, total // slots)
+    each[: total % slots] += 1
+    region, hour, _ = np.indices(active.shape).reshape(3, -1)
+    active, windows = active.ravel(), np.tile(each, regions)
+    keep = windows > 0
+    region, hour, active, windows = region[keep], hour[keep], active[keep], windows[keep]
+    mean = week_means(background, region, hour, active)
+    shaken = np.zeros_like(windows)
+    if background.bursts is not None:
+        shaken = rng.binomial(windows, float(background.bursts.probability))
+    parts = []
+    for rows, p in _base_tables(background, active, mean):
+        drawn = rng.multinomial((windows - shaken)[rows], p)
+        which, count = np.nonzero(drawn)
+        parts.append((rows[which], count, drawn[which, count]))
+    if shaken.any():
+        which = np.repeat(np.arange(len(windows)), shaken)
+        count = draw_base(rng, background, active[which], mean[which])
+        count = np.minimum(count + draw_bursts(rng, background, active[which]), active[which])
+        parts.append((which, count, np.ones(len(which), np.int64)))
+    which, count, number = (np.concatenate(column) for column in zip(*parts, strict=True))
+    cells = to_cells(
+        region[which],
+        hour[which],
+        active[which],
+        count.astype(np.float64),
+        number.astype(np.float64),
+    )
+    return History(
+        *cells, background.regions, background.window_s, total * background.window_s / 86400
+    )
+
+
+def simulate_table(key: PRNGKeyArray, background: Background, design: Design) -> pd.DataFrame:
+    """Draw a table of counts, window by window; for histories that fit in memory.
+
+    Parameters
+    ----------
+    key, background, design
+        As in `simulate`; local time is UTC.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Table of the counts contract with `time`, `triggers`, `active`, `region`, `window_s`,
+        and the truth in `is_burst`; sorted by region and time.
+    """
+    rng = generator(key)
+    start: Any = pd.Timestamp(design.start)
+    total = round(design.days * 86400 / background.window_s)
+    time = start + pd.to_timedelta(np.arange(total) * background.window_s, unit="s")
+    hour = np.asarray(time.hour + 24 * time.day_of_week)
+    day = np.asarray((np.arange(total) * background.window_s) // 86400, np.int64)
+    mean_active = design.mean_active(len(background.regions))
+    parts = []
+    for number, name in enumerate(background.regions):
+        about = 1 + design.variation * rng.choice(LEVELS, day[-1] + 1)[day]
+        active = np.maximum(np.round(mean_active[number, hour] * about), 1.0)
+        mean = week_means(background, np.full(total, number), hour, active)
+        count = draw_base(rng, background, active, mean)
+        burst = np.zeros(total, bool)
+        if background.bursts is not None:
+            burst = rng.uniform(size=total) < float(background.bursts.probability)
+            added = draw_bursts(rng, background, active[burst])
+            count[burst] = np.minimum(count[burst] + added, active[burst])
+        parts.append(
+            pd.DataFrame(
+                {
+                    "time": time,
+                    "triggers": count.astype(np.int64),
+                    "active": active.astype(np.int64),
+                    "region": name,
+                    "window_s": background.window_s,
+                    "is_burst": burst,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)

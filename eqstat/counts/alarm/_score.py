@@ -1,0 +1,278 @@
+"""Score a count now: how rare is it, how often would it alarm, how far is the threshold?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from eqstat.counts._background import Background, Number
+from eqstat.counts.alarm import _score_table
+from eqstat.counts.alarm._rate_table import RATE_STEP, cubic_weights
+from eqstat.counts.alarm._threshold import check_budget
+
+ANY_DAY = 7
+OK, BEYOND_TABLE, BAD_INPUT = 0, 1, 2
+BLOCK = 4096
+
+
+class Score(NamedTuple):
+    """What a count among so many devices means.
+
+    Attributes
+    ----------
+    log_tail
+        Natural log of the probability that the background gives so many triggers or more in
+        one window.
+    false_alarm_probability
+        The same as a probability (0 where it is below the smallest number of its type; the
+        logarithm is not).
+    log_false_alarm_rate_per_year
+        Natural log of how often a year a continuously sliding window alarms in this region at
+        this count, if it were always this hour and so many devices.
+    false_alarm_rate_per_year
+        The same as a rate.
+    margin
+        Triggers above the threshold: 0 or more calls an earthquake.
+    status
+        0 good; 1 the count or the devices lie beyond the table, and the end of the table,
+        which is on the safe side in the count, was used; 2 bad input (not a number, negative,
+        a fraction of a trigger, more triggers than devices, an hour outside [0, 24)): all else
+        is NaN.
+    """
+
+    log_tail: Float[Array, "..."]
+    false_alarm_probability: Float[Array, "..."]
+    log_false_alarm_rate_per_year: Float[Array, "..."]
+    false_alarm_rate_per_year: Float[Array, "..."]
+    margin: Float[Array, "..."]
+    status: Int[Array, "..."]
+
+
+class Scorer(eqx.Module):
+    """Tables of a background from which `score` reads; a pytree of float32 arrays, made by `scorer`.
+
+    Attributes
+    ----------
+    table
+        Log tail and log alarms per year; (spreads, devices, triggers, rates, 2).
+    log_rate
+        Log rate per device and hour of each region, day of the week (the eighth is any day)
+        and hour, (regions, 8, 24).
+    level
+        Which spread of the log rate that is, as a fractional index, (regions, 8, 24).
+    first_log_rate
+        First node of the log rate.
+    log_devices
+        Nodes of the log of active devices, (devices,).
+    crossing
+        Count, in fractions, at which the alarm rate passes the budget; (budgets, spreads,
+        devices, rates).
+    budget, log_budget
+        Which budget each region has, (regions,), and the logs of the budgets per year.
+    minimum
+        Fewest triggers that may be called.
+    regions
+        Names of the regions.
+    between
+        Whether spreads are interpolated: False where the table has all there are.
+    """
+
+    table: Float[Array, "spreads devices triggers rates two"]
+    log_rate: Float[Array, "regions eight hours"]
+    level: Float[Array, "regions eight hours"]
+    first_log_rate: Float[Array, ""]
+    log_devices: Float[Array, " devices"]
+    crossing: Float[Array, "budgets spreads devices rates"]
+    budget: Int[Array, " regions"]
+    log_budget: Float[Array, " budgets"]
+    minimum: Float[Array, ""]
+    regions: tuple[str, ...] = eqx.field(static=True)
+    between: bool = eqx.field(static=True)
+
+
+def scorer(
+    background: Background,
+    *,
+    false_alarm_rate_per_year: float | Sequence[float] = 1.0,
+    minimum: int = 6,
+    most_active: int = 10_000,
+    most_triggers: int = 256,
+    correlation_windows: float = np.inf,
+) -> Scorer:
+    r"""Tabulate a background, or a posterior of it, for `score`.
+
+    Tables run over the count, the active devices n (every number to 50, then steps of 10 %) and
+    the log rate $\log\lambda$ (steps of 0.2). With a posterior the tables are means over 32 of
+    its draws (`threshold` takes 200, so the two may part where bursts are little known); how
+    well the rate of each region and hour is known is a further axis: there the tail is averaged
+    over a normal $\log\lambda$ with that standard deviation, so that a region with little
+    history is given a heavier tail.
+
+    Parameters
+    ----------
+    background
+        One background, or draws of it (then scores are posterior predictive).
+    false_alarm_rate_per_year
+        Budget of all regions together, split equally; or one budget for each region.
+    minimum
+        Fewest triggers that may be called an earthquake.
+    most_active, most_triggers
+        Ends of the tables. Memory is about 300 bytes for each of `most_triggers` times the
+        nodes of active devices (100 to 10,000).
+    correlation_windows
+        As in `threshold`.
+
+    Returns
+    -------
+    Scorer
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When an argument is out of range.
+
+    Examples
+    --------
+    >>> made = scorer(Background("poisson", 5.76), most_active=1000, most_triggers=64)
+    >>> found = score(made, 30, 500, 12.5)
+    >>> bool(found.margin >= 0), round(float(found.log_tail), 1)
+    (True, -16.1)
+    """
+    budgets = np.atleast_1d(np.asarray(false_alarm_rate_per_year, np.float64))
+    if budgets.size == 1:
+        budgets = np.full(len(background.regions), budgets[0] / len(background.regions))
+    check_budget(budgets, len(background.regions), minimum, most_active, most_triggers)
+    made = _score_table.build(background, most_active, most_triggers, correlation_windows)
+    unique, which = np.unique(budgets, return_inverse=True)
+    crossing = np.stack(
+        [_score_table.crossing(made.table[..., 1], np.log(b), minimum) for b in unique]
+    )
+    return Scorer(
+        # What one score interpolates lies side by side.
+        jnp.asarray(np.moveaxis(made.table, 2, 3), jnp.float32),
+        jnp.asarray(made.log_rate, jnp.float32),
+        jnp.asarray(made.level, jnp.float32),
+        jnp.asarray(made.first, jnp.float32),
+        jnp.asarray(np.log(_score_table.device_nodes(most_active)), jnp.float32),
+        jnp.asarray(crossing, jnp.float32),
+        jnp.asarray(which, jnp.int32),
+        jnp.asarray(np.log(unique), jnp.float32),
+        jnp.asarray(minimum, jnp.float32),
+        background.regions,
+        made.between,
+    )
+
+
+def score(
+    scorer: Scorer,
+    triggers: Number,
+    active: Number,
+    hour: Number,
+    region: Number = 0,
+    day: Number = ANY_DAY,
+) -> Score:
+    """Score counts of triggers; pure, jit-safe, vectorised, never raises on data.
+
+    Interpolated in the tables: cubic in the log rate, linear in the log of the devices at
+    equal mean count. The logarithms err by less than 0.02 or 0.2 %, whichever is larger
+    (tested against exact sums), but by up to 0.2 where more than two in five of over 50
+    devices trigger; the count itself is not interpolated.
+
+    Parameters
+    ----------
+    scorer
+        From `scorer`.
+    triggers
+        Triggers in the window, any shape that broadcasts with the others.
+    active
+        Active devices, 1 and more.
+    hour
+        Local time of day in hours, [0, 24); the rate is that of the middle of the hour.
+    region
+        Number of the region, `scorer.regions.index(name)`.
+    day
+        Day of the week, Monday is 0; 7 (the default) is any day.
+
+    Returns
+    -------
+    Score
+        Arrays of the broadcast shape.
+
+    References
+    ----------
+    As `threshold` and `scan`.
+    """
+    kind = scorer.table.dtype
+    k, n, h = (jnp.asarray(value).astype(kind) for value in (triggers, active, hour))
+    columns = jnp.broadcast_arrays(k, n, h, jnp.asarray(region), jnp.asarray(day))
+    shape, size = columns[0].shape, columns[0].size
+    if size <= BLOCK:
+        return _score(scorer, *columns)
+    # In blocks that stay in the processor's cache: three times as fast for a million. Where a
+    # block divides the size, nothing is copied to fill the last one.
+    block = next((b for b in range(BLOCK, BLOCK // 4, -1) if size % b == 0), BLOCK)
+    fill = -size % block
+    flat = (jnp.pad(column.ravel(), (0, fill)) if fill else column for column in columns)
+    blocks = tuple(column.reshape(-1, block) for column in flat)
+    found = jax.lax.map(lambda block: _score(scorer, *block), blocks)
+    return Score(*(values.ravel()[:size].reshape(shape) for values in found))
+
+
+def _run(table: Array, first: Array, length: int) -> Array:
+    """So many entries of the flat table from each first one on; (..., length).
+
+    The caller's indices are clipped to the table, and not checked again.
+    """
+    numbers = jax.lax.GatherDimensionNumbers(
+        offset_dims=(first.ndim,), collapsed_slice_dims=(), start_index_map=(0,)
+    )
+    mode = jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS
+    return jax.lax.gather(table.reshape(-1), first[..., None], numbers, (length,), mode=mode)
+
+
+def _score(scorer: Scorer, k: Array, n: Array, h: Array, r: Array, d: Array) -> Score:
+    """Score arrays of one shape."""
+    kind = scorer.table.dtype
+    regions, most = scorer.log_rate.shape[0], scorer.table.shape[2] - 1
+    good = (k >= 0) & (n >= 1) & (k <= n) & (h >= 0) & (h < 24) & jnp.isfinite(n)
+    good = good & (k == jnp.floor(k))
+    good = good & (r >= 0) & (r < regions) & (d >= 0) & (d <= ANY_DAY)
+    at = (jnp.clip(r, 0, regions - 1), jnp.clip(d, 0, ANY_DAY), jnp.clip(h, 0, 23).astype(int))
+    where = (at[0] * (ANY_DAY + 1) + at[1]) * 24 + at[2]
+    log_rate, level = (_run(table, where, 1)[..., 0] for table in (scorer.log_rate, scorer.level))
+    node, upper, ends, log_n, far = _score_table.place(jnp.clip(n, 1, None), scorer.log_devices)
+    whole = jnp.clip(jnp.nan_to_num(k), 0, most).astype(int)
+    spreads, devices, counts, rates, _ = scorer.table.shape
+    nearest = jnp.round(level).astype(int)
+    low = jnp.clip(level.astype(int), 0, spreads - 2) if scorer.between else nearest
+    budget = scorer.budget[at[0]]
+    read, needed = jnp.zeros((*k.shape, 2), kind), jnp.zeros(k.shape, kind)
+    for end, side in zip((0, 1), (1 - upper, upper), strict=True):
+        # Both neighbours are asked at the window's own mean count.
+        position = (log_n - ends[end] + log_rate - scorer.first_log_rate) / RATE_STEP
+        j = jnp.clip(position.astype(int), 1, rates - 3)
+        part = position - j
+        for step in range(1 + scorer.between):
+            share = side * jnp.abs(level - low - (1 - step)) if scorer.between else side
+            row = (((low + step) * devices + node + end) * counts + whole) * rates + j
+            near = _run(scorer.table, 2 * (row - 1), 8).reshape(*row.shape, 4, 2)
+            for number, weight in enumerate(cubic_weights(part)):
+                read = read + (share * weight)[..., None] * near[..., number, :]
+        row = ((budget * spreads + nearest) * devices + node + end) * rates + j
+        left, right = jnp.moveaxis(_run(scorer.crossing, row, 2), -1, 0)
+        needed = needed + side * ((1 - part) * left + part * right)
+    log_tail, log_year = jnp.minimum(read[..., 0], 0.0), read[..., 1]
+    enough = (log_year <= scorer.log_budget[budget]) & (k >= scorer.minimum)
+    # The crossing is interpolated; the rate at the count itself has the last word.
+    needed = jnp.maximum(jnp.ceil(needed - 1e-3), scorer.minimum)
+    margin = jnp.where(enough, jnp.maximum(k - needed, 0), jnp.minimum(k - needed, -1))
+    status = jnp.where(good, jnp.where(far | (k > most), BEYOND_TABLE, OK), BAD_INPUT)
+    tail, year = jnp.exp(log_tail), jnp.exp(log_year)
+    values = (jnp.where(good, v, jnp.nan) for v in (log_tail, tail, log_year, year, margin))
+    return Score(*values, status=status)

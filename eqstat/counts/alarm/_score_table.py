@@ -1,0 +1,201 @@
+"""Tables for real-time scores: log tails and log alarm rates over devices, rate and count."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+from scipy.special import logsumexp
+
+from eqstat.counts._background import Background, log_tails
+from eqstat.counts.alarm._rate_table import (
+    RATE_STEP,
+    cubic_weights,
+    draws_of,
+    log_device_rates,
+    tabulate,
+)
+from eqstat.counts.scan._scan import HOURS_PER_YEAR
+
+# Every number of devices to here, then equal steps of the logarithm.
+EXACT = 50
+STEP = 0.1
+DRAWS = 32
+DEVICES_AT_ONCE = 8
+# Standard deviations of the log rate for which tables are made, unless there are few of them.
+SPREADS = np.array([0.0, 0.03, 0.045, 0.06, 0.085, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7, 1.0])
+MOST_EXACT = 3
+NORMAL = np.polynomial.hermite_e.hermegauss(31)
+
+
+class Tables(NamedTuple):
+    """What `Scorer` holds, in float64."""
+
+    table: np.ndarray
+    log_rate: np.ndarray
+    level: np.ndarray
+    first: float
+    between: bool
+
+
+def device_nodes(most: int) -> np.ndarray:
+    """Numbers of active devices: 1, 2, ... 50, then steps of 10 %."""
+    exact = np.arange(1.0, min(most, EXACT) + 1)
+    if most <= EXACT:
+        return np.append(exact, exact[-1] + 1)
+    count = int(np.ceil(np.log(most / EXACT) / STEP))
+    return np.append(exact, EXACT * np.exp(STEP * np.arange(1, count + 1)))
+
+
+def place(
+    active: Array, log_devices: Array
+) -> tuple[Array, Array, tuple[Array, Array], Array, Array]:
+    """Lower node, weight of the upper one, logs of both nodes, log of the devices, beyond."""
+    last = len(log_devices) - 1
+    log_n = jnp.log(active)
+    position = jnp.where(active <= EXACT, active - 1, EXACT - 1 + (log_n - np.log(EXACT)) / STEP)
+    # Rounding must not put an exact number of devices below its node.
+    node = jnp.clip((position + 1e-4).astype(int), 0, last - 1)
+    below, above = log_devices[node], log_devices[node + 1]
+    upper = jnp.clip((log_n - below) / (above - below), 0, 1)
+    far = log_n > log_devices[last] + 1e-4
+    return node, upper, (below, above), jnp.minimum(log_n, log_devices[last]), far
+
+
+def week(background: Background) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the log rate by region, day (the eighth: any) and hour."""
+    draws = draws_of(background)
+    regions = np.arange(len(background.regions))
+    logs = log_device_rates(draws, np.arange(24) + 0.5, np.arange(7.0), regions)
+    logs = np.moveaxis(logs, 3, 2)  # draws, regions, days, hours
+    mean, variance = logs.mean(axis=0), logs.var(axis=0)
+    # Any day: what differs between the days is one more thing that is not known.
+    any_mean = mean.mean(axis=1, keepdims=True)
+    any_variance = variance.mean(axis=1, keepdims=True) + mean.var(axis=1, keepdims=True)
+    both = np.concatenate([mean, any_mean], 1), np.concatenate([variance, any_variance], 1)
+    return both[0], np.sqrt(both[1])
+
+
+def build(
+    background: Background, most_active: int, most: int, correlation_windows: float
+) -> Tables:
+    """Tabulate; see `eqstat.counts.score.scorer`."""
+    centre, spread = week(background)
+    # With known parameters only the days differ, by the same everywhere: few spreads, all exact.
+    own, which = np.unique(np.round(spread, 6), return_inverse=True)
+    between = len(own) > MOST_EXACT
+    # Between two spreads the log of the mean is nearly straight or bends up, so that interpolation
+    # errs to the safe side.
+    spreads = SPREADS[: np.searchsorted(SPREADS, spread.max()) + 1] if between else own
+    level = np.interp(spread, spreads, np.arange(len(spreads))) if between else which
+    margin = 6.0 * spreads[-1] + STEP + 2 * RATE_STEP
+    span = float(centre.min()) - margin, float(centre.max()) + margin
+    draws = draws_of(background, DRAWS)
+    nodes = device_nodes(most_active)
+    parts = []
+    for begin in range(0, len(nodes), DEVICES_AT_ONCE):
+        block = nodes[begin : begin + DEVICES_AT_ONCE]
+        parts.append(_block(background, draws, block, span, most, correlation_windows))
+    first = parts[0][1]
+    base = np.concatenate([part for part, _ in parts])
+    table = np.stack([_smooth(base, sd) for sd in spreads])
+    return Tables(table, centre, level.reshape(spread.shape), first, between)
+
+
+def _block(
+    background: Background,
+    draws: dict[str, np.ndarray],
+    active: np.ndarray,
+    span: tuple[float, float],
+    most: int,
+    correlation_windows: float,
+) -> tuple[np.ndarray, float]:
+    """Tables of a few numbers of devices, averaged over the draws: (devices, rates, k, 2)."""
+    width = span[1] - span[0]
+    made = tabulate(background, draws, active, span, most, correlation_windows, gap=0.0)
+    rates = made.log_rate + RATE_STEP * np.arange(made.values.shape[2])
+    assert rates[-1] >= span[0] + width
+    mean = active[:, None] * np.exp(rates) * background.window_s / 3600
+    count = made.values.shape[0]
+    with jax.enable_x64(True):
+        one, arrays = _each_draw(background, draws), (jnp.asarray(active), jnp.asarray(mean))
+        tails = np.stack(
+            [
+                np.asarray(_tails(jax.tree.map(lambda leaf, i=i: leaf[i], one), most, *arrays))
+                for i in range(count)
+            ]
+        )
+    tail = logsumexp(np.maximum(tails, -1e4), axis=0) - np.log(count)
+    rate = logsumexp(made.values, axis=0) - np.log(count) + np.log(HOURS_PER_YEAR)
+    # No trigger alarms always: as often as one trigger at the least.
+    rate = np.concatenate([rate[..., :1], rate], axis=-1)
+    both = np.stack([tail, rate], axis=-1)
+    # Counts above the devices cannot be, yet a net between two numbers of devices asks for them:
+    # they go on as straight as the last two.
+    for row, n in zip(both, active, strict=True):
+        last = int(n)
+        if last < most:
+            fall = row[:, [last]] - row[:, [max(last - 1, 0)]]
+            row[:, last + 1 :] = row[:, [last]] + fall * np.arange(1, most - last + 1)[:, None]
+    return both, made.log_rate
+
+
+@eqx.filter_jit
+def _tails(background: Background, most: int, active: Array, mean: Array) -> Array:
+    return log_tails(background, most, active[:, None], mean)
+
+
+def _each_draw(background: Background, draws: dict[str, np.ndarray]) -> Background:
+    """The background with the thinned draws; regions and hours are of no use here."""
+    count = len(draws["rate_per_device_h"])
+    zero = np.zeros((count, 1))
+    pieces: dict[str, object] = {
+        "daily": np.zeros((count, 4)),
+        "weekly": np.zeros((count, 2)),
+        "region_effect": zero,
+        "region_sd": zero[:, 0],
+        "rate_per_device_h": draws["rate_per_device_h"],
+    }
+    if background.dispersion is not None:
+        pieces |= {name: draws[name] for name in ("dispersion", "dispersion_slope")}
+    if background.bursts is not None:
+        values = (draws[name] for name in ("probability", "share", "concentration"))
+        pieces["bursts"] = type(background.bursts)(*values)
+    made = Background(family=background.family, window_s=background.window_s, **pieces)  # pyright: ignore[reportArgumentType]
+    return jax.tree.map(jnp.asarray, made)
+
+
+def _smooth(base: np.ndarray, sd: float) -> np.ndarray:
+    """Average the tables over a normal log rate, in plain probabilities and rates."""
+    if sd == 0:
+        return base
+    nodes, weights = NORMAL
+    position = np.arange(base.shape[1])
+    parts = []
+    for node, weight in zip(nodes, weights / weights.sum(), strict=True):
+        at = np.clip(position + sd * node / RATE_STEP, 0, base.shape[1] - 1)
+        j = np.clip(np.floor(at).astype(int), 1, base.shape[1] - 3)
+        f = (at - j)[:, None, None]
+        rows = [w * base[:, j + s] for s, w in zip((-1, 0, 1, 2), cubic_weights(f), strict=True)]
+        parts.append(np.log(weight) + sum(rows))
+    return np.asarray(logsumexp(parts, axis=0))
+
+
+def crossing(log_rate: np.ndarray, log_budget: float, minimum: int) -> np.ndarray:
+    """Count in fractions at which the log rate falls to the budget, along the last axis."""
+    above = log_rate > log_budget
+    count = above.shape[-1]
+    first = np.where(above.any(axis=-1), count - 1 - np.argmax(above[..., ::-1], axis=-1), 0)
+    upper = np.minimum(first + 1, count - 1)
+    ends = (
+        np.take_along_axis(log_rate, index[..., None], axis=-1)[..., 0] for index in (first, upper)
+    )
+    left, right = ends
+    fall = np.maximum(left - right, 1e-9)
+    found = first + np.clip((left - log_budget) / fall, 0, 1)
+    found = np.where(first >= count - 1, count, found)
+    return np.maximum(found, minimum)

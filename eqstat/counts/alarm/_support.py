@@ -1,0 +1,179 @@
+"""Whether a history is long enough for the rate asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import logsumexp
+
+from eqstat.counts._background import Background
+from eqstat.counts.alarm._rate_table import shape_at
+from eqstat.counts.scan._scan import HOURS_PER_YEAR, log_alarm_table_per_hour
+from eqstat.schema import InputError
+
+# A mean rate within twice the median's keeps its budget, however flat the tail.
+HARMLESS = np.log(2.0)
+CENTRAL = 0.05, 0.95
+
+
+class Cells(NamedTuple):
+    """What was asked, in cells of a region, an hour and a number of active devices.
+
+    Attributes
+    ----------
+    active
+        Active devices, (cells,).
+    log_rates
+        Log rate per device and hour, (cells, draws, days).
+    budget
+        Of each cell, per year, (cells,).
+    share
+        That budget as a share of the whole, (cells,).
+    names
+        Region and hour of each cell.
+    """
+
+    active: np.ndarray
+    log_rates: np.ndarray
+    budget: np.ndarray
+    share: np.ndarray
+    names: list[tuple[str, float]]
+
+
+def check_support(
+    rates_at: Callable[[np.ndarray], np.ndarray],
+    background: Background,
+    draws: dict[str, np.ndarray],
+    cells: Cells,
+    needed: np.ndarray,
+    at_needed: np.ndarray,
+    *,
+    minimum: int,
+    caution: float | int,
+    correlation_windows: float | int,
+) -> None:
+    r"""Refuse thresholds that ignorance sets, not the history.
+
+    The predictive threshold $k^*$ keeps the budget on average over the draws. The median of
+    the draws, were each the truth, needs fewer triggers, $k_m$: the first count whose median
+    rate is not above the mean rate at $k^*$. As a history grows the two become one; where it
+    is short the mean is that of a few extreme draws of the prior. Refused is
+
+    .. math:: k^* > c \max(k_m, k_{\min})
+
+    with the caution c, unless the mean rate at $k^*$ is within twice the median rate: then the
+    budget is known, however flat the tail.
+
+    With 100 to 500 devices of 0.5 triggers per hour, dispersion 0.2 and a day cycle the ratio
+    is 2.7 to 11 after one hour; after six, 1.3 to 1.8 at the hours that were watched and 2.9
+    to 8 at those that were not; after one day 1.1 to 1.8, after a week at most 1.15.
+
+    Parameters
+    ----------
+    rates_at
+        Gives log rates per hour of each draw at each cell's own count, (cells, draws).
+    background, draws
+        The background and its arrays.
+    cells
+        What was asked.
+    needed
+        Smallest counts that keep the budget, more than the devices where there is none.
+    at_needed
+        Log rates per hour of the draws there, (cells, draws).
+    minimum
+        Fewest triggers.
+    caution
+        c, at least 1.
+    correlation_windows
+        See `scan`.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        With what the history supports, for the cell where it is shortest.
+    """
+    asked = np.minimum(needed, np.floor(cells.active) + 1).astype(int)
+    mean = _log_mean(at_needed, axis=1)
+    goal = np.where(needed > cells.active, np.log(cells.budget / HOURS_PER_YEAR), mean)
+    # The largest count that is c times smaller.
+    fewer = np.ceil(asked / caution - 1e-9).astype(int) - 1 if np.isfinite(caution) else 0 * asked
+    suspect = (fewer >= minimum) & (mean - np.median(at_needed, axis=1) > HARMLESS)
+    if not suspect.any():
+        return
+    median = np.median(rates_at(np.where(suspect, fewer, 1)), axis=1)
+    excess = np.where(suspect, goal - median, -np.inf)
+    worst = int(np.argmax(excess))
+    if excess[worst] < 0:
+        return
+    most = int(cells.active[worst])
+    table = _table(
+        background, draws, cells, worst, min(int(asked[worst]), most), correlation_windows
+    )
+    asks = f"{asked[worst]} triggers" if asked[worst] <= most else "more triggers than devices"
+    would_do = max(int(np.argmax(np.median(table, axis=0) <= goal[worst])) + 1, minimum)
+    most, log_rate = _supported(table, minimum, caution)
+    low, high = np.quantile(table[:, -1], CENTRAL) / np.log(10)
+    region, hour = cells.names[worst]
+    rate = np.exp(log_rate) * HOURS_PER_YEAR / cells.share[worst]
+    total = cells.budget[worst] / cells.share[worst]
+    raise InputError(
+        f"threshold: the history is too short for a false alarm rate of {total:g} per year. In "
+        f"region {region!r} at hour {hour:g} among {cells.active[worst]:g} devices it asks for "
+        f"{asks} where {would_do} would do for the median of its draws: it "
+        f"leaves the rate open by {high - low:.0f} powers of ten. There it supports {most} "
+        f"triggers, at {_up(rate)} false alarms per year in all; ask for that rate, give a longer "
+        "history (or devices and hours nearer to it), or raise caution"
+    )
+
+
+def _log_mean(values: np.ndarray, axis: int) -> Any:
+    return logsumexp(values, axis=axis) - np.log(values.shape[axis])
+
+
+def _table(
+    background: Background,
+    draws: dict[str, np.ndarray],
+    cells: Cells,
+    cell: int,
+    top: int,
+    correlation_windows: float | int,
+) -> np.ndarray:
+    """Log rates per hour of one cell for 1, 2, ... triggers, (draws, triggers)."""
+    active = cells.active[cell]
+    bursts = {}
+    if background.bursts is not None:
+        bursts = {
+            f"burst_{name}": draws[name][:, None]
+            for name in ("probability", "share", "concentration")
+        }
+    table = log_alarm_table_per_hour(
+        active * np.exp(cells.log_rates[cell]) * background.window_s / 3600,
+        top,
+        window_s=background.window_s,
+        family=background.family,
+        active=active,
+        dispersion=shape_at(draws, background, np.array([active])),
+        correlation_windows=correlation_windows,
+        **bursts,
+    )
+    table = np.maximum.accumulate(np.maximum(table, -1e4)[..., ::-1], axis=-1)[..., ::-1]
+    return _log_mean(table, axis=1)
+
+
+def _supported(table: np.ndarray, minimum: int, caution: float | int) -> tuple[int, float]:
+    """The largest count up to which none is refused, and its log rate per hour."""
+    mean, median = _log_mean(table, axis=0), np.median(table, axis=0)
+    counts = np.arange(1, len(mean) + 1)
+    # The first count whose median rate is not above each mean rate; medians never rise.
+    own = np.searchsorted(-median, -mean) + 1
+    fine = (counts <= caution * np.maximum(own, minimum)) | (mean - median <= HARMLESS)
+    most = len(counts) if fine.all() else int(np.argmin(fine))
+    return most, float(mean[most - 1])
+
+
+def _up(rate: float) -> str:
+    """Write a rate rounded up to two digits; interpolated rates of extreme draws are 3 % off."""
+    step = 10.0 ** (np.floor(np.log10(rate)) - 1)
+    return f"{np.ceil(1.05 * rate / step) * step:.10g}"

@@ -1,0 +1,334 @@
+"""The smallest count that keeps a budget of false alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from eqstat.counts._background import Background
+from eqstat.counts.alarm import _budget
+from eqstat.counts.alarm._cells import LARGEST_TABLE, alarm_cells
+from eqstat.counts.alarm._rate_table import draws_of
+from eqstat.counts.alarm._support import Cells, check_support
+from eqstat.counts.scan._scan import HOURS_PER_YEAR
+from eqstat.geodesy import ArrayLike
+from eqstat.schema import InputError
+
+DAYS = np.arange(7)
+MOST_DRAWS = 200
+
+MissProbability = Callable[[np.ndarray, np.ndarray, np.ndarray, str], np.ndarray]
+
+
+def threshold(
+    background: Background,
+    active: ArrayLike | xr.DataArray,
+    hour: ArrayLike,
+    *,
+    false_alarm_rate_per_year: float | int = 1.0,
+    regions: Sequence[str] | None = None,
+    minimum: int = 6,
+    day: int | None = None,
+    kind: Literal["predictive", "plug-in"] = "predictive",
+    split: Literal["equal", "least_miss"] = "equal",
+    miss_probability: MissProbability | None = None,
+    probability: float | int = 0.9,
+    correlation_windows: float | int = np.inf,
+    caution: float | int = 2.0,
+) -> xr.Dataset:
+    r"""Smallest count of triggers that keeps a budget of false alarms, by region and hour.
+
+    The budget b of all regions together is split over them. In region r at hour h with n
+    active devices, with $\nu$ the alarm rate of a window that slides continuously (see
+    `scan`) and $\theta$ the parameters of the background,
+
+    .. math:: k^*(r, h, n) = \min \{k \ge k_{\min}:
+        \operatorname{E}[\nu(j; n, h, r, \theta) \mid \text{history}] \le b_r
+        \text{ for all } j \ge k\}.
+
+    The expectation runs over the draws of a posterior ("predictive"; of more than 200, over 200
+    evenly spaced), so that a short or foreign history asks for more triggers; with "plug-in" the
+    parameters are taken for known.
+    Keeping the budget at every hour keeps it over the year, whatever devices are active.
+
+    Parameters
+    ----------
+    background
+        From `draws` or `background_from` with an axis of draws (predictive), or one background (plug-in).
+    active
+        Numbers of active devices: a number or a sequence (axis `active` of the result), or a
+        DataArray over `region` and/or `hour` where the number is known for each.
+    hour
+        Local times of day in hours, [0, 24): a number or a sequence.
+    false_alarm_rate_per_year
+        Budget of all `regions` together.
+    regions
+        Names of the regions that share the budget; all of the background by default.
+    minimum
+        Fewest triggers that may be called an earthquake.
+    day
+        Day of the week, Monday is 0; by default the rate is the mean over the seven days.
+    kind
+        "predictive" or "plug-in"; a plug-in threshold of draws uses their mean parameters.
+    split
+        "equal": every region the same share. "least_miss": counts are chosen so that the sum
+        of miss probabilities over regions and hours is least.
+    miss_probability
+        For "least_miss": a function (triggers, active, hour, region) of arrays of one shape
+        and the region's name that gives the probability to miss an earthquake.
+    probability
+        Of the central interval of the rate at the threshold.
+    correlation_windows
+        How many windows an excess of the intensity lasts, see `scan`; by default as long as
+        matters, which is the usual case for people's habits.
+    caution
+        By what factor, at least 1, the uncertainty of the background may raise a predictive
+        threshold above the count that the median of the draws needs. More is an error: the
+        prior, not the history, would set the threshold. `numpy.inf` accepts all.
+
+    Returns
+    -------
+    xarray.Dataset
+        On dims `region`, `hour` and, for a sequence, `active`: `triggers`; `attainable`,
+        False where even all devices together would alarm too often or are fewer than `minimum`
+        (`triggers` is then one more than the active devices); `false_alarm_rate_per_year`, the
+        rate of that region as if it were that hour all year, and its interval `rate_low`,
+        `rate_high`; `budget_per_year`.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When an argument is out of range, a region is unknown, "predictive" is asked of a background
+        without draws, or the history behind the draws is too short for the rate asked (see
+        `caution`); the message then says which threshold and rate it supports.
+
+    References
+    ----------
+    Finazzi, F. (2020), Front. Earth Sci. 8:243, doi:10.3389/feart.2020.00243 (one false alarm
+    per year and country). Alm, S. E. (1983), see `scan`.
+
+    Examples
+    --------
+    >>> background = Background("poisson", 5.76)
+    >>> found = threshold(background, [50, 500], 12.0, kind="plug-in")
+    >>> found["triggers"].sel(region="all", hour=12.0).values.tolist()
+    [10, 29]
+    """
+    hours, names = _hours(hour), tuple(background.regions if regions is None else regions)
+    index = _regions(background, names)
+    _check(false_alarm_rate_per_year, minimum, day, kind, split, miss_probability, probability)
+    if not caution >= 1:
+        raise InputError(f"threshold: caution must be at least 1, not {caution!r}")
+    draws = _draws(background, kind)
+    counts, dims = _active(active, names, hours)
+    days = DAYS if day is None else np.array([day])
+    evaluate = alarm_cells(background, draws, counts, hours, index, days, correlation_windows)
+    budget = np.full(len(names), false_alarm_rate_per_year / len(names))
+    if split == "equal":
+        needed = evaluate.smallest(np.repeat(budget, counts[0].size), minimum)
+    else:
+        assert miss_probability is not None
+        parts = list(evaluate.tables(1e-3 * float(budget.min())))
+        log_rate = np.full((counts.size, max(part.shape[1] for _, part in parts)), -np.inf)
+        for cells, part in parts:
+            log_rate[cells, : part.shape[1]] = part
+        needed = _budget.least_miss(
+            log_rate + np.log(HOURS_PER_YEAR),
+            counts,
+            hours,
+            names,
+            minimum,
+            false_alarm_rate_per_year,
+            miss_probability,
+        )
+    log_each = evaluate.at(needed)
+    if kind == "predictive":
+        shares = np.repeat(budget, counts[0].size)
+        labels = [(name, float(hour)) for name in names for hour in hours for _ in counts[0, 0]]
+        part = shares / false_alarm_rate_per_year
+        cells = Cells(counts.ravel(), evaluate.log_rates, shares, part, labels)
+        check_support(evaluate.at, background, draws, cells, needed, log_each, minimum=minimum,
+                      caution=caution, correlation_windows=correlation_windows)  # fmt: skip
+    each = np.exp(log_each) * HOURS_PER_YEAR
+    shape = counts.shape
+    attainable = needed <= np.floor(counts.ravel())
+    mean = np.where(attainable, each.mean(axis=1), 0.0).reshape(shape)
+    if split == "least_miss":
+        budget = mean.mean(axis=(1, 2))
+    tails = (1 - probability) / 2, (1 + probability) / 2
+    low, high = (np.where(attainable, q, 0.0).reshape(shape) for q in np.quantile(each, tails, 1))
+    triggers = np.where(attainable, needed, np.floor(counts.ravel()) + 1).astype(int)
+    data = {
+        "triggers": (triggers.reshape(shape), "1", "smallest count that may be called"),
+        "attainable": (attainable.reshape(shape), "1", "whether a count keeps the budget"),
+        "false_alarm_rate_per_year": (mean, "1/year", "false alarms at this hour all year"),
+        "rate_low": (low, "1/year", f"lower end of its central {probability:.0%} interval"),
+        "rate_high": (high, "1/year", f"upper end of its central {probability:.0%} interval"),
+    }
+    full = ("region", "hour", "active")
+    result = xr.Dataset(
+        {k: (full, v, {"units": unit, "long_name": text}) for k, (v, unit, text) in data.items()},
+        coords={
+            "region": list(names),
+            "hour": ("hour", hours, {"units": "h", "long_name": "local time of day"}),
+        },
+        attrs={
+            "kind": kind,
+            "split": split,
+            "family": background.family,
+            "bursts": str(background.bursts is not None),
+            "window_s": background.window_s,
+            "false_alarm_rate_per_year": false_alarm_rate_per_year,
+            "minimum": minimum,
+            "interval_probability": probability,
+            "interval_kind": "central",
+        },
+    )
+    note = {"units": "1/year", "long_name": "share of the budget"}
+    result["budget_per_year"] = ("region", budget, note)
+    devices = {"units": "1", "long_name": "active devices"}
+    if "active" in dims:
+        return result.assign_coords(active=("active", counts[0, 0], devices))
+    result = result.isel(active=0)
+    return result.assign_coords(active=(("region", "hour"), counts[..., 0], devices))
+
+
+def true_rates(
+    background: Background,
+    active: ArrayLike | xr.DataArray,
+    hour: ArrayLike,
+    triggers: np.ndarray,
+    *,
+    correlation_windows: float | int = np.inf,
+) -> np.ndarray:
+    """False alarms a year of given counts under a background that is known, by region and hour.
+
+    Parameters
+    ----------
+    background
+        One background, without draws.
+    active, hour, correlation_windows
+        As in `threshold`.
+    triggers
+        Counts at which an alarm is given, of the shape of the result; more than the active
+        devices never come.
+
+    Returns
+    -------
+    numpy.ndarray
+        (regions, hours) or (regions, hours, active): the rate if it were always this hour.
+    """
+    hours = _hours(hour)
+    draws = _draws(background, "plug-in")
+    counts, dims = _active(active, background.regions, hours)
+    index = np.arange(len(background.regions))
+    evaluate = alarm_cells(background, draws, counts, hours, index, DAYS, correlation_windows)
+    called = np.broadcast_to(triggers, counts.shape[: len(dims)]).ravel()
+    found = np.where(called <= counts.ravel(), np.exp(evaluate.at(called))[:, 0], 0.0)
+    rates = found.reshape(counts.shape) * HOURS_PER_YEAR
+    return rates if "active" in dims else rates[..., 0]
+
+
+def _draws(background: Background, kind: str) -> dict[str, np.ndarray]:
+    if kind == "plug-in":
+        return {k: v.mean(axis=0, keepdims=True) for k, v in draws_of(background).items()}
+    if np.ndim(background.rate_per_device_h) == 0:
+        raise InputError(
+            "threshold: a predictive threshold needs draws of the background (from `draws` of a fit); "
+            "for parameters that are known ask for kind='plug-in'"
+        )
+    return draws_of(background, MOST_DRAWS)
+
+
+def _hours(hour: ArrayLike) -> np.ndarray:
+    hours = np.atleast_1d(np.asarray(hour, np.float64))
+    if hours.ndim != 1 or not hours.size or not np.all((hours >= 0) & (hours < 24)):
+        raise InputError(f"threshold: hours must lie in [0, 24), not {hour!r}")
+    return hours
+
+
+def _regions(background: Background, names: tuple[str, ...]) -> np.ndarray:
+    unknown = [name for name in names if name not in background.regions]
+    if unknown or not names or len(set(names)) < len(names):
+        what = f"unknown {unknown[:5]}" if unknown else "empty or named twice"
+        raise InputError(
+            f"threshold: regions are {what}; the background knows {background.regions[:10]}"
+        )
+    return np.array([background.regions.index(name) for name in names])
+
+
+def _active(
+    active: ArrayLike | xr.DataArray, names: tuple[str, ...], hours: np.ndarray
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Numbers of devices over (region, hour, active) and which of these dims vary."""
+    if isinstance(active, xr.DataArray):
+        if not set(active.dims) <= {"region", "hour"}:
+            raise InputError(f"threshold: active has dims {active.dims}, not region and hour")
+        wanted = (("region", list(names)), ("hour", hours))
+        try:
+            active = active.sel(
+                {k: v for k, v in wanted if k in active.dims and k in active.coords}
+            )
+        except KeyError as error:
+            raise InputError(
+                f"threshold: active lacks {error.args[0]} of regions or hours"
+            ) from None
+        for name, labels in wanted:
+            if active.sizes.get(name, len(labels)) != len(labels):
+                raise InputError(f"threshold: active needs {len(labels)} values over {name}")
+        like = xr.DataArray(np.zeros((len(names), len(hours))), dims=("region", "hour"))
+        values = (like + active.drop_vars(list(active.coords))).to_numpy()[..., None]
+        dims: tuple[str, ...] = ("region", "hour")
+    else:
+        row = np.atleast_1d(np.asarray(active, np.float64))
+        values = np.broadcast_to(row, (len(names), len(hours), row.size))
+        dims = ("region", "hour", "active") if np.ndim(active) else ("region", "hour")
+    if not np.all(np.isfinite(values)) or np.any(values < 1) or np.any(values > 1e6):
+        raise InputError("threshold: active devices must be numbers from 1 to 1,000,000")
+    return np.asarray(values, np.float64), dims
+
+
+def _check(
+    rate: float | int,
+    minimum: int,
+    day: int | None,
+    kind: str,
+    split: str,
+    miss: MissProbability | None,
+    probability: float | int,
+) -> None:
+    problems = (
+        (not 0 < rate < np.inf, f"false_alarm_rate_per_year must be positive, not {rate!r}"),
+        (minimum < 1 or minimum != int(minimum), f"minimum must be 1 or more, not {minimum!r}"),
+        (day is not None and day not in range(7), f"day must be 0 (Monday) to 6, not {day!r}"),
+        (kind not in ("predictive", "plug-in"), f"kind is predictive or plug-in, not {kind!r}"),
+        (split not in ("equal", "least_miss"), f"split is equal or least_miss, not {split!r}"),
+        (split == "least_miss" and miss is None, "least_miss needs miss_probability"),
+        (not 0 < probability < 1, f"probability must lie in (0, 1), not {probability!r}"),
+    )
+    for bad, text in problems:
+        if bad:
+            raise InputError(f"threshold: {text}")
+
+
+def check_budget(
+    budgets: np.ndarray, regions: int, minimum: int, most_active: int, most_triggers: int
+) -> None:
+    """Refuse budgets and ends of tables that cannot be."""
+    problems = (
+        (
+            budgets.shape != (regions,) or not np.all((budgets > 0) & (budgets < np.inf)),
+            f"false_alarm_rate_per_year must be one positive number or {regions} of them",
+        ),
+        (minimum < 1 or minimum != int(minimum), f"minimum must be 1 or more, not {minimum!r}"),
+        (
+            not 1 <= most_active <= 1e6 or not minimum <= most_triggers <= LARGEST_TABLE,
+            "most_active is at most 1,000,000, most_triggers from minimum to 4,096",
+        ),
+    )
+    for bad, text in problems:
+        if bad:
+            raise InputError(f"scorer: {text}")

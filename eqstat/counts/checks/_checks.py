@@ -1,0 +1,345 @@
+r"""Does the background fit its history, and which background fits best?
+
+A history holds millions of windows, most of them without a trigger: the average over all windows
+says nothing of the few counts that make alarms. So the checks look at each count
+(`rootogram`), at the whole distribution (`randomised_pit`) and at the far tail
+(`tail_calibration`). They work on the sparse cells and are exact for any number of windows, up to
+the bins of 2 % of active devices. `loo` and `compare` rank backgrounds by how well they predict a
+window that was left out.
+
+All bands take windows as independent given the background. Triggers that come in spells longer
+than a window make counts scatter more than the bands say.
+
+References
+----------
+Kleiber and Zeileis (2016), The American Statistician 70, 296-303,
+doi:10.1080/00031305.2016.1173590. Czado, Gneiting and Held (2009), Biometrics 65, 1254-1261,
+doi:10.1111/j.1541-0420.2009.01191.x. Vehtari, Gelman and Gabry (2017), Statistics and Computing
+27, 1413-1432, doi:10.1007/s11222-016-9696-4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from jaxtyping import PRNGKeyArray
+from scipy import stats
+
+from eqstat.counts._background import Background
+from eqstat.counts._data import History
+from eqstat.counts._simulate import generator
+from eqstat.counts.checks._loo import compare, loo
+from eqstat.counts.checks._tables import blocks, check_background, count_interval, places_of, tails
+from eqstat.schema import InputError
+
+__all__ = ["compare", "loo", "randomised_pit", "rootogram", "tail_calibration"]
+
+LEVELS = tuple(10.0**-power for power in range(1, 9))
+
+
+def rootogram(
+    background: Background, history: History, *, probability: float | int = 0.9
+) -> xr.Dataset:
+    r"""Observed and expected number of windows of every count.
+
+    In the hanging form bars of height $\sqrt{O_k}$ hang from the curve $\sqrt{E_k}$, so that
+    misfits of rare and of frequent counts are seen on one scale; what is missing to zero is the
+    misfit.
+
+    .. math:: E_k = \sum_i w_i\, P(K = k \mid n_i, \mu_i)
+
+    Parameters
+    ----------
+    background
+        One background, or draws of it (at most 100 are used); its regions are those of the history.
+    history
+        The windows.
+    probability
+        Of the predictive interval of the number of windows of each count.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over `triggers`: `observed`, `expected`, `low` and `high` numbers of windows, and the foot
+        of the hanging bar, `hanging` $= \sqrt{E_k} - \sqrt{O_k}$.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When background and history do not belong together or the probability is no probability.
+
+    References
+    ----------
+    Kleiber and Zeileis (2016), doi:10.1080/00031305.2016.1173590, section 2.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.counts.simulate import Design, simulate
+    >>> background = Background("poisson", 1.0)
+    >>> history = simulate(jax.random.key(0), background, Design(active=300, days=7))
+    >>> roots = rootogram(background, history)
+    >>> bool(abs(roots["hanging"].sel(triggers=0)) < 2)
+    True
+    """
+    _check_probability("rootogram", probability)
+    check_background(background, history, "rootogram")
+    places = places_of(history)
+    sums: list[np.ndarray] = []
+    for block in blocks(background, history, places):
+        weight = places.windows[block.places]
+        each = np.einsum("p,dpk->dk", weight, block.probability)
+        squares = np.einsum("p,dpk->dk", weight, block.probability**2)
+        sums.append(np.stack([each, squares]))
+    size = max(part.shape[-1] for part in sums)
+    total = np.zeros((*sums[0].shape[:2], size))
+    for part in sums:
+        total[..., : part.shape[-1]] += part
+    observed = np.bincount(history.triggers.astype(np.int64), history.windows, size)
+    expected = total[0].mean(axis=0)
+    last = int(np.flatnonzero((observed > 0) | (expected >= 0.5)).max()) + 1
+    low, high = count_interval(total[0, :, :last], (total[0] - total[1])[:, :last], probability)
+    observed, expected = observed[:last], expected[:last]
+    hanging = np.sqrt(expected) - np.sqrt(observed)
+    return _dataset(
+        "triggers",
+        np.arange(last),
+        "number of triggers in a window",
+        {
+            "observed": (observed, "observed windows"),
+            "expected": (expected, "expected windows"),
+            "low": (low, "lower end of the predictive interval"),
+            "high": (high, "upper end of the predictive interval"),
+            "hanging": (hanging, "square root of expected less that of observed windows"),
+        },
+        _attributes(background, history, probability),
+    )
+
+
+def tail_calibration(
+    background: Background,
+    history: History,
+    *,
+    tail_probability: Sequence[float | int] | np.ndarray = LEVELS,
+    probability: float | int = 0.9,
+) -> xr.Dataset:
+    r"""Windows whose tail probability is at most a, observed and expected.
+
+    Each window is judged by its own background: region, hour, devices. The number with
+    $P(K \ge k_i) \le a$ is expected to be
+
+    .. math:: \sum_i w_i\, P\bigl(K \ge k^*_i(a)\bigr) \le a \sum_i w_i, \qquad
+        k^*_i(a) = \min\{k: P(K \ge k \mid n_i, \mu_i) \le a\},
+
+    less than a times the windows because counts are whole. With draws, tail probabilities are
+    posterior-predictive. An excess at small a is a tail that is too thin: false alarms will
+    come more often than a threshold promises. Earthquakes that are not marked show there too.
+
+    Parameters
+    ----------
+    background, history, probability
+        As in `rootogram`.
+    tail_probability
+        The levels a, in [1e-10, 1).
+
+    Returns
+    -------
+    xarray.Dataset
+        Over `tail_probability`: windows `observed`, `expected`, the predictive interval `low`,
+        `high` of the number, and the interval `observed_low`, `observed_high` of the Poisson mean
+        that the observed number supports (Garwood).
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When background and history do not belong together or an argument is out of range.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.counts.simulate import Design, simulate
+    >>> heavy = Background("negative_binomial", 1.0, dispersion=1.0, dispersion_slope=0.0)
+    >>> history = simulate(jax.random.key(0), heavy, Design(active=300, days=7))
+    >>> tail = tail_calibration(Background("poisson", 1.0), history).sel(tail_probability=1e-4)
+    >>> bool(tail["observed"] > 10 * tail["high"])
+    True
+    """
+    _check_probability("tail_calibration", probability)
+    check_background(background, history, "tail_calibration")
+    levels = np.asarray(tail_probability, np.float64)
+    if levels.ndim != 1 or not levels.size or not np.all((levels >= 1e-10) & (levels < 1)):
+        raise InputError("tail_calibration: tail_probability must lie in [1e-10, 1)")
+    places = places_of(history)
+    critical = np.zeros((len(places.windows), len(levels)))
+    mean, squares = 0.0, 0.0
+    for block in blocks(background, history, places):
+        above = tails(block.probability)
+        predictive = above.mean(axis=0)
+        first = np.stack([np.sum(predictive > a, axis=-1) for a in levels], axis=-1)
+        critical[block.places] = first
+        first = np.minimum(first, predictive.shape[-1] - 1)
+        each = np.take_along_axis(above, np.broadcast_to(first, (len(above), *first.shape)), -1)
+        mean = mean + np.einsum("p,dpa->da", places.windows[block.places], each)
+        squares = squares + np.einsum("p,dpa->da", places.windows[block.places], each**2)
+    beyond = history.triggers[:, None] >= critical[places.of_cell]
+    observed = np.sum(history.windows[:, None] * beyond, axis=0)
+    low, high = count_interval(np.asarray(mean), np.asarray(mean - squares), probability)
+    rest = (1 - probability) / 2
+    garwood = stats.chi2.ppf([[rest], [1 - rest]], [2 * observed, 2 * observed + 2]) / 2
+    garwood[0, observed == 0] = 0.0
+    return _dataset(
+        "tail_probability",
+        levels,
+        "tail probability of the window's count",
+        {
+            "observed": (observed, "observed windows at most as likely"),
+            "expected": (np.asarray(mean).mean(axis=0), "expected windows"),
+            "low": (low, "lower end of the predictive interval"),
+            "high": (high, "upper end of the predictive interval"),
+            "observed_low": (garwood[0], "lower end of the observed number's mean"),
+            "observed_high": (garwood[1], "upper end of the observed number's mean"),
+        },
+        _attributes(background, history, probability),
+    )
+
+
+def randomised_pit(
+    key: PRNGKeyArray,
+    background: Background,
+    history: History,
+    *,
+    bins: int = 20,
+    probability: float | int = 0.9,
+) -> xr.Dataset:
+    r"""Histogram of the probability integral transform, without and with randomisation.
+
+    With $F_i$ the distribution function of window i, its transform is spread evenly over
+    $[F_i(k_i - 1), F_i(k_i)]$: the mean of these is the non-randomised histogram, whose
+    scatter about the uniform is known exactly; a uniform draw for each window gives the randomised
+    one, whose bins are binomial. Both are uniform where the background is right. A
+    U shape means that counts scatter more than the background says.
+
+    Parameters
+    ----------
+    key
+        JAX random key, for the randomised form.
+    background, history
+        As in `rootogram`; draws are averaged to the predictive distribution.
+    bins
+        Number of bins of equal width, from 2.
+    probability
+        Of the bands in which a bin lies when the background is right.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over `pit` (middle of the bin): `density` of the non-randomised form with band `low`,
+        `high`; `randomised` with band `randomised_low`, `randomised_high`; 1 is uniform.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When background and history do not belong together or an argument is out of range.
+
+    References
+    ----------
+    Czado, Gneiting and Held (2009), doi:10.1111/j.1541-0420.2009.01191.x, equation 2.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.counts.simulate import Design, simulate
+    >>> background = Background("poisson", 1.0)
+    >>> history = simulate(jax.random.key(0), background, Design(active=300, days=7))
+    >>> pit = randomised_pit(jax.random.key(1), background, history, bins=10)
+    >>> bool(abs(pit["density"] - 1).max() < 0.05)
+    True
+    """
+    _check_probability("randomised_pit", probability)
+    check_background(background, history, "randomised_pit")
+    if bins < 2 or bins != int(bins):
+        raise InputError(f"randomised_pit: bins must be a whole number from 2, not {bins!r}")
+    places = places_of(history)
+    edges = np.linspace(0, 1, bins + 1)
+    at = history.triggers.astype(np.int64)
+    order = np.argsort(places.of_cell, kind="stable")
+    starts = np.searchsorted(places.of_cell[order], np.arange(len(places.windows) + 1))
+    rng = generator(key)
+    total, drawn, variance = np.zeros(bins), np.zeros(bins), np.zeros(bins)
+    for block in blocks(background, history, places, wide=3 * bins):
+        p = block.probability.mean(axis=0)
+        upper = np.minimum(np.cumsum(p, axis=-1), 1.0)
+        lower = np.concatenate([np.zeros((len(p), 1)), upper[:, :-1]], axis=-1)
+        # Share of each count's stretch of the unit interval in each bin, (places, counts, bins).
+        reach = np.clip(edges, lower[..., None], upper[..., None])
+        width = upper - lower
+        share = np.diff(reach, axis=-1) / np.where(width > 0, width, 1.0)[..., None]
+        spread = np.einsum("pk,pkj->pj", width, share**2) - bins**-2.0
+        variance += places.windows[block.places] @ np.maximum(spread, 0.0)
+        rows = [order[starts[place] : starts[place + 1]] for place in block.places]
+        cell = np.concatenate(rows)
+        own = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+        seen = share[own, at[cell]]
+        # A count beyond all probability stands at the upper end.
+        seen[seen.sum(axis=-1) < 0.5] = np.eye(bins)[-1]
+        seen = seen / seen.sum(axis=-1, keepdims=True)
+        total += history.windows[cell] @ seen
+        drawn += rng.multinomial(history.windows[cell].astype(np.int64), seen).sum(axis=0)
+    windows = float(np.sum(history.windows))
+    z = stats.norm.isf((1 - probability) / 2)
+    half = z * np.sqrt(variance) * bins / windows
+    rest = (1 - probability) / 2
+    ends = stats.binom.ppf([[rest], [1 - rest]], round(windows), 1 / bins) * bins / windows
+    one = np.ones(bins)
+    return _dataset(
+        "pit",
+        (edges[1:] + edges[:-1]) / 2,
+        "probability integral transform",
+        {
+            "density": (total * bins / windows, "density without randomisation"),
+            "low": (1 - half, "lower end of its band"),
+            "high": (1 + half, "upper end of its band"),
+            "randomised": (drawn * bins / windows, "density with randomisation"),
+            "randomised_low": (ends[0] * one, "lower end of its band"),
+            "randomised_high": (ends[1] * one, "upper end of its band"),
+        },
+        _attributes(background, history, probability) | {"bins": bins},
+    )
+
+
+def _check_probability(caller: str, probability: float | int) -> None:
+    if not 0 < probability < 1:
+        raise InputError(f"{caller}: probability must lie in (0, 1), not {probability!r}")
+
+
+def _attributes(
+    background: Background, history: History, probability: float | int
+) -> dict[str, object]:
+    return {
+        "family": background.family,
+        "bursts": str(background.bursts is not None),
+        "draws": int(np.size(background.rate_per_device_h)),
+        "windows": history.total_windows,
+        "window_s": history.window_s,
+        "interval_probability": probability,
+        "interval_kind": "central",
+    }
+
+
+def _dataset(
+    dimension: str,
+    points: np.ndarray,
+    name: str,
+    values: dict[str, tuple[np.ndarray, str]],
+    attributes: dict[str, object],
+) -> xr.Dataset:
+    return xr.Dataset(
+        {
+            key: (dimension, value, {"units": "1", "long_name": text})
+            for key, (value, text) in values.items()
+        },
+        coords={dimension: (dimension, points, {"units": "1", "long_name": name})},
+        attrs=attributes,
+    )

@@ -1,0 +1,193 @@
+"""How often a background alone alarms a sliding window: `scan` for the parameters of `background`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from eqstat.counts import _background as background_module
+from eqstat.counts._background import Background
+from eqstat.counts.scan._scan import log_alarm_table_per_hour, log_alarms_per_year, whole
+from eqstat.geodesy import ArrayLike
+
+__all__ = ["false_alarm_table", "log_false_alarms_per_hour", "log_false_alarms_per_year"]
+
+
+def false_alarm_table(
+    background: Background,
+    active: ArrayLike,
+    max_triggers: int,
+    *,
+    hour: ArrayLike,
+    day: ArrayLike,
+    region: ArrayLike | None = None,
+    correlation_windows: float = np.inf,
+) -> Any:
+    """Log false alarms per hour of a background for every count from 1 to `max_triggers`.
+
+    Parameters
+    ----------
+    background : Background
+        One background, or a posterior with an axis of draws.
+    active : array_like
+        Active devices.
+    max_triggers : int
+        Length of the table.
+    hour, day : array_like
+        Local hour of the day in [0, 24) and day of the week from 0 (Monday).
+    region : array_like of int, optional
+        Numbers of regions (`background.index(name)`); the middle of all regions if not given.
+    correlation_windows : float
+        See `log_alarm_table_per_hour`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Natural logs; shape (draws, ..., max_triggers) for a posterior, else without draws. The
+        rates of a posterior's draws are to be averaged as rates, not as logs.
+
+    Raises
+    ------
+    ValueError
+        When an argument is out of range.
+    """
+    n, hours, days, where = np.broadcast_arrays(
+        *(np.asarray(v, float) for v in (active, hour, day, 0.0 if region is None else region))
+    )
+    known = len(background.regions)
+    if not np.all((where == np.round(where)) & (where >= 0) & (where < known)):
+        raise ValueError(
+            f"region must be whole numbers from 0 to {known - 1}, see `background.index`"
+        )
+    if not np.all((hours >= 0) & (hours < 24) & (days >= 0) & (days < 7)):
+        raise ValueError("hour must lie in [0, 24) and day in [0, 7)")
+    regions = None if region is None else where.astype(int)
+    draws = np.ndim(background.rate_per_device_h) == 1
+
+    def values(one: Background) -> Any:
+        mean = background_module.mean_count(one, n, hours, days, regions)
+        spread = background_module.dispersion_at(one, jnp.asarray(n))
+        return mean, jnp.zeros_like(mean) if spread is None else spread
+
+    with jax.enable_x64(True):
+        one = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), background)
+        mean, spread = (np.asarray(v) for v in (jax.vmap(values)(one) if draws else values(one)))
+    if background.family == "beta_binomial":
+        spread = spread / (1.0 + spread)  # a + b = 1 / dispersion, as a correlation
+    bursts = {}
+    if background.bursts is not None:
+        after = (...,) + (None,) * n.ndim if draws else (...,)
+        bursts = {
+            f"burst_{name}": np.asarray(getattr(background.bursts, name), float)[after]
+            for name in ("probability", "share", "concentration")
+        }
+    return log_alarm_table_per_hour(
+        mean,
+        max_triggers,
+        window_s=background.window_s,
+        family=background.family,
+        active=n,
+        dispersion=spread,
+        correlation_windows=correlation_windows,
+        **bursts,
+    )
+
+
+def log_false_alarms_per_hour(
+    background: Background,
+    triggers: ArrayLike,
+    active: ArrayLike,
+    *,
+    hour: ArrayLike,
+    day: ArrayLike,
+    region: ArrayLike | None = None,
+    correlation_windows: float = np.inf,
+) -> Any:
+    """Log false alarms per hour of a background at the given counts.
+
+    Parameters
+    ----------
+    background : Background
+        One background, or a posterior with an axis of draws.
+    triggers : array_like of int
+        k, at least 1; broadcast against the other arguments.
+    active, hour, day, region, correlation_windows
+        As in `false_alarm_table`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Natural logs, of the broadcast shape, after the draws of a posterior.
+
+    Raises
+    ------
+    ValueError
+        When an argument is out of range.
+
+    Examples
+    --------
+    >>> from eqstat.counts.background import Background
+    >>> background = Background("negative_binomial", 0.6, dispersion=0.2, dispersion_slope=0.0)
+    >>> rate = log_false_alarms_per_hour(background, 12, 600.0, hour=14.5, day=2)
+    >>> bool(-8 < rate < -6)
+    True
+    """
+    arguments = np.broadcast_arrays(
+        *(
+            np.asarray(v, float)
+            for v in (triggers, active, hour, day, 0 if region is None else region)
+        )
+    )
+    k = whole(arguments[0])
+    table = false_alarm_table(
+        background,
+        arguments[1],
+        int(np.max(k)),
+        hour=arguments[2],
+        day=arguments[3],
+        region=None if region is None else arguments[4],
+        correlation_windows=correlation_windows,
+    )
+    at = np.broadcast_to(k, table.shape[:-1])[..., None] - 1
+    return np.take_along_axis(table, at, axis=-1)[..., 0]
+
+
+def log_false_alarms_per_year(
+    background: Background,
+    triggers: ArrayLike,
+    active: ArrayLike,
+    *,
+    region: ArrayLike | None = None,
+    correlation_windows: float = np.inf,
+) -> Any:
+    """Log false alarms per year of a background, with the same devices active at all 168 hours of a week.
+
+    Parameters
+    ----------
+    background, triggers, active, region, correlation_windows
+        As in `log_false_alarms_per_hour`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Natural logs, of the broadcast shape, after the draws of a posterior.
+
+    Raises
+    ------
+    ValueError
+        When an argument is out of range.
+    """
+    hours = np.arange(168)
+    values = [np.asarray(v, float)[..., None] for v in (triggers, active)]
+    log_rate = log_false_alarms_per_hour(
+        background,
+        *values,
+        hour=hours % 24 + 0.5,
+        day=hours // 24,
+        region=None if region is None else np.asarray(region)[..., None],
+        correlation_windows=correlation_windows,
+    )
+    return log_alarms_per_year(log_rate)

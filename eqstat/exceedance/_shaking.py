@@ -1,0 +1,344 @@
+r"""From what is believed of the source to the shaking of sites, and the time that is left.
+
+$$ P(a > u \mid \text{site}) = \sum_d w_d \sum_k v_k(M_d, R_d)\,
+\Phi\!\Big( \frac{\mu_k(M_d, R_d) - \log_{10} u}{\sigma_k(M_d, R_d)} \Big) $$
+
+over the draws d of hypocentre and magnitude with weights $w_d$, and the components k of a
+predictor's mixture. The S wave of draw d arrives at $t_d + T_S(R_d)$; what is left until then at
+the time of asking is the lead time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from eqstat.exceedance import _kernel
+from eqstat.exceedance._sites import as_sites
+from eqstat.exceedance._sources import Sources
+from eqstat.geodesy import LocalFrame, great_circle_distance, wrap_longitude
+from eqstat.ground_motion import Predictor
+from eqstat.schema import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+else:
+    ArrayLike = Any  # what cannot be used is said in one line below
+
+__all__ = ["S_VELOCITY_KM_S", "shaking", "shaking_map"]
+
+# That of the travel-time room's model of one velocity.
+S_VELOCITY_KM_S = 4.5
+MOST_PLAUSIBLE_M_S2 = 50.0
+# Pairs of site and draw that are held in memory at a time.
+PAIRS = 2**23
+
+TravelTime = Callable[[np.ndarray, np.ndarray], Any]
+
+
+def shaking(
+    predictor: Predictor,
+    sources: Sources,
+    sites: pd.DataFrame,
+    threshold_m_s2: ArrayLike,
+    *,
+    now_s: float | int | None = None,
+    s_travel_time: TravelTime | float | int = S_VELOCITY_KM_S,
+    quantile: ArrayLike = (0.05, 0.5, 0.95),
+    least_lead_s: ArrayLike = (),
+) -> xr.Dataset:
+    """How strong will it shake at these sites, how probably beyond thresholds, and when?
+
+    The posterior of hypocentre, magnitude and origin time is integrated over; its draws are taken
+    together, so that a source that is near is also early. Distances are straight lines through
+    the sphere, right across the antimeridian and at the poles.
+
+    Parameters
+    ----------
+    predictor
+        From `(magnitude, distance_km, depth_km, vs30_m_s)` to a `Mixture`; safe under `jit`.
+    sources
+        Draws of the source.
+    sites
+        `latitude`, `longitude`, perhaps `site` (their names) and `vs30_m_s` (missing: unknown).
+    threshold_m_s2
+        One or several PGA, m/s2, above 0; above 50 is refused as another unit.
+    now_s
+        When it is asked, s after the sources' reference time. Without it, lead times count from
+        the origin: they are S travel times.
+    s_travel_time
+        S velocity along straight lines, km/s; or a function of great-circle distance (km) and
+        depth (km), arrays that broadcast, that gives seconds. Of a velocity model of the
+        travel-time room: `lambda km, depth: model.travel_time(km, depth)[1]`.
+    quantile
+        Probabilities of the quantiles, in (0, 1), increasing.
+    least_lead_s
+        Times to S, s, for which `probability_in_time` is wanted.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over `site`: `probability` (and `threshold`, m/s2), `pga_quantile_m_s2` and
+        `lead_time_quantile_s` (and `quantile`; less than 0 once S has come), `lead_time_s` (the
+        median), `distance_km` (mean hypocentral), `latitude`, `longitude`. With `least_lead_s`:
+        `probability_in_time`, of shaking beyond the threshold that leaves more than `least_lead`
+        seconds until S.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When sites, thresholds or an option cannot be used.
+
+    Examples
+    --------
+    >>> from eqstat.exceedance.predictor import PointSource
+    >>> source = Sources([0.0], [179.9], [10.0], [6.0])
+    >>> sites = pd.DataFrame({"latitude": [0.0, 0.0], "longitude": [-179.9, 179.0]})
+    >>> found = shaking(PointSource(), source, sites, 0.5)
+    >>> found["distance_km"].round(1).values.tolist()
+    [24.4, 100.5]
+    >>> bool(found["probability"][0, 0] > found["probability"][1, 0])
+    True
+    """
+    table = as_sites(sites)
+    threshold = _thresholds(threshold_m_s2)
+    probability = _row("quantile", quantile)
+    if np.any((probability <= 0) | (probability >= 1)) or np.any(np.diff(probability) <= 0):
+        raise InputError("shaking: quantile must be probabilities in (0, 1), increasing")
+    least = _row("least_lead_s", least_lead_s)
+    if now_s is not None:
+        if not isinstance(now_s, int | float | np.number) or not np.isfinite(now_s):
+            raise InputError(
+                f"shaking: now_s must be seconds after the sources' reference time, not {now_s!r}"
+            )
+        if not np.all(np.isfinite(sources.origin_time_s)):
+            raise InputError("shaking: now_s needs sources with an origin time")
+    frame = sources.frame
+    drawn = _drawn(frame, sources)
+    step = max(PAIRS // len(sources), 1)
+    found = [
+        _block(predictor, sources, frame, drawn, table.iloc[i : i + step], threshold, now_s,
+               s_travel_time, probability, least)
+        for i in range(0, len(table), step)
+    ]  # fmt: skip
+    rows = {name: np.concatenate([block[name] for block in found]) for name in found[0]}
+    return _dataset(rows, table, threshold, probability, least, sources, now_s)
+
+
+def shaking_map(
+    predictor: Predictor,
+    sources: Sources,
+    latitude: ArrayLike,
+    longitude: ArrayLike,
+    threshold_m_s2: ArrayLike,
+    *,
+    vs30_m_s: ArrayLike | None = None,
+    **options: Any,
+) -> xr.Dataset:
+    """The same on a grid of places.
+
+    Parameters
+    ----------
+    predictor, sources, threshold_m_s2, options
+        As in `shaking`.
+    latitude, longitude
+        Axes of the grid, degrees, each value once; longitudes may run across 180, to either side.
+        The result has them in increasing order.
+    vs30_m_s
+        Over (latitude, longitude); unknown by default.
+
+    Returns
+    -------
+    xarray.Dataset
+        As of `shaking`, with dims `latitude` and `longitude` in the place of `site`.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When an argument cannot be used.
+
+    Examples
+    --------
+    >>> from eqstat.exceedance.predictor import PointSource
+    >>> source = Sources([46.0], [7.0], [8.0], [5.5])
+    >>> found = shaking_map(PointSource(), source, [45.9, 46.0], [6.9, 7.0, 7.1], [0.2, 0.5])
+    >>> dict(found["probability"].sizes)
+    {'latitude': 2, 'longitude': 3, 'threshold': 2}
+    """
+    axes = _row("latitude", latitude), _row("longitude", longitude)
+    shape = len(axes[0]), len(axes[1])
+    if 0 in shape:
+        raise InputError("shaking_map: latitude and longitude need at least one number each")
+    for name, axis in zip(("latitude", "longitude"), axes, strict=True):
+        if len(np.unique(axis)) < len(axis):
+            raise InputError(f"shaking_map: {name} holds a value twice")
+    if not np.all(np.abs(axes[1]) <= 360.0):
+        raise InputError("shaking_map: longitude must lie in [-360, 360] degrees")
+    vs30 = np.full(shape, np.nan) if vs30_m_s is None else np.asarray(vs30_m_s, np.float64)
+    if vs30.shape != shape:
+        raise InputError(f"shaking_map: vs30_m_s must be of shape {shape}, not {vs30.shape}")
+    across, along = np.meshgrid(axes[0], axes[1], indexing="ij")
+    sites = pd.DataFrame(
+        {
+            "latitude": across.ravel(),
+            "longitude": wrap_longitude(along.ravel()),
+            "vs30_m_s": vs30.ravel(),
+        }
+    )
+    found = shaking(predictor, sources, sites, threshold_m_s2, **options)
+    index = pd.MultiIndex.from_product(axes, names=["latitude", "longitude"])
+    flat = found.drop_vars(["site", "latitude", "longitude"])
+    made = flat.assign_coords(xr.Coordinates.from_pandas_multiindex(index, "site")).unstack("site")
+    made = made.transpose("latitude", "longitude", ...)
+    for name, unit in (("latitude", "degrees_north"), ("longitude", "degrees_east")):
+        made[name].attrs.update(units=unit, long_name=name)
+    return made
+
+
+def _thresholds(given: ArrayLike) -> np.ndarray:
+    threshold = np.atleast_1d(_row("threshold_m_s2", given))
+    if not threshold.size or not np.all(threshold > 0):
+        raise InputError("shaking: threshold_m_s2 must be above 0")
+    if np.any(threshold > MOST_PLAUSIBLE_M_S2):
+        raise InputError(
+            f"shaking: threshold_m_s2 of {threshold.max():g} m/s2 is more than any shaking; is it "
+            "in Gal (divide by 100) or %g (multiply by 0.0980665)?"
+        )
+    return threshold
+
+
+def _row(name: str, values: ArrayLike) -> np.ndarray:
+    try:
+        row = np.atleast_1d(np.asarray(values, np.float64))
+    except (TypeError, ValueError):
+        raise InputError(f"shaking: {name} must be plain numbers, not {values!r}") from None
+    if row.ndim != 1 or not np.all(np.isfinite(row)):
+        raise InputError(f"shaking: {name} must be one or several finite numbers")
+    return row
+
+
+def _drawn(frame: LocalFrame, sources: Sources) -> _kernel.Drawn:
+    """The draws as the core takes them, in single precision."""
+    with np.errstate(divide="ignore"):
+        log_weight = np.log(sources.weight)
+    place = _kernel.positions(frame, sources.latitude, sources.longitude, sources.depth_km)
+    rows = place, sources.depth_km, sources.magnitude, log_weight
+    return _kernel.Drawn(*(jnp.asarray(row, jnp.float32) for row in rows))
+
+
+def _block(
+    predictor: Any,
+    sources: Sources,
+    frame: LocalFrame,
+    drawn: _kernel.Drawn,
+    table: pd.DataFrame,
+    threshold: np.ndarray,
+    now_s: float | int | None,
+    s_travel_time: TravelTime | float | int,
+    probability: np.ndarray,
+    least: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """All rows of some sites."""
+    latitude, longitude = (table[name].to_numpy() for name in ("latitude", "longitude"))
+    place = _kernel.positions(frame, latitude, longitude, np.zeros(len(table)))
+    site = jnp.asarray(place, jnp.float32)
+    vs30 = jnp.asarray(table["vs30_m_s"].to_numpy(), jnp.float32)
+    away = np.asarray(_kernel.distances(site, drawn.place_km), np.float64)
+    log10 = jnp.asarray(np.log10(threshold), jnp.float32)
+    rows = {
+        "probability": _kernel.exceedances(predictor, drawn, site, vs30, log10),
+        "distance_km": away @ sources.weight,
+    }
+    if probability.size:
+        asked = jnp.asarray(probability, jnp.float32)
+        level = _kernel.quantiles(predictor, drawn, site, vs30, asked)
+        rows["pga_quantile_m_s2"] = 10.0 ** np.asarray(level, np.float64)
+    if callable(s_travel_time):
+        epicentral = great_circle_distance(
+            latitude[:, None], longitude[:, None], sources.latitude, sources.longitude
+        )
+        taken = np.asarray(s_travel_time(epicentral, sources.depth_km[None, :]), np.float64)
+        if taken.shape != away.shape:
+            raise InputError(
+                f"shaking: s_travel_time gave shape {taken.shape} for distances of {away.shape}; "
+                "of a velocity model take the second of its two waves"
+            )
+    elif s_travel_time > 0:
+        taken = away / s_travel_time
+    else:
+        raise InputError(f"shaking: an S velocity must be above 0, not {s_travel_time!r}")
+    lead = taken if now_s is None else taken + sources.origin_time_s - now_s
+    spread = weighted_quantiles(lead, sources.weight, np.append(probability, 0.5))
+    rows["lead_time_s"], rows["lead_time_quantile_s"] = spread[:, -1], spread[:, :-1]
+    if least.size:
+        rows["probability_in_time"] = _kernel.exceedances_in_time(
+            predictor, drawn, site, vs30, jnp.asarray(lead, jnp.float32), log10,
+            jnp.asarray(least, jnp.float32),
+        )  # fmt: skip
+    return {name: np.asarray(row, np.float64) for name, row in rows.items()}
+
+
+def weighted_quantiles(
+    values: np.ndarray, weight: np.ndarray, probability: np.ndarray
+) -> np.ndarray:
+    """Quantiles of rows of weighted draws: the least draw that reaches the probability."""
+    order = np.argsort(values, axis=1)
+    reached = np.cumsum(weight[order], axis=1)
+    # Rounding must not carry a probability of one half over the middle draw.
+    at = np.stack([(reached < p * (1 - 1e-12)).sum(axis=1) for p in probability], axis=1)
+    at = np.minimum(at, values.shape[1] - 1)
+    return np.take_along_axis(np.take_along_axis(values, order, axis=1), at, axis=1)
+
+
+def _dataset(
+    rows: dict[str, np.ndarray],
+    table: pd.DataFrame,
+    threshold: np.ndarray,
+    probability: np.ndarray,
+    least: np.ndarray,
+    sources: Sources,
+    now_s: float | int | None,
+) -> xr.Dataset:
+    about = {
+        "probability": (("site", "threshold"), "1", "probability of more than the threshold"),
+        "pga_quantile_m_s2": (("site", "quantile"), "m s-2", "quantiles of PGA"),
+        "lead_time_s": (("site",), "s", "median time until S"),
+        "lead_time_quantile_s": (("site", "quantile"), "s", "quantiles of the time until S"),
+        "distance_km": (("site",), "km", "mean hypocentral distance"),
+        "probability_in_time": (
+            ("site", "threshold", "least_lead"),
+            "1",
+            "probability of more than the threshold, S being more than some time away",
+        ),
+    }
+    made = xr.Dataset(
+        {
+            name: (about[name][0], row, {"units": about[name][1], "long_name": about[name][2]})
+            for name, row in rows.items()
+        },
+        coords={
+            "site": table["site"].to_numpy(),
+            "threshold": ("threshold", threshold, {"units": "m s-2", "long_name": "PGA"}),
+            "latitude": ("site", table["latitude"].to_numpy(), {"units": "degrees_north"}),
+            "longitude": ("site", table["longitude"].to_numpy(), {"units": "degrees_east"}),
+        },
+    )
+    if probability.size:
+        made = made.assign_coords(quantile=("quantile", probability, {"units": "1"}))
+    if least.size:
+        made = made.assign_coords(least_lead=("least_lead", least, {"units": "s"}))
+    start = "origin" if now_s is None else "now"
+    made.attrs = {
+        "draws": len(sources),
+        "lead_time_from": start,
+        "reference_time": sources.reference_time,
+        "quantile_kind": "posterior predictive, of hypocentre, magnitude and ground motion",
+    }
+    if now_s is not None:
+        made.attrs["now_s"] = float(now_s)
+    return made

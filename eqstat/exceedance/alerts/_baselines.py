@@ -1,0 +1,121 @@
+"""What a rule of alarm should beat: a point source, the shaking nearby, always and never.
+
+All are rules in the sense of `eqstat.exceedance.rules`: called with a situation and thresholds,
+they give a probability for each site, so that one level, one curve and one judge serves all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import ndtr
+from jaxtyping import Array, Float
+
+from eqstat.exceedance import _kernel
+from eqstat.exceedance.alerts._rules import Drawn, Integrated, Situation
+from eqstat.schema import InputError
+
+__all__ = ["Always", "BestHypocentre", "Never", "Plum"]
+
+
+class BestHypocentre(eqx.Module):
+    """A point source: the ground-motion model at the mean hypocentre and mean magnitude.
+
+    What is uncertain of the source is left out; the scatter of the ground motion is kept.
+
+    Attributes
+    ----------
+    predictor
+        A ground-motion predictor.
+    """
+
+    predictor: Any
+
+    def __call__(
+        self, situation: Situation, log10_threshold: Float[Array, "t"]
+    ) -> Float[Array, "s t"]:
+        """Probability of more than each threshold at each site, (s, t); see `Rule`."""
+        drawn = situation.drawn
+        weight = jnp.exp(drawn.log_weight)
+        best = Drawn(
+            (weight @ drawn.place_km)[None],
+            (weight @ drawn.depth_km)[None],
+            (weight @ drawn.magnitude)[None],
+            jnp.zeros(1, weight.dtype),
+        )
+        known = eqx.tree_at(lambda s: s.drawn, situation, best)
+        return Integrated(self.predictor)(known, log10_threshold)
+
+
+class Plum(eqx.Module):
+    r"""Like PLUM: a site will shake as strongly as the strongest station near it already does.
+
+    With the largest peak a of the stations within the radius, the site is said to exceed u with
+    probability 1 where $a > u$, else 0. No source is needed. With a scatter s the step becomes
+    $\Phi\{(\log_{10} a - \log_{10} u) / s\}$, so that a level of alarm can be chosen.
+
+    The original works on the Japanese seismic intensity, corrected for the ground under station
+    and site; here it is PGA without such a correction.
+
+    Attributes
+    ----------
+    radius_km
+        Of the stations that count, above 0; 30 in the reference.
+    scatter
+        Standard deviation of the site about the strongest station, log10 units, at least 0.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When the radius or the scatter cannot be.
+
+    References
+    ----------
+    Kodera, Y. et al. (2018), The Propagation of Local Undamped Motion (PLUM) Method, Bulletin of
+    the Seismological Society of America 108, 983-1003.
+    """
+
+    radius_km: float | int = 30.0
+    scatter: float | int = 0.0
+
+    def __check_init__(self) -> None:
+        """Refuse what is no rule."""
+        if not self.radius_km > 0:
+            raise InputError(f"Plum: radius_km must be above 0, not {self.radius_km!r}")
+        if not self.scatter >= 0:
+            raise InputError(f"Plum: scatter must be at least 0, not {self.scatter!r}")
+
+    def __call__(
+        self, situation: Situation, log10_threshold: Float[Array, "t"]
+    ) -> Float[Array, "s t"]:
+        """Probability of more than each threshold at each site, (s, t); see `Rule`."""
+        away = _kernel.distances(situation.site_km, situation.station_km)
+        peak = jnp.where(away <= self.radius_km, situation.peak_m_s2[None, :], 0.0).max(axis=1)
+        dtype = peak.dtype
+        seen = jnp.log10(jnp.maximum(peak, np.finfo(np.float32).tiny))
+        above = seen[:, None] - log10_threshold
+        if self.scatter == 0:
+            return (above > 0).astype(dtype)
+        return jnp.where(peak[:, None] > 0, ndtr(above / self.scatter), 0.0).astype(dtype)
+
+
+class Always(eqx.Module):
+    """Every site is warned as soon as an earthquake is located."""
+
+    def __call__(self, situation: Situation, log10_threshold: Array) -> Array:
+        """Probability 1 for each site and threshold once there is a source, (s, t)."""
+        shape = (situation.site_km.shape[0], log10_threshold.shape[0])
+        return jnp.where(situation.located, jnp.ones(shape, situation.site_km.dtype), 0.0)
+
+
+class Never(eqx.Module):
+    """No site is ever warned."""
+
+    def __call__(self, situation: Situation, log10_threshold: Array) -> Array:
+        """Probability 0 for each site and threshold, (s, t)."""
+        return jnp.zeros(
+            (situation.site_km.shape[0], log10_threshold.shape[0]), situation.site_km.dtype
+        )

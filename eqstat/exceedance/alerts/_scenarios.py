@@ -1,0 +1,366 @@
+r"""Regional earthquakes for rules of alarm: what shook where and when, and what was known by then.
+
+Everything comes from a key. Magnitudes follow Gutenberg and Richter between two ends; the rupture
+is a level line of $10^{-2.44 + 0.59 M}$ km through the hypocentre, of any strike. Its nearest point
+gives the true distance of the shaking, with event, station and record terms of a
+`PointSource`. The running peak of a station is a share of its PGA after P and grows to it after S,
+the longer the rupture the slower. Rules do not see this: they know stations' peaks so far, how much
+records of a history grew from the same stage on, and a posterior of a point source that sharpens as
+stations report,
+
+$$ \hat x_t = x + \frac1n \sum_{i \le n} e_i, \qquad
+\hat M_t = M_t + c + \frac1n \sum_{i \le n} d_i, \qquad
+M_t = M + \tfrac43 \log_{10} \min(1, t / T_M), $$
+
+with the n stations whose P came a second ago or more, independent errors of each station, an error
+c that all share, and the magnitude $M_t$ that t seconds of a rupture of duration $T_M$ show: great
+earthquakes begin like small ones. The posterior of the magnitude is exact: it knows the law of
+magnitudes and that they look smaller at first. That the rupture has a length it does not know.
+
+References
+----------
+Wells, D. and Coppersmith, K. (1994), Bulletin of the Seismological Society of America 84, 974-1002,
+Table 2A (subsurface rupture length, all slip types).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from eqstat.exceedance._kernel import Drawn
+from eqstat.exceedance.alerts import _growth
+from eqstat.exceedance.alerts._rules import Situation
+from eqstat.ground_motion import PointSource
+from eqstat.schema import InputError
+
+__all__ = ["Region", "Scenarios", "forecasts", "simulate", "situations"]
+
+# Earthquakes from which the growth of records is learnt.
+HISTORY = 200
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region, its network, its earthquakes, and how well they are seen.
+
+    Attributes
+    ----------
+    half_width_km
+        Stations and epicentres lie in a square of twice this width.
+    stations
+        Their number; they are the sites as well.
+    magnitude
+        Least and greatest, with `b_value` between.
+    depth_km
+        Least and greatest, uniform between.
+    ground_motion
+        The truth, which rules may know.
+    p_velocity_km_s, s_velocity_km_s, rupture_velocity_km_s
+        Of straight rays and of the rupture.
+    place_error_km, depth_error_km, magnitude_error
+        Standard deviations of what one station tells.
+    common_magnitude_error
+        Standard deviation of the error of magnitude that all share.
+    least_stations
+        With a P wave, before there is a location.
+    draws
+        Of the posterior of the source, at each time.
+    """
+
+    half_width_km: float = 120.0
+    stations: int = 100
+    magnitude: tuple[float, float] = (5.0, 7.6)
+    b_value: float = 1.0
+    depth_km: tuple[float, float] = (5.0, 25.0)
+    ground_motion: PointSource = field(default_factory=PointSource)
+    p_velocity_km_s: float = 6.1
+    s_velocity_km_s: float = 3.55
+    rupture_velocity_km_s: float = 2.8
+    place_error_km: float = 20.0
+    depth_error_km: float = 15.0
+    magnitude_error: float = 0.8
+    common_magnitude_error: float = 0.25
+    least_stations: int = 4
+    draws: int = 64
+
+    def __post_init__(self) -> None:
+        """Refuse what is no region."""
+        for name in ("magnitude", "depth_km"):
+            low, high = getattr(self, name)
+            if not low < high:
+                raise InputError(f"Region: {name} must be two increasing numbers")
+        for name, least in (("stations", 4), ("least_stations", 1), ("draws", 2)):
+            if not getattr(self, name) >= least:
+                raise InputError(f"Region: {name} must be a whole number from {least}")
+        if not 0 < self.s_velocity_km_s < self.p_velocity_km_s:
+            raise InputError("Region: S must be slower than P, and both faster than 0")
+
+
+@dataclass(frozen=True)
+class Scenarios:
+    """Earthquakes of a region and their shaking. Times are seconds after the origin.
+
+    Attributes
+    ----------
+    region
+        Of which they are.
+    station_km
+        Stations, (n, 3): east, north, and down with negative sign.
+    magnitude
+        (e,).
+    hypocentre_km
+        (e, 3).
+    rupture_km
+        Both ends of each rupture, (e, 2, 3).
+    pga_m_s2
+        True PGA at each station, (e, n).
+    p_arrival_s, s_arrival_s, rise_s
+        Arrivals, and the time from S to the peak, (e, n).
+    early_share
+        Share of the PGA that the P wave brings, (e, n).
+    place_error_km, magnitude_error, common_error
+        Errors of what stations tell, (e, n, 3), (e, n) and (e,).
+    growth
+        Mean and standard deviation of what log10 of a peak still grows, at each stage of a record;
+        of another history of the same region, (stages, 2).
+    """
+
+    region: Region
+    station_km: np.ndarray
+    magnitude: np.ndarray
+    hypocentre_km: np.ndarray
+    rupture_km: np.ndarray
+    pga_m_s2: np.ndarray
+    p_arrival_s: np.ndarray
+    s_arrival_s: np.ndarray
+    rise_s: np.ndarray
+    early_share: np.ndarray
+    place_error_km: np.ndarray
+    magnitude_error: np.ndarray
+    common_error: np.ndarray
+    growth: np.ndarray
+
+    @property
+    def event(self) -> np.ndarray:
+        """Number of the earthquake of each row (earthquake and station), (e * n,)."""
+        return np.repeat(np.arange(len(self.magnitude)), len(self.station_km))
+
+    def exceedance_times(self, threshold_m_s2: float) -> np.ndarray:
+        """When each station's peak passed a threshold, s; infinite where never; (e * n,)."""
+        return _growth.passed_at(
+            threshold_m_s2 / self.pga_m_s2, self.p_arrival_s, self.s_arrival_s, self.rise_s,
+            self.early_share,
+        ).ravel()  # fmt: skip
+
+    def chosen(self, events: Any) -> Scenarios:
+        """Some of the earthquakes."""
+        shared = ("region", "station_km", "growth")
+        rest = {name: value[events] for name, value in vars(self).items() if name not in shared}
+        return replace(self, **rest)
+
+
+def simulate(key: PRNGKeyArray, count: int, region: Region | None = None) -> Scenarios:
+    """Draw earthquakes of a region and their shaking.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    count
+        Number of earthquakes.
+    region
+        The region; `Region()` by default.
+
+    Returns
+    -------
+    Scenarios
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When the count is less than 1.
+
+    Examples
+    --------
+    >>> drawn = simulate(jax.random.key(0), 3, Region(stations=20))
+    >>> drawn.pga_m_s2.shape
+    (3, 20)
+    """
+    if not count >= 1:
+        raise InputError(f"simulate: count must be a whole number from 1, not {count!r}")
+    own = Region() if region is None else region
+    past = _drawn(jax.random.fold_in(key, 1), HISTORY, own, _growth.unknown())
+    rows = (past.p_arrival_s, past.s_arrival_s, past.rise_s, past.early_share)
+    return _drawn(jax.random.fold_in(key, 0), count, own, _growth.learn(*rows))
+
+
+def _drawn(key: PRNGKeyArray, count: int, own: Region, growth: np.ndarray) -> Scenarios:
+    """Draw earthquakes whose records are told to grow so much."""
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
+    model, shape = own.ground_motion, (count, own.stations)
+    station = np.zeros((own.stations, 3))
+    station[:, :2] = rng.uniform(-own.half_width_km, own.half_width_km, (own.stations, 2))
+    low, high = (10.0 ** (-own.b_value * end) for end in own.magnitude)
+    magnitude = -np.log10(low - (low - high) * rng.uniform(size=count)) / own.b_value
+    hypocentre = np.empty((count, 3))
+    hypocentre[:, :2] = rng.uniform(-own.half_width_km, own.half_width_km, (count, 2))
+    hypocentre[:, 2] = -rng.uniform(*own.depth_km, count)
+    length = _growth.rupture_length_km(magnitude)
+    rupture = _growth.rupture_ends(
+        hypocentre, length, rng.uniform(0, np.pi, count), rng.uniform(size=count)
+    )
+    from_hypocentre = np.linalg.norm(station - hypocentre[:, None], axis=-1)
+    nearest = _growth.segment_distance(station, rupture)
+    mean = np.asarray(model.mean(jnp.asarray(magnitude)[:, None], jnp.asarray(nearest)))
+    parts = (model.event_sd, model.station_sd, model.record_sd)
+    sizes = ((count, 1), (own.stations,), shape)
+    scatter = sum(
+        (np.asarray(sd) * rng.normal(size=size) for sd, size in zip(parts, sizes, strict=True)),
+        start=np.zeros(shape),
+    )
+    s_arrival = from_hypocentre / own.s_velocity_km_s
+    slow = rng.uniform(0.2, 0.8, shape) * (length / own.rupture_velocity_km_s)[:, None]
+    return Scenarios(
+        region=own,
+        station_km=station,
+        magnitude=magnitude,
+        hypocentre_km=hypocentre,
+        rupture_km=rupture,
+        pga_m_s2=10.0 ** (mean.astype(np.float64) + scatter / np.log(10)),
+        p_arrival_s=from_hypocentre / own.p_velocity_km_s,
+        s_arrival_s=s_arrival,
+        rise_s=1.0 + slow,
+        early_share=np.clip(0.2 * np.exp(0.7 * rng.normal(size=shape)), 0.02, 0.8),
+        place_error_km=rng.normal(size=(*shape, 3))
+        * [own.place_error_km, own.place_error_km, own.depth_error_km],
+        magnitude_error=own.magnitude_error * rng.normal(size=shape),
+        common_error=own.common_magnitude_error * rng.normal(size=count),
+        growth=growth,
+    )
+
+
+def situations(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Situation:
+    """What is known of one earthquake at each time: a batch of situations.
+
+    Parameters
+    ----------
+    scenarios
+        The earthquakes.
+    number
+        Which of them.
+    time_s
+        Times after the origin, s, (t,).
+
+    Returns
+    -------
+    Situation
+        Every array with a leading axis of times.
+    """
+    own, time = scenarios.region, np.asarray(time_s, np.float64)[:, None]
+    arrived = time >= scenarios.p_arrival_s[number] + 1.0
+    heard = arrived.sum(axis=1)
+    located = heard >= own.least_stations
+    share = 1.0 / np.maximum(heard, 1)
+    first = np.sort(scenarios.p_arrival_s[number])[own.least_stations - 1]
+    seen_s = np.maximum(time[:, 0] - first, 1.0)
+    place_error = (arrived @ scenarios.place_error_km[number]) * share[:, None]
+    magnitude_error = (arrived @ scenarios.magnitude_error[number]) * share
+    shown = _growth.shown_magnitude(scenarios.magnitude[number], seen_s, own.rupture_velocity_km_s)
+    estimate = shown + scenarios.common_error[number] + magnitude_error
+    sd = np.sqrt(own.common_magnitude_error**2 + own.magnitude_error**2 * share)
+    magnitude = _growth.magnitude_draws(
+        estimate, sd, seen_s, own.magnitude, own.b_value, own.rupture_velocity_km_s, own.draws
+    )
+    score = _growth.normal_scores(own.draws)
+    spread = np.array([own.place_error_km, own.place_error_km, own.depth_error_km])
+    place = (scenarios.hypocentre_km[number] + place_error)[:, None, :] + (
+        np.sqrt(share)[:, None, None] * spread * score
+    )
+    # A posterior ends where the depths do.
+    deep = np.clip(-place[..., 2], *own.depth_km)
+    place[..., 2] = -deep
+    peak = scenarios.pga_m_s2[number] * _growth.share_at(
+        time, scenarios.p_arrival_s[number], scenarios.s_arrival_s[number],
+        scenarios.rise_s[number], scenarios.early_share[number],
+    )  # fmt: skip
+    # A network sees that the peak is over two seconds after it was.
+    over = time >= (scenarios.s_arrival_s + scenarios.rise_s)[number] + 2.0
+    times = len(time)
+    station = np.broadcast_to(scenarios.station_km, (times, *scenarios.station_km.shape))
+
+    stage = _growth.stage_of(time, scenarios.p_arrival_s[number], scenarios.s_arrival_s[number])
+    growth = scenarios.growth[stage]
+
+    def single(values: Any) -> jax.Array:
+        return jnp.asarray(values, jnp.float32)
+
+    drawn = Drawn(
+        single(place),
+        single(deep),
+        single(magnitude),
+        single(np.full((times, own.draws), -np.log(own.draws))),
+    )
+    return Situation(
+        drawn,
+        jnp.asarray(located),
+        single(station),
+        single(peak),
+        jnp.asarray(over),
+        single(growth[..., 0]),
+        single(growth[..., 1]),
+        single(station),
+        single(np.full(station.shape[:2], np.nan)),
+        jnp.broadcast_to(jnp.arange(station.shape[1]), station.shape[:2]),
+    )
+
+
+@eqx.filter_jit
+def _judged(rule: Any, batch: Situation, log10_threshold: jax.Array) -> jax.Array:
+    return jax.lax.map(lambda one: rule(one, log10_threshold), batch)
+
+
+def forecasts(
+    scenarios: Scenarios, rule: Any, time_s: np.ndarray, threshold_m_s2: Any
+) -> np.ndarray:
+    """What a rule says of each threshold at each time, at each station of each earthquake.
+
+    Parameters
+    ----------
+    scenarios
+        The earthquakes.
+    rule
+        A rule of `eqstat.exceedance.rules` or `eqstat.exceedance.baselines`.
+    time_s
+        Times after the origin, s, (t,).
+    threshold_m_s2
+        Thresholds, m/s2, (u,).
+
+    Returns
+    -------
+    numpy.ndarray
+        Probabilities, (u, e * n, t), single precision: rows as of `Scenarios.event`.
+
+    Examples
+    --------
+    >>> from eqstat.exceedance.baselines import Always
+    >>> drawn = simulate(jax.random.key(0), 2, Region(stations=20))
+    >>> found = forecasts(drawn, Always(), np.arange(0.0, 60.0, 5.0), [0.1])
+    >>> found.shape, bool(found[0, :, 0].any()), bool(found[0, :, -1].all())
+    ((1, 40, 12), False, True)
+    """
+    log10 = jnp.asarray(np.log10(np.atleast_1d(threshold_m_s2)), jnp.float32)
+    time = np.asarray(time_s, np.float64)
+    each = [
+        np.asarray(_judged(rule, situations(scenarios, number, time), log10))
+        for number in range(len(scenarios.magnitude))
+    ]
+    # (e, t, n, u) to thresholds, rows, times.
+    full = np.stack(each).transpose(3, 0, 2, 1)
+    return np.clip(full.reshape(len(log10), -1, len(time)), 0.0, 1.0)

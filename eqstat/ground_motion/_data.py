@@ -1,0 +1,283 @@
+"""From tables of ground motions to padded arrays, with what was left out counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, Float, Int
+
+from eqstat.inference import bucket_size, pad_rows
+from eqstat.schema import InputError, check_ground_motions
+
+DistanceLimit = float | int | None | Callable[[np.ndarray], np.ndarray]
+
+
+class MotionData(eqx.Module):
+    """Records as padded arrays: what the likelihood takes.
+
+    Attributes
+    ----------
+    log10_pga, magnitude, distance_km, depth_km
+        Of each record, (records,).
+    log10_vs30
+        Of m/s; anything where it is not known, (records,).
+    unknown_site
+        1 where Vs30 is not known, else 0, (records,).
+    weight
+        1 for a record, 0 for padding, (records,).
+    event, station, region
+        Numbers of each record's event, station and region, (records,).
+    magnitude_sd
+        Of each event's magnitude, (events,).
+    station_unknown
+        1 for a station without Vs30, else 0, (stations,).
+    population
+        Log10 of the known Vs30, one for each site, (sites,).
+    population_weight
+        1 for a site, 0 for padding, (sites,).
+    stations
+        Padded number of stations; 0 where the records name none, and every record has a site of
+        its own, whose term is part of the record's scatter.
+    regions
+        Number of regions.
+    """
+
+    log10_pga: Float[Array, " records"] | np.ndarray
+    magnitude: Float[Array, " records"] | np.ndarray
+    distance_km: Float[Array, " records"] | np.ndarray
+    depth_km: Float[Array, " records"] | np.ndarray
+    log10_vs30: Float[Array, " records"] | np.ndarray
+    unknown_site: Float[Array, " records"] | np.ndarray
+    weight: Float[Array, " records"] | np.ndarray
+    event: Int[Array, " records"] | np.ndarray
+    station: Int[Array, " records"] | np.ndarray
+    region: Int[Array, " records"] | np.ndarray
+    magnitude_sd: Float[Array, " events"] | np.ndarray
+    station_unknown: Float[Array, " stations"] | np.ndarray
+    population: Float[Array, " sites"] | np.ndarray
+    population_weight: Float[Array, " sites"] | np.ndarray
+    stations: int = eqx.field(static=True)
+    regions: int = eqx.field(static=True)
+
+
+@dataclass(frozen=True)
+class Motions:
+    """A checked table of ground motions, ready to fit.
+
+    Attributes
+    ----------
+    data
+        The arrays.
+    table
+        The rows that are in them.
+    events, stations, regions
+        Names, in the order of the arrays' numbers; no stations where the table has none.
+    left_out
+        Records that are not in the arrays, by reason.
+    notes
+        What a reader of the result should know.
+    """
+
+    data: MotionData
+    table: pd.DataFrame
+    events: tuple[str, ...]
+    stations: tuple[str, ...]
+    regions: tuple[str, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Least and largest magnitude, distance and depth: beyond them a model extrapolates."""
+        values = {n: self.table[n].to_numpy() for n in ("magnitude", "distance_km", "depth_km")}
+        return {n: (float(np.min(v)), float(np.max(v))) for n, v in values.items()}
+
+
+def prepare(
+    table: pd.DataFrame,
+    *,
+    max_distance_km: DistanceLimit = None,
+    min_magnitude: float | int | None = None,
+    region: str | None = None,
+    magnitude_sd: str | float | int = 0.0,
+    name: str = "ground motions",
+    check_unit: bool = True,
+) -> Motions:
+    """Check a table of ground motions and make arrays of it.
+
+    Far stations of small events are in most tables only where the motion was strong enough to be
+    recorded. Such records bend attenuation and scatter, and nothing in the table tells it: limit
+    the distance to where every event is recorded, weak or strong. A limit may depend on magnitude.
+
+    Parameters
+    ----------
+    table
+        See `eqstat.schema.ground_motions.GROUND_MOTIONS`.
+    max_distance_km
+        Hypocentral distance beyond which records are left out, or a function that gives it for an
+        array of magnitudes; no limit by default, which is noted.
+    min_magnitude
+        Magnitude below which events are left out.
+    region
+        Column that names each record's region, for levels that are partially pooled; by default
+        there is one region.
+    magnitude_sd
+        Standard deviation of the magnitudes, or the column that holds it (one for each event):
+        then the event terms' sd is what is left beside it.
+    name
+        Name of the table in messages.
+    check_unit
+        Whether the unit of PGA is judged by plausibility.
+
+    Returns
+    -------
+    Motions
+
+    Raises
+    ------
+    InputError
+        When the table cannot be used or nothing is left.
+    """
+    checked: Any = check_ground_motions(table, name=name, check_unit=check_unit)
+    given = [str(note) for note in table.attrs.get("notes", [])]
+    # A table that was checked before has these notes already, under its own name.
+    new = [note for note in checked.attrs["notes"] if note not in given]
+    told = {note.split(": ", 1)[-1] for note in given}
+    notes = [*given, *(note for note in new if note.split(": ", 1)[-1] not in told)]
+    left_out: dict[str, int] = {}
+    checked = checked.reset_index(drop=True)
+    if max_distance_km is None:
+        notes.append(f"{name}: no limit of distance; records kept only for strong motion bend it")
+    else:
+        limit = max_distance_km
+        if callable(limit):
+            limit = limit(checked["magnitude"].to_numpy())
+        what = f"beyond {max_distance_km:g} km" if not callable(max_distance_km) else "too far"
+        checked = _leave_out(checked, checked["distance_km"] > limit, what, left_out)
+    if min_magnitude is not None:
+        small = checked["magnitude"] < min_magnitude
+        checked = _leave_out(checked, small, f"below magnitude {min_magnitude:g}", left_out)
+    notes += [f"{name}: {count} records {why} left out" for why, count in left_out.items()]
+    if not len(checked):
+        raise InputError(f"{name}: no record is left ({'; '.join(notes)}); widen the limits")
+    event, events = _codes(checked, "event", name)
+    station, stations = _codes(checked, "station", name)
+    place, regions = _codes(checked, region, name)
+    codes = {"event": event, "station": station, "region": place}
+    vs30 = _vs30(checked, station, len(stations), notes, name)
+    error = _magnitude_sd(checked, magnitude_sd, event, len(events), name)
+    data = _arrays(checked, codes, vs30, error, len(stations), max(len(regions), 1))
+    return Motions(data, checked, events, stations, regions or ("all",), left_out, tuple(notes))
+
+
+def _leave_out(table: Any, where: Any, why: str, left_out: dict[str, int]) -> Any:
+    if count := int(where.sum()):
+        left_out[why] = count
+    return table[~where].reset_index(drop=True)
+
+
+def _codes(table: Any, column: str | None, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Number the names of a column; nothing where the table has no such column."""
+    if column is None or (column == "station" and column not in table.columns):
+        return np.zeros(len(table), np.int32), ()
+    if column not in table.columns:
+        raise InputError(f"{name}: no column {column!r} for the region; name one that is there")
+    if bool(table[column].isna().any()):
+        rows = np.flatnonzero(table[column].isna())[:3].tolist()
+        raise InputError(
+            f"{name}: column {column!r}: has missing values (rows {rows}); "
+            "fill them or leave out the column"
+        )
+    codes, names = pd.factorize(table[column].astype(str), sort=True)
+    return np.asarray(codes, np.int32), tuple(str(label) for label in names)
+
+
+def _vs30(
+    table: Any, station: np.ndarray, count: int, notes: list[str], name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log10 of Vs30 of each record (NaN: not known) and of each site once.
+
+    A station that has a value in some rows has it in all: that is known, not imputed.
+    """
+    if "vs30_m_s" not in table.columns:
+        notes.append(f"{name}: no column 'vs30_m_s': every site is one of an unknown population")
+        return np.full(len(table), np.nan), np.zeros(0)
+    value = np.log10(table["vs30_m_s"].to_numpy())
+    if not count:
+        return value, value[~np.isnan(value)]
+    middle = pd.Series(value).groupby(station).median()
+    filled = np.isnan(value) & ~np.isnan(middle.to_numpy()[station])
+    if filled.any():
+        notes.append(f"{name}: {int(filled.sum())} rows without vs30_m_s have their station's")
+    value = np.where(filled, middle.to_numpy()[station], value)
+    return value, middle.dropna().to_numpy()
+
+
+def _magnitude_sd(
+    table: Any, given: str | float | int, event: np.ndarray, count: int, name: str
+) -> np.ndarray:
+    """Standard deviation of each event's magnitude."""
+    if isinstance(given, str):
+        if given not in table.columns:
+            raise InputError(f"{name}: no column {given!r} for the magnitudes' sd")
+        values = np.asarray(pd.to_numeric(table[given], errors="coerce"), np.float64)
+        bad = ~(np.isfinite(values) & (values >= 0))
+        if bad.any():
+            rows = np.flatnonzero(bad)[:3].tolist()
+            raise InputError(
+                f"{name}: column {given!r}: must be finite and not negative (rows {rows})"
+            )
+        each = pd.Series(values).groupby(event)
+        if np.any(each.nunique() > 1):
+            raise InputError(
+                f"{name}: column {given!r}: differs between rows of one event; an event has one "
+                "magnitude"
+            )
+        return each.first().to_numpy()
+    if not (np.isfinite(given) and given >= 0):
+        raise InputError(f"magnitude_sd must not be negative, not {given!r}")
+    return np.full(count, float(given))
+
+
+def _arrays(
+    table: Any,
+    codes: dict[str, np.ndarray],
+    vs30: tuple[np.ndarray, np.ndarray],
+    magnitude_sd: np.ndarray,
+    stations: int,
+    regions: int,
+) -> MotionData:
+    """Pad everything to buckets, so that other tables of about this size never recompile."""
+    log_vs30, population = vs30
+    rows, sites = bucket_size(len(table)), bucket_size(len(population))
+    unknown = np.isnan(log_vs30)
+    station_unknown = np.zeros(stations)
+    if stations:
+        station_unknown[codes["station"]] = unknown
+
+    def record(values: Any, fill: float | int = 0) -> np.ndarray:
+        return pad_rows(np.asarray(values), rows, fill)
+
+    return MotionData(
+        record(np.log10(table["pga_m_s2"].to_numpy())),
+        record(table["magnitude"].to_numpy(), 5.0),
+        record(table["distance_km"].to_numpy(), 10.0),
+        record(table["depth_km"].to_numpy(), 8.0),
+        record(np.where(unknown, 2.6, log_vs30), 2.6),
+        record(unknown.astype(np.float64)),
+        record(np.ones(len(table))),
+        record(codes["event"]),
+        record(codes["station"]),
+        record(codes["region"]),
+        pad_rows(magnitude_sd, bucket_size(len(magnitude_sd))),
+        pad_rows(station_unknown, bucket_size(stations)),
+        pad_rows(population, sites, 2.6),
+        pad_rows(np.ones(len(population)), sites),
+        bucket_size(stations),
+        regions,
+    )

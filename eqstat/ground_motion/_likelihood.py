@@ -1,0 +1,174 @@
+"""The marginal likelihood of ground motions: event and station terms are integrated out."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from eqstat.ground_motion._data import MotionData
+from eqstat.ground_motion._normal import LOG_ROOT_2PI
+from eqstat.ground_motion._parameters import GroundMotion, magnitude_slope_at, median, record_sd_at
+
+
+class Terms(NamedTuple):
+    """Event and station terms given the parameters: a normal distribution's moments.
+
+    Attributes
+    ----------
+    event_mean, event_sd
+        Of each event, log10 units, (events,).
+    station_mean, station_sd
+        Of each station, (stations,); of an unknown site with what its Vs30 does.
+    """
+
+    event_mean: Float[Array, " events"]
+    event_sd: Float[Array, " events"]
+    station_mean: Float[Array, " stations"]
+    station_sd: Float[Array, " stations"]
+
+
+class _System(NamedTuple):
+    """The normal equations of event and station terms."""
+
+    residual: Array  # of each record
+    precision: Array  # of each record; 0 for padding
+    event_variance: Array
+    station_variance: Array
+    events: Array  # diagonal of the events' block
+    stations: Array
+    both: Array  # block between them, (events, stations)
+    event_sum: Array  # weighted residuals
+    station_sum: Array
+
+
+def site_variance(motion: GroundMotion) -> Array:
+    """Variance that an unknown Vs30 adds."""
+    return (motion.vs30_slope * motion.vs30_log10_sd) ** 2
+
+
+def residuals(motion: GroundMotion, data: MotionData) -> Array:
+    """Records less their medians; an unknown site is taken at the population's mean."""
+    site = jnp.where(data.unknown_site > 0, motion.vs30_log10_mean, data.log10_vs30)
+    centre = median(motion, data.magnitude, data.distance_km, data.depth_km, site)
+    return jnp.asarray(data.log10_pga - centre - motion.region_level[data.region])
+
+
+def _sum(values: Any, number: Any, count: int) -> Array:
+    return jax.ops.segment_sum(values, number, num_segments=count)
+
+
+def _system(motion: GroundMotion, data: MotionData) -> _System:
+    residual = residuals(motion, data) * data.weight
+    variance = record_sd_at(motion, data.magnitude) ** 2
+    if not data.stations:
+        variance = variance + data.unknown_site * site_variance(motion)
+    precision = jnp.asarray(data.weight / variance)
+    events, stations = len(data.magnitude_sd), data.stations
+    # A wrong magnitude moves all records of an event by about as much: part of the event's term.
+    steep = magnitude_slope_at(motion, data.magnitude, data.distance_km) * data.weight
+    records = jnp.maximum(_sum(data.weight, data.event, events), 1.0)
+    steep = _sum(steep, data.event, events) / records
+    event_variance = motion.event_sd**2 + (steep * data.magnitude_sd) ** 2
+    station_variance = motion.station_sd**2 + data.station_unknown * site_variance(motion)
+    both = jnp.zeros((events, stations), residual.dtype)
+    if stations:
+        both = both.at[data.event, data.station].add(precision)
+    return _System(
+        residual,
+        precision,
+        event_variance,
+        station_variance,
+        1 / event_variance + _sum(precision, data.event, events),
+        1 / station_variance + jnp.sum(both, axis=0),
+        both,
+        _sum(precision * residual, data.event, events),
+        _sum(precision * residual, data.station, stations) if stations else jnp.zeros(0),
+    )
+
+
+def log_likelihood(motion: GroundMotion, data: MotionData) -> Float[Array, ""]:
+    r"""Log density of all records, event and station terms integrated out in closed form.
+
+    With $Z$ the records' membership in events and stations, $D$ the diagonal of the terms'
+    variances and $W$ that of the records' precisions,
+
+    $$ y \sim \mathcal N(\mu,\; W^{-1} + Z D Z^\top), \qquad A = D^{-1} + Z^\top W Z. $$
+
+    Determinant and quadratic form need $A$ only. Its two blocks of events and of stations are
+    diagonal, so one is eliminated by division and a Cholesky factor of the smaller is left. An
+    unknown Vs30 enters linearly: it adds $(v s_V)^2$ to the variance of its station's term. The
+    known Vs30 are themselves draws of the population, and their density is part of the whole.
+
+    Parameters
+    ----------
+    motion
+        Parameters, without an axis of draws.
+    data
+        From `prepare(table).data`.
+
+    Returns
+    -------
+    jax.Array
+        Log density of log10 PGA and of the known log10 Vs30.
+
+    References
+    ----------
+    Abrahamson, N. and Youngs, R. (1992), A stable algorithm for regression analyses using the
+    random effects model, Bulletin of the Seismological Society of America 82, 505-510.
+    """
+    system = _system(motion, data)
+    large = (system.stations, system.station_sum, system.both)
+    small = (system.events, system.event_sum)
+    if data.stations and len(system.events) > data.stations:
+        large = (system.events, system.event_sum, system.both.T)
+        small = (system.stations, system.station_sum)
+    diagonal, sums, block = large
+    core = jnp.diag(small[0]) - (block / diagonal) @ block.T
+    factor = jnp.linalg.cholesky(core)
+    left = small[1] - block @ (sums / diagonal)
+    left = jax.scipy.linalg.solve_triangular(factor, left, lower=True)
+    explained = jnp.sum(sums**2 / diagonal) + jnp.sum(left**2)
+    quadratic = jnp.sum(system.precision * system.residual**2) - explained
+    log_det = (
+        2 * jnp.sum(jnp.log(jnp.diagonal(factor)))
+        + jnp.sum(jnp.log(diagonal))
+        + jnp.sum(jnp.log(system.event_variance))
+        + jnp.sum(jnp.log(system.station_variance))
+        - jnp.sum(
+            jnp.where(data.weight > 0, jnp.log(jnp.where(data.weight > 0, system.precision, 1)), 0)
+        )
+    )
+    density = -0.5 * (quadratic + log_det) - LOG_ROOT_2PI * jnp.sum(data.weight)
+    apart = (data.population - motion.vs30_log10_mean) / motion.vs30_log10_sd
+    sites = -0.5 * apart**2 - jnp.log(motion.vs30_log10_sd) - LOG_ROOT_2PI
+    return density + jnp.sum(data.population_weight * sites)
+
+
+def terms(motion: GroundMotion, data: MotionData) -> Terms:
+    """Event and station terms given the parameters and all records, in closed form.
+
+    Parameters
+    ----------
+    motion
+        Parameters, without an axis of draws.
+    data
+        From `prepare(table).data`.
+
+    Returns
+    -------
+    Terms
+        Rows of padding have the terms' prior.
+    """
+    system = _system(motion, data)
+    share = system.both / system.stations
+    factor = jnp.linalg.cholesky(jnp.diag(system.events) - share @ system.both.T)
+    identity = jnp.eye(len(system.events), dtype=factor.dtype)
+    root = jax.scipy.linalg.solve_triangular(factor, identity, lower=True)
+    event_mean = root.T @ (root @ (system.event_sum - share @ system.station_sum))
+    station_mean = (system.station_sum - system.both.T @ event_mean) / system.stations
+    station_variance = 1 / system.stations + jnp.sum((root @ share) ** 2, axis=0)
+    event_sd = jnp.sqrt(jnp.sum(root**2, axis=0))
+    return Terms(event_mean, event_sd, station_mean, jnp.sqrt(station_variance))

@@ -1,0 +1,75 @@
+"""The NumPyro model of ground motions: the likelihood with its priors in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+
+from eqstat.ground_motion._data import MotionData
+from eqstat.ground_motion._likelihood import log_likelihood
+from eqstat.ground_motion._parameters import GroundMotion
+from eqstat.ground_motion._prior import Prior
+
+ALWAYS = (
+    "level",
+    "magnitude_slope",
+    "magnitude_bend",
+    "spreading",
+    "spreading_slope",
+    "anelastic_per_100_km",
+    "saturation_km",
+    "saturation_slope",
+    "depth_slope",
+    "vs30_slope",
+    "vs30_log10_mean",
+    "vs30_log10_sd",
+    "event_sd",
+    "record_sd",
+    "record_sd_slope",
+)
+
+
+def site_names(data: MotionData) -> tuple[str, ...]:
+    """Sites of the model: a single region has no level, records of no station no station term."""
+    names = [*ALWAYS, "station_sd"] if data.stations else list(ALWAYS)
+    return (*names, "region_sd", "region_level") if data.regions > 1 else tuple(names)
+
+
+def motion_of(sites: Mapping[str, Any]) -> GroundMotion:
+    """Build the parameters from the sites of one draw (or of batched draws)."""
+    level = jnp.asarray(sites["level"])
+    rest = {
+        "station_sd": jnp.zeros_like(level),
+        "region_sd": jnp.zeros_like(level),
+        "region_level": jnp.zeros_like(level)[..., None],
+    }
+    return GroundMotion(**{**rest, **{name: jnp.asarray(v) for name, v in sites.items()}})
+
+
+def model(data: MotionData, prior: Prior | None = None) -> None:
+    r"""NumPyro model of recorded ground motions, to condition, reparametrise and extend.
+
+    Sites are the fields of `GroundMotion`: `station_sd` where the records name stations, and
+    `region_sd` with the centred `region_level` (regions) where there are two regions or more.
+    Event and station terms are integrated out (see `log_likelihood`); `terms` gives them back.
+
+    Parameters
+    ----------
+    data
+        From `prepare(table).data`.
+    prior
+        The priors; `Prior()` by default.
+    """
+    prior = Prior() if prior is None else prior
+    sites = {}
+    for name in site_names(data):
+        if name != "region_level":
+            sites[name] = numpyro.sample(name, getattr(prior, name))
+    if data.regions > 1:
+        level = dist.Normal(0.0, sites["region_sd"]).expand([data.regions]).to_event(1)
+        sites["region_level"] = numpyro.sample("region_level", level)
+    numpyro.factor("motions", log_likelihood(motion_of(sites), data))

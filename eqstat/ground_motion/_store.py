@@ -1,0 +1,180 @@
+"""Networks and fitted models as files: one line of JSON that tells what it is, then the arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from eqstat.ground_motion._parameters import GroundMotion
+from eqstat.ground_motion._predict import MotionPosterior
+from eqstat.ground_motion.network._features import Feature, Scaling
+from eqstat.ground_motion.network._network import Network, new_member
+from eqstat.ground_motion.network._trend import prior_of
+from eqstat.schema import InputError
+
+__all__ = ["load", "save"]
+
+NETWORK, POSTERIOR = "eqstat mixture density network", "eqstat ground-motion posterior"
+VERSION = 1
+LONGEST_HEADER = 1_000_000
+
+
+def save(model: Network | MotionPosterior | Any, path: str | Path) -> None:
+    """Write a network with its scaling and card, or a posterior of the ground-motion model.
+
+    Parameters
+    ----------
+    model
+        As trained (`Learned.network`), or as fitted (`MotionFit.posterior`, `posterior_from`).
+    path
+        File to write; it is replaced where it exists.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When it is neither of these.
+    """
+    if not isinstance(model, Network | MotionPosterior):
+        raise InputError(
+            f"save: cannot write {type(model).__name__}; give the `posterior()` of a fit, or the "
+            "`network` of what was learned"
+        )
+    if isinstance(model, Network):
+        header, arrays = _network_header(model), (model.members, model.temperature)
+    else:
+        header, arrays = _posterior_header(model), _arrays(model)
+    with Path(path).open("wb") as file:
+        file.write(json.dumps({**header, "version": VERSION}).encode() + b"\n")
+        eqx.tree_serialise_leaves(file, arrays)
+
+
+def load(path: str | Path) -> Network | MotionPosterior:
+    """Read what `save` wrote; every bit is as it was. Either has a method `predictor`.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    Network or MotionPosterior
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When the file is not there, is no such model, is of a later version, or is damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    with path.open("rb") as file:
+        header = _header(file.readline(LONGEST_HEADER), path)
+        made = _network if header["format"] == NETWORK else _posterior
+        try:
+            model = made(header, file)
+            rest = file.read(1)
+        except (KeyError, TypeError, ValueError, RuntimeError, EOFError) as error:
+            raise InputError(f"{path}: the model in it is damaged: {error}") from error
+        if rest:
+            raise InputError(f"{path}: the model in it is damaged: it goes on after its end")
+    return model
+
+
+def _header(line: bytes, path: Path) -> dict[str, Any]:
+    try:
+        header = json.loads(line)
+        what, version = header["format"], header["version"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: this is no ground-motion model that eqstat saved") from error
+    if what not in (NETWORK, POSTERIOR):
+        raise InputError(f"{path}: this is {what!r}, not {NETWORK!r} or {POSTERIOR!r}")
+    if version != VERSION:
+        raise InputError(
+            f"{path}: its version is {version}, and this eqstat reads {VERSION}: use the eqstat "
+            "that wrote it or a later one"
+        )
+    return header
+
+
+def _network_header(network: Network) -> dict[str, Any]:
+    members = network.members
+    return {
+        "format": NETWORK,
+        "dtype": str(network.temperature.dtype),
+        "members": len(members.spread),
+        "components": members.components,
+        "hidden": [members.perceptron.width_size, members.perceptron.depth],
+        "features": [vars(feature) for feature in network.features],
+        "card": network.card,
+    }
+
+
+def _network(header: dict[str, Any], file: Any) -> Network:
+    with jax.enable_x64(header["dtype"] == "float64"):
+        members, temperature = eqx.tree_deserialise_leaves(file, _members(header))
+    return Network(members, temperature, json.dumps(header["card"]))
+
+
+def _members(header: dict[str, Any]) -> tuple[Any, Any]:
+    """Arrays of the shapes that the file of a network holds."""
+    dtype, count = jnp.dtype(header["dtype"]), header["members"]
+    features = tuple(Feature(**feature) for feature in header["features"])
+    empty = jnp.zeros(len(features), dtype)
+    scaling = Scaling(empty, empty, empty, empty, features)
+    one = new_member(
+        jax.random.key(0),
+        scaling,
+        np.zeros(len(prior_of(features)[0])),
+        1.0,
+        components=header["components"],
+        hidden=tuple(header["hidden"]),
+    )
+    stacked = jax.tree.map(
+        lambda leaf: jnp.stack([leaf] * count) if eqx.is_array(leaf) else leaf, one
+    )
+    return stacked, jnp.zeros((), dtype)
+
+
+_TERMS = ("station_mean", "station_sd", "station_vs30_m_s")
+
+
+def _arrays(posterior: MotionPosterior) -> dict[str, dict[str, np.ndarray]]:
+    """Arrays of a posterior by name, double precision."""
+    motion = posterior.motion
+    parts = {
+        "motion": {each.name: getattr(motion, each.name) for each in dataclasses.fields(motion)},
+        "terms": {name: getattr(posterior, name) for name in _TERMS},
+    }
+    return jax.tree.map(lambda value: np.asarray(value, np.float64), parts)
+
+
+def _posterior_header(posterior: MotionPosterior) -> dict[str, Any]:
+    return {
+        "format": POSTERIOR,
+        "shapes": jax.tree.map(lambda value: list(value.shape), _arrays(posterior)),
+        "stations": posterior.stations,
+        "regions": posterior.regions,
+        "ranges": posterior.ranges,
+    }
+
+
+def _posterior(header: dict[str, Any], file: Any) -> MotionPosterior:
+    like = jax.tree.map(np.zeros, header["shapes"], is_leaf=lambda each: isinstance(each, list))
+    arrays = eqx.tree_deserialise_leaves(file, like)
+    values, terms = arrays["motion"], arrays["terms"]
+    # Put in place as they are: made anew they would be of JAX's default precision.
+    motion = eqx.tree_at(
+        lambda m: [getattr(m, name) for name in values], GroundMotion(), [*values.values()]
+    )
+    ranges = tuple((name, float(low), float(high)) for name, low, high in header["ranges"])
+    stations, regions = tuple(header["stations"]), tuple(header["regions"])
+    mean, sd, vs30 = (terms[name] for name in _TERMS)
+    return MotionPosterior(motion, mean, sd, vs30, stations, regions, ranges)

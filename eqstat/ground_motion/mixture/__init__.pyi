@@ -1,0 +1,9 @@
+from ._mixture import Mixture as Mixture
+from ._mixture import crps as crps
+from ._mixture import exceedance as exceedance
+from ._mixture import from_logits as from_logits
+from ._mixture import log_density as log_density
+from ._mixture import log_exceedance as log_exceedance
+from ._mixture import mean_and_sd as mean_and_sd
+from ._mixture import quantile as quantile
+from ._mixture import sample as sample

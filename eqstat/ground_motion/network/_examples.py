@@ -1,0 +1,237 @@
+"""What a network learns from: features, log10 PGA and the event of each record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from eqstat.inference import pad_rows
+from eqstat.schema import InputError
+
+__all__ = ["Examples", "event_correlation", "event_weights", "split"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Records to learn from.
+
+    Attributes
+    ----------
+    features
+        An array (rows, features), or any tree of arrays whose first axis is that of the rows.
+    log10_pga
+        What is to be predicted, log10 of m/s2, (rows, ...).
+    event
+        Name of each row's event, (rows,).
+    weight
+        How much each row tells, not negative, (rows,); 1 by default.
+    mask
+        Which of `log10_pga` are there, in its shape; all by default. Others may be anything.
+    names
+        Names of the features, for messages, where they are one array.
+    optional
+        Those of the names that may be missing (NaN).
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When shapes disagree, or a number is missing where it must not be: the rows are named.
+    """
+
+    features: Any
+    log10_pga: np.ndarray
+    event: np.ndarray
+    weight: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    mask: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    names: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Fill what is not given and refuse what cannot be learned from."""
+        target = np.asarray(self.log10_pga)
+        rows = len(target)
+        given: dict[str, Any] = {
+            "features": jax.tree.map(np.asarray, self.features),
+            "log10_pga": target,
+            "event": np.asarray(self.event, str),
+            "weight": np.asarray(self.weight, float) if np.size(self.weight) else np.ones(rows),
+            "mask": self.mask if np.size(self.mask) else np.ones(target.shape, bool),
+        }
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
+        if not rows:
+            raise InputError("examples: there is no row")
+        for leaf in [*jax.tree.leaves(given["features"]), given["event"], given["weight"]]:
+            if len(leaf) != rows:
+                raise InputError(f"examples: {len(leaf)} rows beside {rows} of log10_pga")
+        if given["mask"].shape != target.shape:
+            raise InputError(f"examples: mask {given['mask'].shape} is not {target.shape}")
+        weight = given["weight"]
+        _refuse("weight", ~(np.isfinite(weight) & (weight >= 0)), "must be 0 or more")
+        _refuse("log10_pga", ~np.isfinite(target) & given["mask"], "must be finite; leave it out")
+        for leaf in jax.tree.leaves(given["features"]):
+            if not np.issubdtype(leaf.dtype, np.floating):
+                continue
+            bad = ~np.isfinite(leaf)
+            if self.names and leaf.ndim > 1 and leaf.shape[-1] == len(self.names):
+                for number, name in enumerate(self.names):
+                    wrong = bad[..., number]
+                    if name in self.optional:
+                        wrong = np.isinf(leaf[..., number])
+                    advice = "must be finite; leave these rows out"
+                    _refuse(f"feature {name!r}", wrong, advice)
+            else:
+                _refuse("a feature", bad, "must be finite; leave these rows out")
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.log10_pga)
+
+    def rows(self, which: np.ndarray) -> Examples:
+        """Those rows that a mask or an index picks."""
+        return Examples(
+            jax.tree.map(lambda leaf: leaf[which], self.features),
+            self.log10_pga[which],
+            self.event[which],
+            self.weight[which],
+            self.mask[which],
+            self.names,
+            self.optional,
+        )
+
+    def padded(self, size: int, dtype: Any) -> tuple[Any, Any, Any]:
+        """Features, targets and mask as arrays of `size` rows; floating-point ones in a dtype.
+
+        Padding repeats the first row: it has no weight, but must have a density.
+        """
+        which = pad_rows(np.arange(len(self)), size)
+
+        def pad(leaf: np.ndarray) -> Any:
+            kind = dtype if np.issubdtype(leaf.dtype, np.floating) else leaf.dtype
+            return jnp.asarray(leaf[which].astype(kind))
+
+        target = np.where(self.mask, self.log10_pga, 0.0)
+        return jax.tree.map(pad, self.features), pad(target), pad(self.mask)
+
+
+def _refuse(what: str, bad: np.ndarray, advice: str) -> None:
+    """Refuse with the first rows named."""
+    rows = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))
+    if len(rows):
+        raise InputError(
+            f"examples: {what}: {len(rows)} rows are not usable (first rows "
+            f"{rows[:3].tolist()}); it {advice}"
+        )
+
+
+def joined(first: Examples, second: Examples) -> Examples:
+    """Put two sets of examples one after the other."""
+
+    def both(name: str) -> Any:
+        parts = getattr(first, name), getattr(second, name)
+        return jax.tree.map(lambda a, b: np.concatenate([a, b]), *parts)
+
+    return Examples(
+        both("features"),
+        both("log10_pga"),
+        both("event"),
+        both("weight"),
+        both("mask"),
+        first.names,
+        first.optional,
+    )
+
+
+def refuse_shared(training: Examples, held_out: Examples) -> None:
+    """Refuse a split in which an event is in both halves."""
+    shared = sorted(set(training.event.tolist()) & set(held_out.event.tolist()))
+    if shared:
+        more = f" and {len(shared) - 3} more" if len(shared) > 3 else ""
+        raise InputError(
+            f"train: {len(shared)} events are in both halves of the split "
+            f"({', '.join(map(repr, shared[:3]))}{more}); split by event, not by record: records "
+            "of one event share its term"
+        )
+
+
+def split(
+    key: PRNGKeyArray, examples: Examples, held_out: float = 0.2
+) -> tuple[Examples, Examples]:
+    """Split examples by event.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    examples
+        What to split.
+    held_out
+        Share of the events that is held out, in (0, 1); at least one event.
+
+    Returns
+    -------
+    training, held_out : Examples
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When there are fewer than two events or the share is not in (0, 1).
+    """
+    names = np.unique(examples.event)
+    if len(names) < 2 or not 0 < held_out < 1:
+        raise InputError("split: give two events or more, and a share in (0, 1)")
+    count = min(max(1, round(held_out * len(names))), len(names) - 1)
+    chosen = names[np.asarray(jax.random.permutation(key, len(names)))[:count]]
+    out = np.isin(examples.event, chosen)
+    return examples.rows(~out), examples.rows(out)
+
+
+def event_weights(event: np.ndarray, correlation: float) -> np.ndarray:
+    r"""Weights $1 / (1 + (n_e - 1) \rho)$ of records: correlated ones tell less each.
+
+    Parameters
+    ----------
+    event
+        Event of each record, (records,).
+    correlation
+        Correlation of two records of one event, in [0, 1].
+
+    Returns
+    -------
+    numpy.ndarray
+        (records,); their sum is the effective number of records.
+
+    References
+    ----------
+    Kish, L. (1965), Survey Sampling, Wiley (design effect of clusters).
+    """
+    _, number, count = np.unique(event, return_inverse=True, return_counts=True)
+    return 1.0 / (1.0 + (count[number] - 1) * correlation)
+
+
+def event_correlation(event: np.ndarray, residual: np.ndarray) -> float:
+    """Correlation of residuals of one event, by moments: products of all pairs against squares.
+
+    Parameters
+    ----------
+    event, residual
+        Of each record, (records,).
+
+    Returns
+    -------
+    float
+        In [0, 0.95]; 0 where no event has two records.
+    """
+    _, number, count = np.unique(event, return_inverse=True, return_counts=True)
+    several = count > 1
+    if not several.any():
+        return 0.0
+    total, square = np.bincount(number, residual), np.bincount(number, residual**2)
+    # Mean of each event's pairs, and of its squares: every event counts once.
+    pairs = (total**2 - square)[several] / (count * (count - 1))[several]
+    return float(np.clip(np.mean(pairs) / np.mean((square / count)[several]), 0.0, 0.95))

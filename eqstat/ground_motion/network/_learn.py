@@ -1,0 +1,364 @@
+r"""From a table of ground motions to a trained network.
+
+    table -> trend, scaling -> ensemble on bootstraps of the events -> temperature -> `Network`
+
+What the members had not seen (their out-of-bag events) stops them early, sets the temperature and
+gives the scores of the card. No event is ever on both sides.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pandas as pd
+from jaxtyping import Array, PRNGKeyArray
+from scipy.optimize import minimize_scalar
+
+import eqstat
+from eqstat.ground_motion.mixture._mixture import Mixture, crps, exceedance, log_density
+from eqstat.ground_motion.network._examples import Examples, event_correlation, event_weights
+from eqstat.ground_motion.network._features import FEATURES, Disturb, Feature, Scaling, transform
+from eqstat.ground_motion.network._network import (
+    Member,
+    Network,
+    NetworkPredictor,
+    each_member,
+    merge,
+    new_member,
+    trainable,
+)
+from eqstat.ground_motion.network._train import Options, Trained, train_ensemble
+from eqstat.ground_motion.network._trend import basis, fit_trend, prior_of
+from eqstat.schema import InputError, check_ground_motions
+
+__all__ = ["Learned", "learn", "out_of_bag"]
+
+TEMPERATURES = (0.5, 2.0)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A trained network and how it came to be.
+
+    Attributes
+    ----------
+    network
+        What to use, save and share.
+    trained
+        History and result of the training.
+    examples
+        What was learned from, in the order of the table's rows.
+    correlation
+        Of the records of one event about the trend.
+    notes
+        What a reader of the result should know.
+    """
+
+    network: Network
+    trained: Trained
+    examples: Examples
+    correlation: float
+    notes: tuple[str, ...]
+
+    def predictor(self) -> NetworkPredictor:
+        """Ground-motion predictor; see `Network.predictor`."""
+        return self.network.predictor()
+
+
+def learn(
+    key: PRNGKeyArray,
+    table: pd.DataFrame,
+    *,
+    features: tuple[Feature, ...] = FEATURES,
+    members: int = 8,
+    components: int = 3,
+    hidden: tuple[int, int] = (16, 2),
+    smoothness: float | int | None = None,
+    options: Options | None = None,
+    about: Mapping[str, Any] | None = None,
+    name: str = "ground motions",
+    check_unit: bool = True,
+    progress: bool | None = None,
+) -> Learned:
+    """Train an ensemble of mixture density networks on a table of ground motions.
+
+    The trend is fitted first, for each member on its own bootstrap of the events, with the weights
+    of `event_weights` and about a draw of its own from the trend's prior; then the networks learn
+    what is left and how it scatters. The scatter they learn is the total one: event, station and
+    record. Bootstrap and draw make the members' trends draws of about the posterior, which part
+    where the records say little.
+
+    An optional feature is hidden in one of five records of each step, so that what the network says
+    without it is an integral over its values in training, not a guess of one. A feature that no
+    row has is left out, and noted.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    table
+        See `eqstat.schema.ground_motions.GROUND_MOTIONS`. Limit it to distances at which weak and
+        strong records alike were kept.
+    features
+        What the network is given: columns of the table.
+    members, components, hidden
+        Networks of the ensemble, Gaussians of each, width and number of its hidden layers.
+    smoothness
+        Noise on features that all records of an event share, in their standard deviations, at
+        least 0: what is finer than this in magnitude and depth is not learned. By default Scott's
+        bandwidth of as many events, $n^{-1/(d + 4)}$ with d such features.
+    options
+        How to train.
+    about
+        What the card should say besides: plain values, such as `licence` and `what`.
+    name
+        Name of the table in messages and in the card.
+    check_unit
+        Whether the unit of PGA is judged by plausibility.
+    progress
+        Show a progress bar; by default where a terminal is attached.
+
+    Returns
+    -------
+    Learned
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When the table cannot be used, a feature is missing or infinite, or there are too few
+        events.
+    eqstat.exceedance.train.TrainingError
+        When the loss is not finite.
+
+    References
+    ----------
+    Chen, Y. and Oliver, D. (2012), Ensemble randomized maximum likelihood method as an iterative
+    ensemble smoother, Mathematical Geosciences 44, 1-26 (draws by data and prior that are moved).
+    Scott, D. (1992), Multivariate Density Estimation, Wiley. Bishop, C. (1995), Training with
+    noise is equivalent to Tikhonov regularization, Neural Computation 7(1), 108-116.
+
+    Examples
+    --------
+    >>> from eqstat.exceedance.parameters import GroundMotion
+    >>> from eqstat.exceedance.simulate import Design, simulate
+    >>> table = simulate(jax.random.key(0), GroundMotion(), Design(events=30, stations=20)).table
+    >>> learned = learn(jax.random.key(1), table, members=2, options=Options(epochs=5))
+    >>> mixture = learned.predictor()(6.0, jnp.array([20.0, 80.0]), 8.0, jnp.nan)
+    >>> near, far = exceedance(mixture, -1.0)
+    >>> bool(near > far)
+    True
+    """
+    try:
+        json.dumps(dict(about or {}))
+    except TypeError as error:
+        raise InputError(f"learn: about must hold plain values only: {error}") from error
+    checked: Any = check_ground_motions(table, name=name, check_unit=check_unit)
+    notes = [str(note) for note in checked.attrs["notes"]]
+    features, values = _features(checked, features, notes, name)
+    target = np.log10(checked["pga_m_s2"].to_numpy(np.float64))
+    event = checked["event"].to_numpy(str)
+    optional = tuple(f.name for f in features if f.optional)
+    names = tuple(f.name for f in features)
+    plain = Examples(values, target, event, names=names, optional=optional)
+    scaling = scaling_of(features, values)
+    given = jnp.asarray(values, scaling.mean.dtype)
+    columns = np.asarray(basis(scaling, given, scaling(given)), np.float64)
+    prior = prior_of(features)
+    residual = target - columns @ fit_trend(columns, target, event_weights(event, 0.5), prior)[0]
+    correlation = event_correlation(event, residual)
+    examples = Examples(
+        values, target, event, event_weights(event, correlation), names=names, optional=optional
+    )
+
+    def make(key: PRNGKeyArray, weight: np.ndarray) -> Member:
+        first, second = jax.random.split(key)
+        drawn = prior[0] + prior[1] * np.asarray(jax.random.normal(second, prior[0].shape))
+        trend, spread = fit_trend(columns, target, weight, (drawn, prior[1]))
+        return new_member(first, scaling, trend, spread, components=components, hidden=hidden)
+
+    options = Options() if options is None else options
+    smoothness, noise = _noise(features, values, event, smoothness)
+    trained = train_ensemble(
+        key,
+        make,
+        examples,
+        members=members,
+        options=options,
+        trainable=trainable,
+        augment=Disturb(noise, features),
+        progress=progress,
+    )
+    judged, mixture = out_of_bag(trained, plain)
+    weight = examples.weight[judged]
+    temperature = temperature_of(mixture, target[judged], weight)
+    scores = _scores(_warmed(mixture, temperature), target[judged], event[judged])
+    card = {
+        "what": "mixture density network of log10 PGA (m/s2)",
+        "trained_on": _described(checked, name),
+        "features": [vars(feature) for feature in features],
+        "event_correlation": correlation,
+        "temperature": temperature,
+        "out_of_bag": scores,
+        "members": members,
+        "components": components,
+        "hidden": list(hidden),
+        "smoothness": smoothness,
+        "options": vars(options),
+        "result": trained.result.value,
+        "best_epochs": trained.best_epoch.tolist(),
+        "key": np.asarray(jax.random.key_data(_typed(key))).tolist(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "versions": {m.__name__: m.__version__ for m in (eqstat, jax, eqx, optax, np)},
+        "notes": notes,
+        **(about or {}),
+    }
+    factor = jnp.asarray(temperature, scaling.mean.dtype)
+    return Learned(
+        Network(trained.module, factor, json.dumps(card)), trained, plain, correlation, tuple(notes)
+    )
+
+
+def _typed(key: PRNGKeyArray) -> PRNGKeyArray:
+    return key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(key)
+
+
+def _features(
+    table: Any, features: tuple[Feature, ...], notes: list[str], name: str
+) -> tuple[tuple[Feature, ...], np.ndarray]:
+    """Columns of the features that there are; optional ones that no row has are left out."""
+    kept, columns = [], []
+    for feature in features:
+        there = feature.name in table.columns
+        if feature.optional and not (there and table[feature.name].notna().any()):
+            notes.append(f"{name}: no row has {feature.name}: the network does without it")
+            continue
+        if not there:
+            raise InputError(f"{name}: no column {feature.name!r}, which is a feature")
+        column = table[feature.name].to_numpy(np.float64)
+        if feature.log and (bad := np.flatnonzero(column <= 0)).size:
+            raise InputError(
+                f"{name}: column {feature.name!r}: not above 0 in {bad.size} rows (first rows "
+                f"{bad[:3].tolist()}); its logarithm is a feature"
+            )
+        kept.append(feature)
+        columns.append(column)
+    if not kept:
+        raise InputError(f"{name}: there is no feature to learn from")
+    return tuple(kept), np.stack(columns, axis=-1)
+
+
+def _noise(
+    features: tuple[Feature, ...], values: np.ndarray, event: np.ndarray, share: float | int | None
+) -> tuple[float, Array]:
+    """Noise of the features that do not change within an event and are not logarithms."""
+    if share is not None and not (np.isfinite(share) and share >= 0):
+        raise InputError(f"learn: smoothness must not be negative, not {share!r}")
+    _, first, number = np.unique(event, return_index=True, return_inverse=True)
+    shared = np.all(values[first][number] == values, axis=0)
+    which = shared & np.array([not feature.log for feature in features])
+    if share is None:
+        share = float(len(first) ** (-1.0 / (4 + which.sum())))
+    # Each event once: a standard deviation of events, not of records.
+    return float(share), jnp.asarray(np.where(which, share * np.nanstd(values[first], axis=0), 0.0))
+
+
+def scaling_of(features: tuple[Feature, ...], values: np.ndarray) -> Scaling:
+    """Scaling of features by their own mean, sd and range; NaN is passed over."""
+    dtype = jnp.result_type(float)
+    with jax.enable_x64(True):
+        plain = np.asarray(transform(features, jnp.asarray(values, jnp.float64)))
+    sd = np.nanstd(plain, axis=0)
+    mean, low, high = (
+        np.nanmean(plain, axis=0),
+        np.nanmin(values, axis=0),
+        np.nanmax(values, axis=0),
+    )
+    parts = (mean, np.where(sd > 0, sd, 1.0), low, high)
+    mean, sd, low, high = (jnp.asarray(part, dtype) for part in parts)
+    return Scaling(mean, sd, low, high, features)
+
+
+def out_of_bag(trained: Trained, examples: Examples) -> tuple[np.ndarray, Mixture]:
+    """Predict each record by those members that never saw its event.
+
+    Parameters
+    ----------
+    trained
+        An ensemble of `train_ensemble` on these examples.
+    examples
+        The same examples.
+
+    Returns
+    -------
+    judged : numpy.ndarray
+        Rows that some member held out.
+    mixture : Mixture
+        Of these rows, (rows, members x components).
+    """
+    judged = np.flatnonzero(trained.out_of_bag.any(axis=0))
+    features = jax.tree.map(lambda leaf: jnp.asarray(leaf[judged]), examples.features)
+    use = jnp.asarray(trained.out_of_bag[:, judged])
+    return judged, _judge(trained.module, features, use)
+
+
+@eqx.filter_jit
+def _judge(members: Any, features: Any, use: Array) -> Mixture:
+    return merge(each_member(members, features), 1.0, use)
+
+
+def _warmed(mixture: Mixture, temperature: Any) -> Mixture:
+    return Mixture(mixture.log_weight, mixture.mean, mixture.scale * temperature)
+
+
+def temperature_of(mixture: Mixture, log10_pga: np.ndarray, weight: np.ndarray) -> float:
+    """Find the common factor on all scales that predicts held-out records best, in [0.5, 2].
+
+    One number, so that a few dozen events can tell it.
+    """
+
+    @jax.jit
+    def loss(log_factor: Any) -> Any:
+        each = log_density(_warmed(mixture, jnp.exp(log_factor)), log10_pga)
+        return -jnp.sum(jnp.asarray(weight) * each) / jnp.sum(jnp.asarray(weight))
+
+    bounds = tuple(np.log(TEMPERATURES))
+    found = minimize_scalar(
+        lambda t: float(loss(t)), bounds=bounds, method="bounded", options={"xatol": 1e-3}
+    )
+    return float(np.exp(found.x))
+
+
+def _scores(mixture: Mixture, log10_pga: np.ndarray, event: np.ndarray) -> dict[str, Any]:
+    """Mean scores over records that no member of theirs had seen, with their intervals' truth."""
+    pit = np.asarray(exceedance(mixture, log10_pga))
+    return {
+        "records": len(log10_pga),
+        "events": len(np.unique(event)),
+        "crps_log10": float(np.mean(np.asarray(crps(mixture, log10_pga)))),
+        "log_score_log10": float(-np.mean(np.asarray(log_density(mixture, log10_pga)))),
+        "within_90_percent_interval": float(np.mean(np.abs(pit - 0.5) < 0.45)),
+    }
+
+
+def _described(table: Any, name: str) -> dict[str, Any]:
+    """What the training records are, in plain values."""
+    ranges = {
+        column: [float(table[column].min()), float(table[column].max())]
+        for column in ("magnitude", "distance_km", "depth_km", "pga_m_s2")
+    }
+    told: dict[str, Any] = {"name": name, "records": len(table), **ranges}
+    told["events"] = int(table["event"].nunique())
+    if "station" in table.columns:
+        told["stations"] = int(table["station"].nunique())
+    known = table["vs30_m_s"].notna() if "vs30_m_s" in table.columns else pd.Series([False])
+    told["records_with_vs30"] = int(known.sum())
+    return told

@@ -1,0 +1,321 @@
+r"""A trainer for anything that maps features to a `Mixture`.
+
+The loss is the negative log density of the records, weighted by how much each tells: $n_e$ records
+of an event with correlation $\rho$ are worth $n_e / (1 + (n_e - 1)\rho)$ independent ones.
+Training stops early by events that are held out, never by records: records of one event know each
+other's event term, so held-out records of known events flatter every model.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import PRNGKeyArray
+from tqdm.auto import tqdm
+
+from eqstat.ground_motion.network._descent import evaluate, keep, one_epoch, optimiser
+from eqstat.ground_motion.network._examples import Examples, joined, refuse_shared
+from eqstat.inference import bucket_size, pad_rows
+from eqstat.schema import InputError
+
+__all__ = ["Ended", "Options", "Trained", "TrainingError", "train", "train_ensemble"]
+
+FEWEST_EVENTS = 10
+
+
+class Ended(enum.Enum):
+    """How a training ended; the value is the sentence for a person."""
+
+    STOPPED_EARLY = "stopped early: the held-out events were predicted no better any more"
+    ALL_EPOCHS = "all epochs were run; the state with the best held-out score is kept"
+    NOT_FINITE = "not finite: the loss has no finite value; lower the learning rate"
+
+    @property
+    def ok(self) -> bool:
+        """Whether the module beside it can be used."""
+        return self is not Ended.NOT_FINITE
+
+
+class TrainingError(RuntimeError):
+    """A training without a usable module; `result` tells why."""
+
+    def __init__(self, result: Ended, detail: str = "") -> None:
+        self.result = result
+        super().__init__(result.value + (f" ({detail})" if detail else ""))
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train: AdamW on mini-batches with a cosine schedule.
+
+    Attributes
+    ----------
+    epochs
+        Most epochs, which is the length of the schedule.
+    batch
+        Records of a step.
+    learning_rate
+        At the start; 0 at the end.
+    weight_decay
+        Of the weights (not the biases), per step and unit of learning rate.
+    patience
+        Epochs without a better held-out score after which a member stops.
+    clip
+        Largest norm of a gradient.
+    """
+
+    epochs: int = 100
+    batch: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.1
+    patience: int = 20
+    clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained with."""
+        for name in ("epochs", "batch", "learning_rate", "patience", "clip"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"Options: {name} must be above 0, not {getattr(self, name)!r}")
+        if not self.weight_decay >= 0:
+            raise InputError(f"Options: weight_decay must not be negative: {self.weight_decay!r}")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training.
+
+    Attributes
+    ----------
+    module
+        The module at its best held-out score; of an ensemble, with a leading axis of members.
+    result
+        How it ended; of an ensemble, the worst of its members.
+    history
+        Columns `member`, `epoch`, `training` and `held_out`: mean negative log density.
+    best_epoch
+        Of each member, (members,); 0 where the start was best.
+    out_of_bag
+        Which records each member held out, (members, records).
+    seconds
+        Time it took.
+    """
+
+    module: Any
+    result: Ended
+    history: pd.DataFrame
+    best_epoch: np.ndarray
+    out_of_bag: np.ndarray
+    seconds: float
+
+
+def train(
+    key: PRNGKeyArray,
+    module: Any,
+    training: Examples,
+    held_out: Examples,
+    *,
+    options: Options | None = None,
+    trainable: Callable[[Any], Any] | None = None,
+    augment: Callable[[PRNGKeyArray, Any], Any] | None = None,
+    progress: bool | None = None,
+    throw: bool = True,
+) -> Trained:
+    """Train a module that maps a batch of features to a `Mixture`.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    module
+        Callable on features with a leading axis of records; an equinox module.
+    training, held_out
+        Examples of different events; see `eqstat.exceedance.examples.split`.
+    options
+        How to train.
+    trainable
+        `module -> filter` of equinox that tells which arrays are trained; by default all
+        floating-point ones.
+    augment
+        `(key, features) -> features`, applied to every mini-batch.
+    progress
+        Show a progress bar; by default where a terminal is attached.
+    throw
+        Whether a loss that is not finite is an error.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When an event is in both halves.
+    TrainingError
+        When the loss is not finite.
+
+    References
+    ----------
+    Loshchilov, I. and Hutter, F. (2019), Decoupled weight decay regularization, ICLR.
+    """
+    refuse_shared(training, held_out)
+    both = joined(training, held_out)
+    first = np.arange(len(both)) < len(training)
+    weight = np.where([first, ~first], both.weight, 0.0)[:, None]
+    stacked = _stack([module])
+    done = _run(key, stacked, both, weight, options, trainable, augment, progress, throw)
+    single = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, done.module)
+    return Trained(single, done.result, done.history, done.best_epoch, ~first[None], done.seconds)
+
+
+def train_ensemble(
+    key: PRNGKeyArray,
+    make: Callable[[PRNGKeyArray, np.ndarray], Any],
+    examples: Examples,
+    *,
+    members: int = 8,
+    options: Options | None = None,
+    trainable: Callable[[Any], Any] | None = None,
+    augment: Callable[[PRNGKeyArray, Any], Any] | None = None,
+    progress: bool | None = None,
+    throw: bool = True,
+) -> Trained:
+    """Train an ensemble, each member on a bootstrap of the events.
+
+    A bootstrap leaves out about 37 in 100 events: by these a member stops early, and on these its
+    predictions can be judged. Members are trained side by side, and none knows of the others.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    make
+        `(key, weight) -> module`, a start for a member whose records have these weights.
+    examples
+        What to learn from.
+    members
+        Number of members.
+    options, trainable, augment, progress, throw
+        As in `train`.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When there are fewer than 10 events.
+    TrainingError
+        When the loss of a member is not finite.
+
+    References
+    ----------
+    Breiman, L. (1996), Bagging predictors, Machine Learning 24, 123-140.
+    """
+    names, number = np.unique(examples.event, return_inverse=True)
+    if len(names) < FEWEST_EVENTS:
+        raise InputError(
+            f"train_ensemble: {len(names)} events are too few to hold some out; give at least "
+            f"{FEWEST_EVENTS}"
+        )
+    if members < 1:
+        raise InputError(f"train_ensemble: members must be at least 1, not {members}")
+    modules, weights, held = [], [], []
+    for member in range(members):
+        start, draw = jax.random.split(jax.random.fold_in(key, member))
+        drawn = np.asarray(jax.random.randint(draw, (len(names),), 0, len(names)))
+        times = np.bincount(drawn, minlength=len(names))[number]
+        weights.append(examples.weight * times)
+        held.append(examples.weight * (times == 0))
+        modules.append(make(start, weights[-1]))
+    weight = np.stack([weights, held])
+    done = _run(
+        key, _stack(modules), examples, weight, options, trainable, augment, progress, throw
+    )
+    return done
+
+
+def _stack(modules: list[Any]) -> Any:
+    """Give a list of modules a leading axis of members."""
+    return jax.tree.map(
+        lambda *leaves: jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0], *modules
+    )
+
+
+def _run(
+    key: PRNGKeyArray,
+    stacked: Any,
+    examples: Examples,
+    weight: np.ndarray,
+    options: Options | None,
+    trainable: Callable[[Any], Any] | None,
+    augment: Callable | None,
+    progress: bool | None,
+    throw: bool,
+) -> Trained:
+    """Train members side by side; `weight` is (training or held out, members, rows)."""
+    began = perf_counter()
+    options = Options() if options is None else options
+    empty = np.flatnonzero(~(weight.sum(axis=-1) > 0).all(axis=0))
+    if len(empty):
+        raise InputError("train: no records to train on or none held out; give more events")
+    spec = eqx.is_inexact_array if trainable is None else trainable(stacked)
+    moved, fixed = eqx.partition(stacked, spec)
+    dtype = jax.tree.leaves(moved)[0].dtype
+    rows = bucket_size(len(examples))
+    data = examples.padded(rows, dtype)
+    parts = weight / weight.sum(axis=-1, keepdims=True)
+    padded = np.stack([pad_rows(part.T, rows).T for part in parts])
+    chance = jnp.asarray(np.cumsum(padded[0], axis=-1), dtype)
+    held = jnp.asarray(padded[1], dtype)
+    steps = max(1, len(examples) // options.batch)
+    state = eqx.filter_vmap(optimiser(options, steps).init)(moved)
+    members = weight.shape[1]
+    best, best_loss = moved, np.asarray(evaluate(moved, fixed, data, held), np.float64)
+    best_loss = np.where(np.isfinite(best_loss), best_loss, np.inf)
+    best_epoch, broken = np.zeros(members, int), np.zeros(members, bool)
+    active, log = np.ones(members, bool), []
+    keys = jax.vmap(lambda m: jax.random.fold_in(jax.random.fold_in(key, 1), m))(
+        jnp.arange(members)
+    )
+    disable = None if progress is None else not progress
+    with tqdm(total=options.epochs, desc="training", disable=disable, leave=False) as bar:
+        for epoch in range(1, options.epochs + 1):
+            now = jax.vmap(jax.random.fold_in, (0, None))(keys, epoch)
+            moved, state, loss, score = one_epoch(
+                moved, fixed, state, now, data, chance, held, options, steps, augment
+            )
+            training, tested = np.asarray(loss, np.float64), np.asarray(score, np.float64)
+            log += [
+                (member, epoch, training[member], tested[member])
+                for member in np.flatnonzero(active)
+            ]
+            broken |= active & ~np.isfinite(training + tested)
+            better = active & ~broken & (tested < best_loss)
+            best = keep(jnp.asarray(better), moved, best)
+            best_loss = np.where(better, tested, best_loss)
+            best_epoch = np.where(better, epoch, best_epoch)
+            active &= ~broken & (epoch - best_epoch < options.patience)
+            bar.update()
+            bar.set_postfix(held_out=f"{np.mean(best_loss):.3f}", refresh=False)
+            if not active.any():
+                break
+    result = Ended.ALL_EPOCHS if active.any() else Ended.STOPPED_EARLY
+    if broken.any() or not np.all(np.isfinite(best_loss)):
+        result = Ended.NOT_FINITE
+        if throw:
+            raise TrainingError(result, f"members {np.flatnonzero(broken).tolist()}")
+    history = pd.DataFrame(log, columns=["member", "epoch", "training", "held_out"])
+    return Trained(
+        eqx.combine(best, fixed), result, history, best_epoch, weight[1] > 0,
+        perf_counter() - began,
+    )  # fmt: skip

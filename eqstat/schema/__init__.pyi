@@ -1,0 +1,16 @@
+from ._check import InputError as InputError
+from ._check import NaiveTimeWarning as NaiveTimeWarning
+from ._check import check as check
+from ._check import check_network as check_network
+from ._check import check_triggers as check_triggers
+from ._check import rename_columns as rename_columns
+from ._contracts import NETWORK as NETWORK
+from ._contracts import TRIGGERS as TRIGGERS
+from ._contracts import Column as Column
+from ._contracts import Contract as Contract
+from ._counts import COUNTS as COUNTS
+from ._counts import DETECTIONS as DETECTIONS
+from ._counts import check_counts as check_counts
+from ._counts import check_detections as check_detections
+from ._ground_motions import GROUND_MOTIONS as GROUND_MOTIONS
+from ._ground_motions import check_ground_motions as check_ground_motions

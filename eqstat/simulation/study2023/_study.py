@@ -1,0 +1,191 @@
+"""The simulation of Massoda Tchoussi and Finazzi (2023), section 5, as far as the paper tells it.
+
+Not told are the places of the phones (their true ones in Lima; here even over the box), the
+threshold of the detection rule, and whether shares of devices are exact or expected (here each
+device triggers with that probability, on its own).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from jaxtyping import PRNGKeyArray
+from scipy import stats
+
+from eqstat.geodesy import great_circle_distance
+from eqstat.schema import InputError
+from eqstat.simulation._earthquakes import ConstantProbability, Earthquakes, NormalDelay
+from eqstat.simulation._networks import Network, uniform_box
+from eqstat.simulation._noise import UniformTriggers
+from eqstat.simulation._observe import observations
+from eqstat.simulation._rule import Detections
+from eqstat.simulation._sources import Filled
+from eqstat.simulation._streams import Streams
+from eqstat.traveltime import Prior
+from eqstat.traveltime._fit import both_waves
+
+__all__ = ["false_detections", "lima", "test_detections", "true_detections"]
+
+LATITUDE, LONGITUDE = (-12.39, -11.74), (-77.17, -76.66)
+DEVICES = 1000
+DEPTH_KM = (0.0, 100.0)
+WINDOW_S = (0.0, 12.0)
+ESTIMATED = 4
+SHARE_OF_EARTHQUAKE, SHARE_OF_REST, SHARE_OF_FALSE = 0.7, 0.06, 0.3
+
+
+def lima(key: PRNGKeyArray, *, devices: int = DEVICES) -> Network:
+    """Phones even over the box round Lima.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    devices
+        Their number.
+
+    Returns
+    -------
+    Network
+    """
+    return uniform_box(key, devices, latitude=LATITUDE, longitude=LONGITUDE)
+
+
+def true_detections(network: Network) -> Filled:
+    """Earthquakes under the box, P only, with random triggers among the rest of the phones.
+
+    Parameters
+    ----------
+    network
+        From `lima`; its frame places the box.
+
+    Returns
+    -------
+    Filled
+        A source for `simulate`: 70 % of the phones trigger by P (7.8 km/s) with a normal error
+        of 1.29 s, of the others 6 % at a random time from 0 to 12 s.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.simulation import simulate
+    >>> box = lima(jax.random.key(0), devices=200)
+    >>> streams = simulate(jax.random.key(1), box, true_detections(box), 2)
+    >>> streams.event.tolist()
+    ['earthquake', 'earthquake']
+    """
+    middle = [sum(ends) / 2 for ends in (LATITUDE, LONGITUDE)]
+    east = [float(network.frame.to_local(middle[0], end)[0]) for end in LONGITUDE]
+    north = [float(network.frame.to_local(end, middle[1])[1]) for end in LATITUDE]
+    quakes = Earthquakes(
+        east_km=(east[0], east[1]),
+        north_km=(north[0], north[1]),
+        depth_km=DEPTH_KM,
+        probability=ConstantProbability(SHARE_OF_EARTHQUAKE),
+        delay=NormalDelay(),
+    )
+    return Filled(quakes, UniformTriggers(SHARE_OF_REST, WINDOW_S))
+
+
+def false_detections() -> UniformTriggers:
+    """The paper's false detections: 30 % of the phones at random times from 0 to 12 s.
+
+    Returns
+    -------
+    UniformTriggers
+        A source for `simulate`.
+    """
+    return UniformTriggers(SHARE_OF_FALSE, WINDOW_S)
+
+
+def test_detections(
+    streams: Streams,
+    detections: Detections,
+    *,
+    miss_probability: float | int = 0.01,
+    estimated_parameters: int = ESTIMATED,
+    region_km: float | int | None = None,
+) -> pd.DataFrame:
+    r"""Put detections to the paper's test, for every delta at once.
+
+    A wave's fit is accepted when $k \hat\sigma^2 / \delta^2 \le q_{1 - \alpha, k - m}$, that is,
+    from the following delta on:
+
+    .. math:: \delta^* = \sqrt{k\, \hat\sigma^2 / q_{1-\alpha,\, k-m}}.
+
+    The detection is called an earthquake from the smaller of both waves on. So that is a score
+    whose threshold is delta, and `eqstat.calibration` does the rest (`larger="noise"`).
+
+    Parameters
+    ----------
+    streams
+        From `simulate`.
+    detections
+        From `first_detections` of the same streams; only members are tested.
+    miss_probability
+        Nominal probability to miss an earthquake (alpha), in (0, 1).
+    estimated_parameters
+        m, see `eqstat.traveltime.classify`.
+    region_km
+        Half-width of the box in which the epicentre is sought; that of `traveltime.Prior` by
+        default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each detection: `stream`, `is_earthquake` (the truth), `triggers`,
+        `smallest_delta_s`, the `wave` that gives it, `sd_p_s` and `sd_s_s` (root of the mean
+        squared residual); the hypocentre under that wave in `latitude`, `longitude`, `depth_km`
+        and whether its search `converged`; its `epicentral_error_km` and `depth_error_km`, NaN
+        where there is no true one. `attrs["left_out"]` is the number of detections with too few
+        triggers or places.
+
+    References
+    ----------
+    Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243, eqs. 12, 13, 17.
+    """
+    if not 0 < miss_probability < 1:
+        raise InputError(f"miss_probability must lie in (0, 1), not {miss_probability!r}")
+    region = float(Prior().region_km) if region_km is None else float(region_km)
+    members = streams.only(detections.members)
+    rows, left_out = [], 0
+    for stream in np.flatnonzero(detections.detected):
+        seen = observations(members, int(stream))
+        count = len(seen.triggers)
+        if not seen.enough or count <= estimated_parameters:
+            left_out += 1
+            continue
+        waves = both_waves(seen, region)
+        squares = np.asarray(waves.sum_of_squares, np.float64)
+        best = int(np.argmin(squares))
+        east, north, depth = np.asarray(waves.hypocentre, np.float64)[best, :3]
+        latitude, longitude = seen.frame.to_geographic(east, north)
+        rows.append(
+            {
+                "stream": int(stream),
+                "triggers": count,
+                "squares_s2": squares[best],
+                "wave": "PS"[best],
+                "sd_p_s": np.sqrt(squares[0] / count),
+                "sd_s_s": np.sqrt(squares[1] / count),
+                "latitude": float(latitude),
+                "longitude": float(longitude),
+                "depth_km": depth,
+                "converged": bool(waves.converged[best]),
+            }
+        )
+    table = pd.DataFrame(rows)
+    if len(table):
+        freedom = table["triggers"].to_numpy() - estimated_parameters
+        critical = stats.chi2.isf(miss_probability, freedom)
+        table.insert(2, "smallest_delta_s", np.sqrt(table.pop("squares_s2") / critical))
+        at = table["stream"].to_numpy()
+        what = streams.truth
+        table.insert(1, "is_earthquake", streams.event[at] == "earthquake")
+        place = streams.network.frame.to_geographic(what.east_km[at], what.north_km[at])
+        table["epicentral_error_km"] = great_circle_distance(
+            *place, table["latitude"].to_numpy(), table["longitude"].to_numpy()
+        )
+        table["depth_error_km"] = table["depth_km"] - what.depth_km[at]
+    table.attrs["left_out"] = left_out
+    return table

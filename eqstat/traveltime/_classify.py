@@ -1,0 +1,185 @@
+"""True or false? The chi-square test on the residual variance, for both waves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import stats
+
+from eqstat.inference import Fit, InferenceError, Result
+from eqstat.traveltime import _start
+from eqstat.traveltime._data import Observations
+from eqstat.traveltime._fit import both_waves, from_wave_fit
+from eqstat.traveltime._prior import Prior
+from eqstat.traveltime._profile import ESTIMATED, WaveFit
+
+DELTA_S = 1.29
+
+
+@dataclass(frozen=True)
+class WaveTest:
+    """The test for one wave.
+
+    Attributes
+    ----------
+    statistic
+        Sum of squared residuals over delta squared.
+    critical_value
+        Quantile of chi-square at one minus the miss probability.
+    degrees_of_freedom
+        Triggers minus estimated parameters.
+    rejected
+        Whether the triggers do not fit this wave.
+    variance_s2
+        Mean squared residual about its mean, s^2.
+    fit
+        The hypocentre under this wave.
+    """
+
+    statistic: float
+    critical_value: float
+    degrees_of_freedom: int
+    rejected: bool
+    variance_s2: float
+    fit: Fit
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Verdict on a detection: an earthquake unless both waves are rejected.
+
+    Attributes
+    ----------
+    is_earthquake
+        True unless the test rejects P and S.
+    miss_probability
+        Nominal probability that the test of the true wave rejects (alpha).
+    delta_s
+        Largest standard deviation of trigger times of a true earthquake, s.
+    models
+        The tests, keys "P" and "S".
+    """
+
+    is_earthquake: bool
+    miss_probability: float
+    delta_s: float
+    models: dict[str, WaveTest]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers, ready for JSON."""
+        return {
+            "is_earthquake": self.is_earthquake,
+            "miss_probability": self.miss_probability,
+            "delta": self.delta_s,
+            "models": {
+                wave: {
+                    "statistic": test.statistic,
+                    "critical_value": test.critical_value,
+                    "degrees_of_freedom": test.degrees_of_freedom,
+                    "rejected": test.rejected,
+                    "variance_s2": test.variance_s2,
+                    "result": test.fit.result.value,
+                }
+                for wave, test in self.models.items()
+            },
+        }
+
+
+def _statistic(
+    observations: Observations, wave_fit: WaveFit, wave: Literal["P", "S"], delta_s: float
+) -> float:
+    """Sum of squared residuals over their largest variances under a true earthquake."""
+    errors = np.asarray(observations.data.time_sd_s)[: len(observations.triggers)]
+    if not np.any(errors > 0):
+        return float(wave_fit.sum_of_squares) / delta_s**2
+    with jax.enable_x64(True):
+        data = jax.tree.map(jnp.asarray, observations.with_wave(wave))
+        node = jnp.asarray(wave_fit.hypocentre[:3])
+        residual = np.asarray(data.time_s - _start.wave_travel_times(node, data))[: len(errors)]
+    weight = 1 / (delta_s**2 + errors**2)
+    return float(np.sum(weight * (residual - np.average(residual, weights=weight)) ** 2))
+
+
+def classify(
+    observations: Observations,
+    *,
+    delta_s: float = DELTA_S,
+    miss_probability: float = 0.01,
+    estimated_parameters: int = ESTIMATED,
+    region_km: float | None = None,
+) -> Classification:
+    r"""Test whether trigger times follow a P or an S wave.
+
+    For each wave the hypothesis $\sigma^2 \le \delta^2$ is rejected when
+
+    .. math:: k \hat\sigma^2 / \delta^2 > q_{1 - \alpha,\, k - m},
+
+    with $\hat\sigma^2$ the mean squared residual about its mean at the least-squares
+    hypocentre, $q$ the chi-square quantile and $m$ the number of estimated parameters. The
+    detection is called false when both waves are rejected. Where triggers have a `time_sd_s`
+    $s_i$ of their own, each squared residual at that hypocentre is over
+    $\delta^2 + s_i^2$ instead.
+
+    The paper states $m = 4$, yet its printed critical value 141.62 for 108 triggers belongs
+    to 105 degrees of freedom, that is $m = 3$ (at 104 it is 140.46); the count is therefore
+    explicit here. Nominal probabilities hold where trigger times scatter as a normal with
+    standard deviation delta; a background trigger among them breaks that.
+
+    Parameters
+    ----------
+    observations
+        From `prepare(...)`. Phase labels are used where they are given.
+    delta_s
+        Largest standard deviation of a true earthquake's trigger times, s.
+    miss_probability
+        Nominal probability to reject the true wave (alpha), in (0, 1).
+    estimated_parameters
+        What is taken off the number of triggers.
+    region_km
+        Half-width of the box in which the epicentre is sought; that of `Prior` by default.
+
+    Returns
+    -------
+    Classification
+
+    Raises
+    ------
+    eqstat.inference.InferenceError
+        With too few triggers or places.
+
+    References
+    ----------
+    Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243,
+    eqs. 12 and 13.
+    """
+    if not 0 < miss_probability < 1:
+        raise ValueError(f"miss_probability must lie in (0, 1), not {miss_probability!r}")
+    if not 0 < delta_s < np.inf:
+        raise ValueError(f"delta_s must be positive, not {delta_s!r}")
+    count = len(observations.triggers)
+    if not observations.enough or count <= estimated_parameters:
+        raise InferenceError(Result.TOO_FEW, f"{count} triggers")
+    region = float(Prior().region_km) if region_km is None else float(region_km)
+    waves = both_waves(observations, region)
+    freedom = count - estimated_parameters
+    critical = float(stats.chi2.ppf(1 - miss_probability, freedom))
+    models = {}
+    waves_named: tuple[Literal["P"], Literal["S"]] = ("P", "S")
+    for index, wave in enumerate(waves_named):
+        wave_fit = jax.tree.map(lambda leaf, at=index: leaf[at], waves)
+        squares = float(wave_fit.sum_of_squares)
+        statistic = _statistic(observations, wave_fit, wave, delta_s)
+        models[wave] = WaveTest(
+            statistic,
+            critical,
+            freedom,
+            not statistic <= critical,
+            squares / count,
+            from_wave_fit(wave_fit, region),
+        )
+    accepted = any(not test.rejected for test in models.values())
+    return Classification(accepted, miss_probability, delta_s, models)

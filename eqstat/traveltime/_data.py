@@ -1,0 +1,375 @@
+"""From tables of triggers to padded arrays in seconds and local kilometres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, Bool, Float, Int
+
+from eqstat import schema
+from eqstat.geodesy import EARTH_RADIUS_KM, LocalFrame
+from eqstat.inference import bucket_size, pad_rows
+from eqstat.velocity import ConstantVelocity, VelocityModel
+
+UNKNOWN, P, S = 0, 1, 2
+MINIMUM_TRIGGERS = 5
+MINIMUM_PLACES = 3
+SECOND = pd.Timedelta(seconds=1)
+
+# The types that pandas gives its own methods are too wide for a type checker to follow.
+Table = Any
+# On the host these are NumPy arrays, in the core JAX arrays.
+if TYPE_CHECKING:
+    FloatArray = Array
+    IntArray = Array
+    BoolArray = Array
+else:
+    FloatArray = Float[Array, "..."] | np.ndarray
+    IntArray = Int[Array, "..."] | np.ndarray
+    BoolArray = Bool[Array, "..."] | np.ndarray
+
+
+class TriggerData(eqx.Module):
+    """What the likelihoods see: a pytree of padded arrays.
+
+    Attributes
+    ----------
+    position_km
+        Surface points of the triggered devices in the local frame (east, north, up), (n, 3).
+    elevation_km
+        Their elevation above the sphere, (n,).
+    time_s
+        Trigger times after the reference time, (n,).
+    time_sd_s
+        Standard deviation of each time beyond the common scatter; 0 where none is given, (n,).
+    phase
+        0 unknown, 1 P, 2 S, (n,).
+    mask
+        Which rows hold a trigger, (n,).
+    silent_position_km, silent_elevation_km, silent_mask
+        The same of active devices that have not triggered by now, (m, 3), (m,), (m,).
+    window_s
+        Start of the observed window and now, seconds after the reference time, (2,).
+    wave
+        1 or 2: the wave that triggers of unknown phase are taken for by the Gaussian
+        likelihood, scalar.
+    velocity
+        The velocity model.
+    truncated
+        Whether a trigger is seen only because it came before now.
+    """
+
+    position_km: FloatArray
+    elevation_km: FloatArray
+    time_s: FloatArray
+    time_sd_s: FloatArray
+    phase: IntArray
+    mask: BoolArray
+    silent_position_km: FloatArray
+    silent_elevation_km: FloatArray
+    silent_mask: BoolArray
+    window_s: FloatArray
+    wave: IntArray
+    velocity: VelocityModel
+    truncated: bool = eqx.field(static=True, default=False)
+
+    @property
+    def has_silent(self) -> bool:
+        """Whether devices that stayed silent are in the data (known when compiled)."""
+        return self.silent_mask.shape[0] > 0
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Triggers made ready for the core, with the way back to geographic coordinates.
+
+    Attributes
+    ----------
+    data
+        The padded arrays.
+    frame
+        The local frame, centred on the triggers.
+    reference_time
+        The zero of `data.time_s` (UTC).
+    triggers
+        The rows in use, in the order of the arrays, with the labels of the caller's index.
+    left_out
+        The rows not in use and a column `reason`.
+    notes
+        What a reader of the result should know of the tables.
+    """
+
+    data: TriggerData
+    frame: LocalFrame
+    reference_time: pd.Timestamp
+    triggers: pd.DataFrame
+    left_out: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    @property
+    def enough(self) -> bool:
+        """Whether a hypocentre may be sought: five triggers at three places."""
+        places = self.triggers[["latitude", "longitude"]].drop_duplicates()
+        return len(self.triggers) >= MINIMUM_TRIGGERS and len(places) >= MINIMUM_PLACES
+
+    @property
+    def aperture_km(self) -> float:
+        """Median distance of the devices from the frame's centre; at least 5 km."""
+        count = len(self.triggers)
+        radius = np.linalg.norm(self.data.position_km[:count], axis=1)
+        return float(max(np.median(radius), 5.0)) if count else 5.0
+
+    def with_wave(self, wave: Literal["P", "S"]) -> TriggerData:
+        """Return the arrays with triggers of unknown phase taken for `wave`."""
+        return eqx.tree_at(
+            lambda d: d.wave, self.data, np.asarray({"P": P, "S": S}[wave], np.int32)
+        )
+
+    def time_of(self, seconds: float) -> pd.Timestamp:
+        """Return the UTC time `seconds` after the reference time."""
+        moment: Any = self.reference_time + pd.Timedelta(seconds=float(seconds))
+        return moment
+
+
+def surface_point(
+    east_km: Float[Array, "*shape"] | float, north_km: Float[Array, "*shape"] | float
+) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"], Float[Array, "*shape"]]:
+    """Cartesian position of local coordinates on the sphere (east, north, up), km."""
+    squared = jnp.asarray((east_km**2 + north_km**2) / EARTH_RADIUS_KM**2)
+    # Series where the angle is so small that the quotient would lose its gradient at 0.
+    near = squared < 1e-6
+    angle = jnp.sqrt(jnp.where(near, 1.0, squared))
+    shrink = jnp.where(near, 1 - squared / 6, jnp.sin(angle) / angle)
+    drop = jnp.where(near, squared / 2 - squared**2 / 24, 2 * jnp.sin(angle / 2) ** 2)
+    return shrink * east_km, shrink * north_km, -EARTH_RADIUS_KM * drop
+
+
+def squared_chord(
+    east_km: Float[Array, ""] | float,
+    north_km: Float[Array, ""] | float,
+    position_km: FloatArray,
+) -> Float[Array, " n"]:
+    """Squared straight line between the epicentre and surface points, km^2; never cancels."""
+    x, y, z = surface_point(east_km, north_km)
+    return (
+        (x - position_km[..., 0]) ** 2
+        + (y - position_km[..., 1]) ** 2
+        + (z - position_km[..., 2]) ** 2
+    )
+
+
+def _moment(value: pd.Timestamp | str) -> pd.Timestamp:
+    """Read one time; without a zone it is UTC."""
+    try:
+        moment: Any = pd.Timestamp(value)
+    except (ValueError, TypeError) as error:
+        raise schema.InputError(f"triggers: {value!r} is not a time; write ISO 8601") from error
+    if moment is pd.NaT:
+        raise schema.InputError("triggers: start and now must be times, not missing")
+    return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
+
+
+def _seconds(times: Table, reference: pd.Timestamp) -> np.ndarray:
+    return ((times - reference) / SECOND).to_numpy(np.float64)
+
+
+def _column(table: Table, name: str, default: float) -> np.ndarray:
+    if name not in table:
+        return np.full(len(table), default)
+    return table[name].to_numpy(np.float64, na_value=default)
+
+
+def _strong(velocity: VelocityModel) -> VelocityModel:
+    """Turn plain numbers into arrays: 6, 6.0 and np.float64(6) then share a program."""
+    return jax.tree.map(
+        lambda leaf: np.asarray(leaf, np.float64) if isinstance(leaf, int | float) else leaf,
+        velocity,
+    )
+
+
+def _silent_devices(network: Table, triggers: Table, now: pd.Timestamp) -> tuple[Table, list[str]]:
+    """Active devices without a trigger, and what to say about the match of the tables."""
+    active, notes = network, []
+    if "active_from" in network:
+        active = active[~(active["active_from"] > now)]
+    if "active_to" in network:
+        active = active[~(active["active_to"] <= now)]
+    if len(active) < len(network):
+        gone = len(network) - len(active)
+        notes.append(f"{gone} devices of the network are not active at {now}: not silent")
+    if "device" in network and "device" in triggers:
+        known = active["device"].isin(set(triggers["device"]))
+        strangers = ~triggers["device"].isin(set(network["device"]))
+    else:
+        places = pd.MultiIndex.from_frame(triggers[["latitude", "longitude"]].round(5))
+        sites = pd.MultiIndex.from_frame(active[["latitude", "longitude"]].round(5))
+        known: Table = pd.Series(sites.isin(places), index=active.index)
+        strangers: Table = pd.Series(~places.isin(sites), index=triggers.index)
+    if strangers.any():
+        notes.append(f"{int(strangers.sum())} triggers come from devices that the network lacks")
+    return active[~known], notes
+
+
+def _select(
+    triggers: Table,
+    start: pd.Timestamp | None,
+    now: pd.Timestamp | None,
+    max_distance_km: float | None,
+    centre: tuple[float, float] | None,
+    first_of_device: bool,
+) -> Table:
+    """Reason why each row is left out; empty where it is used."""
+    reason: Table = pd.Series("", index=triggers.index, dtype=object)
+    if start is not None:
+        reason[triggers["time"] < start] = "before the window"
+    if now is not None:
+        reason[triggers["time"] > now] = "after now"
+    key = [c for c in ("device", "time", "latitude", "longitude", "phase") if c in triggers]
+    reason[triggers.duplicated(key) & (reason == "")] = "duplicate of an earlier row"
+    if first_of_device and "device" in triggers:
+        open_rows = triggers[reason == ""].sort_values("time", kind="stable")
+        later = open_rows.index[open_rows.duplicated("device")]
+        reason[later] = "later trigger of the same device"
+    if max_distance_km is not None and centre is not None:
+        east, north = LocalFrame(*centre).to_local(
+            triggers["latitude"].to_numpy(), triggers["longitude"].to_numpy()
+        )
+        far = np.hypot(east, north) > max_distance_km
+        reason[far & (reason == "").to_numpy()] = f"farther than {max_distance_km:g} km"
+    return reason
+
+
+def prepare(
+    triggers: pd.DataFrame,
+    *,
+    network: pd.DataFrame | None = None,
+    velocity: VelocityModel | None = None,
+    start: pd.Timestamp | str | None = None,
+    now: pd.Timestamp | str | None = None,
+    truncated: bool = False,
+    wave: Literal["P", "S"] = "P",
+    max_distance_km: float | None = None,
+    centre: tuple[float, float] | None = None,
+) -> Observations:
+    """Check a table of triggers and move it to padded arrays in local coordinates.
+
+    Parameters
+    ----------
+    triggers
+        Table of the triggers contract: `time`, `latitude`, `longitude`; `phase`, `time_sd_s`
+        and `elevation_m` are used where they are given.
+    network
+        Table of the network contract. With it, active devices without a trigger count as
+        silent, and only the first trigger of each device is used.
+    velocity
+        Velocity model; the constant one of the 2023 paper by default.
+    start, now
+        The observed window (UTC). By default it reaches one mean interval beyond the first
+        and the last trigger.
+    truncated
+        Whether the data stop at `now`, so that a trigger is seen only if it came before;
+        needs `now`.
+    wave
+        The wave that the Gaussian likelihood takes triggers of unknown phase for.
+    max_distance_km, centre
+        Leave out triggers farther than this from `centre` (latitude, longitude).
+
+    Returns
+    -------
+    Observations
+
+    Raises
+    ------
+    eqstat.schema.InputError
+        When a table breaks its contract, or `now` is missing where it is needed.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"time": [1.8e9, 1.8e9 + 1], "latitude": [1, 2], "longitude": [3, 4]})
+    >>> prepare(table).enough
+    False
+    """
+    checked = schema.check_triggers(triggers)
+    notes = list(checked.attrs.get("notes", ()))
+    if (truncated or network is not None) and now is None:
+        raise schema.InputError(
+            "triggers: truncation and silent devices need the present: give `now` (UTC)"
+        )
+    if max_distance_km is not None and centre is None:
+        raise schema.InputError("triggers: max_distance_km needs `centre` (latitude, longitude)")
+    begin = None if start is None else _moment(start)
+    end: Any = None if now is None else _moment(now)
+    if begin is not None and end is not None and end <= begin:
+        raise schema.InputError(f"triggers: the window ends ({end}) before it starts ({begin})")
+
+    position = np.arange(len(checked))
+    rows: Table = checked.set_axis(position)
+    reason = _select(rows, begin, end, max_distance_km, centre, network is not None)
+    use = (reason == "").to_numpy()
+    used: Table = checked[use]
+    left_out = checked[~use].assign(reason=reason[~use].to_numpy())
+
+    anchor: Table = used if len(used) else checked
+    frame = LocalFrame.around(anchor["latitude"].to_numpy(), anchor["longitude"].to_numpy())
+    first, last = anchor["time"].min(), anchor["time"].max()
+    margin = max((last - first) / (len(anchor) + 1), SECOND)
+    begin = first - margin if begin is None else begin
+    end = last + margin if end is None else end
+    reference = anchor["time"].sort_values().iloc[(len(anchor) - 1) // 2].floor("ms")
+
+    silent = used.iloc[:0]
+    if network is not None:
+        sites = schema.check_network(network)
+        notes += list(sites.attrs.get("notes", ()))
+        if max_distance_km is not None and centre is not None:
+            east, north = LocalFrame(*centre).to_local(
+                sites["latitude"].to_numpy(), sites["longitude"].to_numpy()
+            )
+            near = np.hypot(east, north) <= max_distance_km
+            notes.append(f"{int(np.sum(~near))} devices are farther than {max_distance_km:g} km")
+            sites = sites[near]
+        # A device that triggered is not silent, whether its trigger is in use or not.
+        silent, said = _silent_devices(sites, checked[(checked["time"] <= end).to_numpy()], end)
+        notes += said
+    size = bucket_size(max(len(used), 1))
+    # A network whose devices have all triggered still speaks: the bucket is then empty.
+    rest = 0 if network is None else bucket_size(max(len(silent), 1), smallest=64)
+
+    def places(table: Table, rows: int) -> tuple[Any, Any, Any]:
+        positions = frame.position(table["latitude"].to_numpy(), table["longitude"].to_numpy())
+        elevation = _column(table, "elevation_m", 0.0) / 1000
+        mask = pad_rows(np.ones(len(table), bool), rows, False)
+        return (
+            pad_rows(np.asarray(positions, np.float64).reshape(-1, 3), rows),
+            pad_rows(elevation, rows),
+            mask,
+        )
+
+    position_km, elevation_km, mask = places(used, size)
+    silent_position_km, silent_elevation_km, silent_mask = places(silent, rest)
+    labels = used["phase"].astype(object) if "phase" in used else pd.Series("", used.index)
+    phase = np.select([labels == "P", labels == "S"], [P, S], UNKNOWN).astype(np.int32)
+    arrays: dict[str, Any] = dict(
+        position_km=position_km,
+        elevation_km=elevation_km,
+        time_s=pad_rows(_seconds(used["time"], reference), size),
+        time_sd_s=pad_rows(_column(used, "time_sd_s", 0.0), size),
+        phase=pad_rows(phase, size),
+        mask=mask,
+        silent_position_km=silent_position_km,
+        silent_elevation_km=silent_elevation_km,
+        silent_mask=silent_mask,
+        window_s=np.array([(begin - reference) / SECOND, (end - reference) / SECOND]),
+        wave=np.asarray({"P": P, "S": S}[wave], np.int32),
+        velocity=_strong(ConstantVelocity() if velocity is None else velocity),
+        truncated=truncated,
+    )
+    data = TriggerData(**arrays)
+    return Observations(data, frame, reference, used, left_out, tuple(notes))

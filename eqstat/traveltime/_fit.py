@@ -1,0 +1,222 @@
+"""Point estimates of a hypocentre: the paper's maximum likelihood, or a posterior mode."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from eqstat.inference import Fit, InferenceError, Result, covariance
+from eqstat.traveltime._data import Observations, P, S
+from eqstat.traveltime._mode import Mode, find_mode
+from eqstat.traveltime._model import LikelihoodName
+from eqstat.traveltime._prior import MAX_DEPTH_KM, Prior
+from eqstat.traveltime._profile import ESTIMATED, WaveFit, covariance_of, fit_waves
+
+HYPOCENTRE = ("east_km", "north_km", "depth_km", "origin_time_s")
+# A depth whose 90 % interval reaches the surface and is wider than this is not resolved.
+UNRESOLVED_KM = 50.0
+NORMAL_90 = 1.6449
+
+
+def _empty(names: tuple[str, ...], result: Result, count: int) -> Fit:
+    size = len(names)
+    nothing = np.full((size, size), np.nan)
+    return Fit(names, nothing[0], nothing, np.nan, result, diagnostics={"triggers": count})
+
+
+def _judge(
+    estimate: dict[str, float], errors: np.ndarray, at_bound: tuple[str, ...], converged: bool
+) -> Result:
+    if not np.all(np.isfinite(list(estimate.values()))):
+        return Result.NOT_FINITE
+    if not converged:
+        return Result.NOT_CONVERGED
+    if at_bound:
+        return Result.AT_BOUND
+    width = NORMAL_90 * errors[2]
+    if not np.isfinite(width) or (width > estimate["depth_km"] and 2 * width > UNRESOLVED_KM):
+        return Result.DEPTH_NOT_RESOLVED
+    return Result.CONVERGED
+
+
+def from_wave_fit(wave_fit: WaveFit, region_km: float) -> Fit:
+    """Turn one wave's compiled fit into a `Fit` with standard errors and a result code.
+
+    The variance in the covariance is the sum of squares over (count - 4), so that the errors
+    are not too small for few triggers.
+    """
+    four = np.asarray(wave_fit.hypocentre, np.float64)
+    squares, count = float(wave_fit.sum_of_squares), int(wave_fit.count)
+    edges = {
+        "east_km": abs(four[0]) > 0.999 * region_km,
+        "north_km": abs(four[1]) > 0.999 * region_km,
+        "depth_km": four[2] < 0.01 or four[2] > MAX_DEPTH_KM - 0.01,
+    }
+    at_bound = tuple(name for name, edge in edges.items() if edge)
+    free = np.array([not edge for edge in edges.values()])
+    variance = squares / max(count - ESTIMATED, 1)
+    inverse, regular = covariance_of(wave_fit, free)
+    sd = np.sqrt(squares / count)
+    with np.errstate(divide="ignore"):
+        objective = 0.5 * count * (np.log(2 * np.pi * squares / count) + 1)
+    spread = inverse * variance
+    with np.errstate(invalid="ignore"):
+        errors = np.sqrt(np.diagonal(spread))
+    full = np.full((5, 5), np.nan)
+    full[:4, :4] = spread
+    full[4, 4] = squares / count / (2 * count)
+    estimate: dict[str, float] = {k: float(v) for k, v in zip(HYPOCENTRE, four, strict=True)}
+    return Fit(
+        (*HYPOCENTRE, "sd_s"),
+        np.append(four, sd),
+        full,
+        float(objective),
+        _judge(estimate, errors, at_bound, bool(wave_fit.converged)),
+        at_bound,
+        {
+            "triggers": count,
+            "sum_of_squares_s2": squares,
+            "newton_decrement": float(wave_fit.decrement),
+            "starts_agreeing": int(wave_fit.starts_agreeing),
+            "steps": int(wave_fit.steps),
+            "hessian_regular": float(regular),
+        },
+    )
+
+
+def _from_mode(mode: Mode, count: int, region_km: float) -> Fit:
+    """Turn a posterior mode into a `Fit`: covariance by the delta method."""
+    names, values, rows = [], [], []
+    order = [*HYPOCENTRE, *sorted(set(mode.sites) - set(HYPOCENTRE) - {"arrival_s"})]
+    for name in order:
+        value = np.atleast_1d(np.asarray(mode.sites[name], np.float64))
+        labels = ("p_share", "s_share", "background_share") if name == "shares" else (name,)
+        names += labels
+        values += value.tolist()
+        rows.append(np.asarray(mode.jacobian[name], np.float64).reshape(len(value), -1))
+    jacobian = np.concatenate(rows)
+    hessian = np.asarray(mode.optimum.hessian)
+    inverse, regular = covariance(hessian, np.ones(len(hessian), bool))
+    spread = jacobian @ inverse @ jacobian.T
+    with np.errstate(invalid="ignore"):
+        errors = np.sqrt(np.diagonal(spread))
+    estimate = dict(zip(names, values, strict=True))
+    at_bound = tuple(
+        name for name in ("east_km", "north_km") if abs(estimate[name]) > 0.99 * region_km
+    )
+    optimum = mode.optimum
+    return Fit(
+        tuple(names),
+        np.array(values),
+        spread,
+        float(optimum.objective),
+        _judge(estimate, errors, at_bound, bool(optimum.converged)),
+        at_bound,
+        {
+            "triggers": count,
+            "newton_decrement": float(optimum.decrement),
+            "starts_agreeing": int(optimum.starts_agreeing),
+            "steps": int(optimum.steps),
+            "hessian_regular": float(regular),
+        },
+    )
+
+
+def with_wave(observations: Observations, wave: Literal["P", "S"]) -> Observations:
+    """Return observations whose triggers of unknown phase are taken for `wave`."""
+    return replace(observations, data=observations.with_wave(wave))
+
+
+def mode_of(observations: Observations, likelihood: LikelihoodName, prior: Prior) -> Mode:
+    """Posterior mode in float64; the start of `grid` and `sample`."""
+    with jax.enable_x64(True):
+        args = jax.tree.map(jnp.asarray, (observations.data, prior))
+        aperture = jnp.asarray(observations.aperture_km)
+        return jax.tree.map(np.asarray, find_mode(likelihood, *args, aperture))
+
+
+def both_waves(observations: Observations, region_km: float) -> WaveFit:
+    """Least-squares fits for P and for S, float64, fields with a leading axis of two."""
+    with jax.enable_x64(True):
+        found = fit_waves(
+            jax.tree.map(jnp.asarray, observations.data),
+            jnp.array([P, S]),
+            jnp.asarray(observations.aperture_km),
+            jnp.asarray(float(region_km)),
+        )
+        return jax.tree.map(np.asarray, found)
+
+
+def fit(
+    observations: Observations,
+    *,
+    likelihood: LikelihoodName = "gaussian",
+    wave: Literal["P", "S"] | None = None,
+    prior: Prior | None = None,
+    throw: bool = True,
+) -> Fit:
+    r"""Locate by multi-start BFGS.
+
+    The Gaussian likelihood of plain triggers is maximised without priors, as in the 2023
+    paper: with the origin time profiled out,
+
+    .. math:: \min_{\theta} \sum_i (r_i - \bar r)^2, \qquad r_i = t_i - h_i(\theta)/v,
+
+    over the epicentre in the region and depth in [0, 500] km. With `time_sd_s`, truncation,
+    silent devices, or the mixture, the result is the posterior mode of `model` instead.
+
+    Parameters
+    ----------
+    observations
+        From `prepare(...)`.
+    likelihood
+        "gaussian" or "mixture".
+    wave
+        The wave of triggers whose phase is unknown (Gaussian only): "P", "S", or None for
+        that of `observations`, P by default. "P or S" are two fits.
+    prior
+        Priors of the posterior mode; of the plain fit only its `region_km` is used.
+    throw
+        Raise where no usable estimate came out; with False look at `Fit.result`.
+
+    Returns
+    -------
+    Fit
+        `east_km`, `north_km`, `depth_km`, `origin_time_s` in the frame of `observations`,
+        then `sd_s` or the mixture's parameters, with covariance and result code.
+
+    Raises
+    ------
+    eqstat.inference.InferenceError
+        With `throw`, when there are too few triggers or places (fewer than 5 at 3 places),
+        BFGS did not converge, or nothing finite came out.
+
+    References
+    ----------
+    Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243, eqs. 9-12.
+    """
+    prior = Prior() if prior is None else prior
+    count = len(observations.triggers)
+    if wave is not None:
+        observations = with_wave(observations, wave)
+    data = observations.data
+    plain = likelihood == "gaussian" and not (
+        data.truncated or data.has_silent or np.any(data.time_sd_s > 0)
+    )
+    if not observations.enough:
+        result = _empty((*HYPOCENTRE, "sd_s"), Result.TOO_FEW, count)
+    elif plain:
+        which = 1 if int(data.wave) == S else 0
+        waves = both_waves(observations, float(prior.region_km))
+        picked = jax.tree.map(lambda leaf: leaf[which], waves)
+        result = from_wave_fit(picked, float(prior.region_km))
+    else:
+        mode = mode_of(observations, likelihood, prior)
+        result = _from_mode(mode, count, float(prior.region_km))
+    if throw and not result.result.ok:
+        raise InferenceError(result.result, f"{count} triggers")
+    return result

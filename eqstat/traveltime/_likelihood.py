@@ -1,0 +1,273 @@
+"""Likelihoods of trigger times: the Gaussian of one wave, and the mixture for phone data."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import log_ndtr, logsumexp
+from jaxtyping import Array, Float
+
+from eqstat.traveltime._data import P, S, TriggerData, squared_chord, surface_point
+
+Scalar = Float[Array, ""] | float
+
+# Below the smallest weight a class is as good as impossible, yet its logarithm stays finite.
+TINY = 1e-30
+HALF_LOG_2PI = 0.5 * float(np.log(2 * np.pi))
+
+
+def _validate(name: str, value: Scalar, low: float, high: float) -> None:
+    """Refuse concrete values out of range; traced values pass, they come from inside."""
+    if isinstance(value, int | float | np.floating | np.ndarray):
+        array = np.asarray(value)
+        if not np.all((array >= low) & (array <= high)):
+            raise ValueError(f"{name} must lie in [{low:g}, {high:g}], not {value!r}")
+
+
+class GaussianParameters(eqx.Module):
+    """Parameters of the Gaussian likelihood; every trigger is of one wave.
+
+    Attributes
+    ----------
+    east_km, north_km
+        Epicentre in the local frame, scalars.
+    depth_km
+        Depth, positive down, in [0, 700].
+    origin_time_s
+        Origin time after the reference time.
+    sd_s
+        Standard deviation of a trigger time about its arrival.
+    trigger_probability
+        Probability that an active device triggers in the end; used with silent devices only.
+    """
+
+    east_km: Scalar
+    north_km: Scalar
+    depth_km: Scalar
+    origin_time_s: Scalar
+    sd_s: Scalar = 1.29
+    trigger_probability: Scalar = 0.5
+
+    def __check_init__(self) -> None:
+        _validate("depth_km", self.depth_km, 0.0, 700.0)
+        _validate("sd_s", self.sd_s, 1e-6, 1e3)
+        _validate("trigger_probability", self.trigger_probability, 0.0, 1.0)
+
+
+class MixtureParameters(eqx.Module):
+    """Parameters of the mixture likelihood; a trigger is of P, of S, or background.
+
+    Attributes
+    ----------
+    east_km, north_km, depth_km, origin_time_s
+        As in `GaussianParameters`.
+    delay_s
+        Mean delay of a trigger after the arrival that caused it.
+    scatter_s
+        Standard deviation of that delay.
+    p_share, s_share
+        Shares of triggers caused by P and by S; the rest is background. Their sum is below 1.
+    trigger_probability
+        Probability that an active device triggers in the end; used with silent devices only.
+    p_slowness_ratio, s_slowness_ratio
+        Travel times of the region over those of the velocity model: what the model errs by
+        as a whole. Every trigger shares this error, so it widens a region as scatter cannot.
+    slowness_east, slowness_north
+        Relative excess of travel times towards the east and the north (and lack of it towards
+        the west and the south), of both waves: the first azimuthal term of the model's error.
+    """
+
+    east_km: Scalar
+    north_km: Scalar
+    depth_km: Scalar
+    origin_time_s: Scalar
+    delay_s: Scalar = 2.0
+    scatter_s: Scalar = 0.8
+    p_share: Scalar = 0.4
+    s_share: Scalar = 0.4
+    trigger_probability: Scalar = 0.5
+    p_slowness_ratio: Scalar = 1.0
+    s_slowness_ratio: Scalar = 1.0
+    slowness_east: Scalar = 0.0
+    slowness_north: Scalar = 0.0
+
+    def __check_init__(self) -> None:
+        _validate("depth_km", self.depth_km, 0.0, 700.0)
+        _validate("scatter_s", self.scatter_s, 1e-6, 1e3)
+        _validate("p_slowness_ratio", self.p_slowness_ratio, 0.5, 2.0)
+        _validate("s_slowness_ratio", self.s_slowness_ratio, 0.5, 2.0)
+        for name in ("p_share", "s_share", "trigger_probability"):
+            _validate(name, getattr(self, name), 0.0, 1.0)
+
+    @property
+    def background_share(self) -> Scalar:
+        """Share of triggers that are no earthquake's."""
+        return 1.0 - self.p_share - self.s_share
+
+
+Parameters = GaussianParameters | MixtureParameters
+
+
+def arrival_times(
+    params: Parameters, data: TriggerData
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """Arrival of P and of S at the triggered devices, seconds after the reference time, (n,)."""
+    return _arrivals(params, data, data.position_km, data.elevation_km)
+
+
+def _silent_arrivals(params: Parameters, data: TriggerData) -> tuple[Array, Array]:
+    return _arrivals(params, data, data.silent_position_km, data.silent_elevation_km)
+
+
+def _arrivals(
+    params: Parameters, data: TriggerData, position_km: Array, elevation_km: Array
+) -> tuple[Array, Array]:
+    chord2 = squared_chord(params.east_km, params.north_km, position_km)
+    p, s = data.velocity.times(chord2, params.depth_km, elevation_km)
+    if isinstance(params, MixtureParameters):
+        x, y, _ = surface_point(params.east_km, params.north_km)
+        # Directions fade out within a kilometre, where there is none.
+        size = jnp.sqrt(chord2 + 1.0)
+        lateral = params.slowness_east * (position_km[..., 0] - x) / size
+        lateral = lateral + params.slowness_north * (position_km[..., 1] - y) / size
+        p = p * (params.p_slowness_ratio + lateral)
+        s = s * (params.s_slowness_ratio + lateral)
+    return params.origin_time_s + p, params.origin_time_s + s
+
+
+def _normal_log_density(residual: Array, sd: Array) -> Array:
+    return -0.5 * (residual / sd) ** 2 - jnp.log(sd) - HALF_LOG_2PI
+
+
+def _log_stayed(trigger_probability: Scalar, log_later: Array) -> Array:
+    """Log of 1 - p F, as (1 - p) + p (1 - F): finite where p is 1 and F rounds to 1."""
+    never = jnp.log1p(-jnp.asarray(trigger_probability))
+    return jnp.logaddexp(never, jnp.log(trigger_probability) + log_later)
+
+
+def _gaussian_terms(params: GaussianParameters, data: TriggerData) -> tuple[Array, Array]:
+    """Log-likelihood of each trigger and of each silent device."""
+    now = data.window_s[1]
+    p, s = arrival_times(params, data)
+    arrival = jnp.where(jnp.where(data.phase == 0, data.wave, data.phase) == S, s, p)
+    sd = jnp.sqrt(params.sd_s**2 + data.time_sd_s**2)
+    density = _normal_log_density(data.time_s - arrival, sd)
+    if not data.has_silent:
+        if data.truncated:
+            density = density - log_ndtr((now - arrival) / sd)
+        return density, jnp.zeros(0, density.dtype)
+    p, s = _silent_arrivals(params, data)
+    log_later = log_ndtr((jnp.where(data.wave == S, s, p) - now) / params.sd_s)
+    stayed = _log_stayed(params.trigger_probability, log_later)
+    return density + jnp.log(params.trigger_probability), stayed
+
+
+def class_log_densities(params: MixtureParameters, data: TriggerData) -> Float[Array, "n 3"]:
+    r"""Joint log density of each trigger's time and its class: P, S, background.
+
+    .. math:: \log w_c + \log \mathcal N(t_i;\, t_0 + q_c T_c(\theta, i) + \tau,\,
+              s^2 + s_i^2), \qquad \log w_B - \log W
+
+    with $q_c$ the slowness ratio of the wave plus the lateral term, $\tau$ the delay, $s$ the
+    scatter, $s_i$ the trigger's own `time_sd_s` and $W$ the length of the window. A trigger
+    whose phase is known cannot be of the other wave.
+    """
+    p, s = arrival_times(params, data)
+    sd = jnp.sqrt(params.scatter_s**2 + data.time_sd_s**2)
+    wave_p = jnp.log(params.p_share + TINY) + _normal_log_density(
+        data.time_s - p - params.delay_s, sd
+    )
+    wave_s = jnp.log(params.s_share + TINY) + _normal_log_density(
+        data.time_s - s - params.delay_s, sd
+    )
+    length = data.window_s[1] - data.window_s[0]
+    background = jnp.log(params.background_share + TINY) - jnp.log(length)
+    impossible = jnp.log(jnp.asarray(TINY, sd.dtype))
+    return jnp.stack(
+        [
+            jnp.where(data.phase == S, impossible, wave_p),
+            jnp.where(data.phase == P, impossible, wave_s),
+            jnp.broadcast_to(background, sd.shape),
+        ],
+        axis=-1,
+    )
+
+
+def _mixture_terms(params: MixtureParameters, data: TriggerData) -> tuple[Array, Array]:
+    now = data.window_s[1]
+    density = logsumexp(class_log_densities(params, data), axis=-1)
+
+    late = now - params.delay_s
+    log_p, log_s = jnp.log(params.p_share + TINY), jnp.log(params.s_share + TINY)
+    if not data.has_silent:
+        if data.truncated:
+            sd = jnp.sqrt(params.scatter_s**2 + data.time_sd_s**2)
+            p, s = arrival_times(params, data)
+            quake = jnp.logaddexp(
+                log_p + log_ndtr((late - p) / sd), log_s + log_ndtr((late - s) / sd)
+            )
+            # The probability that a trigger of unknown class has come by now.
+            density = density - jnp.logaddexp(quake, jnp.log(params.background_share + TINY))
+        return density, jnp.zeros(0, density.dtype)
+    # Background triggers are of the window: none of them comes later.
+    p, s = _silent_arrivals(params, data)
+    log_later = jnp.logaddexp(
+        log_p + log_ndtr((p - late) / params.scatter_s),
+        log_s + log_ndtr((s - late) / params.scatter_s),
+    )
+    stayed = _log_stayed(params.trigger_probability, log_later)
+    return density + jnp.log(params.trigger_probability), stayed
+
+
+def _terms(params: Parameters, data: TriggerData) -> tuple[Array, Array]:
+    if isinstance(params, MixtureParameters):
+        return _mixture_terms(params, data)
+    return _gaussian_terms(params, data)
+
+
+def pointwise_log_likelihood(params: Parameters, data: TriggerData) -> Float[Array, " n"]:
+    """Log-likelihood of each trigger, 0 in the padding, (n,); silent devices are not in it."""
+    return jnp.where(data.mask, _terms(params, data)[0], 0.0)
+
+
+def log_likelihood(params: Parameters, data: TriggerData) -> Float[Array, ""]:
+    r"""Log-likelihood of the trigger times, and of the silence of the other devices.
+
+    The Gaussian likelihood (Massoda Tchoussi and Finazzi 2023, eqs. 6 to 9) is
+
+    .. math:: t_i = t_0 + h_i / v + \epsilon_i, \qquad \epsilon_i \sim \mathcal N(0, \sigma^2),
+
+    the mixture adds the class of each trigger (see `class_log_densities`). Truncated at the
+    present $t$, each density is divided by the probability that the trigger has come by now.
+    With silent devices the triggers instead have the sub-density $p f_i(t_i)$, and a silent
+    device $j$ contributes $\log(1 - p F_j(t))$: it may trigger later, or never.
+
+    Parameters
+    ----------
+    params
+        `GaussianParameters` or `MixtureParameters`; the type chooses the likelihood.
+    data
+        The arrays of `prepare(...)`.
+
+    Returns
+    -------
+    Array
+        Scalar, natural logarithm.
+
+    References
+    ----------
+    Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243, eqs. 6-9.
+    Aiello, L., Argiento, R., Finazzi, F. and Paci, L. (2023), survival mixture cure model.
+    """
+    triggered, stayed = _terms(params, data)
+    total = jnp.sum(jnp.where(data.mask, triggered, 0.0))
+    if data.has_silent:
+        total = total + jnp.sum(jnp.where(data.silent_mask, stayed, 0.0))
+    return total
+
+
+def class_probabilities(params: MixtureParameters, data: TriggerData) -> Float[Array, "n 3"]:
+    """Probability that each trigger is of P, of S, or background, at given parameters, (n, 3)."""
+    joint = class_log_densities(params, data)
+    return jnp.exp(joint - logsumexp(joint, axis=-1, keepdims=True))

@@ -1,0 +1,150 @@
+"""Draws of trigger times from the models of this room."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, PRNGKeyArray
+
+from eqstat.geodesy import LocalFrame
+from eqstat.traveltime._data import P, S, squared_chord
+from eqstat.traveltime._likelihood import GaussianParameters, Parameters
+from eqstat.velocity import ConstantVelocity, VelocityModel
+
+CLASSES = ("P", "S", "background")
+
+
+class Design(eqx.Module):
+    """What a simulation is given: the devices, the earth, and the window.
+
+    Attributes
+    ----------
+    latitude, longitude
+        Active devices, degrees, (devices,).
+    elevation_m
+        Their elevations, or 0.
+    velocity
+        Velocity model.
+    window_s
+        Start of the window and now, seconds after the reference time; background triggers are
+        uniform in it, and with `truncated` or silent devices nothing after now is seen.
+    wave
+        The wave of the Gaussian model.
+    reference_time
+        UTC time of second 0.
+    """
+
+    latitude: np.ndarray
+    longitude: np.ndarray
+    elevation_m: np.ndarray | float = 0.0
+    velocity: VelocityModel = eqx.field(default_factory=ConstantVelocity)
+    window_s: tuple[float, float] = (0.0, 60.0)
+    wave: Literal["P", "S"] = eqx.field(static=True, default="P")
+    reference_time: str = eqx.field(static=True, default="2027-01-15T08:00:00Z")
+
+    @property
+    def frame(self) -> LocalFrame:
+        """The local frame of the devices, in which the parameters' epicentre is given."""
+        return LocalFrame.around(self.latitude, self.longitude)
+
+
+def _times(
+    key: Array, params: Parameters, arrays: tuple[Array, Array, Array], design: Design
+) -> tuple[Array, Array]:
+    """Trigger time of every device if it triggers, and its class (0 P, 1 S, 2 background)."""
+    position, elevation, window = arrays
+    noise_key, class_key, uniform_key = jax.random.split(key, 3)
+    count = position.shape[0]
+    chord2 = squared_chord(jnp.asarray(params.east_km), jnp.asarray(params.north_km), position)
+    p, s = design.velocity.times(chord2, jnp.asarray(params.depth_km), elevation)
+    noise = jax.random.normal(noise_key, (count,), p.dtype)
+    if isinstance(params, GaussianParameters):
+        wave = jnp.full(count, (S if design.wave == "S" else P) - 1)
+        travel = jnp.where(wave == 1, s, p)
+        return params.origin_time_s + travel + params.sd_s * noise, wave
+    shares = jnp.stack(
+        [jnp.asarray(x) for x in (params.p_share, params.s_share, params.background_share)]
+    )
+    wave = jax.random.categorical(class_key, jnp.log(shares), shape=(count,))
+    travel = jnp.where(wave == 1, s, p)
+    quake = params.origin_time_s + travel + params.delay_s + params.scatter_s * noise
+    uniform = jax.random.uniform(uniform_key, (count,), p.dtype)
+    background = window[0] + (window[1] - window[0]) * uniform
+    return jnp.where(wave == 2, background, quake), wave
+
+
+def simulate(
+    key: PRNGKeyArray,
+    params: Parameters,
+    design: Design,
+    *,
+    silent: bool = False,
+    truncated: bool = False,
+) -> pd.DataFrame:
+    """Draw the triggers that a network would have sent.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    params
+        `GaussianParameters` or `MixtureParameters`; the epicentre is in `design.frame`.
+    design
+        Devices, velocity model and window.
+    silent
+        Whether each device triggers only with `params.trigger_probability`; without, every
+        device triggers.
+    truncated
+        Whether triggers after `design.window_s[1]` have not been seen yet.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Table of the triggers contract with columns `time`, `latitude`, `longitude`,
+        `elevation_m`, `device`, sorted by time, and the true class in `cause` ("P", "S",
+        "background").
+
+    Examples
+    --------
+    >>> import jax, numpy as np
+    >>> from eqstat.traveltime.likelihood import GaussianParameters
+    >>> place = np.linspace(0.0, 0.2, 20)
+    >>> design = Design(latitude=place, longitude=place[::-1] ** 2)
+    >>> truth = GaussianParameters(5.0, -3.0, 12.0, 0.0)
+    >>> len(simulate(jax.random.key(1), truth, design))
+    20
+    """
+    frame = design.frame
+    time_key, trigger_key = jax.random.split(key)
+    elevation = np.broadcast_to(np.asarray(design.elevation_m, np.float64), design.latitude.shape)
+    with jax.enable_x64(True):
+        arrays = (
+            jnp.asarray(frame.position(design.latitude, design.longitude)),
+            jnp.asarray(elevation / 1000),
+            jnp.asarray(design.window_s, jnp.float64),
+        )
+        times, cause = _times(time_key, params, arrays, design)
+        chance = jax.random.uniform(trigger_key, times.shape, jnp.float64)
+    seconds = np.asarray(times)
+    seen = np.ones(len(seconds), bool)
+    if silent:
+        seen &= np.asarray(chance) < float(params.trigger_probability)
+    if truncated or silent:
+        seen &= seconds <= design.window_s[1]
+    reference = pd.Timestamp(design.reference_time)
+    table: Any = pd.DataFrame(
+        {
+            "time": reference + pd.to_timedelta(seconds, unit="s"),
+            "latitude": np.asarray(design.latitude, np.float64),
+            "longitude": np.asarray(design.longitude, np.float64),
+            "elevation_m": elevation,
+            "device": [f"d{index}" for index in range(len(seconds))],
+            "cause": np.array(CLASSES, dtype=object)[np.asarray(cause)],
+        }
+    )
+    return table[seen].sort_values("time", kind="stable", ignore_index=True)

@@ -1,0 +1,230 @@
+"""`eqstat exceed`: from a posterior and sites to probabilities; one line for bad input."""
+
+import json
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from eqstat.cli._parse_exceed import acceleration
+from eqstat.exceedance import from_posterior, shaking
+from eqstat.ground_motion import GroundMotion, MotionPosterior, PointSource, load, save
+from eqstat.ground_motion.network import FEATURES, Network, Scaling, new_member, prior_of
+from eqstat.velocity import ConstantVelocity
+
+from .shell import ZERO, quake, refused, shell
+
+
+def grid_posterior():
+    """A file of the form that `eqstat locate --posterior` writes, of a normal hypocentre."""
+    rng = np.random.default_rng(1)
+    names = ("east_km", "north_km", "depth_km", "origin_time_s")
+    drawn = rng.normal([3, -2, 25, 0], [6, 6, 5, 0.8], (2000, 4)).T
+    return xr.Dataset(
+        {f"drawn_{name}": ("draw", row) for name, row in zip(names, drawn, strict=True)},
+        attrs={
+            "centre_latitude": -12.06,
+            "centre_longitude": -77.0,
+            "reference_time": ZERO.isoformat(),
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A posterior and a table of sites."""
+    path = tmp_path_factory.mktemp("exceed")
+    grid_posterior().to_netcdf(path / "posterior.nc", engine="h5netcdf")
+    rng = np.random.default_rng(0)
+    sites = pd.DataFrame(
+        {
+            "name": [f"site {i}" for i in range(25)],
+            "lat": -12.06 + rng.uniform(-0.5, 0.5, 25),
+            "lon": -77.0 + rng.uniform(-0.5, 0.5, 25),
+        }
+    )
+    sites.to_csv(path / "sites.csv", index=False)
+    return path
+
+
+@pytest.mark.slow
+def test_what_locate_writes_is_read(capsys, folder, tmp_path):
+    """The whole way: thirty triggers, their location, the shaking of sites."""
+    quake(30).to_csv(tmp_path / "triggers.csv", index=False)
+    code, _, _ = shell(capsys, "locate", tmp_path / "triggers.csv", "--posterior",
+                       tmp_path / "posterior.nc", "--json", tmp_path / "location.json")  # fmt: skip
+    assert code == 0
+    code, out, _ = shell(
+        capsys, *given(folder, "--threshold", "5%g", "--magnitude", 5.6), "--json",
+        "--posterior", tmp_path / "posterior.nc",
+    )  # fmt: skip
+    assert code == 0
+    found, located = json.loads(out), json.loads((tmp_path / "location.json").read_text())
+    for name in ("latitude", "longitude"):
+        assert found["source"][name] == pytest.approx(located["hypocentre"][name], abs=0.05)
+    assert found["reference_time"]
+
+
+def given(folder, *more):
+    return ("exceed", "--posterior", folder / "posterior.nc", "--sites", folder / "sites.csv",
+            "--columns", "site=name", "latitude=lat", "longitude=lon", *more)  # fmt: skip
+
+
+def test_json_holds_what_the_functions_say(capsys, folder):
+    now = ZERO + pd.Timedelta(seconds=8)
+    code, out, lines = shell(
+        capsys,
+        *given(folder, "--threshold", "0.05g,98Gal", "--magnitude", 5.6, "--magnitude-sd", 0.2),
+        "--json", "--now", now.isoformat(), "--draws", 200,
+    )  # fmt: skip
+    assert code == 0
+    assert len(lines) == 1 and "generic point-source model" in lines[0]
+    found = json.loads(out)
+    assert found["threshold_m_s2"] == {"0.05g": pytest.approx(0.4903325), "98Gal": 0.98}
+    assert found["lead_time_from"] == "now"
+    posterior = xr.open_dataset(folder / "posterior.nc", engine="h5netcdf")
+    sources = from_posterior(posterior, 5.6, magnitude_sd=0.2, count=200)
+    zero = pd.Timestamp(sources.reference_time)
+    sites = pd.read_csv(folder / "sites.csv").set_axis(["site", "latitude", "longitude"], axis=1)
+    own = shaking(
+        PointSource(), sources, sites, [0.4903325, 0.98], now_s=(now - zero).total_seconds(),
+        s_travel_time=lambda km, depth: ConstantVelocity().travel_time(km, depth)[1],
+    )  # fmt: skip
+    assert [each["site"] for each in found["sites"]] == sites["site"].tolist()
+    for place, each in enumerate(found["sites"]):
+        row = own.isel(site=place)
+        assert list(each["probability"].values()) == pytest.approx(row["probability"].values)
+        assert each["pga_quantiles"] == pytest.approx(row["pga_quantile_m_s2"].values)
+        assert each["lead_time_s"] == pytest.approx(float(row["lead_time_s"]))
+    assert found["source"]["magnitude"] == pytest.approx(5.6, abs=0.02)
+    assert found["source"]["magnitude_sd"] == pytest.approx(0.2, abs=0.02)
+
+
+def test_a_network_takes_the_place_of_the_point_source(capsys, folder, tmp_path):
+    rows = (
+        [5.0, 1.7, 7.0, 2.6],
+        [0.7, 0.4, 3.0, 0.2],
+        [4.0, 5.0, 1.0, 200.0],
+        [7.0, 60.0, 40.0, 900],
+    )
+    scaling = Scaling(*(jnp.asarray(row, jnp.float32) for row in rows), FEATURES)
+    one = new_member(jax.random.key(0), scaling, prior_of(FEATURES)[0], 0.3)
+    members = jax.tree.map(lambda leaf: leaf[None] if isinstance(leaf, jax.Array) else leaf, one)
+    save(Network(members, jnp.ones(())), tmp_path / "network.eqx")
+    code, out, told = shell(
+        capsys, *given(folder, "--threshold", "5%g", "--magnitude", 5.6, "--json", "--draws", 64,
+                       "--model", tmp_path / "network.eqx"),
+    )  # fmt: skip
+    assert code == 0
+    found = json.loads(out)
+    assert found["ground_motion"].endswith("network.eqx")
+    sources = from_posterior(grid_posterior(), 5.6, magnitude_sd=0.3, count=64)
+    sites = pd.read_csv(folder / "sites.csv").rename(
+        columns={"lat": "latitude", "lon": "longitude"}
+    )
+    model = load(tmp_path / "network.eqx").predictor()
+    expected = shaking(model, sources, sites, 0.05 * 9.80665)["probability"].to_numpy()[:, 0]
+    chance = [site["probability"]["5%g"] for site in found["sites"]]
+    np.testing.assert_allclose(chance, expected, rtol=1e-5)
+    beyond = sum(site["distance_km"] > 60 for site in found["sites"])
+    assert f"{beyond} of 25 sites lie outside" in " ".join(told)
+
+
+def test_a_fitted_model_takes_its_place_too(capsys, folder, tmp_path):
+    motion = jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], 8, 0), GroundMotion())
+    none, ranges = np.zeros((8, 0)), (("magnitude", 4.0, 7.0), ("distance_km", 5.0, 60.0))
+    regions = eqx.tree_at(lambda m: m.region_level, motion, np.array([[0.5, -0.5]] * 8))
+    fitted = MotionPosterior(regions, none, none, np.zeros(0), (), ("soft", "hard"), ranges)
+    save(fitted, tmp_path / "motion.eqx")
+    command = given(folder, "--threshold", "5%g", "--magnitude", 5.6, "--json", "--draws", 64,
+                    "--model", tmp_path / "motion.eqx")  # fmt: skip
+    code, out, told = shell(capsys, *command, "--region", "hard")
+    assert code == 0
+    found = json.loads(out)
+    sources = from_posterior(grid_posterior(), 5.6, magnitude_sd=0.3, count=64)
+    sites = pd.read_csv(folder / "sites.csv").rename(
+        columns={"lat": "latitude", "lon": "longitude"}
+    )
+    expected = shaking(fitted.predictor(region="hard"), sources, sites, 0.05 * 9.80665)
+    chance = [site["probability"]["5%g"] for site in found["sites"]]
+    np.testing.assert_allclose(chance, expected["probability"].to_numpy()[:, 0], rtol=1e-5)
+    beyond = sum(site["distance_km"] > 60 for site in found["sites"])
+    assert f"{beyond} of 25 sites lie outside" in " ".join(told)
+    _, _, told = shell(capsys, *command)
+    assert "a new region is meant; --region takes soft, hard" in " ".join(told)
+    assert "no region 'wet'" in refused(capsys, *command, "--region", "wet")
+    assert "--region" in refused(capsys, *command[:-2], "--region", "hard")
+
+
+def test_table_map_and_figure_are_written(capsys, folder, tmp_path):
+    names = {"table": "t.csv", "map": "m.nc", "figure": "f.png", "json": "j.json"}
+    files = [text for option, name in names.items() for text in (f"--{option}", tmp_path / name)]
+    code, out, _ = shell(capsys, *given(folder, "--threshold", "5%g", "--magnitude", 5.6), *files)
+    assert code == 0
+    table = pd.read_csv(tmp_path / "t.csv")
+    assert len(table) == 25
+    assert table["probability_5%g"].between(0, 1).all()
+    assert {"pga_q5_m_s2", "pga_q50_m_s2", "lead_time_q95_s"} <= set(table.columns)
+    grid = xr.open_dataset(tmp_path / "m.nc", engine="h5netcdf")
+    assert grid["probability"].dims == ("latitude", "longitude", "threshold")
+    assert float(grid["latitude"].min()) < table["latitude"].min()
+    # Where a site is, the map says the same, but for the width of a cell.
+    near = grid.sel(
+        latitude=table["latitude"][0], longitude=table["longitude"][0], method="nearest"
+    )
+    assert float(near["probability"][0]) == pytest.approx(table["probability_5%g"][0], abs=0.05)
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((tmp_path / "j.json").read_text())["lead_time_from"] == "origin"
+    assert "P(> 5%g)" in out
+    assert "... and 5 more sites" in out
+
+
+def test_draws_of_nuts_and_their_magnitudes_are_read(capsys, folder, tmp_path):
+    rng = np.random.default_rng(1)
+    dims = ("chain", "draw")
+    rows = {"latitude": -12.06, "longitude": -77.0, "depth_km": 20.0, "origin_time_s": 0.0,
+            "magnitude": 6.0}  # fmt: skip
+    posterior = {n: (dims, v + 0.05 * rng.normal(size=(2, 100))) for n, v in rows.items()}
+    tree = xr.DataTree.from_dict({"/posterior": xr.Dataset(posterior)})
+    tree.to_netcdf(tmp_path / "p.nc", engine="h5netcdf")
+    common = ("--sites", folder / "sites.csv", "--columns", "latitude=lat", "longitude=lon",
+              "--threshold", "0.5m/s2")  # fmt: skip
+    code, out, _ = shell(capsys, "exceed", "--posterior", tmp_path / "p.nc", *common, "--json")
+    assert code == 0
+    assert json.loads(out)["source"]["magnitude"] == pytest.approx(6.0, abs=0.02)
+    line = refused(capsys, "exceed", "--posterior", tmp_path / "p.nc", *common, "--now", ZERO)
+    assert "no reference time" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("0.05g", 0.4903325), ("5%g", 0.4903325), ("49 Gal", 0.49), ("0.3m/s2", 0.3)]
+)
+def test_thresholds_have_units(text, size):
+    assert acceleration(text) == pytest.approx(size)
+
+
+def test_bad_input_is_one_line(capsys, folder, tmp_path):
+    (tmp_path / "no.nc").write_text("text")
+    for more, said in (
+        (("--threshold", "0.05"), "no acceleration with a unit"),
+        (("--threshold", "50g"), "more than any shaking"),
+        (("--threshold", "5%g,0.05g"), "twice"),
+        (("--threshold", "5%g"), "--magnitude"),
+        (("--threshold", "5%g", "--magnitude", 12), "between -3 and 10"),
+        (("--threshold", "5%g", "--magnitude", 5, "--now", "soon"), "--now"),
+        (("--threshold", "5%g", "--magnitude", 5, "--posterior", tmp_path / "none.nc"), "no file"),
+        (
+            ("--threshold", "5%g", "--magnitude", 5, "--posterior", tmp_path / "no.nc"),
+            "cannot read",
+        ),
+        (
+            ("--threshold", "5%g", "--magnitude", 5, "--model", tmp_path / "no.nc"),
+            "no ground-motion model",
+        ),
+        (("--threshold", "5%g", "--magnitude", 5, "--columns", "vs30_m_s=lat"), "more than once"),
+    ):
+        assert said in refused(capsys, *given(folder, *more))

@@ -1,0 +1,365 @@
+"""Ground motions of the Ridgecrest sequence, predicted event by event, against BSSA14.
+
+Run: EQSTAT_DATA=... python validation/check_exceedance_ridgecrest.py [--sampler fit|nuts]
+[--folds 5] [--max-distance-km 150] [--min-magnitude 4] [--without NAME ...] [--json FILE]
+
+Five folds by event. Every predictor is a function `(train, test) -> Mixture` of two tables; its
+Mixture has one row for each row of the test table. Differences of scores have intervals by the
+bootstrap of whole events; PIT and exceedances are judged against what event and station terms do
+to them, not as if records were independent. BSSA14 is that of pygmm (median and its own sigma,
+Joyner-Boore distance and Vs30 as given, a missing Vs30 at the training records' median).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from eqstat.datasets._loaders import load_ridgecrest
+from eqstat.ground_motion import (
+    MotionPosterior,
+    condition,
+    fit,
+    posterior_from,
+    predict,
+    prepare,
+    sample,
+)
+from eqstat.ground_motion.mixture import Mixture
+from eqstat.ground_motion.mixture import _mixture as mx
+from eqstat.ground_motion.network import (
+    FEATURES,
+    STATION_TERM,
+    Feature,
+    cross_fit,
+    learn,
+    with_terms,
+)
+
+G_M_S2 = 9.80665
+PERCENT_G = (1.0, 2.0, 5.0, 10.0)
+REPORTED = (0, 1, 3, 10, 30)
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+BOOTSTRAP = 4000
+SEED = 20261122
+Predictor = Callable[[pd.DataFrame, pd.DataFrame], Mixture]
+
+
+class Bayes:
+    """The Bayesian model: one posterior for each fold, kept for all that is asked of it."""
+
+    def __init__(self, sampler: str) -> None:
+        self.sampler, self.kept = sampler, {}
+
+    def posterior(self, train: pd.DataFrame) -> MotionPosterior:
+        """Posterior given the training events."""
+        name = ",".join(sorted(train["event"].unique()))
+        if name not in self.kept:
+            motions = prepare(train, max_distance_km=np.inf)
+            if self.sampler == "fit":
+                self.kept[name] = fit(motions).posterior(draws=500)
+            else:
+                tree = sample(
+                    jax.random.key(SEED), motions, chains=4, warmup=250, draws=500, progress=False
+                )
+                print(f"  NUTS: R-hat {tree.attrs['r_hat_max']:.4f}, {tree.attrs['result']}")
+                self.kept[name] = posterior_from(tree, motions, 500)
+        return self.kept[name]
+
+    def known_stations(self, train: pd.DataFrame, test: pd.DataFrame) -> Mixture:
+        """Predict with the terms of the stations that recorded training events."""
+        return predict(self.posterior(train), test)
+
+    def new_sites(self, train: pd.DataFrame, test: pd.DataFrame) -> Mixture:
+        """Predict as if no station had recorded before."""
+        return predict(self.posterior(train), test.drop(columns="station"))
+
+
+def bssa14(train: pd.DataFrame, test: pd.DataFrame) -> Mixture:
+    """Boore, Stewart, Seyhan and Atkinson (2014), strike slip, California, as it stands."""
+    import pygmm
+
+    vs30 = test["vs30_m_s"].fillna(train["vs30_m_s"].median())
+    out = []
+    for row, site in zip(test.itertuples(), vs30, strict=True):
+        scenario = pygmm.model.Scenario(
+            mag=row.magnitude,
+            dist_jb=row.joyner_boore_distance_km,
+            v_s30=site,
+            mechanism="SS",
+            region="california",
+        )
+        model = pygmm.BooreStewartSeyhanAtkinson2014(scenario)
+        out.append((np.log(model.pga), model.ln_std_pga))
+    mean, sd = np.array(out).T / np.log(10)
+    mean = mean + np.log10(G_M_S2)
+    return Mixture(jnp.zeros((len(test), 1)), jnp.asarray(mean)[:, None], jnp.asarray(sd)[:, None])
+
+
+def network(
+    train: pd.DataFrame, test: pd.DataFrame, features: tuple[Feature, ...] = FEATURES
+) -> Mixture:
+    """The mixture density network, an ensemble on bootstraps of the training events."""
+    about = {"licence": "CC0"}
+    learned = learn(jax.random.key(SEED), train, features=features, about=about, progress=False)
+    trained = learned.trained
+    print(f"  network: {trained.seconds:.0f} s, best epochs {trained.best_epoch.tolist()}, "
+          f"temperature {learned.network.card['temperature']:.2f}")  # fmt: skip
+    return learned.network(test[[feature.name for feature in learned.network.features]].to_numpy())
+
+
+def network_with_stations(train: pd.DataFrame, test: pd.DataFrame) -> Mixture:
+    """The same, given also what the stations recorded in the training events."""
+    posterior = fit(prepare(train, max_distance_km=np.inf)).posterior()
+    crossed = cross_fit(jax.random.key(SEED), train)
+    return network(crossed, with_terms(test, posterior), (*FEATURES, STATION_TERM))
+
+
+def folds(table: pd.DataFrame, count: int) -> list[np.ndarray]:
+    """Events in folds of about equal size, whatever their magnitude."""
+    events = table.groupby("event")["magnitude"].first().sort_values(kind="stable").index
+    rng = np.random.default_rng(SEED)
+    fold = np.concatenate([rng.permutation(count) for _ in range(-(-len(events) // count))])
+    return [np.asarray(events[fold[: len(events)] == k]) for k in range(count)]
+
+
+def joined(parts: list[Mixture]) -> Mixture:
+    """Mixtures of several folds as one, with components of no weight where there are fewer."""
+    most = max(part.mean.shape[-1] for part in parts)
+
+    def wide(leaf: Any, fill: float) -> Any:
+        spare = most - leaf.shape[-1]
+        return jnp.pad(leaf, ((0, 0), (0, spare)), constant_values=fill)
+
+    padded = [
+        Mixture(wide(p.log_weight, -jnp.inf), wide(p.mean, 0.0), wide(p.scale, 1.0)) for p in parts
+    ]
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *padded)
+
+
+def bootstrap(values: np.ndarray, event: np.ndarray, level: float = 0.95) -> tuple[float, ...]:
+    """Mean over records with its interval by resampling whole events."""
+    codes, names = pd.factorize(event)
+    sums, counts = np.bincount(codes, values), np.bincount(codes)
+    rng = np.random.default_rng(SEED)
+    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), BOOTSTRAP)
+    means = drawn @ sums / (drawn @ counts)
+    tail = (1 - level) / 2
+    return (float(values.mean()), *np.quantile(means, [tail, 1 - tail]).tolist())
+
+
+def shown(parts: tuple[float, ...], form: str = "{:.3f}") -> str:
+    """A mean with its interval."""
+    low, middle, high = (form.format(parts[k]) for k in (1, 0, 2))
+    return f"{middle} ({low} to {high})"
+
+
+def reference_pits(shares: dict, test: pd.DataFrame, count: int = 1000) -> np.ndarray:
+    """PITs as they are if all is true: event, station and record terms drawn as the model has them.
+
+    Those of one event hang together, and so do those of one station, as the real ones do.
+    """
+    rng = np.random.default_rng(SEED)
+    event, events = pd.factorize(test["event"])
+    station, stations = pd.factorize(test["station"])
+    norm = np.sqrt(shares["event"] ** 2 + shares["station"] ** 2 + shares["record"] ** 2)
+    z = rng.normal(size=(count, len(events)))[:, event] * shares["event"]
+    z += rng.normal(size=(count, len(stations)))[:, station] * shares["station"]
+    z += rng.normal(size=(count, len(test))) * shares["record"]
+    return stats.norm.cdf(z / norm)
+
+
+def uniformity(pit: np.ndarray, reference: np.ndarray) -> dict:
+    """Largest distance of the PIT's distribution from uniform, and what it is if all is true."""
+    even = np.arange(1, len(pit) + 1) / len(pit)
+
+    def distance(values: np.ndarray) -> float:
+        ordered = np.sort(values)
+        return float(np.max(np.maximum(even - ordered, ordered - even + 1 / len(pit))))
+
+    distances = np.array([distance(row) for row in reference])
+    found = distance(pit)
+    return {
+        "distance": found,
+        "band_95": float(np.quantile(distances, 0.95)),
+        "p_value": float(np.mean(distances >= found)),
+    }
+
+
+def scatter_shares(bayes: Bayes, train: pd.DataFrame, test: pd.DataFrame, known: bool) -> dict:
+    """Standard deviations of the terms of each test row, at the posterior's mean."""
+    posterior = bayes.posterior(train)
+    names = test["station"] if known else [None] * len(test)
+    _, station_sd, _ = posterior.station_moments(names)
+    motion = posterior.motion
+    rows = np.ones(len(test))
+    return {
+        "event": rows * np.mean(motion.event_sd),
+        "station": station_sd.mean(axis=0),
+        "record": rows * np.mean(motion.record_sd),
+    }
+
+
+def learning(bayes: Bayes, splits: list, order: str) -> dict:
+    """Score of the stations that are never reported, after more and more reports of the others."""
+    rng = np.random.default_rng(SEED)
+    rows: dict[int, list] = {count: [] for count in REPORTED}
+    for train, test in splits:
+        posterior = bayes.posterior(train)
+        for event, records in test.groupby("event"):
+            if len(records) < max(REPORTED) + 10:
+                continue
+            by = records["distance_km"].to_numpy() if order == "near" else rng.random(len(records))
+            records = records.iloc[np.argsort(by)]
+            rest = records.iloc[max(REPORTED) :]
+            y = np.log10(rest["pga_m_s2"].to_numpy())
+            for count in REPORTED:
+                mixture = condition(posterior, records.iloc[:count]).predict(rest)
+                score = -np.asarray(mx.log_density(mixture, y))
+                pit = 1 - np.asarray(mx.exceedance(mixture, y))
+                inside = np.abs(pit - 0.5) < 0.45
+                rows[count].append(pd.DataFrame({"event": event, "score": score, "inside": inside}))
+    out, before = {}, None
+    print(f"\nLearning in the event ({order} stations report first), unreported stations:")
+    print("reports  log score                  less than before            90 % interval holds")
+    for count, parts in rows.items():
+        table = pd.concat(parts, ignore_index=True)
+        score = bootstrap(table["score"].to_numpy(), table["event"].to_numpy())
+        inside = bootstrap(table["inside"].to_numpy(float), table["event"].to_numpy())
+        gain = (0.0, 0.0, 0.0)
+        if before is not None:
+            gain = bootstrap(before - table["score"].to_numpy(), table["event"].to_numpy())
+        before = table["score"].to_numpy()
+        out[count] = {"log_score": score, "gain": gain, "coverage_90": inside}
+        print(f"{count:7d}  {shown(score):26s} {shown(gain):27s} {shown(inside)}")
+    print(f"events {table['event'].nunique()}, records {len(table)}")
+    return out
+
+
+def main() -> None:
+    """Run the comparison and print its tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sampler", choices=("fit", "nuts"), default="nuts")
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--max-distance-km", type=float, default=150.0)
+    parser.add_argument("--min-magnitude", type=float, default=4.0)
+    parser.add_argument("--without", nargs="*", default=[], help="predictors to leave out")
+    parser.add_argument("--json", type=Path, help="write the numbers here")
+    options = parser.parse_args()
+    begun = time.perf_counter()
+    table = load_ridgecrest(
+        max_distance_km=options.max_distance_km, min_magnitude=options.min_magnitude
+    )
+    print(*table.attrs["notes"], sep="\n")
+    print(f"{len(table)} records of {table['event'].nunique()} events")
+    bayes = Bayes(options.sampler)
+    predictors: dict[str, Predictor] = {
+        "bayes": bayes.known_stations,
+        "bayes, new sites": bayes.new_sites,
+        "network, stations": network_with_stations,
+        "network": network,
+        "BSSA14": bssa14,
+    }
+    predictors = {n: f for n, f in predictors.items() if n not in options.without}
+    splits = []
+    for held in folds(table, options.folds):
+        out = table["event"].isin(held)
+        splits.append((table[~out].copy(), table[out].copy()))
+    test = pd.concat([part for _, part in splits], ignore_index=True)
+    y, event = np.log10(test["pga_m_s2"].to_numpy()), test["event"].to_numpy()
+    results: dict[str, Any] = {"records": len(test), "events": int(test["event"].nunique())}
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    mixtures: dict[str, Mixture] = {}
+    for name, predictor in predictors.items():
+        start = time.perf_counter()
+        mixture = joined([predictor(train, part) for train, part in splits])
+        mixtures[name] = mixture
+        scores[name] = {
+            "crps": np.asarray(mx.crps(mixture, y), np.float64),
+            "log_score": -np.asarray(mx.log_density(mixture, y), np.float64),
+        }
+        print(f"{name}: {time.perf_counter() - start:.0f} s")
+    print("\nScores in log10 units (less is better), means with 95 % event-bootstrap intervals")
+    for name, each in scores.items():
+        own = {kind: bootstrap(values, event) for kind, values in each.items()}
+        print(f"{name:18s} CRPS {shown(own['crps'])}   log score {shown(own['log_score'])}")
+        results[name] = own
+        if name != "BSSA14" and "BSSA14" in scores:
+            ahead = {
+                kind: bootstrap(scores["BSSA14"][kind] - values, event)
+                for kind, values in each.items()
+            }
+            print(
+                f"{'  BSSA14 less it':18s} CRPS {shown(ahead['crps'])}   "
+                f"log score {shown(ahead['log_score'])}"
+            )
+            results[name]["ahead_of_bssa14"] = ahead
+    print("\nPIT: largest distance from uniform; band of 95 % with event and station terms")
+    references: dict[str, np.ndarray] = {}
+    for name, mixture in mixtures.items():
+        pit = 1 - np.asarray(mx.exceedance(mixture, y), np.float64)
+        # Without the model's own terms those of the Bayesian one stand in.
+        known = name in ("bayes", "network, stations")
+        parts = [scatter_shares(bayes, *split, known) for split in splits]
+        shares = {term: np.concatenate([part[term] for part in parts]) for term in parts[0]}
+        references[name] = reference_pits(shares, test)
+        found = uniformity(pit, references[name])
+        results[name]["pit"] = found
+        inside = [float(np.mean(np.abs(pit - 0.5) < level / 2)) for level in LEVELS]
+        words = ", ".join(f"{lv:.0%}: {sh:.3f}" for lv, sh in zip(LEVELS, inside, strict=True))
+        print(
+            f"{name:18s} {found['distance']:.4f} (band {found['band_95']:.4f}, "
+            f"p {found['p_value']:.2f}); central intervals hold {words}"
+        )
+    print("\nObserved less nominal share of exceedance, 95 % event-bootstrap interval")
+    for percent in PERCENT_G:
+        threshold = np.log10(percent / 100 * G_M_S2)
+        hit = (y > threshold).astype(float)
+        for name, mixture in mixtures.items():
+            nominal = np.asarray(mx.exceedance(mixture, threshold), np.float64)
+            apart = bootstrap(hit - nominal, event)
+            counts = np.sum(references[name] > 1 - nominal, axis=1)
+            ends = np.quantile(counts, [0.025, 0.975]).astype(int).tolist()
+            results[name][f"exceedance_{percent:g}_percent_g"] = {
+                "predicted_interval": ends,
+                "observed": float(hit.sum()),
+                "nominal": float(nominal.sum()),
+                "apart": apart,
+            }
+            print(
+                f"{percent:4g} %g {name:18s} observed {hit.sum():5.0f}, nominal "
+                f"{nominal.sum():7.1f} ({ends[0]} to {ends[1]} if all is true); "
+                f"apart {shown(apart, '{:+.4f}')}{'' if apart[1] <= 0 <= apart[2] else '  OUTSIDE'}"
+            )
+    if "bayes" in predictors:
+        results["learning"] = {
+            order: learning(bayes, splits, order) for order in ("near", "random")
+        }
+        posterior = bayes.posterior(table)
+        print("\nScatter with all events, natural-logarithm units, mean (95 % interval)")
+        names = {"event_sd": "tau", "station_sd": "phi_S", "record_sd": "phi"}
+        draws = {n: np.asarray(getattr(posterior.motion, n)) * np.log(10) for n in names}
+        within = np.hypot(draws["station_sd"], draws["record_sd"])
+        lines = {names[n]: values for n, values in draws.items()}
+        lines |= {"within (phi_S, phi)": within, "total": np.hypot(within, draws["event_sd"])}
+        for name, values in lines.items():
+            ends = (float(values.mean()), *np.quantile(values, [0.025, 0.975]).tolist())
+            results[f"scatter {name}"] = ends
+            print(f"{name:20s} {shown(ends)}")
+    print(f"\n{time.perf_counter() - begun:.0f} s in all")
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

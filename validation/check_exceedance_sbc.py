@@ -1,0 +1,79 @@
+"""Is the posterior of the ground-motion model true? Simulation-based calibration of its NUTS.
+
+Run: python validation/check_exceedance_sbc.py [--datasets N].
+
+Parameters are drawn from a prior, records from the model, and the rank of each parameter among
+thinned draws of the posterior with that same prior is uniform if the posterior is true. The prior
+is narrower than the default: no draw of it gives an absurd set of records.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+
+from eqstat.calibration import rank_uniformity, sbc_ranks
+from eqstat.ground_motion import Design, GroundMotion, Prior, sample, simulate
+from eqstat.ground_motion._model import ALWAYS
+
+NARROW = Prior(
+    level=dist.Normal(-0.3, 0.3),
+    magnitude_slope=dist.Normal(0.7, 0.15),
+    magnitude_bend=dist.Normal(-0.05, 0.05),
+    spreading=dist.Normal(1.4, 0.2),
+    spreading_slope=dist.Normal(-0.1, 0.1),
+    # Sites of more than 5 km/s are refused.
+    vs30_log10_mean=dist.Normal(2.6, 0.05),
+    vs30_log10_sd=dist.LogNormal(np.log(0.12), 0.2),
+    event_sd=dist.LogNormal(np.log(0.25), 0.3),
+    station_sd=dist.LogNormal(np.log(0.2), 0.3),
+    record_sd=dist.LogNormal(np.log(0.25), 0.3),
+)
+NAMES = (*ALWAYS, "station_sd")
+SMALL = Design(events=12, stations=10, unknown_share=0.3, recorded=0.8)
+# Of 250 draws so few are kept that what is left of their correlation does not bend the ranks.
+DRAWS, KEPT = 250, 50
+SEED = 20261122
+
+
+def ranks_of(number: int) -> dict[str, int]:
+    """Ranks of the truth among the thinned draws of one data set, 0 to KEPT."""
+    keys = jax.random.split(jax.random.fold_in(jax.random.key(SEED), number), 3)
+    truth = {
+        name: float(getattr(NARROW, name).sample(jax.random.fold_in(keys[0], place)))
+        for place, name in enumerate(NAMES)
+    }
+    motions = simulate(keys[1], GroundMotion(**truth), SMALL)
+    tree = sample(keys[2], motions, prior=NARROW, chains=1, warmup=250, draws=DRAWS, progress=False)
+    thinned = tree["posterior"].to_dataset().isel(draw=slice(None, None, DRAWS // KEPT))
+    return {
+        name: int(sbc_ranks([truth[name]], thinned[name].to_numpy().reshape(1, -1))[0])
+        for name in NAMES
+    }
+
+
+def main() -> None:
+    """Run the data sets and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--datasets", type=int, default=300)
+    options = parser.parse_args()
+    start = time.perf_counter()
+    ranks = [ranks_of(number) for number in range(options.datasets)]
+    print(f"{len(ranks)} data sets, {time.perf_counter() - start:.0f} s")
+    found = {
+        name: rank_uniformity(np.array([each[name] for each in ranks]), KEPT, bins=17).p_value
+        for name in NAMES
+    }
+    for name, p in found.items():
+        centre = (np.mean([each[name] for each in ranks]) + 0.5) / (KEPT + 1)
+        print(f"  {name:22s} chi-square p {p:.3f}   mean rank {centre:.3f}")
+    least = min(found.values())
+    print(f"smallest of {len(found)}: p = {least:.4f}; with Bonferroni {least * len(found):.3f}")
+
+
+if __name__ == "__main__":
+    main()
