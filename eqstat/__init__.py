@@ -27,10 +27,12 @@ if TYPE_CHECKING:
         traveltime,
         velocity,
     )
+    from eqstat._core.errors import InputError as InputError
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "InputError",
     "__version__",
     "calibration",
     "cli",
@@ -49,8 +51,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> ModuleType | type[ValueError]:
     """Import a package when it is first asked for."""
+    if name == "InputError":
+        return importlib.import_module("eqstat._core.errors").InputError
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,6 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import typing as npt
 
+from eqstat._core.constants import EARTH_RADIUS_KM
+from eqstat._core.errors import InputError
+
 __all__ = [
     "EARTH_RADIUS_KM",
     "LocalFrame",
@@ -30,7 +33,6 @@ __all__ = [
     "wrap_longitude",
 ]
 
-EARTH_RADIUS_KM = 6371.0
 """Radius of the sphere, km."""
 
 FloatArray = npt.NDArray[np.float64]
@@ -229,7 +231,7 @@ def azimuthal_gap(azimuths: ArrayLike) -> float:
     """
     values = np.sort(np.ravel(np.asarray(azimuths, np.float64)) % 360.0)
     if not np.all(np.isfinite(values)):
-        raise ValueError("azimuthal_gap: every azimuth must be a finite number of degrees")
+        raise InputError("azimuthal_gap: every azimuth must be a finite number of degrees")
     if values.size < 2:
         return 360.0
     return float(np.max(np.diff(values, append=values[0] + 360.0)))
@@ -272,9 +274,9 @@ class LocalFrame:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.latitude) and np.isfinite(self.longitude)):
-            raise ValueError("LocalFrame: latitude and longitude must be finite numbers of degrees")
+            raise InputError("LocalFrame: latitude and longitude must be finite numbers of degrees")
         if abs(self.latitude) > 90.0:
-            raise ValueError(f"LocalFrame: latitude must lie in [-90, 90], got {self.latitude}")
+            raise InputError(f"LocalFrame: latitude must lie in [-90, 90], got {self.latitude}")
         object.__setattr__(self, "latitude", float(self.latitude))
         object.__setattr__(self, "longitude", float(wrap_longitude(self.longitude)))
 
@@ -303,7 +305,7 @@ class LocalFrame:
             np.atleast_1d(np.asarray(longitude, np.float64)),
         )
         if lat.size == 0 or not (np.all(np.isfinite(lat)) and np.all(np.isfinite(lon))):
-            raise ValueError("LocalFrame.around: needs at least one point, all of them finite")
+            raise InputError("LocalFrame.around: needs at least one point, all of them finite")
         first_lat, first_lon = float(lat.flat[0]), float(lon.flat[0])
         phi, relative = np.deg2rad(lat), _radians_between(first_lon, lon)
         # Longitude counts from the first point, which keeps near points exact.

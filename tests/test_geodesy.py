@@ -7,7 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from eqstat import geodesy
-from eqstat.geodesy import EARTH_RADIUS_KM, LocalFrame
+from eqstat._core.constants import EARTH_RADIUS_KM
+from eqstat.geodesy import LocalFrame
 
 STATED_ERROR = 0.0057
 WGS84 = pyproj.Geod(ellps="WGS84")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import optimize
 
-from eqstat.geodesy import EARTH_RADIUS_KM
+from eqstat._core.constants import EARTH_RADIUS_KM
 
 DEPTH_KM, REGION_KM = 500.0, 500.0
 

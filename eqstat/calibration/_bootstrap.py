@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.errors import InputError
+from eqstat._core.random import generator
 from eqstat.calibration import _support
-from eqstat.schema import InputError
 
 # Share of replicates without a value (a class is missing) above which nothing is said.
 MOST_LEFT_OUT = 0.1
@@ -95,7 +96,7 @@ def block_bootstrap(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When an argument cannot be used, there are fewer than two clusters, or more than a tenth
         of the resampled histories have no value.
 
@@ -121,7 +122,7 @@ def block_bootstrap(
     values = np.array(
         [
             float(statistic(*(array[index] for array in arrays)))
-            for index in resamples(_support.generator(key), size, labels, replicates)
+            for index in resamples(generator(key), size, labels, replicates)
         ]
     )
     return summary("block_bootstrap", estimate, values, probability, labels)

@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from eqstat._core.errors import InputError
 from eqstat.calibration import _support
 from eqstat.calibration._order import allowed, at_rank
 from eqstat.calibration._support import ArrayLike
-from eqstat.schema import InputError
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def conformal_threshold(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When scores or an argument cannot be used.
 
     References

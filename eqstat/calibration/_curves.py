@@ -17,10 +17,10 @@ import numpy as np
 import xarray as xr
 from scipy import optimize, stats
 
+from eqstat._core.errors import InputError
 from eqstat.calibration import _support
 from eqstat.calibration._order import allowed, at_rank, exact_ends, order_ends
 from eqstat.calibration._support import ArrayLike
-from eqstat.schema import InputError
 
 
 def roc(
@@ -66,7 +66,7 @@ def roc(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When scores, labels or an argument cannot be used.
 
     References
@@ -179,7 +179,7 @@ def auc(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When scores, labels or an argument cannot be used.
 
     References

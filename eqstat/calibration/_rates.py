@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from eqstat._core.errors import InputError
 from eqstat.calibration import _support
 from eqstat.calibration._order import effective_number, exact_ends, posterior_ends
 from eqstat.calibration._support import ArrayLike
-from eqstat.schema import InputError
 
 JEFFREYS = (0.5, 0.5)
 KINDS = ("exact", "posterior")
@@ -60,7 +60,7 @@ def binomial_interval(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When an argument is out of range.
 
     Examples
@@ -122,7 +122,7 @@ def error_rates(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When scores, labels or an argument cannot be used.
 
     References

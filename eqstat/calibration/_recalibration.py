@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from eqstat._core.errors import InputError
 from eqstat.calibration import _support
 from eqstat.calibration._support import ArrayLike
-from eqstat.schema import InputError
 
 METHODS = ("isotonic", "platt", "beta")
 # Scores of 0 or 1 are taken as this far from there, so that their logarithms are finite.
@@ -119,7 +119,7 @@ def recalibrate(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When scores, labels or an argument cannot be used.
 
     References

@@ -20,10 +20,11 @@ import numpy as np
 import xarray as xr
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.errors import InputError
+from eqstat._core.random import generator
 from eqstat.calibration import _support
 from eqstat.calibration._scores import decompose, pooled
 from eqstat.calibration._support import ArrayLike
-from eqstat.schema import InputError
 
 FORMS = ("corp", "bins")
 # Coins of one block of replicates that are in memory together.
@@ -94,7 +95,7 @@ def reliability(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When forecasts, labels or an argument cannot be used.
 
     References
@@ -120,7 +121,7 @@ def reliability(
         raise InputError(f'reliability: form is "corp" or "bins", not {form!r}')
     level, at = np.unique(p, return_inverse=True)
     number = np.bincount(at)
-    rng = _support.generator(key)
+    rng = generator(key)
     if form == "corp":
         curves = np.array(
             [
@@ -192,7 +193,7 @@ def calibration_test(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When forecasts, labels or an argument cannot be used.
 
     References
@@ -213,7 +214,7 @@ def calibration_test(
     level, at = np.unique(p, return_inverse=True)
     number = np.bincount(at)
     drawn = []
-    for block in _coins(_support.generator(key), level, number, replicates):
+    for block in _coins(generator(key), level, number, replicates):
         for hits in block:
             fitted = pooled(number, hits, level.size)
             # Sum of (p - y)^2 less that of (fitted - y)^2, with y's own squares falling out.

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from scipy import optimize, special
 
+from eqstat._core.errors import InputError
 from eqstat.calibration import _support
 from eqstat.calibration._support import ArrayLike
-from eqstat.schema import InputError
 
 SCORES = ("brier", "log")
 
@@ -70,7 +70,7 @@ def brier_score(forecast: ArrayLike, is_earthquake: ArrayLike) -> np.ndarray:
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When forecasts or labels cannot be used.
 
     Examples
@@ -97,7 +97,7 @@ def log_score(forecast: ArrayLike, is_earthquake: ArrayLike) -> np.ndarray:
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When forecasts or labels cannot be used.
 
     Examples
@@ -137,7 +137,7 @@ def decompose(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When forecasts, labels or the score's name cannot be used.
 
     References
@@ -184,7 +184,7 @@ def crps(observed: ArrayLike, draws: ArrayLike, *, estimator: str = "pwm") -> np
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When observations or draws cannot be used.
 
     References

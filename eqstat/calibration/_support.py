@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
-from jaxtyping import PRNGKeyArray
 
-from eqstat.schema import InputError
+from eqstat._core.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -17,11 +15,6 @@ else:
 
 # Products such as 0.29 * 100 fall short of a whole number by rounding.
 ROUNDING = 1e-9
-
-
-def generator(key: PRNGKeyArray) -> np.random.Generator:
-    """NumPy's random numbers from a JAX key."""
-    return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
 
 
 def is_unit(value: Any) -> bool:

@@ -135,7 +135,7 @@ def at_miss_probability(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When scores, labels or an argument cannot be used.
 
     References
@@ -195,7 +195,7 @@ def at_false_alarm_probability(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When scores, labels or an argument cannot be used.
 
     References

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.errors import InputError
+from eqstat._core.random import generator
 from eqstat.calibration import _support
 from eqstat.calibration._bootstrap import cluster_codes, resamples, summary
 from eqstat.calibration._support import ArrayLike
 from eqstat.calibration._thresholds import Rate, Threshold
-from eqstat.schema import InputError
 
 
 def of_least_total(
@@ -72,7 +73,7 @@ def of_least_total(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When scores, labels or an argument cannot be used.
 
     References
@@ -97,7 +98,7 @@ def of_least_total(
     weights = _weights(name, miss_cost, false_alarm_cost, prevalence)
     groups = cluster_codes(name, cluster, len(values))
     chosen, total, miss, alarm = _least(values, labels, weights)
-    rng = _support.generator(key)
+    rng = generator(key)
     found = np.full((replicates, 4), np.nan)
     quakes, noise = np.flatnonzero(labels), np.flatnonzero(~labels)
     for i, index in enumerate(resamples(rng, len(values), groups, replicates)):

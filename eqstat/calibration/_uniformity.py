@@ -20,10 +20,11 @@ import xarray as xr
 from jaxtyping import PRNGKeyArray
 from scipy import stats
 
+from eqstat._core.errors import InputError
+from eqstat._core.random import generator
 from eqstat.calibration import _support
 from eqstat.calibration._order import exact_ends
 from eqstat.calibration._support import ArrayLike
-from eqstat.schema import InputError
 
 # Fractions at which the distribution function of the ranks is judged.
 MOST_FRACTIONS = 100
@@ -115,7 +116,7 @@ def sbc_ranks(truth: ArrayLike, draws: ArrayLike, *, key: PRNGKeyArray | None = 
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When truth and draws do not belong together, are not finite, or are tied.
 
     References
@@ -139,7 +140,7 @@ def sbc_ranks(truth: ArrayLike, draws: ArrayLike, *, key: PRNGKeyArray | None = 
         return below
     if key is None:
         raise InputError("sbc_ranks: draws equal the truth; give a key, which breaks ties")
-    return below + _support.generator(key).integers(0, equal + 1)
+    return below + generator(key).integers(0, equal + 1)
 
 
 def rank_uniformity(
@@ -170,7 +171,7 @@ def rank_uniformity(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When ranks or an argument are out of range.
 
     References
@@ -262,7 +263,7 @@ def coverage(inside: ArrayLike, nominal: float | int, *, probability: float = 0.
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When an argument cannot be used.
 
     Examples

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
+from eqstat._core.errors import InputError
 from eqstat.counts._data import History, active_bin
 from eqstat.counts._harmonics import week_basis
 from eqstat.counts._likelihood import CountData, Rows
@@ -32,7 +33,7 @@ def earthquake_weight(history: History, share: float | int = EARTHQUAKE_SHARE) -
     triggers; at most one window in a hundred.
     """
     if not 0 <= share < 0.1:
-        raise ValueError(f"earthquake_share must lie in [0, 0.1), not {share!r}")
+        raise InputError(f"earthquake_share must lie in [0, 0.1), not {share!r}")
     devices = float(np.sum(history.windows * history.active))
     return min(2 * share * max(history.total_triggers, 1.0) / devices, 0.01)
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from eqstat._core.errors import InputError
 from eqstat.counts import _tails
 from eqstat.counts._harmonics import DAILY, WEEKLY, basis
 
@@ -32,7 +33,7 @@ def _validate(owner: str, name: str, value: object, low: float, high: float) -> 
     if isinstance(value, int | float | np.floating | np.ndarray):
         array = np.asarray(value, np.float64)
         if not np.all((array >= low) & (array <= high)):
-            raise ValueError(f"{owner}: {name} must lie in [{low:g}, {high:g}], not {value!r}")
+            raise InputError(f"{owner}: {name} must lie in [{low:g}, {high:g}], not {value!r}")
 
 
 class Bursts(eqx.Module):
@@ -130,13 +131,13 @@ class Background(eqx.Module):
 
     def __check_init__(self) -> None:
         if self.family not in FAMILIES:
-            raise ValueError(f"Background: family must be one of {FAMILIES}, not {self.family!r}")
+            raise InputError(f"Background: family must be one of {FAMILIES}, not {self.family!r}")
         dispersed = self.family != "poisson"
         if dispersed != (self.dispersion is not None) or dispersed != (
             self.dispersion_slope is not None
         ):
             needs = "needs dispersion and dispersion_slope" if dispersed else "has no dispersion"
-            raise ValueError(f"Background: the family {self.family} {needs}")
+            raise InputError(f"Background: the family {self.family} {needs}")
         _validate("Background", "rate_per_device_h", self.rate_per_device_h, 1e-12, 1e6)
         for name in ("daily", "weekly", "region_effect"):
             _validate("Background", name, getattr(self, name), -20.0, 20.0)
@@ -151,13 +152,13 @@ class Background(eqx.Module):
         ):
             value = getattr(self, name)
             if hasattr(value, "shape") and value.shape[-1:] != (size,):
-                raise ValueError(f"Background: {name} must have {size} entries, not {value.shape}")
+                raise InputError(f"Background: {name} must have {size} entries, not {value.shape}")
 
     def index(self, region: str) -> int:
         """Number of a region by its name."""
         if region not in self.regions:
             known = ", ".join(self.regions[:10]) + (", ..." if len(self.regions) > 10 else "")
-            raise ValueError(f"no region {region!r} in the background; known are {known}")
+            raise InputError(f"no region {region!r} in the background; known are {known}")
         return self.regions.index(region)
 
 

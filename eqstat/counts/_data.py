@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from eqstat._core.errors import InputError
 from eqstat.counts._harmonics import HOURS_OF_WEEK
-from eqstat.schema import InputError, check_counts
+from eqstat.schema import check_counts
 from eqstat.schema._counts import region_codes, spacing_s
 
 EXACT_ACTIVE = 50
@@ -221,7 +222,7 @@ def prepare(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the table breaks its contract, windows overlap, or nothing is left.
 
     Examples
@@ -291,7 +292,7 @@ def combine(histories: Sequence[History]) -> History:
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When there is none, or lengths of windows differ.
     """
     histories = list(histories)

@@ -13,6 +13,8 @@ import pandas as pd
 from jaxtyping import PRNGKeyArray
 from scipy.special import betaln
 
+from eqstat._core.errors import InputError
+from eqstat._core.random import generator
 from eqstat.counts import _tails
 from eqstat.counts._background import Background, dispersion_at, mean_count
 from eqstat.counts._data import History, to_cells
@@ -48,9 +50,9 @@ class Design:
     def __post_init__(self) -> None:
         array = np.asarray(self.active, np.float64)
         if not np.all(np.isfinite(array)) or np.any(array < 1):
-            raise ValueError("Design: active must be at least 1 everywhere")
+            raise InputError("Design: active must be at least 1 everywhere")
         if not 0 < self.days < 1e5 or not 0 <= self.variation < 0.5:
-            raise ValueError("Design: days must be positive and variation in [0, 0.5)")
+            raise InputError("Design: days must be positive and variation in [0, 0.5)")
 
     def mean_active(self, regions: int) -> np.ndarray:
         """Mean active devices of each region and hour of the week, (regions, 168)."""
@@ -58,11 +60,6 @@ class Design:
         if array.ndim == 1:
             array = array[:, None]
         return np.broadcast_to(array, (regions, HOURS_OF_WEEK))
-
-
-def generator(key: PRNGKeyArray) -> np.random.Generator:
-    """NumPy's generator seeded by a JAX key: counts are drawn on the host."""
-    return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
 
 
 def week_means(

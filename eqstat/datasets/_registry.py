@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from eqstat.schema import InputError
+from eqstat._core.errors import InputError
 
 _FOLDER_VARIABLE = "EQSTAT_DATA"
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from eqstat._core.errors import InputError
 from eqstat.detection import _terms
 from eqstat.detection._detector import Core, Detector
 from eqstat.detection._sequential import State, counts_on_rings, newest_slots
-from eqstat.schema import InputError
 
 
 def with_active(detector: Detector, state: State, active: np.ndarray) -> State:

@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.errors import InputError
 from eqstat.detection._detector import Detector
 from eqstat.detection._locate import AXES
-from eqstat.schema import InputError
 from eqstat.traveltime._data import surface_point
 
 DRAWS = 1000
@@ -105,7 +105,7 @@ def expected_arrivals(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When places are no places or the probability is out of range.
     """
     if not 0 < probability < 1:

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import expit
 
+from eqstat._core.errors import InputError
 from eqstat.velocity import ConstantVelocity, VelocityModel
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class Cause(eqx.Module):
         )
         for bad, text in problems:
             if bad:
-                raise ValueError(f"{self.name}: {text}")
+                raise InputError(f"{self.name}: {text}")
 
     @property
     def everywhere(self) -> bool:
@@ -355,7 +356,7 @@ def rate_of_magnitude(
     2.0
     """
     if not (rate_per_year > 0 and b_value > 0):
-        raise ValueError("rate_of_magnitude: rate_per_year and b_value must be positive")
+        raise InputError("rate_of_magnitude: rate_per_year and b_value must be positive")
     return float(rate_per_year * 10.0 ** (-b_value * (magnitude - above_magnitude)))
 
 

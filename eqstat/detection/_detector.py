@@ -13,10 +13,10 @@ import pandas as pd
 from jaxtyping import Array, Float
 
 from eqstat import schema
+from eqstat._core.errors import InputError
 from eqstat.detection._causes import Cause, usual_causes
 from eqstat.detection._terms import Tables, tabulate
 from eqstat.geodesy import LocalFrame
-from eqstat.schema import InputError
 
 MOST_DEVICES = 200_000
 YEAR_S = 365.25 * 86400.0
@@ -184,7 +184,7 @@ def detector(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the table cannot be used, has no row or more than 200,000, two devices share a name,
         or an argument is out of range.
 

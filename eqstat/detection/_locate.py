@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from eqstat._core.errors import InputError
 from eqstat.detection._detector import Detector
 from eqstat.detection._fine import Fine, moments, refine
 from eqstat.detection._sequential import Report, State, log_weights
-from eqstat.schema import InputError
 
 AXES = ("east_km", "north_km", "depth_km", "origin_s", "slowness")
 
@@ -48,7 +48,7 @@ def locate(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When nothing has triggered.
     """
     if not 0 < probability < 1:

@@ -10,8 +10,9 @@ import pandas as pd
 from scipy.spatial import KDTree
 
 from eqstat import schema
+from eqstat._core.errors import InputError
 from eqstat.detection._detector import Detector
-from eqstat.schema import Column, Contract, InputError
+from eqstat.schema import Column, Contract
 
 EPOCH = pd.Timestamp(0, unit="s", tz="UTC")
 # At most this part of the triggers may come from elsewhere; else it is the wrong network.
@@ -181,7 +182,7 @@ def activity(detector: Detector, network: pd.DataFrame | None) -> Activity:
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the detector was not made from this table.
     """
     count = detector.devices

@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 from tqdm.auto import tqdm
 
+from eqstat._core.errors import InputError
 from eqstat.detection._active import with_active
 from eqstat.detection._detector import Detector
 from eqstat.detection._history import Rows, alarm_of, geographic, history_of, location_of, plain
@@ -25,7 +26,6 @@ from eqstat.detection._match import (
     stream,
 )
 from eqstat.detection._sequential import Report, State, init, shiryaev_roberts_threshold, step
-from eqstat.schema import InputError
 
 __all__ = ["Replay", "devices_of", "devices_that_triggered", "replay"]
 
@@ -219,7 +219,7 @@ def replay(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When a table or an argument cannot be used, or most triggers come from no device of the
         network.
 

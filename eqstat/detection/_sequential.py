@@ -11,11 +11,11 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Int
 
+from eqstat._core.errors import InputError
 from eqstat.detection import _terms
 from eqstat.detection._detector import YEAR_S, Core, Detector
 from eqstat.detection._terms import Tables
 from eqstat.inference import pad_rows
-from eqstat.schema import InputError
 
 NEVER = np.float32(np.inf)
 # Triggers of one compiled call.
@@ -178,7 +178,7 @@ def step(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When time runs backwards or device and time differ in length. Bad triggers are never an
         error: they are counted in `Report.ignored`.
     """

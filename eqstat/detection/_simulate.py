@@ -8,10 +8,10 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.errors import InputError
 from eqstat.detection._causes import Cause
 from eqstat.detection._detector import YEAR_S, Detector
 from eqstat.detection._terms import RAMP_S
-from eqstat.schema import InputError
 from eqstat.traveltime._data import surface_point
 
 

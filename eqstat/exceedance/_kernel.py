@@ -11,7 +11,8 @@ import numpy as np
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float
 
-from eqstat.geodesy import EARTH_RADIUS_KM, LocalFrame
+from eqstat._core.constants import EARTH_RADIUS_KM
+from eqstat.geodesy import LocalFrame
 from eqstat.ground_motion.mixture import Mixture, exceedance, mean_and_sd
 
 # Components evaluated in one block: some hundred kilobytes in single precision.

@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from eqstat._core.errors import InputError
 from eqstat.exceedance import _kernel
 from eqstat.exceedance._sites import as_sites
 from eqstat.exceedance._sources import Sources
 from eqstat.geodesy import LocalFrame, great_circle_distance, wrap_longitude
 from eqstat.ground_motion import Predictor
-from eqstat.schema import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -91,7 +91,7 @@ def shaking(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When sites, thresholds or an option cannot be used.
 
     Examples
@@ -159,7 +159,7 @@ def shaking_map(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When an argument cannot be used.
 
     Examples

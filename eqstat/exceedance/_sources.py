@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 from scipy import special
 
+from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame, wrap_longitude
-from eqstat.schema import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -50,7 +50,7 @@ class Sources:
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the rows do not fit each other, or a value cannot be.
 
     Examples
@@ -187,7 +187,7 @@ def from_posterior(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the posterior has no such variables, or the magnitudes do not fit it.
 
     Examples

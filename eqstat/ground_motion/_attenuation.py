@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
+from eqstat._core.errors import InputError
 from eqstat.ground_motion.mixture._mixture import quantile as quantile_of
-from eqstat.schema import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -61,7 +61,7 @@ def attenuation(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When a distance is not above 0, or the probability not in (0, 1).
 
     Examples

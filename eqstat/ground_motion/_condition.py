@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, ArrayLike, Float
 
+from eqstat._core.constants import HALF_LOG_2PI
+from eqstat._core.errors import InputError
+from eqstat._core.normal import log_ndtr
 from eqstat.ground_motion._event import SITE_COLUMNS, EventPosterior, moments
-from eqstat.ground_motion._normal import LOG_ROOT_2PI, log_ndtr
 from eqstat.ground_motion._parameters import DISTANCE_KM, MAGNITUDE, magnitude_slope_at
 from eqstat.ground_motion._predict import MotionPosterior
 from eqstat.inference import bucket_size
-from eqstat.schema import Column, Contract, InputError, check
+from eqstat.schema import Column, Contract, check
 
 # Nodes of the integral over the event term where reports are clipped, and how far they reach.
 NODES, REACH = 129, 8.0
@@ -62,9 +64,9 @@ class Device(eqx.Module):
     def __check_init__(self) -> None:
         """Refuse numbers that no device has."""
         if not (np.isfinite(self.bias) and np.isfinite(self.sd) and self.sd >= 0):
-            raise ValueError(f"a device needs a finite bias and sd >= 0, not {self}")
+            raise InputError(f"a device needs a finite bias and sd >= 0, not {self}")
         if not self.clip_m_s2 > 0:
-            raise ValueError(f"clip_m_s2 must be above 0, not {self.clip_m_s2!r}")
+            raise InputError(f"clip_m_s2 must be above 0, not {self.clip_m_s2!r}")
 
 
 def update_event_term(
@@ -103,7 +105,7 @@ def update_event_term(
     total = jnp.sum(precision, axis=-1)
     pull = jnp.sum(precision * apart, axis=-1)
     after = variance / (1 + variance * total)
-    logs = jnp.sum(used * (jnp.log(scatter) + LOG_ROOT_2PI), axis=-1)
+    logs = jnp.sum(used * (jnp.log(scatter) + HALF_LOG_2PI), axis=-1)
     evidence = -0.5 * (jnp.sum(precision * apart**2, axis=-1) - after * pull**2)
     evidence = evidence - logs - 0.5 * jnp.log1p(variance * total)
     return mean + after * pull, jnp.sqrt(after), evidence
@@ -139,7 +141,7 @@ def update_by_clipped(
     for _ in range(8):
         # Slope h and bend -h (z + h) of log Phi at z; the joint density is log-concave.
         at = (centre[..., None] - least) / scatter
-        ratio = jnp.exp(-0.5 * at * at - LOG_ROOT_2PI - log_ndtr(at))
+        ratio = jnp.exp(-0.5 * at * at - HALF_LOG_2PI - log_ndtr(at))
         slope = (mean - centre) / sd**2 + jnp.sum(used * ratio / scatter, axis=-1)
         bend = -1 / sd**2 - jnp.sum(used * ratio * (at + ratio) / scatter**2, axis=-1)
         centre, width = centre - slope / bend, 1 / jnp.sqrt(-bend)
@@ -151,7 +153,7 @@ def update_by_clipped(
     after = jnp.sum(weight * nodes, axis=-1)
     variance = jnp.sum(weight * (nodes - after[..., None]) ** 2, axis=-1)
     step = width * (z[1] - z[0]) / sd
-    evidence = jax.scipy.special.logsumexp(logs, axis=-1) + jnp.log(step) - LOG_ROOT_2PI
+    evidence = jax.scipy.special.logsumexp(logs, axis=-1) + jnp.log(step) - HALF_LOG_2PI
     return after, jnp.sqrt(variance), evidence
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Int
 
+from eqstat._core.errors import InputError
 from eqstat.inference import bucket_size, pad_rows
-from eqstat.schema import InputError, check_ground_motions
+from eqstat.schema import check_ground_motions
 
 DistanceLimit = float | int | None | Callable[[np.ndarray], np.ndarray]
 

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from eqstat._core.constants import HALF_LOG_2PI
 from eqstat.ground_motion._data import MotionData
-from eqstat.ground_motion._normal import LOG_ROOT_2PI
 from eqstat.ground_motion._parameters import GroundMotion, magnitude_slope_at, median, record_sd_at
 
 
@@ -141,9 +141,9 @@ def log_likelihood(motion: GroundMotion, data: MotionData) -> Float[Array, ""]:
             jnp.where(data.weight > 0, jnp.log(jnp.where(data.weight > 0, system.precision, 1)), 0)
         )
     )
-    density = -0.5 * (quadratic + log_det) - LOG_ROOT_2PI * jnp.sum(data.weight)
+    density = -0.5 * (quadratic + log_det) - HALF_LOG_2PI * jnp.sum(data.weight)
     apart = (data.population - motion.vs30_log10_mean) / motion.vs30_log10_sd
-    sites = -0.5 * apart**2 - jnp.log(motion.vs30_log10_sd) - LOG_ROOT_2PI
+    sites = -0.5 * apart**2 - jnp.log(motion.vs30_log10_sd) - HALF_LOG_2PI
     return density + jnp.sum(data.population_weight * sites)
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from eqstat._core.errors import InputError
+
 MAGNITUDE = 5.0
 DISTANCE_KM = 10.0
 DEPTH_KM = 8.0
@@ -107,11 +109,11 @@ class GroundMotion(eqx.Module):
                 continue
             number = np.asarray(value)
             if not np.all(np.isfinite(number)):
-                raise ValueError(f"{name} must be finite, not {value}")
+                raise InputError(f"{name} must be finite, not {value}")
             if name in MAY_VANISH and np.any(number < 0):
-                raise ValueError(f"{name} must not be negative, not {value}")
+                raise InputError(f"{name} must not be negative, not {value}")
             if name in POSITIVE and np.any(number <= 0):
-                raise ValueError(f"{name} must be above 0, not {value}")
+                raise InputError(f"{name} must be above 0, not {value}")
 
     @property
     def total_sd(self) -> Float[Array, "..."]:

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from eqstat._core.errors import InputError
 from eqstat.ground_motion._data import MotionData, Motions
 from eqstat.ground_motion._likelihood import Terms, site_variance, terms
 from eqstat.ground_motion._model import motion_of
 from eqstat.ground_motion._parameters import GroundMotion, median, record_sd_at
 from eqstat.ground_motion.mixture._mixture import Mixture
-from eqstat.schema import InputError
 
 # Components of a mixture by default: one Gaussian would have too light a tail.
 COMPONENTS = 5
@@ -256,7 +256,7 @@ def by_scatter(
     """
     count = len(event_sd)
     if components is not None and not 1 <= components <= count:
-        raise ValueError(f"components must lie in 1 to {count} (the draws), not {components}")
+        raise InputError(f"components must lie in 1 to {count} (the draws), not {components}")
     scatter = event_sd**2 + np.asarray(motion.station_sd) ** 2 + np.asarray(motion.record_sd) ** 2
     order = np.argsort(scatter, kind="stable")
     spare = 0 if components is None else -count % components

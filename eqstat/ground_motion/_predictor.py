@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
 
+from eqstat._core.errors import InputError
 from eqstat.ground_motion.mixture._mixture import Mixture
-from eqstat.schema import InputError
 
 __all__ = ["PointSource", "Predictor"]
 
@@ -71,7 +71,7 @@ class PointSource(eqx.Module):
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When a standard deviation or the saturation is negative, or no scatter is left.
 
     References

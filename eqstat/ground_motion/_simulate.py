@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.errors import InputError
+from eqstat._core.random import generator
 from eqstat.ground_motion._data import Motions, prepare
 from eqstat.ground_motion._parameters import GroundMotion, median
 
@@ -50,9 +52,9 @@ class Design:
         """Refuse what is no design."""
         for name in ("events", "stations", "regions"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)!r}")
+                raise InputError(f"{name} must be at least 1, not {getattr(self, name)!r}")
         if not 0 < self.recorded <= 1 or not 0 <= self.unknown_share <= 1:
-            raise ValueError("recorded must lie in (0, 1] and unknown_share in [0, 1]")
+            raise InputError("recorded must lie in (0, 1] and unknown_share in [0, 1]")
 
 
 def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = None) -> Motions:
@@ -75,7 +77,7 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
     """
     design = Design() if design is None else design
     motion = jax.tree.map(np.asarray, motion)
-    rng = np.random.default_rng(np.asarray(jax.random.bits(key, (4,))))
+    rng = generator(key)
     events, stations = design.events, design.stations
     magnitude = rng.uniform(design.min_magnitude, design.max_magnitude, events)
     depth = rng.uniform(2.0, design.max_depth_km, events)

@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from eqstat._core.errors import InputError
 from eqstat.ground_motion._parameters import GroundMotion
 from eqstat.ground_motion._predict import MotionPosterior
 from eqstat.ground_motion.network._features import Feature, Scaling
 from eqstat.ground_motion.network._network import Network, new_member
 from eqstat.ground_motion.network._trend import prior_of
-from eqstat.schema import InputError
 
 __all__ = ["load", "save"]
 
@@ -38,7 +38,7 @@ def save(model: Network | MotionPosterior | Any, path: str | Path) -> None:
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When it is neither of these.
     """
     if not isinstance(model, Network | MotionPosterior):
@@ -69,7 +69,7 @@ def load(path: str | Path) -> Network | MotionPosterior:
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the file is not there, is no such model, is of a later version, or is damaged.
     """
     path = Path(path)

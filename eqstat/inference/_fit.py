@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import stats
 
+from eqstat._core.errors import InputError
 from eqstat.inference._results import Result
 
 
@@ -72,7 +73,7 @@ class Fit:
             the flat ridge of a travel-time fit it is too small (see the grid posterior).
         """
         if not 0 < probability < 1:
-            raise ValueError(f"probability must lie in (0, 1), not {probability!r}")
+            raise InputError(f"probability must lie in (0, 1), not {probability!r}")
         width = float(stats.norm.ppf(0.5 + probability / 2))
         return {
             name: (self[name] - width * error, self[name] + width * error)

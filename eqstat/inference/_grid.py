@@ -12,6 +12,8 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PyTree
 
+from eqstat._core.errors import InputError
+
 # log_density(*coordinates, data) -> scalar, or a vector over a trailing nuisance axis.
 LogDensity = Callable[..., Array]
 
@@ -157,7 +159,7 @@ def highest_density_level(
     0.3
     """
     if not 0 < probability < 1:
-        raise ValueError(f"probability must lie in (0, 1), not {probability!r}")
+        raise InputError(f"probability must lie in (0, 1), not {probability!r}")
     density = np.ravel(mass / volume)
     order = np.argsort(density)[::-1]
     content = np.cumsum(np.ravel(np.broadcast_to(mass, mass.shape))[order])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from eqstat._core.errors import InputError
+
 SMALLEST_BUCKET = 16
 
 
@@ -28,7 +30,7 @@ def bucket_size(count: int, *, smallest: int = SMALLEST_BUCKET) -> int:
     [0, 16, 16, 32, 128]
     """
     if count < 0:
-        raise ValueError(f"count must not be negative, not {count}")
+        raise InputError(f"count must not be negative, not {count}")
     size = smallest if count else 0
     while size < count:
         size *= 2
@@ -38,6 +40,6 @@ def bucket_size(count: int, *, smallest: int = SMALLEST_BUCKET) -> int:
 def pad_rows(values: np.ndarray, size: int, fill: float | int | bool = 0) -> np.ndarray:
     """Return `values` with rows of `fill` added at the end, `size` rows in all."""
     if len(values) > size:
-        raise ValueError(f"{len(values)} rows do not fit a bucket of {size}")
+        raise InputError(f"{len(values)} rows do not fit a bucket of {size}")
     rest = np.full((size - len(values), *values.shape[1:]), fill, dtype=values.dtype)
     return np.concatenate([values, rest])

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from eqstat._core.errors import InputError
 from eqstat.plots import _style
 from eqstat.plots._series import BAND, INK, SERIES, plain, series, share
 
@@ -45,7 +46,7 @@ def rootogram(roots: xr.Dataset, *, form: str = "hanging", ax: Axes | None = Non
         When the form is unknown.
     """
     if form not in ("hanging", "misfit"):
-        raise ValueError(f'form is "hanging" or "misfit", not {form!r}')
+        raise InputError(f'form is "hanging" or "misfit", not {form!r}')
     ax = _style.new_axes(ax, 6.4, 4.2)
     expected = roots["expected"].to_numpy()
     last = int(np.flatnonzero(expected >= 0.5).max()) + 1
@@ -177,7 +178,7 @@ def pit(found: Named, *, form: str = "expected", ax: Axes | None = None) -> Axes
         "randomised": ("randomised", "randomised_low", "randomised_high"),
     }
     if form not in names:
-        raise ValueError(f'form is "expected" or "randomised", not {form!r}')
+        raise InputError(f'form is "expected" or "randomised", not {form!r}')
     ax = _style.new_axes(ax, 6.4, 4.2)
     every = _named(found)
     first = next(iter(every.values()))

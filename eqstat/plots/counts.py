@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from eqstat._core.errors import InputError
 from eqstat.plots import _style
 from eqstat.plots._checks import check_figure, pit, rootogram, tail_calibration
 from eqstat.plots._series import INK, SERIES, plain, series, share
@@ -43,14 +44,14 @@ def _of_region(found: xr.Dataset, region: str | None) -> xr.Dataset:
     if region is None:
         return found
     if region not in found["region"].to_numpy():
-        raise ValueError(f"no region {region!r} in the thresholds")
+        raise InputError(f"no region {region!r} in the thresholds")
     return found.sel(region=[region])
 
 
 def _over_active(found: xr.Dataset) -> xr.DataArray:
     """Thresholds where they can be attained, over region, hour and active devices."""
     if "active" not in found["triggers"].dims:
-        raise ValueError("threshold curves need thresholds of several numbers of active devices")
+        raise InputError("threshold curves need thresholds of several numbers of active devices")
     return found["triggers"].where(found["attainable"])
 
 
@@ -165,7 +166,7 @@ def threshold_hours(
         kept = np.linspace(0, len(known) - 1, min(len(known), MOST_LINES)).round().astype(int)
         active = [float(n) for n in known[kept]]
     if not set(active) <= set(known):
-        raise ValueError("active must be among the numbers of devices of the thresholds")
+        raise InputError("active must be among the numbers of devices of the thresholds")
     hour = values["hour"].to_numpy()
     tints = colormaps["viridis"](np.linspace(0.82, 0.0, len(active)))
     ended: dict[float, list[tuple[str, Any]]] = {}
@@ -231,9 +232,9 @@ def budget(found: xr.Dataset, *, active: float | int | None = None, ax: Axes | N
     if "active" in found.dims:
         known = found["active"].to_numpy()
         if active is None and len(known) > 1:
-            raise ValueError("budget: say which number of active devices")
+            raise InputError("budget: say which number of active devices")
         if active is not None and active not in known:
-            raise ValueError("active must be among the numbers of devices of the thresholds")
+            raise InputError("active must be among the numbers of devices of the thresholds")
         found = found.sel(active=known[0] if active is None else active)
     names = ("false_alarm_rate_per_year", "rate_low", "rate_high")
     rate, low, high = (found[name].mean("hour").to_numpy() for name in names)

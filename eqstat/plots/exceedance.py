@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from eqstat._core.errors import InputError
 from eqstat.plots import _style
 from eqstat.plots._series import BAND, INK, plain, series, share
 from eqstat.plots._shaking_checks import pit, reliability
@@ -75,9 +76,9 @@ def exceedance_map(
         When the grid has no such threshold, or fewer than two places along a side.
     """
     if not -grid.sizes["threshold"] <= threshold < grid.sizes["threshold"]:
-        raise ValueError(f"threshold {threshold}: the grid has {grid.sizes['threshold']}")
+        raise InputError(f"threshold {threshold}: the grid has {grid.sizes['threshold']}")
     if min(grid.sizes["latitude"], grid.sizes["longitude"]) < 2:
-        raise ValueError("a map needs at least two latitudes and two longitudes")
+        raise InputError("a map needs at least two latitudes and two longitudes")
     ax = _style.new_axes(ax, 6.6, 5.6)
     latitude, longitude = np.meshgrid(grid["latitude"], grid["longitude"], indexing="ij")
     project = _Projection(latitude.ravel(), longitude.ravel())
@@ -154,7 +155,7 @@ def attenuation(
     matplotlib.axes.Axes
     """
     if not curves:
-        raise ValueError("attenuation: there is no curve to draw")
+        raise InputError("attenuation: there is no curve to draw")
     ax = _style.new_axes(ax, 6.2, 4.6)
     named = isinstance(curves, Mapping)
     each = dict(curves) if named else {f"M {one.attrs['magnitude']:g}": one for one in curves}
@@ -208,7 +209,7 @@ def precision_recall(curves: Mapping[str, xr.Dataset], *, ax: Axes | None = None
     matplotlib.axes.Axes
     """
     if not curves:
-        raise ValueError("precision_recall: there is no curve to draw")
+        raise InputError("precision_recall: there is no curve to draw")
     ax = _style.new_axes(ax, 5.6, 5.0)
     at = np.linspace(0.005, 1, 300)
     for f1 in (0.2, 0.4, 0.6, 0.8):
@@ -297,7 +298,7 @@ def site_intervals(sites: xr.Dataset, *, names: Sequence[str] = (), ax: Axes | N
     matplotlib.axes.Axes
     """
     if sites.sizes.get("quantile") != 3:
-        raise ValueError("site_intervals: needs three quantiles, the middle one the median")
+        raise InputError("site_intervals: needs three quantiles, the middle one the median")
     ax = _style.new_axes(ax, 5.6, 5.2)
     order = np.argsort(-sites["pga_quantile_m_s2"].to_numpy()[:, 1], kind="stable")[:MOST_SITES]
     shown = sites.isel(site=order)

@@ -9,16 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from eqstat._core.errors import InputError
 from eqstat.schema import _columns
 from eqstat.schema._contracts import NETWORK, TRIGGERS, Contract
 from eqstat.schema._times import ColumnProblem, Series, parse_times
-
-
-class InputError(ValueError):
-    """Input that cannot be used: one line with the table, the column, the rows and the remedy."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
 
 
 class NaiveTimeWarning(UserWarning):

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eqstat.schema._check import InputError, _add_note, _check, _error
+from eqstat._core.errors import InputError
+from eqstat.schema._check import _add_note, _check, _error
 from eqstat.schema._contracts import Column, Contract
 from eqstat.schema._times import ColumnProblem
 

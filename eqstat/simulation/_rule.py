@@ -13,9 +13,10 @@ import xarray as xr
 from jaxtyping import Array
 from scipy.spatial import KDTree
 
-from eqstat.geodesy import EARTH_RADIUS_KM, ArrayLike
+from eqstat._core.constants import EARTH_RADIUS_KM
+from eqstat._core.errors import InputError
+from eqstat.geodesy import ArrayLike
 from eqstat.inference import bucket_size, pad_rows
-from eqstat.schema import InputError
 from eqstat.simulation._streams import Streams
 
 __all__ = ["Detections", "count_rule", "first_detections", "ratio_rule"]
@@ -113,7 +114,7 @@ def count_rule(thresholds: xr.Dataset, *, region: str | None = None) -> Rule:
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the thresholds have no axis of active devices or several regions and none is named.
     """
     if "active" not in thresholds["triggers"].dims:
@@ -207,7 +208,7 @@ def first_detections(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When window or radius are not positive.
 
     References

@@ -13,7 +13,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy import stats
 
-from eqstat.schema import InputError
+from eqstat._core.errors import InputError
 
 __all__ = [
     "CAUSES",

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, PRNGKeyArray
 
+from eqstat._core.errors import InputError
 from eqstat.inference import bucket_size
-from eqstat.schema import InputError
 from eqstat.simulation._networks import Network, active_share
 from eqstat.simulation._sources import CAUSES, EVENTS, SILENT, Draw, Places, Source, Truth
 
@@ -247,7 +247,7 @@ def simulate(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the count or the hours cannot be.
 
     Examples

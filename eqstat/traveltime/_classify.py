@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
+from eqstat._core.errors import InputError
 from eqstat.inference import Fit, InferenceError, Result
 from eqstat.traveltime import _start
 from eqstat.traveltime._data import Observations
@@ -157,9 +158,9 @@ def classify(
     eqs. 12 and 13.
     """
     if not 0 < miss_probability < 1:
-        raise ValueError(f"miss_probability must lie in (0, 1), not {miss_probability!r}")
+        raise InputError(f"miss_probability must lie in (0, 1), not {miss_probability!r}")
     if not 0 < delta_s < np.inf:
-        raise ValueError(f"delta_s must be positive, not {delta_s!r}")
+        raise InputError(f"delta_s must be positive, not {delta_s!r}")
     count = len(observations.triggers)
     if not observations.enough or count <= estimated_parameters:
         raise InferenceError(Result.TOO_FEW, f"{count} triggers")

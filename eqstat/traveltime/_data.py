@@ -13,7 +13,8 @@ import pandas as pd
 from jaxtyping import Array, Bool, Float, Int
 
 from eqstat import schema
-from eqstat.geodesy import EARTH_RADIUS_KM, LocalFrame
+from eqstat._core.constants import EARTH_RADIUS_KM
+from eqstat.geodesy import LocalFrame
 from eqstat.inference import bucket_size, pad_rows
 from eqstat.velocity import ConstantVelocity, VelocityModel
 
@@ -286,7 +287,7 @@ def prepare(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When a table breaks its contract, or `now` is missing where it is needed.
 
     Examples

@@ -8,13 +8,14 @@ import numpy as np
 from jax.scipy.special import log_ndtr, logsumexp
 from jaxtyping import Array, Float
 
+from eqstat._core.constants import HALF_LOG_2PI
+from eqstat._core.errors import InputError
 from eqstat.traveltime._data import P, S, TriggerData, squared_chord, surface_point
 
 Scalar = Float[Array, ""] | float
 
 # Below the smallest weight a class is as good as impossible, yet its logarithm stays finite.
 TINY = 1e-30
-HALF_LOG_2PI = 0.5 * float(np.log(2 * np.pi))
 
 
 def _validate(name: str, value: Scalar, low: float, high: float) -> None:
@@ -22,7 +23,7 @@ def _validate(name: str, value: Scalar, low: float, high: float) -> None:
     if isinstance(value, int | float | np.floating | np.ndarray):
         array = np.asarray(value)
         if not np.all((array >= low) & (array <= high)):
-            raise ValueError(f"{name} must lie in [{low:g}, {high:g}], not {value!r}")
+            raise InputError(f"{name} must lie in [{low:g}, {high:g}], not {value!r}")
 
 
 class GaussianParameters(eqx.Module):

@@ -12,8 +12,8 @@ from jaxtyping import Array, Float
 from numpyro.distributions.constraints import unit_interval
 from numpyro.distributions.transforms import AffineTransform
 
+from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame
-from eqstat.schema import InputError
 
 MAX_DEPTH_KM = 500.0
 
@@ -124,7 +124,7 @@ class Prior(eqx.Module):
 
         Raises
         ------
-        eqstat.schema.InputError
+        eqstat.InputError
             When dims are missing, or a value is negative, not finite, or zero everywhere in
             the region: a prior of zero can never be overruled by data.
         """

@@ -12,8 +12,8 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from eqstat.geodesy import EARTH_RADIUS_KM
-from eqstat.schema import InputError
+from eqstat._core.constants import EARTH_RADIUS_KM
+from eqstat._core.errors import InputError
 
 __all__ = ["ConstantVelocity", "VelocityModel", "hypocentral_km"]
 

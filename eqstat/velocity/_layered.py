@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eqstat.geodesy import EARTH_RADIUS_KM
+from eqstat._core.constants import EARTH_RADIUS_KM
 
 __all__ = ["Shells", "first_arrival", "shells"]
 

@@ -7,7 +7,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eqstat.schema import InputError
+from eqstat._core.errors import InputError
 from eqstat.velocity import _tables
 from eqstat.velocity._base import ConstantVelocity, VelocityModel
 from eqstat.velocity._layered import shells

@@ -8,8 +8,8 @@ from typing import IO, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eqstat.geodesy import EARTH_RADIUS_KM
-from eqstat.schema import InputError
+from eqstat._core.constants import EARTH_RADIUS_KM
+from eqstat._core.errors import InputError
 from eqstat.velocity._layered import Shells, first_arrival
 from eqstat.velocity._spline import Axis, fit
 

@@ -12,7 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from eqstat.geodesy import EARTH_RADIUS_KM
+from eqstat._core.constants import EARTH_RADIUS_KM
 from eqstat.velocity._base import VelocityModel, hypocentral_km
 from eqstat.velocity._spline import Axis, control_points, locate
 from eqstat.velocity._tables import Table, chord_km

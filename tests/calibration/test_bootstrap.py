@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
+from eqstat import InputError
 from eqstat.calibration import block_bootstrap
 from eqstat.calibration._bootstrap import resamples
-from eqstat.schema import InputError
 
 from . import cases
 

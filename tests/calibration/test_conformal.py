@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from eqstat import InputError
 from eqstat.calibration import conformal_threshold
-from eqstat.schema import InputError
 
 from . import cases
 

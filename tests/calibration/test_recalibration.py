@@ -5,9 +5,9 @@ import pytest
 from scipy import optimize, special
 from sklearn.isotonic import IsotonicRegression
 
+from eqstat import InputError
 from eqstat.calibration import decompose, recalibrate
 from eqstat.calibration._recalibration import METHODS
-from eqstat.schema import InputError
 
 
 def odds(rng, number=4000):

@@ -7,6 +7,7 @@ import scoringrules
 from scipy import stats
 from sklearn import isotonic, metrics
 
+from eqstat import InputError
 from eqstat.calibration import (
     brier_score,
     calibration_test,
@@ -15,7 +16,6 @@ from eqstat.calibration import (
     log_score,
     reliability,
 )
-from eqstat.schema import InputError
 
 from . import cases
 

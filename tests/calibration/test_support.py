@@ -5,13 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from eqstat import InputError
 from eqstat.calibration import _curves as curves
 from eqstat.calibration import _rates as rates
 from eqstat.calibration import _recalibration as recalibration
 from eqstat.calibration import _thresholds as thresholds
 from eqstat.calibration import _total as total
 from eqstat.calibration import calibration_test, reliability
-from eqstat.schema import InputError
 
 KEY = jax.random.key(0)
 SCORE, LABEL = [0.1, 0.4, 0.6, 0.9], [False, True, False, True]

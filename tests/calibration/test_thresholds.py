@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from eqstat import InputError
 from eqstat.calibration import (
     at_false_alarm_probability,
     at_miss_probability,
@@ -15,7 +16,6 @@ from eqstat.calibration import (
 )
 from eqstat.calibration._order import order_ends
 from eqstat.calibration._total import _least
-from eqstat.schema import InputError
 
 from . import cases
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from eqstat import InputError
 from eqstat.calibration import coverage, rank_uniformity, sbc_ranks
 from eqstat.calibration._uniformity import _inside
-from eqstat.schema import InputError
 
 from . import cases
 

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from eqstat import InputError
 from eqstat.counts import combine, prepare
 from eqstat.counts._data import active_bin
-from eqstat.schema import InputError, check_counts, check_detections
+from eqstat.schema import check_counts, check_detections
 
 START = pd.Timestamp("2026-01-05T00:00:00Z")  # a Monday
 

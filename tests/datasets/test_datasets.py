@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eqstat import datasets
-from eqstat.schema import InputError
+from eqstat import InputError, datasets
 
 
 @pytest.fixture(autouse=True)

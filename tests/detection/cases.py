@@ -5,9 +5,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, ndtr
 
+from eqstat._core.constants import EARTH_RADIUS_KM
 from eqstat.detection import Cause, detector, earthquake, network_burst, nodes, venue
 from eqstat.detection._terms import RAMP_S
-from eqstat.geodesy import EARTH_RADIUS_KM, LocalFrame
+from eqstat.geodesy import LocalFrame
 
 FRAME = LocalFrame(-12.0, -77.0)
 RATE_H = 0.5

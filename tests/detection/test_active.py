@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from eqstat import InputError
 from eqstat.detection import Background, detector, init, nodes, step, with_active
-from eqstat.schema import InputError
 
 from . import cases
 

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
+from eqstat import InputError
 from eqstat.detection import draw_hypocentres, expected_arrivals, locate
-from eqstat.schema import InputError
 
 from . import cases
 from .test_locate import seen

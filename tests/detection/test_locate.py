@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from eqstat import InputError
 from eqstat.detection import init, locate, region_contains, step
 from eqstat.detection._fine import refine
 from eqstat.detection._sequential import log_background
-from eqstat.schema import InputError
 from eqstat.velocity import ConstantVelocity
 
 from . import cases

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from eqstat import InputError
 from eqstat.detection import (
     detector,
     devices_of,
@@ -16,7 +17,6 @@ from eqstat.detection import (
     step,
 )
 from eqstat.detection._match import match
-from eqstat.schema import InputError
 
 from . import cases
 

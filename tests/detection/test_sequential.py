@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+from eqstat import InputError
 from eqstat.detection import Background, detector, init, shiryaev_roberts_threshold, step
 from eqstat.detection._detector import grid_over
-from eqstat.schema import InputError
 
 from . import cases
 

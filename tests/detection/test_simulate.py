@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from eqstat import InputError
 from eqstat.calibration import calibration_test, coverage
 from eqstat.detection import (
     init,
@@ -18,7 +19,6 @@ from eqstat.detection import (
     venue,
 )
 from eqstat.detection._detector import YEAR_S
-from eqstat.schema import InputError
 
 from . import cases
 

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from scipy import optimize, stats
 
+from eqstat import InputError
 from eqstat.exceedance import Sources, shaking, shaking_map
 from eqstat.exceedance._shaking import weighted_quantiles
 from eqstat.geodesy import hypocentral_distance, wrap_longitude
 from eqstat.ground_motion import PointSource
-from eqstat.schema import InputError
 from eqstat.velocity import load_velocity
 
 MODEL = PointSource()

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from eqstat import geodesy
+from eqstat import InputError, geodesy
 from eqstat.exceedance import Sources, from_posterior
-from eqstat.schema import InputError
 
 
 def drawn(size=500, longitude=7.0, **more):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from eqstat import InputError
 from eqstat.ground_motion import PointSource, attenuation
-from eqstat.schema import InputError
 
 
 def test_deep_sources_have_a_range_of_their_own():

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy import integrate, stats
 
+from eqstat import InputError
 from eqstat.ground_motion import (
     Device,
     GroundMotion,
@@ -19,7 +20,6 @@ from eqstat.ground_motion import (
 )
 from eqstat.ground_motion._predict import predictor_of
 from eqstat.ground_motion.mixture import _mixture as mx
-from eqstat.schema import InputError
 
 TAU, SITE, OWN = 0.3, 0.2, 0.25
 

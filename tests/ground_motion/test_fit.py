@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from eqstat import InputError
 from eqstat.ground_motion import Design, GroundMotion, fit, predict, prepare, simulate
 from eqstat.ground_motion._predict import condense
 from eqstat.ground_motion.mixture import _mixture as mx
 from eqstat.inference import InferenceError
-from eqstat.schema import InputError
 
 TRUTH = GroundMotion(
     level=-0.1,

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from eqstat import InputError
 from eqstat.ground_motion import PointSource, Predictor
 from eqstat.ground_motion.mixture import mean_and_sd
-from eqstat.schema import InputError
 
 NONE = jnp.array(jnp.nan)
 

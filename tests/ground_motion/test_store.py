@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from eqstat import InputError
 from eqstat.ground_motion import GroundMotion, MotionPosterior, load, predict, save
-from eqstat.schema import InputError
 
 
 def posterior(draws=6, regions=("north", "south")):

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from eqstat import InputError
 from eqstat.datasets._loaders import load_ridgecrest
-from eqstat.schema import InputError, check_ground_motions
+from eqstat.schema import check_ground_motions
 from eqstat.schema._ground_motions import expected_log10_pga
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eqstat import schema
-from eqstat.schema import Column, Contract, InputError, NaiveTimeWarning
+from eqstat import InputError, schema
+from eqstat.schema import Column, Contract, NaiveTimeWarning
 
 MOMENT = pd.Timestamp("2016-06-10T08:04:38.700Z")
 LATER = pd.Timestamp("2016-06-10T08:04:44.250Z")

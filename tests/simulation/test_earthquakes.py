@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from eqstat import InputError
 from eqstat.geodesy import great_circle_distance, hypocentral_distance
-from eqstat.schema import InputError
 from eqstat.simulation import (
     ConstantProbability,
     Earthquakes,

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from eqstat import InputError
 from eqstat.geodesy import great_circle_distance
-from eqstat.schema import InputError, check_network
+from eqstat.schema import check_network
 from eqstat.simulation import (
     Earthquakes,
     active_share,

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from eqstat import InputError
 from eqstat.counts import Background, Bursts
 from eqstat.counts._simulate import week_means
-from eqstat.schema import InputError
 from eqstat.simulation import (
     Crowd,
     HumanTriggers,

@@ -4,8 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from eqstat import traveltime
-from eqstat.schema import InputError
+from eqstat import InputError, traveltime
 from eqstat.simulation import Earthquakes, UniformTriggers, observations, simulate
 
 from . import cases

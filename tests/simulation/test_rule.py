@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
+from eqstat import InputError
 from eqstat.counts import Background
 from eqstat.counts.alarm import threshold
 from eqstat.geodesy import great_circle_distance
-from eqstat.schema import InputError
 from eqstat.simulation import (
     Earthquakes,
     UniformTriggers,

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eqstat.schema import InputError, check_triggers
+from eqstat import InputError
+from eqstat.schema import check_triggers
 from eqstat.simulation import (
     ConstantProbability,
     Crowd,

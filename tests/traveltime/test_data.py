@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eqstat import traveltime
-from eqstat.schema import InputError, NaiveTimeWarning
+from eqstat import InputError, traveltime
+from eqstat.schema import NaiveTimeWarning
 from eqstat.traveltime import prepare
 from eqstat.traveltime._data import squared_chord, surface_point
 

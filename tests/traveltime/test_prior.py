@@ -8,8 +8,8 @@ import pytest
 import xarray as xr
 from scipy import integrate, stats
 
+from eqstat import InputError
 from eqstat.geodesy import LocalFrame
-from eqstat.schema import InputError
 from eqstat.traveltime import Prior
 
 from . import cases

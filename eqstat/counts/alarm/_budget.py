@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from eqstat._core.errors import InputError
+
 
 def least_miss(
     log_rate: np.ndarray,
@@ -60,7 +62,7 @@ def least_miss(
         )
         miss[position] = miss_probability(triggers, devices, hour, name)
     if not np.all((miss >= 0) & (miss <= 1)):
-        raise ValueError("miss_probability must give probabilities")
+        raise InputError("miss_probability must give probabilities")
     counts = np.empty(shape, int)
     for column in range(shape[2]):
         picked = _cheapest(rate[:, :, column].reshape(-1, len(menu)),

@@ -134,7 +134,7 @@ def scorer(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When an argument is out of range.
 
     Examples

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import logsumexp
 
+from eqstat._core.errors import InputError
 from eqstat.counts._background import Background
 from eqstat.counts.alarm._rate_table import shape_at
 from eqstat.counts.scan._scan import HOURS_PER_YEAR, log_alarm_table_per_hour
-from eqstat.schema import InputError
 
 # A mean rate within twice the median's keeps its budget, however flat the tail.
 HARMLESS = np.log(2.0)
@@ -91,7 +91,7 @@ def check_support(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         With what the history supports, for the cell where it is shortest.
     """
     asked = np.minimum(needed, np.floor(cells.active) + 1).astype(int)

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from eqstat._core.errors import InputError
 from eqstat.counts._background import Background
 from eqstat.counts.alarm import _budget
 from eqstat.counts.alarm._cells import LARGEST_TABLE, alarm_cells
@@ -15,7 +16,6 @@ from eqstat.counts.alarm._rate_table import draws_of
 from eqstat.counts.alarm._support import Cells, check_support
 from eqstat.counts.scan._scan import HOURS_PER_YEAR
 from eqstat.geodesy import ArrayLike
-from eqstat.schema import InputError
 
 DAYS = np.arange(7)
 MOST_DRAWS = 200
@@ -100,7 +100,7 @@ def threshold(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When an argument is out of range, a region is unknown, "predictive" is asked of a background
         without draws, or the history behind the draws is too short for the rate asked (see
         `caution`); the message then says which threshold and rate it supports.

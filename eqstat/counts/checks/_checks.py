@@ -27,12 +27,12 @@ import xarray as xr
 from jaxtyping import PRNGKeyArray
 from scipy import stats
 
+from eqstat._core.errors import InputError
+from eqstat._core.random import generator
 from eqstat.counts._background import Background
 from eqstat.counts._data import History
-from eqstat.counts._simulate import generator
 from eqstat.counts.checks._loo import compare, loo
 from eqstat.counts.checks._tables import blocks, check_background, count_interval, places_of, tails
-from eqstat.schema import InputError
 
 __all__ = ["compare", "loo", "randomised_pit", "rootogram", "tail_calibration"]
 
@@ -67,7 +67,7 @@ def rootogram(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When background and history do not belong together or the probability is no probability.
 
     References
@@ -153,7 +153,7 @@ def tail_calibration(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When background and history do not belong together or an argument is out of range.
 
     Examples
@@ -240,7 +240,7 @@ def randomised_pit(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When background and history do not belong together or an argument is out of range.
 
     References

@@ -12,13 +12,13 @@ import xarray as xr
 from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage, reportAttributeAccessIssue]
 from jaxtyping import Array
 
+from eqstat._core.errors import InputError
 from eqstat.counts._arrays import EARTHQUAKE_SHARE, count_data
 from eqstat.counts._background import Background
 from eqstat.counts._data import History
 from eqstat.counts._fit import background_from
 from eqstat.counts._likelihood import CountData, pointwise_log_likelihood
 from eqstat.counts.checks._tables import check_background
-from eqstat.schema import InputError
 
 MOST_DRAWS = 400
 MERGE_ABOVE = 50_000
@@ -88,7 +88,7 @@ def loo(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the background has no draws or does not belong to the history.
 
     References
@@ -164,7 +164,7 @@ def compare(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When there is none, or the histories differ.
     """
     if not results:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from eqstat._core.errors import InputError
 from eqstat.counts._background import Background
 from eqstat.counts._data import History, active_bin
 from eqstat.counts.alarm._rate_table import draws_of, log_device_rates, shape_at
 from eqstat.counts.scan._tables import Marginal, log_burst_table, log_pmf_table
-from eqstat.schema import InputError
 
 MOST_DRAWS = 100
 # Tables go on until no more than this is left beyond them.

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from scipy.special import betaincinv, gammaincinv
 
+from eqstat._core.errors import InputError
 from eqstat.counts.scan._scan import HOURS_PER_YEAR
 from eqstat.geodesy import ArrayLike
 
@@ -79,9 +80,9 @@ class Sensors:
         values = np.broadcast_arrays(*(np.asarray(getattr(self, n), float) for n in names))
         for name, value in zip(names, np.atleast_1d(*values), strict=True):
             if value.ndim != 1 or not value.size:
-                raise ValueError("Sensors: give one number for each of at least one sensor")
+                raise InputError("Sensors: give one number for each of at least one sensor")
             if not np.all((value > 0.0) & np.isfinite(value)):
-                raise ValueError(f"Sensors: {name} must be finite and above 0")
+                raise InputError(f"Sensors: {name} must be finite and above 0")
             object.__setattr__(self, name, np.array(value))
 
     @classmethod
@@ -110,7 +111,7 @@ class Sensors:
             Earthquakes that this expectation is worth; by default it is taken as known.
         """
         if not 0.0 < pick_probability < 1.0:
-            raise ValueError("Sensors: pick_probability must lie in (0, 1)")
+            raise InputError("Sensors: pick_probability must lie in (0, 1)")
         one = np.ones(number)
         picked = pick_probability * worth_picks
         return cls(
@@ -133,14 +134,14 @@ class Sensors:
         """
         new, time = np.asarray(counts, float), np.asarray(hours, float)
         if not (np.all(new >= 0.0) and np.all(time >= 0.0)):
-            raise ValueError("Sensors: counts and hours must not be negative")
+            raise InputError("Sensors: counts and hours must not be negative")
         return replace(self, shape=self.shape + new, exposure_h=self.exposure_h + time)
 
     def update_picks(self, picked: ArrayLike, earthquakes: ArrayLike) -> Sensors:
         """Learn from how many of so many earthquakes each sensor picked."""
         new, all_of_them = np.asarray(picked, float), np.asarray(earthquakes, float)
         if not np.all((new >= 0.0) & (new <= all_of_them)):
-            raise ValueError("Sensors: picked must lie between 0 and the earthquakes")
+            raise InputError("Sensors: picked must lie between 0 and the earthquakes")
         return replace(self, picked=self.picked + new, missed=self.missed + (all_of_them - new))
 
     @property
@@ -156,7 +157,7 @@ class Sensors:
     def interval(self, probability: float) -> dict[str, Any]:
         """Equal-tailed intervals of `rate_per_h` and `pick_probability`, (2, sensors) each."""
         if not 0.0 < probability < 1.0:
-            raise ValueError("Sensors: the probability of an interval must lie in (0, 1)")
+            raise InputError("Sensors: the probability of an interval must lie in (0, 1)")
         ends = np.array([[0.5 - probability / 2.0], [0.5 + probability / 2.0]])
         return {
             "rate_per_h": gammaincinv(self.shape, ends) / self.exposure_h,
@@ -166,7 +167,7 @@ class Sensors:
     def chances(self, frame_s: float) -> tuple[Any, Any]:
         """Log probabilities that each pre-warns, or does not, by chance within a frame."""
         if not (np.isfinite(frame_s) and frame_s > 0.0):
-            raise ValueError("frame_s must be a finite number of seconds above 0")
+            raise InputError("frame_s must be a finite number of seconds above 0")
         off = -self.shape * np.log1p(frame_s / _SECONDS_PER_HOUR / self.exposure_h)
         return np.log(-np.expm1(off)), off
 
@@ -248,7 +249,7 @@ def log_coincidences_per_year(sensors: Sensors, required: ArrayLike, frame_s: fl
     """
     count = _required(required)
     if np.any(count < 1):
-        raise ValueError("required must be at least 1")
+        raise InputError("required must be at least 1")
     _, log_rate = _count_pmf(sensors, frame_s)
     log_rate = np.append(log_rate, -np.inf)
     at = np.minimum(count - 1, log_rate.size - 1)
@@ -290,9 +291,9 @@ def log_odds_of_earthquake(
     """
     on = np.asarray(pre_warned, bool)
     if on.shape[-1:] != sensors.shape.shape:
-        raise ValueError(f"pre_warned must have {sensors.shape.size} entries, one for each sensor")
+        raise InputError(f"pre_warned must have {sensors.shape.size} entries, one for each sensor")
     if not (np.isfinite(earthquakes_per_year) and earthquakes_per_year > 0.0):
-        raise ValueError("earthquakes_per_year must be finite and above 0")
+        raise InputError("earthquakes_per_year must be finite and above 0")
     log_on, log_off = sensors.chances(frame_s)
     miss = np.log(sensors.missed / (sensors.picked + sensors.missed))
     expected = earthquakes_per_year * frame_s / _SECONDS_PER_HOUR / HOURS_PER_YEAR
@@ -354,7 +355,7 @@ def smallest_required(
     3
     """
     if not false_alarm_rate_per_year > 0.0:
-        raise ValueError("false_alarm_rate_per_year must be above 0")
+        raise InputError("false_alarm_rate_per_year must be above 0")
     rates = log_coincidences_per_year(sensors, np.arange(1, sensors.shape.size + 1), frame_s)
     # A low count may be passed rarely because it is nearly always kept: the last that is too much.
     bad = np.flatnonzero(rates > np.log(false_alarm_rate_per_year))
@@ -365,7 +366,7 @@ def smallest_required(
 def _required(required: ArrayLike) -> Any:
     count = np.asarray(required)
     if not (np.all(count == np.round(count)) and np.all(count >= 0)):
-        raise ValueError("required must be whole numbers, not negative")
+        raise InputError("required must be whole numbers, not negative")
     return count.astype(np.int64)
 
 

@@ -22,10 +22,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.errors import InputError
+from eqstat._core.random import generator
 from eqstat.counts.scan._scan import log_alarms_per_hour, whole
 from eqstat.counts.scan._stream import clump_size
 from eqstat.counts.scan._tables import Marginal, log_pmf_table
@@ -94,7 +95,7 @@ def members_of_circles(
     [[1, 1, 0], [1, 1, 1], [0, 1, 1]]
     """
     if (centre_latitude is None) != (centre_longitude is None):
-        raise ValueError("give both centre_latitude and centre_longitude, or neither")
+        raise InputError("give both centre_latitude and centre_longitude, or neither")
     lat, lon = np.asarray(latitude, float), np.asarray(longitude, float)
     centre_lat = lat if centre_latitude is None else np.asarray(centre_latitude, float)
     centre_lon = lon if centre_longitude is None else np.asarray(centre_longitude, float)
@@ -156,16 +157,16 @@ def country_rate(
     """
     inside = np.asarray(members, bool)
     if inside.ndim != 2:
-        raise ValueError("members must be booleans of shape (circles, devices)")
+        raise InputError("members must be booleans of shape (circles, devices)")
     need = np.broadcast_to(whole(triggers), inside.shape[:1])
     per_s = np.broadcast_to(np.asarray(rate_per_device_h, float), inside.shape[1:]) / 3600.0
     if not (np.all(per_s > 0.0) and dispersion >= 0.0 and draws >= 2):
-        raise ValueError("rates must be above 0, the dispersion not below, and draws at least 2")
+        raise InputError("rates must be above 0, the dispersion not below, and draws at least 2")
     # Circles with the same devices and threshold alarm together: one stands for all.
     can = inside.sum(axis=1) >= need
     rows = np.unique(np.column_stack([need[can], inside[can]]), axis=0)
     if not len(rows):
-        raise ValueError("no circle has as many devices as its threshold asks for")
+        raise InputError("no circle has as many devices as its threshold asks for")
     need, inside = rows[:, 0].astype(np.int64), rows[:, 1:].astype(bool)
     mean = inside @ per_s * window_s
     family = "negative_binomial" if dispersion > 0.0 else "poisson"
@@ -174,7 +175,7 @@ def country_rate(
     log_begin = np.log(need) + table[np.arange(len(need)), need] + np.log(3600.0 / window_s)
     alone = log_alarms_per_hour(need, mean, window_s=window_s, family=family, dispersion=spread)
     total = np.logaddexp.reduce(log_begin)
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
+    rng = generator(key)
     chosen = rng.choice(len(need), draws, p=np.exp(log_begin - total))
     sizes = np.empty(draws)
     cut = 0

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from eqstat._core.errors import InputError
 from eqstat.counts import _background as background_module
 from eqstat.counts._background import Background
 from eqstat.counts.scan._scan import log_alarm_table_per_hour, log_alarms_per_year, whole
@@ -59,11 +60,11 @@ def false_alarm_table(
     )
     known = len(background.regions)
     if not np.all((where == np.round(where)) & (where >= 0) & (where < known)):
-        raise ValueError(
+        raise InputError(
             f"region must be whole numbers from 0 to {known - 1}, see `background.index`"
         )
     if not np.all((hours >= 0) & (hours < 24) & (days >= 0) & (days < 7)):
-        raise ValueError("hour must lie in [0, 24) and day in [0, 7)")
+        raise InputError("hour must lie in [0, 24) and day in [0, 7)")
     regions = None if region is None else where.astype(int)
     draws = np.ndim(background.rate_per_device_h) == 1
 

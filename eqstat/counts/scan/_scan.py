@@ -42,6 +42,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
+from eqstat._core.errors import InputError
 from eqstat.counts.scan import _alarm_rate
 from eqstat.counts.scan import _poisson as _scan_poisson
 from eqstat.counts.scan._tables import FAMILIES, Marginal
@@ -118,7 +119,7 @@ def scan_tail(triggers: ArrayLike, mean: ArrayLike, length: ArrayLike) -> ScanTa
     """
     k, m, size = np.broadcast_arrays(whole(triggers), _positive(mean, "mean"), length)
     if not np.all(np.asarray(size, float) >= 2.0):
-        raise ValueError("length must be at least 2 windows")
+        raise InputError("length must be at least 2 windows")
     pairs = [
         _scan_poisson.scan(int(a), float(b), float(c))
         for a, b, c in zip(k.flat, m.flat, size.flat, strict=True)
@@ -223,7 +224,7 @@ def log_alarm_table_per_hour(
     cases = _cases(mean, active, dispersion, burst_probability, burst_share, burst_concentration)
     _check(family, cases, correlation_windows, window_s)
     if max_triggers < 1:
-        raise ValueError("max_triggers must be at least 1")
+        raise InputError("max_triggers must be at least 1")
     shape = cases[0].shape
     flat = [case.reshape(-1) for case in cases]
     with_bursts = bool(np.any(flat[3] > 0.0))
@@ -302,14 +303,14 @@ def log_alarms_per_year(log_per_hour: ArrayLike, axis: int = -1) -> Any:
 def whole(triggers: ArrayLike) -> Any:
     k = np.asarray(triggers)
     if not (np.all(k == np.round(k)) and np.all(k >= 1)):
-        raise ValueError("triggers must be whole numbers of at least 1")
+        raise InputError("triggers must be whole numbers of at least 1")
     return k.astype(np.int64)
 
 
 def _positive(values: ArrayLike, name: str) -> Any:
     out = np.asarray(values, float)
     if not np.all((out > 0.0) & np.isfinite(out)):
-        raise ValueError(f"{name} must be a finite number above 0")
+        raise InputError(f"{name} must be a finite number above 0")
     return out
 
 
@@ -320,25 +321,25 @@ def _cases(*arguments: ArrayLike) -> list[Any]:
 def _check(family: str, cases: list[Any], correlation_windows: float, window_s: float) -> None:
     mean, active, dispersion, probability, share, concentration = cases
     if family not in FAMILIES:
-        raise ValueError(f"family must be one of {', '.join(FAMILIES)}, not {family!r}")
+        raise InputError(f"family must be one of {', '.join(FAMILIES)}, not {family!r}")
     _positive(mean, "mean")
     _positive(window_s, "window_s")
     if not np.all(active >= 1.0):
-        raise ValueError("active must be at least 1")
+        raise InputError("active must be at least 1")
     if not np.all(dispersion >= 0.0):
-        raise ValueError("dispersion must not be negative")
+        raise InputError("dispersion must not be negative")
     if family == "poisson" and np.any(dispersion > 0.0):
-        raise ValueError("the Poisson family has no dispersion")
+        raise InputError("the Poisson family has no dispersion")
     if family == "beta_binomial" and not np.all((dispersion < 1.0) & (active <= 1e6)):
-        raise ValueError("beta_binomial needs a correlation below 1 and the active devices")
+        raise InputError("beta_binomial needs a correlation below 1 and the active devices")
     if not np.all((probability >= 0.0) & (probability < 1.0)):
-        raise ValueError("burst_probability must lie in [0, 1)")
+        raise InputError("burst_probability must lie in [0, 1)")
     if np.any(probability > 0.0):
         if not np.all((share > 0.0) & (share < 1.0) & (concentration > 0.0)):
-            raise ValueError("burst_share must lie in (0, 1) and burst_concentration above 0")
+            raise InputError("burst_share must lie in (0, 1) and burst_concentration above 0")
         if not np.all(active <= 1e6):
-            raise ValueError("bursts need the active devices")
+            raise InputError("bursts need the active devices")
     if not correlation_windows >= 1.0:
-        raise ValueError("correlation_windows must be at least 1")
+        raise InputError("correlation_windows must be at least 1")
     if np.isfinite(correlation_windows) and family == "beta_binomial":
-        raise ValueError("a finite correlation_windows is not available for beta_binomial")
+        raise InputError("a finite correlation_windows is not available for beta_binomial")

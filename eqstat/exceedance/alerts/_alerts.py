@@ -31,9 +31,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.errors import InputError
 from eqstat.exceedance.alerts import _outcomes as _alert
 from eqstat.exceedance.alerts._outcomes import OUTCOMES, TP, outcomes
-from eqstat.schema import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -77,7 +77,7 @@ def alert_level(cost: float | int, loss: float | int) -> float:
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When acting costs nothing, or at least what it saves: then act always, or never.
 
     References
@@ -114,7 +114,7 @@ def alarm_times(time_s: ArrayLike, probability: ArrayLike, level: ArrayLike) -> 
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the shapes do not fit, or a value is no probability.
 
     Examples
@@ -182,7 +182,7 @@ def metrics(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the rows do not fit each other, or there are fewer than two earthquakes.
 
     References
@@ -256,7 +256,7 @@ def curve(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         As in `metrics` and `alarm_times`.
 
     Examples
@@ -313,7 +313,7 @@ def compare(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         As in `metrics`.
 
     Examples

@@ -14,9 +14,9 @@ import numpy as np
 from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 
+from eqstat._core.errors import InputError
 from eqstat.exceedance import _kernel
 from eqstat.exceedance.alerts._rules import Drawn, Integrated, Situation
-from eqstat.schema import InputError
 
 __all__ = ["Always", "BestHypocentre", "Never", "Plum"]
 
@@ -69,7 +69,7 @@ class Plum(eqx.Module):
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the radius or the scatter cannot be.
 
     References

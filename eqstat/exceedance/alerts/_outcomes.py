@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
 
-from eqstat.schema import InputError
+from eqstat._core.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -48,7 +48,7 @@ def outcomes(alarm_time_s: ArrayLike, exceedance_time_s: ArrayLike) -> np.ndarra
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When times are no numbers.
 
     Examples

@@ -16,10 +16,10 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Int
 
+from eqstat._core.normal import log_ndtr
 from eqstat.exceedance import _kernel
 from eqstat.exceedance._kernel import Drawn
 from eqstat.ground_motion import PointSource, update_event_term
-from eqstat.ground_motion._normal import log_ndtr
 from eqstat.ground_motion.mixture import Mixture, exceedance
 
 __all__ = ["Conditioned", "Drawn", "Integrated", "Rule", "Situation"]

@@ -34,11 +34,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.errors import InputError
+from eqstat._core.random import generator
 from eqstat.exceedance._kernel import Drawn
 from eqstat.exceedance.alerts import _growth
 from eqstat.exceedance.alerts._rules import Situation
 from eqstat.ground_motion import PointSource
-from eqstat.schema import InputError
 
 __all__ = ["Region", "Scenarios", "forecasts", "simulate", "situations"]
 
@@ -184,7 +185,7 @@ def simulate(key: PRNGKeyArray, count: int, region: Region | None = None) -> Sce
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the count is less than 1.
 
     Examples
@@ -203,7 +204,7 @@ def simulate(key: PRNGKeyArray, count: int, region: Region | None = None) -> Sce
 
 def _drawn(key: PRNGKeyArray, count: int, own: Region, growth: np.ndarray) -> Scenarios:
     """Draw earthquakes whose records are told to grow so much."""
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
+    rng = generator(key)
     model, shape = own.ground_motion, (count, own.stations)
     station = np.zeros((own.stations, 3))
     station[:, :2] = rng.uniform(-own.half_width_km, own.half_width_km, (own.stations, 2))

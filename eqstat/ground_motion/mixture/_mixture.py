@@ -16,7 +16,9 @@ import numpy as np
 from jax.scipy.special import erfc, logsumexp, ndtri
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from eqstat.ground_motion._normal import LOG_ROOT_2PI, log_ndtr
+from eqstat._core.constants import HALF_LOG_2PI
+from eqstat._core.errors import InputError
+from eqstat._core.normal import log_ndtr
 
 __all__ = [
     "Mixture",
@@ -89,7 +91,7 @@ def from_logits(
     Bishop, C. (1994), Mixture Density Networks, Aston University, NCRG/94/004.
     """
     if not floor > 0:
-        raise ValueError(f"floor must be above 0, not {floor!r}: a scale of 0 has no density")
+        raise InputError(f"floor must be above 0, not {floor!r}: a scale of 0 has no density")
     return Mixture(jax.nn.log_softmax(logits, axis=-1), mean, floor + jax.nn.softplus(raw_scale))
 
 
@@ -117,7 +119,7 @@ def log_density(mixture: Mixture, log10_pga: ArrayLike) -> Float[Array, "..."]:
         Log densities.
     """
     z = _standardised(mixture, log10_pga)
-    each = -0.5 * z * z - jnp.log(mixture.scale) - LOG_ROOT_2PI
+    each = -0.5 * z * z - jnp.log(mixture.scale) - HALF_LOG_2PI
     return logsumexp(mixture.log_weight + each, axis=-1)
 
 
@@ -272,7 +274,7 @@ def sample(key: PRNGKeyArray, mixture: Mixture, shape: tuple[int, ...] = ()) -> 
 def _absolute(mean: Array, scale: Array) -> Array:
     """Expected absolute value of a Gaussian."""
     z = jnp.clip(mean / scale, -40.0, 40.0)
-    density = jnp.exp(-0.5 * z * z - LOG_ROOT_2PI)
+    density = jnp.exp(-0.5 * z * z - HALF_LOG_2PI)
     return mean * jax.lax.erf(z * np.sqrt(0.5).astype(z.dtype)) + 2 * scale * density
 
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.errors import InputError
 from eqstat.inference import pad_rows
-from eqstat.schema import InputError
 
 __all__ = ["Examples", "event_correlation", "event_weights", "split"]
 
@@ -39,7 +39,7 @@ class Examples:
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When shapes disagree, or a number is missing where it must not be: the rows are named.
     """
 
@@ -179,7 +179,7 @@ def split(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When there are fewer than two events or the share is not in (0, 1).
     """
     names = np.unique(examples.event)

@@ -24,6 +24,7 @@ from jaxtyping import Array, PRNGKeyArray
 from scipy.optimize import minimize_scalar
 
 import eqstat
+from eqstat._core.errors import InputError
 from eqstat.ground_motion.mixture._mixture import Mixture, crps, exceedance, log_density
 from eqstat.ground_motion.network._examples import Examples, event_correlation, event_weights
 from eqstat.ground_motion.network._features import FEATURES, Disturb, Feature, Scaling, transform
@@ -38,7 +39,7 @@ from eqstat.ground_motion.network._network import (
 )
 from eqstat.ground_motion.network._train import Options, Trained, train_ensemble
 from eqstat.ground_motion.network._trend import basis, fit_trend, prior_of
-from eqstat.schema import InputError, check_ground_motions
+from eqstat.schema import check_ground_motions
 
 __all__ = ["Learned", "learn", "out_of_bag"]
 
@@ -133,7 +134,7 @@ def learn(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the table cannot be used, a feature is missing or infinite, or there are too few
         events.
     eqstat.exceedance.train.TrainingError

@@ -21,10 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray
 
+from eqstat._core.errors import InputError
 from eqstat.ground_motion.mixture._mixture import Mixture, from_logits
 from eqstat.ground_motion.network._features import FEATURES, Feature, Scaling
 from eqstat.ground_motion.network._trend import basis
-from eqstat.schema import InputError
 
 __all__ = ["Member", "Network", "NetworkPredictor"]
 
@@ -224,7 +224,7 @@ class Network(eqx.Module):
 
         Raises
         ------
-        eqstat.schema.InputError
+        eqstat.InputError
             When the network needs other features than these.
         """
         known = [feature.name for feature in FEATURES]

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.errors import InputError
 from eqstat.ground_motion._data import prepare
 from eqstat.ground_motion._fit import fit
 from eqstat.ground_motion._predict import MotionPosterior
 from eqstat.ground_motion.network._features import Feature
-from eqstat.schema import InputError, check_ground_motions
+from eqstat.schema import check_ground_motions
 
 __all__ = ["STATION_TERM", "cross_fit", "with_terms"]
 
@@ -39,7 +40,7 @@ def with_terms(table: pd.DataFrame, posterior: MotionPosterior) -> pd.DataFrame:
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When there is no column `station`.
 
     See Also
@@ -79,7 +80,7 @@ def cross_fit(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the table cannot be used, names no stations, or has fewer events than folds.
     eqstat.inference.InferenceError
         When the model cannot be fitted to the rest of a fold.

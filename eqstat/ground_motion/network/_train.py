@@ -22,10 +22,10 @@ import pandas as pd
 from jaxtyping import PRNGKeyArray
 from tqdm.auto import tqdm
 
+from eqstat._core.errors import InputError
 from eqstat.ground_motion.network._descent import evaluate, keep, one_epoch, optimiser
 from eqstat.ground_motion.network._examples import Examples, joined, refuse_shared
 from eqstat.inference import bucket_size, pad_rows
-from eqstat.schema import InputError
 
 __all__ = ["Ended", "Options", "Trained", "TrainingError", "train", "train_ensemble"]
 
@@ -157,7 +157,7 @@ def train(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When an event is in both halves.
     TrainingError
         When the loss is not finite.
@@ -212,7 +212,7 @@ def train_ensemble(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When there are fewer than 10 events.
     TrainingError
         When the loss of a member is not finite.

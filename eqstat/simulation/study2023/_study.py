@@ -12,8 +12,8 @@ import pandas as pd
 from jaxtyping import PRNGKeyArray
 from scipy import stats
 
+from eqstat._core.errors import InputError
 from eqstat.geodesy import great_circle_distance
-from eqstat.schema import InputError
 from eqstat.simulation._earthquakes import ConstantProbability, Earthquakes, NormalDelay
 from eqstat.simulation._networks import Network, uniform_box
 from eqstat.simulation._noise import UniformTriggers

@@ -10,7 +10,7 @@ import numpy as np
 from jax.scipy.special import gammaln, logsumexp
 from jaxtyping import Array, Bool, Float
 
-from eqstat.geodesy import EARTH_RADIUS_KM
+from eqstat._core.constants import EARTH_RADIUS_KM
 from eqstat.traveltime._data import surface_point
 from eqstat.traveltime.regional._parameters import RegionalError
 from eqstat.traveltime.regional._spd import inverse_and_log_determinant

@@ -151,7 +151,7 @@ def learn(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When a table cannot be used, or no event is left.
     """
     if "event" not in picks:
@@ -258,7 +258,7 @@ def locate(
 
     Raises
     ------
-    eqstat.schema.InputError
+    eqstat.InputError
         When the table breaks its contract.
     eqstat.inference.results.InferenceError
         When there are too few picks.

@@ -14,7 +14,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from eqstat.schema import InputError
+from eqstat._core.errors import InputError
 
 Number = float | Float[Array, ""]
 _FORMAT = "eqstat regional error 1"

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from eqstat import InputError
 from eqstat.counts import Background, Bursts, Design, History, combine, draws, fit, simulate
 from eqstat.counts._background import FAMILIES
 from eqstat.counts._simulate import week_means
 from eqstat.counts.checks import _checks as check
 from eqstat.counts.checks._tables import blocks, count_interval, places_of
-from eqstat.schema import InputError
 
 from .. import cases
 

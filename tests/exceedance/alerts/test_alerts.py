@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
+from eqstat import InputError
 from eqstat.exceedance.alerts import _alerts as alert
-from eqstat.schema import InputError
 
 KEY = jax.random.key(0)
 NEVER = np.inf

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from eqstat import InputError
 from eqstat.exceedance._kernel import Drawn
 from eqstat.exceedance.alerts import (
     Always,
@@ -17,7 +18,6 @@ from eqstat.exceedance.alerts import (
     Situation,
 )
 from eqstat.ground_motion import PointSource
-from eqstat.schema import InputError
 
 MODEL = PointSource()
 TAU = 0.39 / np.log(10)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from eqstat import InputError
 from eqstat.exceedance.alerts import (
     BestHypocentre,
     Conditioned,
@@ -21,7 +22,6 @@ from eqstat.exceedance.alerts import (
 )
 from eqstat.exceedance.alerts._scenarios import situations
 from eqstat.ground_motion import PointSource
-from eqstat.schema import InputError
 
 KEY = jax.random.key(4)
 LOG_U = jnp.log10(jnp.array([0.05, 0.5]))

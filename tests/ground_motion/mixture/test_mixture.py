@@ -8,7 +8,7 @@ import pytest
 import scoringrules
 from scipy import integrate, special, stats
 
-from eqstat.ground_motion._normal import log_ndtr
+from eqstat._core.normal import log_ndtr
 from eqstat.ground_motion.mixture import Mixture
 from eqstat.ground_motion.mixture import _mixture as mx
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
+from eqstat import InputError
 from eqstat.ground_motion import GroundMotion, Predictor, load, save
 from eqstat.ground_motion._parameters import median
 from eqstat.ground_motion.mixture import _mixture as mx
@@ -27,7 +28,6 @@ from eqstat.ground_motion.network import (
 )
 from eqstat.ground_motion.network._features import transform
 from eqstat.ground_motion.network._network import each_member, merge
-from eqstat.schema import InputError
 
 LOW, HIGH = (4.0, 5.0, 1.0, 200.0), (7.0, 150.0, 15.0, 900.0)
 

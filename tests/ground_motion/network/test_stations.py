@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from eqstat import InputError
 from eqstat.ground_motion import Design, GroundMotion, MotionPosterior, fit, prepare, simulate
 from eqstat.ground_motion.mixture import _mixture as mx
 from eqstat.ground_motion.network import (
@@ -16,7 +17,6 @@ from eqstat.ground_motion.network import (
     with_terms,
 )
 from eqstat.ground_motion.network import _stations as stations
-from eqstat.schema import InputError
 
 
 def knows(table):

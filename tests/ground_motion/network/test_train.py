@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from eqstat import InputError
 from eqstat.ground_motion.mixture import Mixture
 from eqstat.ground_motion.mixture import _mixture as mx
 from eqstat.ground_motion.network import (
@@ -27,7 +28,6 @@ from eqstat.ground_motion.network import (
     train,
     train_ensemble,
 )
-from eqstat.schema import InputError
 
 QUICK = Options(epochs=4, batch=64)
 SHARED = Options(epochs=30, batch=128)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eqstat import traveltime
-from eqstat.schema import InputError
+from eqstat import InputError, traveltime
 from eqstat.simulation import first_detections, observations, ratio_rule, simulate
 from eqstat.simulation.study2023 import _study as study2023
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy.stats import binom, multivariate_normal
 
+from eqstat import InputError
 from eqstat.geodesy import LocalFrame, great_circle_distance
 from eqstat.inference import InferenceError
-from eqstat.schema import InputError
 from eqstat.traveltime.regional import DepthPrior, RegionalError, learn, locate, simulate
 from eqstat.traveltime.regional import _locate as regional
 from eqstat.traveltime.regional._core import (

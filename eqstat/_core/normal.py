@@ -8,7 +8,8 @@ import numpy as np
 from jax.scipy.special import erfc
 from jaxtyping import Array, Float
 
-LOG_ROOT_2PI = 0.5 * float(np.log(2 * np.pi))
+from eqstat._core.constants import HALF_LOG_2PI
+
 # Beyond this many standard deviations the tail comes from a continued fraction.
 FAR = 6.0
 # Its terms: from 6 standard deviations on 12 leave nothing that float64 could hold.
@@ -32,7 +33,7 @@ def log_ndtr(z: Float[Array, "..."]) -> Float[Array, "..."]:
     """
     far = z < -FAR
     t = jnp.where(far, -z, FAR)
-    tail = -0.5 * t * t - jnp.log(hazard(t)) - LOG_ROOT_2PI
+    tail = -0.5 * t * t - jnp.log(hazard(t)) - HALF_LOG_2PI
     near = 0.5 * erfc(jnp.abs(jnp.where(far, -FAR, z)) * np.sqrt(0.5).astype(z.dtype))
     body = jnp.where(z < 0, jnp.log(near), jnp.log1p(-jnp.minimum(near, 0.5)))
     return jnp.where(far, tail, body)
@@ -44,5 +45,5 @@ def _slope(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     value = log_ndtr(z)
     far = z < -FAR
     inner = jnp.where(far, -FAR, z)
-    body = jnp.exp(-0.5 * inner * inner - jnp.where(far, 0.0, value) - LOG_ROOT_2PI)
+    body = jnp.exp(-0.5 * inner * inner - jnp.where(far, 0.0, value) - HALF_LOG_2PI)
     return value, dz * jnp.where(far, hazard(jnp.where(far, -z, FAR)), body)
