@@ -29,7 +29,7 @@ from scipy.stats import binom
 
 from eqstat import datasets
 from eqstat.detection import (
-    Background,
+    BackgroundRate,
     Cause,
     Detector,
     Replay,
@@ -341,7 +341,7 @@ def main() -> None:
         watch = detector(
             stations[["device", "latitude", "longitude"]],
             causes=causes(error, options.cells, options.lateral),
-            background=Background(np.full(24, rate), relative_sd=0.05),
+            background=BackgroundRate(np.full(24, rate), relative_sd=0.05),
             window_s=WINDOW_S,
         )
         print(f"fold {k}: {rate:.2f} picks per station and hour, {watch.hypotheses} hypotheses")

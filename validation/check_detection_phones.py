@@ -17,7 +17,7 @@ import pandas as pd
 
 from eqstat import datasets
 from eqstat.detection import (
-    Background,
+    BackgroundRate,
     Detector,
     Replay,
     detector,
@@ -70,7 +70,7 @@ def main() -> None:
         watch = detector(
             pd.concat([there, *silent], ignore_index=True),
             causes=(quake, *usual_causes()[1:]),
-            background=Background(np.full(24, rate)),
+            background=BackgroundRate(np.full(24, rate)),
         )
         found = replay(
             watch,

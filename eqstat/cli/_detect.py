@@ -18,7 +18,7 @@ from eqstat.cli import _files
 from eqstat.cli._errors import BadInputError
 from eqstat.cli._locate import place
 from eqstat.detection import (
-    Background,
+    BackgroundRate,
     Cause,
     Detector,
     Replay,
@@ -104,7 +104,7 @@ def watched(options: argparse.Namespace) -> tuple[Detector, Replay]:
 
 def detector_of(options: argparse.Namespace, network: pd.DataFrame) -> Detector:
     """Detector of the options."""
-    background = Background(
+    background = BackgroundRate(
         np.full(24, options.background),
         relative_sd=options.background_sd,
         utc_offset_h=options.utc_offset,

@@ -10,7 +10,7 @@ from ._causes import rate_of_magnitude as rate_of_magnitude
 from ._causes import sound as sound
 from ._causes import usual_causes as usual_causes
 from ._causes import venue as venue
-from ._detector import Background as Background
+from ._detector import BackgroundRate as BackgroundRate
 from ._detector import Detector as Detector
 from ._detector import detector as detector
 from ._locate import locate as locate

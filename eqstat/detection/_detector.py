@@ -24,7 +24,7 @@ Corners = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Background:
+class BackgroundRate:
     r"""Triggers that have no common cause: a Poisson process of each device.
 
     Its rate is $g\, r(h)$ with r that of the local hour and an unknown factor g that the detector
@@ -52,9 +52,9 @@ class Background:
     def __post_init__(self) -> None:
         rate = np.asarray(self.rate_per_device_h, np.float64)
         if rate.shape != (24,) or not np.all((rate > 0) & (rate < 1e4)):
-            raise InputError("Background: rate_per_device_h must be 24 positive numbers")
+            raise InputError("BackgroundRate: rate_per_device_h must be 24 positive numbers")
         if not (0 < self.relative_sd < 10 and self.half_life_h > 0):
-            raise InputError("Background: relative_sd must lie in (0, 10), half_life_h above 0")
+            raise InputError("BackgroundRate: relative_sd must lie in (0, 10), half_life_h above 0")
 
 
 class Core(eqx.Module):
@@ -112,7 +112,7 @@ class Detector:
 
     core: Core
     causes: tuple[Cause, ...]
-    background: Background
+    background: BackgroundRate
     frame: LocalFrame
     names: tuple[Any, ...]
     extent_km: tuple[Corners, ...]
@@ -156,7 +156,7 @@ def detector(
     network: pd.DataFrame,
     *,
     causes: Sequence[Cause] | None = None,
-    background: Background | float | int = 0.5,
+    background: BackgroundRate | float | int = 0.5,
     window_s: float | int = 90.0,
     latency_s: float | int = 0.0,
 ) -> Detector:
@@ -206,8 +206,8 @@ def detector(
         raise InputError("network: a device has several rows; give one row for each device")
     if not (0 < window_s < 1e4 and 0 <= latency_s < window_s):
         raise InputError("detector: window_s must be positive, latency_s at least 0 and below it")
-    if not isinstance(background, Background):
-        background = Background(np.full(24, float(background)))
+    if not isinstance(background, BackgroundRate):
+        background = BackgroundRate(np.full(24, float(background)))
     causes = usual_causes() if causes is None else tuple(causes)
     if not causes:
         raise InputError("detector: needs at least one cause, the earthquake")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eqstat import InputError
-from eqstat.detection import Background, detector, init, nodes, step, with_active
+from eqstat.detection import BackgroundRate, detector, init, nodes, step, with_active
 
 from . import cases
 
@@ -45,7 +45,7 @@ def test_the_ratio_of_one_device_is_at_most_1_in_the_mean(leaves):
     rate_h, until = 60.0, 30.0
     one = cases.network(1)
     quake = cases.small_quake(unknown=nodes(share=(0.6,), sd_s=(1.0,)), cells=4)
-    background = Background(np.full(24, rate_h), relative_sd=1e-3)
+    background = BackgroundRate(np.full(24, rate_h), relative_sd=1e-3)
     watch = detector(one, causes=(quake,), background=background)
 
     def total(trigger_s):

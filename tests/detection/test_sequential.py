@@ -6,7 +6,7 @@ import pytest
 from scipy.special import logsumexp
 
 from eqstat import InputError
-from eqstat.detection import Background, detector, init, shiryaev_roberts_threshold, step
+from eqstat.detection import BackgroundRate, detector, init, shiryaev_roberts_threshold, step
 from eqstat.detection._detector import grid_over
 
 from . import cases
@@ -233,7 +233,7 @@ def test_bad_arguments(watch):
     with pytest.raises(InputError, match="active"):
         init(watch, 0.0, active=np.ones(3, bool))
     with pytest.raises(InputError, match="24 positive"):
-        Background(np.zeros(24))
+        BackgroundRate(np.zeros(24))
     with pytest.raises(InputError, match="several rows"):
         start, end = "2026-01-01T00:00Z", "2026-01-03T00:00Z"
         frame = cases.network(4).assign(
