@@ -13,7 +13,7 @@ from jaxtyping import PRNGKeyArray
 from eqstat._core.errors import InputError
 from eqstat.detection._detector import Detector
 from eqstat.detection._locate import AXES
-from eqstat.traveltime._data import surface_point
+from eqstat.velocity import surface_point
 
 DRAWS = 1000
 

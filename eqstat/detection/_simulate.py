@@ -12,7 +12,7 @@ from eqstat._core.errors import InputError
 from eqstat.detection._causes import Cause
 from eqstat.detection._detector import YEAR_S, Detector
 from eqstat.detection._terms import RAMP_S
-from eqstat.traveltime._data import surface_point
+from eqstat.velocity import surface_point
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from jax.scipy.special import erf
 from jaxtyping import Array, Float
 
 from eqstat.detection._causes import Cause, spread_s
-from eqstat.traveltime._data import surface_point
+from eqstat.velocity import surface_point
 
 # Rings are so far apart, km; further out by this part of their distance.
 RING_KM, RING_PART = 2.0, 0.03

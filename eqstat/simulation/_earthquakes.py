@@ -28,8 +28,7 @@ from eqstat.simulation._sources import (
     truth,
     uniform,
 )
-from eqstat.traveltime._data import squared_chord
-from eqstat.velocity import ConstantVelocity, VelocityModel
+from eqstat.velocity import ConstantVelocity, VelocityModel, squared_chord
 
 __all__ = [
     "ConstantProbability",

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Array, Bool, Float, Int
 
 from eqstat import schema
-from eqstat._core.constants import EARTH_RADIUS_KM
 from eqstat.geodesy import LocalFrame
 from eqstat.inference import bucket_size, pad_rows
 from eqstat.velocity import ConstantVelocity, VelocityModel
@@ -136,33 +134,6 @@ class Observations:
         """Return the UTC time `seconds` after the reference time."""
         moment: Any = self.reference_time + pd.Timedelta(seconds=float(seconds))
         return moment
-
-
-def surface_point(
-    east_km: Float[Array, "*shape"] | float, north_km: Float[Array, "*shape"] | float
-) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"], Float[Array, "*shape"]]:
-    """Cartesian position of local coordinates on the sphere (east, north, up), km."""
-    squared = jnp.asarray((east_km**2 + north_km**2) / EARTH_RADIUS_KM**2)
-    # Series where the angle is so small that the quotient would lose its gradient at 0.
-    near = squared < 1e-6
-    angle = jnp.sqrt(jnp.where(near, 1.0, squared))
-    shrink = jnp.where(near, 1 - squared / 6, jnp.sin(angle) / angle)
-    drop = jnp.where(near, squared / 2 - squared**2 / 24, 2 * jnp.sin(angle / 2) ** 2)
-    return shrink * east_km, shrink * north_km, -EARTH_RADIUS_KM * drop
-
-
-def squared_chord(
-    east_km: Float[Array, ""] | float,
-    north_km: Float[Array, ""] | float,
-    position_km: FloatArray,
-) -> Float[Array, " n"]:
-    """Squared straight line between the epicentre and surface points, km^2; never cancels."""
-    x, y, z = surface_point(east_km, north_km)
-    return (
-        (x - position_km[..., 0]) ** 2
-        + (y - position_km[..., 1]) ** 2
-        + (z - position_km[..., 2]) ** 2
-    )
 
 
 def _moment(value: pd.Timestamp | str) -> pd.Timestamp:

@@ -10,7 +10,8 @@ from jaxtyping import Array, Float
 
 from eqstat._core.constants import HALF_LOG_2PI
 from eqstat._core.errors import InputError
-from eqstat.traveltime._data import P, S, TriggerData, squared_chord, surface_point
+from eqstat.traveltime._data import FloatArray, P, S, TriggerData
+from eqstat.velocity import VelocityModel, squared_chord, surface_point
 
 Scalar = Float[Array, ""] | float
 
@@ -110,22 +111,15 @@ class MixtureParameters(eqx.Module):
 Parameters = GaussianParameters | MixtureParameters
 
 
-def arrival_times(
-    params: Parameters, data: TriggerData
+def arrivals_at(
+    params: Parameters,
+    velocity: VelocityModel,
+    position_km: FloatArray,
+    elevation_km: FloatArray,
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """Arrival of P and of S at the triggered devices, seconds after the reference time, (n,)."""
-    return _arrivals(params, data, data.position_km, data.elevation_km)
-
-
-def _silent_arrivals(params: Parameters, data: TriggerData) -> tuple[Array, Array]:
-    return _arrivals(params, data, data.silent_position_km, data.silent_elevation_km)
-
-
-def _arrivals(
-    params: Parameters, data: TriggerData, position_km: Array, elevation_km: Array
-) -> tuple[Array, Array]:
+    """Arrival of P and of S at any surface points; the simulator calls this, too."""
     chord2 = squared_chord(params.east_km, params.north_km, position_km)
-    p, s = data.velocity.times(chord2, params.depth_km, elevation_km)
+    p, s = velocity.times(chord2, params.depth_km, elevation_km)
     if isinstance(params, MixtureParameters):
         x, y, _ = surface_point(params.east_km, params.north_km)
         # Directions fade out within a kilometre, where there is none.
@@ -135,6 +129,17 @@ def _arrivals(
         p = p * (params.p_slowness_ratio + lateral)
         s = s * (params.s_slowness_ratio + lateral)
     return params.origin_time_s + p, params.origin_time_s + s
+
+
+def arrival_times(
+    params: Parameters, data: TriggerData
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """Arrival of P and of S at the triggered devices, seconds after the reference time, (n,)."""
+    return arrivals_at(params, data.velocity, data.position_km, data.elevation_km)
+
+
+def _silent_arrivals(params: Parameters, data: TriggerData) -> tuple[Array, Array]:
+    return arrivals_at(params, data.velocity, data.silent_position_km, data.silent_elevation_km)
 
 
 def _normal_log_density(residual: Array, sd: Array) -> Array:

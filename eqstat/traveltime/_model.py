@@ -9,9 +9,10 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array
 
-from eqstat.traveltime._data import S, TriggerData, squared_chord
+from eqstat.traveltime._data import S, TriggerData
 from eqstat.traveltime._likelihood import GaussianParameters, MixtureParameters, log_likelihood
 from eqstat.traveltime._prior import Prior
+from eqstat.velocity import squared_chord
 
 LikelihoodName = Literal["gaussian", "mixture"]
 

@@ -12,8 +12,8 @@ import pandas as pd
 from jaxtyping import Array, PRNGKeyArray
 
 from eqstat.geodesy import LocalFrame
-from eqstat.traveltime._data import P, S, squared_chord
-from eqstat.traveltime._likelihood import GaussianParameters, Parameters
+from eqstat.traveltime._data import P, S
+from eqstat.traveltime._likelihood import GaussianParameters, Parameters, arrivals_at
 from eqstat.velocity import ConstantVelocity, VelocityModel
 
 CLASSES = ("P", "S", "background")
@@ -60,19 +60,16 @@ def _times(
     position, elevation, window = arrays
     noise_key, class_key, uniform_key = jax.random.split(key, 3)
     count = position.shape[0]
-    chord2 = squared_chord(jnp.asarray(params.east_km), jnp.asarray(params.north_km), position)
-    p, s = design.velocity.times(chord2, jnp.asarray(params.depth_km), elevation)
+    p, s = arrivals_at(params, design.velocity, position, elevation)
     noise = jax.random.normal(noise_key, (count,), p.dtype)
     if isinstance(params, GaussianParameters):
         wave = jnp.full(count, (S if design.wave == "S" else P) - 1)
-        travel = jnp.where(wave == 1, s, p)
-        return params.origin_time_s + travel + params.sd_s * noise, wave
+        return jnp.where(wave == 1, s, p) + params.sd_s * noise, wave
     shares = jnp.stack(
         [jnp.asarray(x) for x in (params.p_share, params.s_share, params.background_share)]
     )
     wave = jax.random.categorical(class_key, jnp.log(shares), shape=(count,))
-    travel = jnp.where(wave == 1, s, p)
-    quake = params.origin_time_s + travel + params.delay_s + params.scatter_s * noise
+    quake = jnp.where(wave == 1, s, p) + params.delay_s + params.scatter_s * noise
     uniform = jax.random.uniform(uniform_key, (count,), p.dtype)
     background = window[0] + (window[1] - window[0]) * uniform
     return jnp.where(wave == 2, background, quake), wave
@@ -112,7 +109,7 @@ def simulate(
     Examples
     --------
     >>> import jax, numpy as np
-    >>> from eqstat.traveltime.likelihood import GaussianParameters
+    >>> from eqstat.traveltime import GaussianParameters
     >>> place = np.linspace(0.0, 0.2, 20)
     >>> design = Design(latitude=place, longitude=place[::-1] ** 2)
     >>> truth = GaussianParameters(5.0, -3.0, 12.0, 0.0)

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from eqstat.traveltime._data import S, TriggerData, squared_chord
+from eqstat.traveltime._data import S, TriggerData
 from eqstat.traveltime._prior import MAX_DEPTH_KM
+from eqstat.velocity import squared_chord
 
 AZIMUTHS = 16
 DEPTHS_KM = np.array([1.0, 8.0, 20.0, 45.0, 90.0, 170.0, 300.0, 480.0])

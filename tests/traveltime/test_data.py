@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from eqstat import InputError, traveltime
 from eqstat.schema import NaiveTimeWarning
 from eqstat.traveltime import prepare
-from eqstat.traveltime._data import squared_chord, surface_point
+from eqstat.velocity import squared_chord, surface_point
 
 from . import cases
 

@@ -1,5 +1,7 @@
 """Simulated triggers follow the law that they are fitted with."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pandas as pd
@@ -7,7 +9,14 @@ import pytest
 from scipy import stats
 
 from eqstat.schema import check_triggers
-from eqstat.traveltime import Design, GaussianParameters, MixtureParameters, prepare, simulate
+from eqstat.traveltime import (
+    Design,
+    GaussianParameters,
+    MixtureParameters,
+    arrival_times,
+    prepare,
+    simulate,
+)
 from eqstat.velocity import ConstantVelocity
 
 from . import cases
@@ -119,3 +128,56 @@ def test_elevated_devices_hear_later():
 def test_design_and_jax_settings_are_left_alone(design):
     simulate(jax.random.key(1), QUAKE, design)
     assert not jax.config.jax_enable_x64
+
+
+def travel(table, design, cause):
+    """Seconds from origin time to the triggers of one cause."""
+    rows = table[table["cause"] == cause].set_index("device")
+    times = (rows["time"] - pd.Timestamp(design.reference_time)).dt.total_seconds()
+    return times - PHONES.origin_time_s - PHONES.delay_s
+
+
+@pytest.mark.parametrize(
+    ("change", "cause", "factor"),
+    [
+        ({"p_slowness_ratio": 1.05}, "P", 1.05),
+        ({"p_slowness_ratio": 1.05}, "S", 1.0),
+        ({"s_slowness_ratio": 0.93}, "S", 0.93),
+    ],
+)
+def test_slowness_ratios_stretch_the_travel_times_of_their_wave(design, change, cause, factor):
+    exact = dataclasses.replace(PHONES, scatter_s=1e-6)
+    plain = travel(simulate(jax.random.key(9), exact, design), design, cause)
+    changed = dataclasses.replace(exact, **change)
+    slower = travel(simulate(jax.random.key(9), changed, design), design, cause)
+    np.testing.assert_allclose(slower, factor * plain[slower.index], rtol=1e-4, atol=1e-4)
+
+
+def test_lateral_slowness_delays_one_side(design):
+    exact = dataclasses.replace(PHONES, scatter_s=1e-6)
+    plain = travel(simulate(jax.random.key(9), exact, design), design, "P")
+    changed = dataclasses.replace(exact, slowness_east=0.03, slowness_north=-0.02)
+    table = simulate(jax.random.key(9), changed, design)
+    ratio = travel(table, design, "P") / plain
+    rows = table.set_index("device").loc[ratio.index]
+    east, north = design.frame.to_local(rows["latitude"].to_numpy(), rows["longitude"].to_numpy())
+    away = np.hypot(east - 10.0, north + 6.0)
+    expected = 1 + (0.03 * (east - 10.0) - 0.02 * (north + 6.0)) / away
+    far = away > 10
+    np.testing.assert_allclose(ratio.to_numpy()[far], expected[far], atol=3e-4)
+
+
+def test_simulated_times_are_those_of_the_likelihood(design):
+    """The likelihood's own arrival times leave normal residuals of every wave."""
+    params = dataclasses.replace(
+        PHONES, p_slowness_ratio=1.06, s_slowness_ratio=0.95, slowness_east=0.03
+    )
+    table = simulate(jax.random.key(10), params, design)
+    observations = prepare(table, velocity=design.velocity)
+    shift = pd.Timestamp(design.reference_time) - observations.reference_time
+    moved = dataclasses.replace(params, origin_time_s=params.origin_time_s + shift.total_seconds())
+    p, s = (np.asarray(x)[:COUNT] for x in arrival_times(moved, observations.data))
+    for arrival, cause in ((p, "P"), (s, "S")):
+        late = np.asarray(observations.data.time_s)[:COUNT] - arrival
+        residual = (late[(table["cause"] == cause).to_numpy()] - 1.5) / 0.4
+        assert stats.kstest(residual, "norm").pvalue > 1e-3

@@ -11,9 +11,9 @@ from jax.scipy.special import gammaln, logsumexp
 from jaxtyping import Array, Bool, Float
 
 from eqstat._core.constants import EARTH_RADIUS_KM
-from eqstat.traveltime._data import surface_point
 from eqstat.traveltime.regional._parameters import RegionalError
 from eqstat.traveltime.regional._spd import inverse_and_log_determinant
+from eqstat.velocity import surface_point
 from eqstat.velocity._base import hypocentral_km
 
 # Distance at which the near part of the coherent error ends and the far part starts.
