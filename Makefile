@@ -6,15 +6,17 @@ BIN = .venv/bin
 PIP = $(BIN)/python -m pip -q --disable-pip-version-check install
 OUT = demo
 # Two processes of tests; each file stays in one of them, with what its fixtures have compiled.
-TEST = $(BIN)/python -m pytest -n 2 --dist loadfile --benchmark-disable
+PYTEST = -m pytest -n 2 --dist loadfile --benchmark-disable
+TEST = $(BIN)/python $(PYTEST)
 
-.PHONY: help demo test test-slow lint format docs bench check check-counts check-detection \
+.PHONY: help demo test test-slow test-lowest test-newest lint format docs bench check check-counts check-detection \
     check-exceedance clean
 
 help:
 	@echo "make demo       classify and locate a simulated detection; pictures go to $(OUT)/"
 	@echo "make test       run the tests, without the slow ones"
-	@echo "make test-slow  run the slow tests: simulations, samplers, the wheel"
+	@echo "make test-slow  run the slow tests: simulations, samplers, the wheel, examples in docstrings"
+	@echo "make test-lowest, test-newest  the tests with the lowest and the newest dependencies"
 	@echo "make lint       ruff, pyright and the import contracts"
 	@echo "make format     let ruff put the files in form"
 	@echo "make docs       build the pages in docs/_build/html; runs the examples"
@@ -33,6 +35,19 @@ test: .venv/.with-test
 
 test-slow: .venv/.with-test
 	$(TEST) -m slow
+	$(TEST) --doctest-modules eqstat
+
+# The same tests with the lowest versions that pyproject.toml admits, and with the newest.
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	$(PYTHON) scripts/lowest_versions.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip -q install -e ".[test]" -c .venv-lowest/constraints.txt
+	.venv-lowest/bin/python $(PYTEST) -m "not slow"
+
+test-newest:
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip -q install --upgrade --upgrade-strategy eager -e ".[test]"
+	.venv-newest/bin/python $(PYTEST) -m "not slow"
 
 lint: .venv/.with-test
 	$(BIN)/ruff check .
@@ -108,5 +123,5 @@ check-exceedance: .venv/.with-test
 	@touch $@
 
 clean:
-	rm -rf .venv build dist docs/_build docs/api docs/examples .pytest_cache .ruff_cache
+	rm -rf .venv .venv-lowest .venv-newest build dist docs/_build docs/api docs/examples .pytest_cache .ruff_cache
 	rm -rf .hypothesis .benchmarks .import_linter_cache

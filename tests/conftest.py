@@ -1,6 +1,15 @@
-"""Fixtures of all tests. Type and shape annotations of eqstat are checked here, and only here."""
+"""Fixtures of all tests, the compilation cache they share, and checks of types and shapes.
 
+Environment variables: EQSTAT_CHECK_TYPES=1 checks the type and shape annotations of every call,
+EQSTAT_TEST_GATE=1 fails unmarked tests that take long (CI sets both), EQSTAT_TEST_CACHE names
+another folder for the compiled programs, or "off".
+"""
+
+import hashlib
 import os
+import platform
+import sys
+import time
 from pathlib import Path
 
 import hypothesis
@@ -8,9 +17,48 @@ import jax
 import jaxtyping
 import pytest
 
+
+def is_set(name: str) -> bool:
+    """Whether an environment variable switches something on."""
+    return os.environ.get(name, "0") not in ("", "0")
+
+
 # Before the first import of eqstat: every annotated function then checks its arguments' types
 # and shapes when it is called. Users never pay for this.
-jaxtyping.install_import_hook("eqstat", "beartype.beartype")
+if is_set("EQSTAT_CHECK_TYPES"):
+    jaxtyping.install_import_hook("eqstat", "beartype.beartype")
+
+# The shell keeps compiled programs in the user's folder; tests must not write there.
+os.environ["EQSTAT_CACHE"] = "off"
+
+# An unmarked test may keep the processor busy for so long in its call; longer ones are `slow`.
+MOST_CALL_S = 5.0
+
+
+def processor() -> str:
+    """Short digest of what decides whether a compiled program runs here: processor and versions."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else [platform.processor()]
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), lines[0])
+    text = f"{platform.machine()} {flags} {jax.__version__} {jax.lib.__version__}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def share_compiled_programs() -> None:
+    """Keep compiled programs in the environment's folder, for all workers and later runs.
+
+    JAX keeps only what took a second to compile; most programs here take less, and together they
+    take most of the time.
+    """
+    folder = os.environ.get("EQSTAT_TEST_CACHE", f"{sys.prefix}/jax-cache")
+    if folder == "off" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(Path(folder) / processor()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+share_compiled_programs()
 
 # No deadline: the first call of a compiled function takes a hundred times the later ones.
 hypothesis.settings.register_profile("local", deadline=None, max_examples=50)
@@ -54,3 +102,17 @@ def few_programs():
     maps = Path("/proc/self/maps")
     if maps.exists() and maps.read_bytes().count(b"\n") > 25_000:
         jax.clear_caches()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Fail an unmarked test whose call keeps the processor busy for too long.
+
+    Processor time, since the wall clock of a shared machine says little; it counts all threads.
+    """
+    begun = time.process_time()
+    result = yield
+    spent = time.process_time() - begun
+    if is_set("EQSTAT_TEST_GATE") and spent > MOST_CALL_S and not item.get_closest_marker("slow"):
+        pytest.fail(f"{spent:.1f} s of processor time: mark it `slow` or make it smaller")
+    return result
