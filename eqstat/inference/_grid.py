@@ -12,7 +12,8 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PyTree
 
-from eqstat._core.errors import InputError
+from eqstat._core.density import highest_density_level as highest_density_level
+from eqstat._core.density import quantile as quantile
 
 # log_density(*coordinates, data) -> scalar, or a vector over a trailing nuisance axis.
 LogDensity = Callable[..., Array]
@@ -132,60 +133,6 @@ def marginal(mass: np.ndarray, keep: Sequence[int]) -> np.ndarray:
     """Sum cell probabilities over all axes but those in `keep` (in their order)."""
     rest = tuple(i for i in range(mass.ndim) if i not in keep)
     return np.sum(mass, axis=rest)
-
-
-def highest_density_level(
-    mass: np.ndarray, probability: float, volume: np.ndarray | float = 1.0
-) -> float:
-    """Smallest density inside the highest-density region that holds `probability`.
-
-    Parameters
-    ----------
-    mass
-        Probabilities of cells, any shape, summing to 1.
-    probability
-        Content of the region, in (0, 1).
-    volume
-        Volumes of the cells, a shape that broadcasts; 1 where they are equal.
-
-    Returns
-    -------
-    float
-        The region is `mass / volume >= level`.
-
-    Examples
-    --------
-    >>> highest_density_level(np.array([0.1, 0.6, 0.3]), 0.8)
-    0.3
-    """
-    if not 0 < probability < 1:
-        raise InputError(f"probability must lie in (0, 1), not {probability!r}")
-    density = np.ravel(mass / volume)
-    order = np.argsort(density)[::-1]
-    content = np.cumsum(np.ravel(np.broadcast_to(mass, mass.shape))[order])
-    at = int(np.searchsorted(content, probability * content[-1]))
-    return float(density[order[min(at, len(order) - 1)]])
-
-
-def quantile(edges: np.ndarray, mass: np.ndarray, probability: np.ndarray | float) -> np.ndarray:
-    """Quantiles of a one-dimensional marginal, linear within cells.
-
-    Parameters
-    ----------
-    edges
-        Cell edges, ascending, (n + 1,).
-    mass
-        Cell probabilities, (n,).
-    probability
-        In [0, 1], any shape.
-
-    Returns
-    -------
-    numpy.ndarray
-        In the unit of `edges`, of the shape of `probability`.
-    """
-    cumulative = np.concatenate([[0.0], np.cumsum(mass) / np.sum(mass)])
-    return np.asarray(np.interp(probability, cumulative, edges))
 
 
 def cell_edges(axis: np.ndarray) -> np.ndarray:

@@ -1,0 +1,15 @@
+from ._draws import draw as draw
+from ._draws import resample as resample
+from ._draws import with_magnitude as with_magnitude
+from ._form import Axis as Axis
+from ._form import check as check
+from ._form import from_draws as from_draws
+from ._form import from_grid as from_grid
+from ._form import from_normal as from_normal
+from ._region import CredibleRegion as CredibleRegion
+from ._region import contains as contains
+from ._region import credible_level as credible_level
+from ._region import credible_region as credible_region
+from ._summary import Ellipse as Ellipse
+from ._summary import summary as summary
+from ._summary import uncertainty_ellipse as uncertainty_ellipse

@@ -1,0 +1,399 @@
+r"""The form of a hypocentre: an `xarray.Dataset` of draws, or of a grid with the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.special import ndtri
+
+from eqstat._core.errors import InputError
+from eqstat.geodesy import LocalFrame, wrap_longitude
+
+UNITS = {
+    "latitude": ("degrees_north", "latitude of the epicentre"),
+    "longitude": ("degrees_east", "longitude of the epicentre"),
+    "depth_km": ("km", "depth, positive down"),
+    "origin_time_s": ("s", "origin time after the reference time"),
+    "origin_time_sd_s": ("s", "standard deviation of the origin time within the cell"),
+    "magnitude": ("1", "magnitude"),
+    "weight": ("1", "posterior probability"),
+    "east_km": ("km", "east of the frame's centre"),
+    "north_km": ("km", "north of the frame's centre"),
+}
+REQUIRED = ("latitude", "longitude", "depth_km")
+OPTIONAL = ("origin_time_s", "magnitude", "weight")
+PLACE = ("north_km", "east_km")
+DRAWS, GRID, NORMAL = "draws", "grid", "normal"
+DEEPEST_KM = 6371.0
+# Draws that stand for a normal distribution.
+NORMAL_DRAWS = 1024
+
+
+class Axis(NamedTuple):
+    """An axis of a grid: the centres of its cells, and their edges.
+
+    Attributes
+    ----------
+    centres
+        Ascending, (n,).
+    edges
+        Ascending, (n + 1,); None for nodes that have no width.
+
+    Examples
+    --------
+    >>> Axis.of_edges([0.0, 1.0, 3.0]).centres.tolist()
+    [0.5, 2.0]
+    """
+
+    centres: np.ndarray
+    edges: np.ndarray | None = None
+
+    @classmethod
+    def of_edges(cls, edges: Any) -> Axis:
+        """Return the axis whose cells have these edges, with centres in their middle."""
+        ends = np.asarray(edges, np.float64)
+        return cls(0.5 * (ends[1:] + ends[:-1]), ends)
+
+
+def iso_time(moment: Any) -> str:
+    """Write a time as ISO 8601 in UTC; a time without a zone is taken as UTC."""
+    try:
+        stamp = pd.Timestamp(moment)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"reference_time: {moment!r} is not a time") from error
+    if stamp is pd.NaT:
+        raise InputError("reference_time: missing")
+    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+    return stamp.isoformat()
+
+
+def _labelled(dataset: xr.Dataset, form: str, reference_time: Any) -> xr.Dataset:
+    """Give variables their units and long names, and the Dataset its form and zero of time."""
+    for name, (unit, long_name) in UNITS.items():
+        if name in dataset.variables:
+            dataset[name].attrs.update(units=unit, long_name=long_name)
+    dataset.attrs["form"] = form
+    if reference_time not in (None, ""):
+        dataset.attrs["reference_time"] = iso_time(reference_time)
+    return dataset
+
+
+def from_draws(
+    latitude: Any,
+    longitude: Any,
+    depth_km: Any,
+    origin_time_s: Any = None,
+    *,
+    magnitude: Any = None,
+    weight: Any = None,
+    reference_time: Any = None,
+) -> xr.Dataset:
+    """Make a hypocentre of draws; the n-th value of each argument belongs to the n-th draw.
+
+    Parameters
+    ----------
+    latitude, longitude
+        Of the epicentre, degrees, (draw,) or (chain, draw).
+    depth_km
+        Depth, km, positive down, of the same shape.
+    origin_time_s
+        Origin time, s after `reference_time`; left out where it is not known.
+    magnitude
+        Magnitude; left out where it is not known.
+    weight
+        Weights of the draws, at least 0; equal by default.
+    reference_time
+        The time of second 0, any form that pandas reads; UTC where it has no zone.
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Raises
+    ------
+    eqstat.InputError
+        When shapes differ or a value is out of range.
+
+    Examples
+    --------
+    >>> made = from_draws([46.0, 46.1], [7.0, 7.1], [8.0, 12.0], magnitude=[5.4, 5.6])
+    >>> dict(made.sizes), made["depth_km"].attrs["units"]
+    ({'draw': 2}, 'km')
+    """
+    given = {
+        "latitude": latitude,
+        "longitude": longitude,
+        "depth_km": depth_km,
+        "origin_time_s": origin_time_s,
+        "magnitude": magnitude,
+        "weight": weight,
+    }
+    values = {k: np.asarray(v, np.float64) for k, v in given.items() if v is not None}
+    shape = values["latitude"].shape
+    if len(shape) not in (1, 2) or 0 in shape:
+        raise InputError("hypocentre: draws have the shape (draw,) or (chain, draw), at least one")
+    for name, array in values.items():
+        if array.shape != shape:
+            raise InputError(f"hypocentre: {name} has the shape {array.shape}, latitude {shape}")
+    dims = ("chain", "draw")[-len(shape) :]
+    made = xr.Dataset({name: (dims, array) for name, array in values.items()})
+    return check(_labelled(made, DRAWS, reference_time))
+
+
+def from_grid(
+    frame: LocalFrame,
+    axes: Mapping[str, Axis],
+    weight: Any,
+    *,
+    origin_time_s: Any = None,
+    origin_time_sd_s: Any = None,
+    reference_time: Any = None,
+) -> xr.Dataset:
+    r"""Make a hypocentre of the posterior probabilities of a grid's cells.
+
+    Parameters
+    ----------
+    frame
+        Local frame of `east_km` and `north_km`.
+    axes
+        Axes in the order of the dimensions of `weight`: `east_km`, `north_km`, `depth_km`,
+        perhaps `origin_time_s`, and others (nuisance parameters).
+    weight
+        Posterior probabilities of the cells.
+    origin_time_s, origin_time_sd_s
+        Where the origin time is no axis: its mean and standard deviation given the cell, over
+        (east, north, depth); it is normal within a cell.
+    reference_time
+        As in `from_draws`.
+
+    Returns
+    -------
+    xarray.Dataset
+        `weight` over the axes, coordinates `latitude` and `longitude` over (`north_km`,
+        `east_km`), and the edges of the cells as `NAME_bounds`.
+
+    Raises
+    ------
+    eqstat.InputError
+        When an axis is missing, or shapes differ.
+
+    Examples
+    --------
+    >>> side, depth = Axis.of_edges([-1.0, 0.0, 1.0]), Axis.of_edges([0.0, 20.0])
+    >>> made = from_grid(LocalFrame(46.0, 7.0), {"east_km": side, "north_km": side,
+    ...                  "depth_km": depth}, np.full((2, 2, 1), 0.25))
+    >>> float(made["weight"].sum())
+    1.0
+    """
+    missing = [name for name in (*PLACE, "depth_km") if name not in axes]
+    if missing:
+        raise InputError(f"hypocentre: the grid has no axis {', '.join(missing)}")
+    mass = np.asarray(weight, np.float64)
+    shape = tuple(len(axis.centres) for axis in axes.values())
+    if mass.shape != shape:
+        raise InputError(f"hypocentre: weight has the shape {mass.shape}, the axes {shape}")
+    if any(axes[name].edges is None for name in (*PLACE, "depth_km")):
+        raise InputError("hypocentre: the cells of east_km, north_km and depth_km need edges")
+    latitude, longitude = frame.to_geographic(
+        axes["east_km"].centres[None, :], axes["north_km"].centres[:, None]
+    )
+    made = xr.Dataset(
+        {"weight": (tuple(axes), mass)},
+        coords={
+            **{name: axis.centres for name, axis in axes.items()},
+            "latitude": (PLACE, latitude),
+            "longitude": (PLACE, longitude),
+        },
+    )
+    for name, axis in axes.items():
+        if axis.edges is not None:
+            pairs = np.stack([axis.edges[:-1], axis.edges[1:]], axis=-1)
+            made[f"{name}_bounds"] = ((name, "bound"), pairs)
+            made[f"{name}_bounds"].attrs["long_name"] = f"edges of the cells along {name}"
+            made[name].attrs["bounds"] = f"{name}_bounds"
+    within = ("east_km", "north_km", "depth_km")
+    for name, values in (("origin_time_s", origin_time_s), ("origin_time_sd_s", origin_time_sd_s)):
+        if values is not None:
+            made[name] = (within, np.asarray(values, np.float64))
+    made.attrs.update(frame_latitude=frame.latitude, frame_longitude=frame.longitude)
+    return check(_labelled(made, GRID, reference_time))
+
+
+def from_normal(
+    frame: LocalFrame,
+    mean: Any,
+    covariance: Any,
+    *,
+    count: int = NORMAL_DRAWS,
+    reference_time: Any = None,
+) -> xr.Dataset:
+    r"""Make a hypocentre of a normal distribution in local coordinates, as of a Laplace fit.
+
+    The draws are a fixed quasi-random sequence whose mean and covariance are exactly those
+    given, so that no random number is needed. Regions and intervals of this form are those of
+    the normal distribution itself. It knows no bounds: some of its depths may be above ground.
+
+    Parameters
+    ----------
+    frame
+        Local frame of the coordinates.
+    mean, covariance
+        Of `east_km`, `north_km`, `depth_km`, `origin_time_s`; (4,) and (4, 4). A coordinate
+        whose variance is not finite (at a bound of its range) is held at its mean.
+    count
+        Number of draws.
+    reference_time
+        As in `from_draws`.
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Raises
+    ------
+    eqstat.InputError
+        When the mean, or the covariance of the epicentre, is not finite.
+
+    Examples
+    --------
+    >>> made = from_normal(LocalFrame(46.0, 7.0), [0.0, 0.0, 10.0, 0.0], np.eye(4))
+    >>> round(float(made["depth_km"].mean()), 6), round(float(made["depth_km"].std()), 6)
+    (10.0, 1.0)
+    """
+    centre = np.asarray(mean, np.float64)
+    spread = np.array(covariance, np.float64)
+    if centre.shape != (4,) or spread.shape != (4, 4):
+        raise InputError("hypocentre: a normal has a mean of 4 and a covariance of 4 x 4 numbers")
+    if not (np.all(np.isfinite(centre)) and np.all(np.isfinite(spread[:2, :2]))):
+        raise InputError("hypocentre: the mean or the covariance of the epicentre is not finite")
+    fixed = ~np.isfinite(np.diagonal(spread))
+    spread[fixed] = spread[:, fixed] = 0.0
+    values, vectors = np.linalg.eigh(0.5 * (spread + spread.T))
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    east, north, depth, origin = centre[:, None] + root @ _standard_normal(count, 4)
+    latitude, longitude = frame.to_geographic(east, north)
+    made = from_draws(latitude, longitude, depth, origin, reference_time=reference_time)
+    made.attrs.update(form=NORMAL, frame_latitude=frame.latitude, frame_longitude=frame.longitude)
+    return made
+
+
+def weyl(count: int, dims: int) -> np.ndarray:
+    r"""Return an additive recurrence that fills the unit cube evenly, (dims, count).
+
+    Point n is :math:`(n + 1/2)(\phi^{-1}, \dots, \phi^{-d})` modulo 1, where :math:`\phi` solves
+    :math:`\phi^{d+1} = \phi + 1`: a generalised golden ratio.
+    """
+    ratio = 2.0
+    for _ in range(64):
+        ratio = (1 + ratio) ** (1 / (dims + 1))
+    steps = ratio ** -np.arange(1.0, dims + 1)
+    return ((np.arange(count) + 0.5) * steps[:, None]) % 1.0
+
+
+def _standard_normal(count: int, dims: int) -> np.ndarray:
+    """Quasi-random standard normals with mean 0 and covariance 1 exactly, (dims, count)."""
+    score = ndtri(np.clip(weyl(count, dims), 1e-12, 1 - 1e-12))
+    score -= score.mean(axis=1, keepdims=True)
+    factor = np.linalg.cholesky(np.atleast_2d(np.cov(score, bias=True)))
+    return np.linalg.solve(factor, score)
+
+
+def form_of(hypocentre: xr.Dataset) -> str:
+    """Say whether a checked hypocentre is of draws, a grid or a normal."""
+    return str(hypocentre.attrs["form"])
+
+
+def frame_of(hypocentre: xr.Dataset) -> LocalFrame:
+    """Return the local frame that a checked hypocentre carries, or one about its draws."""
+    attrs = hypocentre.attrs
+    if "frame_latitude" in attrs:
+        return LocalFrame(float(attrs["frame_latitude"]), float(attrs["frame_longitude"]))
+    return LocalFrame.around(
+        hypocentre["latitude"].to_numpy().ravel(), hypocentre["longitude"].to_numpy().ravel()
+    )
+
+
+def check(hypocentre: xr.Dataset | xr.DataTree) -> xr.Dataset:
+    """Check a hypocentre and return it in its one form, with weights that sum to 1.
+
+    Parameters
+    ----------
+    hypocentre
+        A Dataset of this form; any Dataset of draws with these names; or a DataTree with a
+        group `posterior` that holds them.
+
+    Returns
+    -------
+    xarray.Dataset
+        The argument is not changed.
+
+    Raises
+    ------
+    eqstat.InputError
+        When a variable is missing, not finite or out of range.
+
+    Examples
+    --------
+    >>> plain = xr.Dataset({"latitude": ("draw", [46.0]), "longitude": ("draw", [187.0]),
+    ...                     "depth_km": ("draw", [8.0])})
+    >>> check(plain)["longitude"].values.tolist()
+    [-173.0]
+    """
+    attrs = dict(hypocentre.attrs)
+    if isinstance(hypocentre, xr.DataTree):
+        group = hypocentre["posterior"] if "posterior" in hypocentre.children else hypocentre
+        data = group.to_dataset()
+        attrs = {**data.attrs, **attrs}
+    else:
+        data = hypocentre
+    missing = [name for name in REQUIRED if name not in data.variables]
+    if missing:
+        raise InputError(
+            f"hypocentre: has no {', '.join(missing)}; it must hold latitude, longitude and "
+            "depth_km, as every function that locates gives it"
+        )
+    is_grid = set(PLACE) <= set(data["latitude"].dims)
+    form = GRID if is_grid else NORMAL if attrs.get("form") == NORMAL else DRAWS
+    out = data.copy() if is_grid else _only_draws(data)
+    for name in (*REQUIRED, *OPTIONAL):
+        if name in out.variables and not np.all(np.isfinite(out[name].to_numpy())):
+            raise InputError(f"hypocentre: {name} is not finite everywhere")
+    if np.any(np.abs(out["latitude"].to_numpy()) > 90.0):
+        raise InputError("hypocentre: latitude must lie in [-90, 90] degrees")
+    if np.any(out["depth_km"].to_numpy() > DEEPEST_KM):
+        raise InputError("hypocentre: depth_km lies below the centre of the earth")
+    if form == GRID:
+        lost = [name for name in ("frame_latitude", "frame_longitude") if name not in attrs]
+        lost += [f"{name}_bounds" for name in (*PLACE, "depth_km") if f"{name}_bounds" not in out]
+        lost += [] if "weight" in out else ["weight"]
+        if lost:
+            raise InputError(f"hypocentre: a grid without {', '.join(lost)}")
+    out["longitude"] = out["longitude"].copy(data=wrap_longitude(out["longitude"].to_numpy()))
+    if "weight" in out:
+        weight = out["weight"].to_numpy().astype(np.float64)
+        total = weight.sum()
+        if np.any(weight < 0) or not total > 0:
+            raise InputError("hypocentre: weight must be at least 0, and above 0 somewhere")
+        # What sums to 1 is left as it is, so that a second check changes nothing.
+        out["weight"] = out["weight"].copy(data=weight / (1 if abs(total - 1) < 1e-12 else total))
+    out.attrs = {**attrs, "form": form}
+    return _labelled(out, form, attrs.get("reference_time"))
+
+
+def _only_draws(data: xr.Dataset) -> xr.Dataset:
+    """The variables that have one value for each draw, over the same dims in the same order."""
+    names = [name for name in (*REQUIRED, *OPTIONAL) if name in data.variables]
+    full = xr.broadcast(*(data[name].reset_coords(drop=True) for name in names))
+    dims = full[0].dims
+    kept = {name: values.copy() for name, values in zip(names, full, strict=True)}
+    for name, values in data.data_vars.items():
+        if name not in kept and set(values.dims) == set(dims):
+            kept[str(name)] = values.reset_coords(drop=True).transpose(*dims).copy()
+    for name in kept:
+        kept[name].attrs = dict(data[name].attrs)
+    result = xr.Dataset(kept).drop_vars([str(dim) for dim in dims], errors="ignore")
+    return result if dims else result.expand_dims("draw")

@@ -1,0 +1,371 @@
+r"""Highest-density credible regions of an epicentre.
+
+The density :math:`p` is that of the cells of a grid, bilinear between their centres; of a kernel
+estimate of draws; or of the normal itself. The *credible level* of a point :math:`x` is the
+probability of all points that are denser,
+
+.. math:: c(x) = \Pr\{p(X) > p(x)\},
+
+and the credible region of probability :math:`q` holds the points with :math:`c(x) \le q`. For the
+true epicentre :math:`c` is uniform on (0, 1) where the posterior is calibrated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import contourpy
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from eqstat._core.density import content_above, highest_density_level
+from eqstat._core.errors import InputError
+from eqstat.geodesy import LocalFrame
+from eqstat.hypocentre._draws import resample
+from eqstat.hypocentre._form import GRID, NORMAL, PLACE, check, form_of, frame_of, weyl
+
+CELLS = 72
+KERNELS = 4000
+# Below Scott's rule: a kernel widens the region by about its square.
+BANDWIDTH = 0.17
+CORNERS = 73  # of an ellipse
+# A normal error of the point is followed this many standard deviations beyond the grid.
+REACH = 5.0
+
+
+@dataclass(frozen=True)
+class CredibleRegion:
+    """A credible region of the epicentre.
+
+    Attributes
+    ----------
+    probability
+        Posterior probability inside.
+    area_km2
+        Area of the region.
+    polygons
+        Closed rings of (longitude, latitude), degrees, in one piece across the antimeridian. An
+        outer ring runs anticlockwise and is followed by its holes, which run clockwise; a region
+        of several parts has several outer rings.
+    kind
+        "highest density" or "normal ellipse".
+    """
+
+    probability: float
+    area_km2: float
+    polygons: tuple[np.ndarray, ...]
+    kind: str
+
+    def contains(self, latitude: float, longitude: float) -> bool:
+        """Return whether a point lies inside (even-odd rule in local coordinates)."""
+        if not self.polygons:
+            return False
+        rings = np.concatenate(self.polygons)
+        frame = LocalFrame.around(rings[:, 1], rings[:, 0])
+        x, y = (float(value) for value in frame.to_local(latitude, longitude))
+        inside = False
+        for ring in self.polygons:
+            east, north = frame.to_local(ring[:, 1], ring[:, 0])
+            crosses = (north[:-1] > y) != (north[1:] > y)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                at = east[:-1] + (y - north[:-1]) / (north[1:] - north[:-1]) * np.diff(east)
+            inside ^= bool(np.sum(crosses & (at > x)) % 2)
+        return inside
+
+
+class _Map(NamedTuple):
+    """Probabilities of cells of an epicentre in a local frame, over (north, east)."""
+
+    frame: LocalFrame
+    east_km: np.ndarray
+    north_km: np.ndarray
+    mass: np.ndarray
+    area_km2: np.ndarray
+
+
+class _Normal(NamedTuple):
+    """A normal epicentre in a local frame: mean (2,) and covariance (2, 2) of east and north."""
+
+    frame: LocalFrame
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+def local_draws(hypocentre: xr.Dataset) -> tuple[LocalFrame, np.ndarray, np.ndarray]:
+    """Frame of checked draws, their places (2, n) and their weights (n,)."""
+    frame = frame_of(hypocentre)
+    latitude, longitude = (hypocentre[k].to_numpy().ravel() for k in ("latitude", "longitude"))
+    places = np.stack(frame.to_local(latitude, longitude))
+    size = places.shape[1]
+    if "weight" not in hypocentre:
+        return frame, places, np.full(size, 1 / size)
+    return frame, places, hypocentre["weight"].to_numpy().ravel()
+
+
+def _edges(hypocentre: xr.Dataset, name: str) -> np.ndarray:
+    bounds = hypocentre[f"{name}_bounds"].to_numpy()
+    return np.append(bounds[:, 0], bounds[-1, 1])
+
+
+def _transfer(edges: np.ndarray, sd_km: float) -> tuple[np.ndarray, np.ndarray]:
+    """Wider edges, and the probability with which a normal error moves mass between cells."""
+    first, last = edges[1] - edges[0], edges[-1] - edges[-2]
+    below = np.arange(int(np.ceil(REACH * sd_km / first)), 0, -1) * first
+    above = np.arange(1, int(np.ceil(REACH * sd_km / last)) + 1) * last
+    wide = np.concatenate([edges[0] - below, edges, edges[-1] + above])
+    centres = 0.5 * (edges[1:] + edges[:-1])
+    return wide, np.diff(stats.norm.cdf(wide[:, None], centres, sd_km), axis=0)
+
+
+def _of_grid(hypocentre: xr.Dataset, point_sd_km: float) -> _Map:
+    weight = hypocentre["weight"]
+    others = [dim for dim in weight.dims if dim not in PLACE]
+    mass = weight.sum(others).transpose(*PLACE).to_numpy()
+    edges = [_edges(hypocentre, name) for name in PLACE]
+    centres = [hypocentre[name].to_numpy() for name in PLACE]
+    if point_sd_km > 0:
+        (edges[0], up), (edges[1], across) = (_transfer(e, point_sd_km) for e in edges)
+        mass = up @ mass @ across.T
+        centres = [0.5 * (e[1:] + e[:-1]) for e in edges]
+    area = np.outer(*(np.diff(e) for e in edges))
+    return _Map(frame_of(hypocentre), centres[1], centres[0], mass, area)
+
+
+def _of_draws(hypocentre: xr.Dataset, point_sd_km: float) -> _Map | None:
+    """Kernel density estimate of draws on a grid of cells; None where they do not move.
+
+    The kernel works on the inverse hyperbolic sine of the distance from the median over its
+    spread: one bandwidth then serves the peak and a long tail.
+    """
+    frame, points, weight = local_draws(hypocentre)
+    if np.ptp(weight) > 1e-12 * weight.max():
+        frame, points, _ = local_draws(resample(hypocentre, KERNELS))
+    if point_sd_km > 0:
+        points = points + point_sd_km * stats.norm.ppf(weyl(points.shape[1], 2))
+    middle = np.median(points, axis=1, keepdims=True)
+    scale = 2 * np.median(np.abs(points - middle), axis=1, keepdims=True)
+    if np.any(scale == 0):
+        return None
+    stretched = np.arcsinh((points - middle) / scale)
+    thin = max(1, points.shape[1] // KERNELS)
+    kernel = stats.gaussian_kde(stretched[:, ::thin], bw_method=BANDWIDTH)
+    edges = []
+    for row in stretched:
+        low, high = (float(value) for value in np.quantile(row, [0.001, 0.999]))
+        edges.append(np.linspace(low - 0.5, high + 0.5, CELLS + 1))
+    centres = [0.5 * (edge[1:] + edge[:-1]) for edge in edges]
+    east, north = (middle[i] + scale[i] * np.sinh(centres[i]) for i in (0, 1))
+    widths = [np.diff(scale[i] * np.sinh(edges[i])) for i in (0, 1)]
+    u, v = np.meshgrid(*centres)
+    mass = kernel(np.stack([u.ravel(), v.ravel()])).reshape(u.shape)
+    # The kernel's density is that of the stretched coordinates, whose cells are equal.
+    return _Map(frame, east, north, mass / mass.sum(), np.outer(widths[1], widths[0]))
+
+
+def _of_normal(hypocentre: xr.Dataset, point_sd_km: float) -> _Normal:
+    frame, places, weight = local_draws(hypocentre)
+    mean = places @ weight
+    spread = (places - mean[:, None]) * weight @ (places - mean[:, None]).T
+    return _Normal(frame, mean, spread + (point_sd_km**2 + 1e-12) * np.eye(2))
+
+
+def _density(hypocentre: xr.Dataset, point_sd_km: float = 0.0) -> _Map | _Normal | None:
+    of = {GRID: _of_grid, NORMAL: _of_normal}.get(form_of(hypocentre), _of_draws)
+    return of(hypocentre, point_sd_km)
+
+
+def _probability(value: Any) -> float:
+    if not isinstance(value, int | float | np.number) or not 0 < value < 1:
+        raise InputError(f"probability must lie in (0, 1), not {value!r}")
+    return float(value)
+
+
+def credible_region(
+    hypocentre: xr.Dataset | xr.DataTree, probability: float | int = 0.9
+) -> CredibleRegion:
+    """Return the highest-density credible region of the epicentre.
+
+    Parameters
+    ----------
+    hypocentre
+        Draws, grid or normal.
+    probability
+        Content of the region, in (0, 1).
+
+    Returns
+    -------
+    CredibleRegion
+        Of a grid, its area is that of the densest cells which together hold the probability; of
+        draws, the same of a kernel density estimate; of a normal, its ellipse. Draws along a line
+        have no area and no polygon.
+
+    Raises
+    ------
+    eqstat.InputError
+        When the hypocentre or the probability cannot be used.
+
+    References
+    ----------
+    Hyndman, R. J. (1996), Computing and graphing highest density regions, The American
+    Statistician 50, 120-126, doi:10.1080/00031305.1996.10474359.
+
+    Examples
+    --------
+    >>> from eqstat import hypocentre
+    >>> from eqstat.geodesy import LocalFrame
+    >>> normal = hypocentre.from_normal(LocalFrame(46.0, 7.0), [0, 0, 10, 0], np.eye(4))
+    >>> region = credible_region(normal, 0.9)
+    >>> round(region.area_km2, 2), region.kind
+    (14.47, 'normal ellipse')
+    """
+    content = _probability(probability)
+    density = _density(check(hypocentre))
+    if density is None:
+        return CredibleRegion(content, 0.0, (), "highest density")
+    if isinstance(density, _Normal):
+        radius2 = stats.chi2.ppf(content, 2)
+        angle = np.linspace(0, 2 * np.pi, CORNERS)
+        unit = np.column_stack([np.cos(angle), np.sin(angle)])
+        ring = density.mean + np.sqrt(radius2) * unit @ np.linalg.cholesky(density.covariance).T
+        area = float(np.pi * radius2 * np.sqrt(np.linalg.det(density.covariance)))
+        return CredibleRegion(content, area, _geographic([[ring]], density.frame), "normal ellipse")
+    level = highest_density_level(density.mass, content, density.area_km2)
+    inside = density.mass / density.area_km2 >= level
+    area = float(np.sum(density.area_km2[inside]))
+    east, north, values = _rimmed(density)
+    generator = contourpy.contour_generator(
+        east, north, values, fill_type=contourpy.FillType.OuterOffset
+    )
+    filled: Any = generator.filled(level * (1 - 1e-9), np.inf)
+    parts = [
+        [points[start:end] for start, end in pairwise(offsets)]
+        for points, offsets in zip(*filled, strict=True)
+    ]
+    return CredibleRegion(content, area, _geographic(parts, density.frame), "highest density")
+
+
+def _rimmed(density: _Map) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Nodes and densities with a rim of zeros, which closes rings at the edge of the grid."""
+    axes = []
+    for axis in (density.east_km, density.north_km):
+        first, last = axis[1] - axis[0], axis[-1] - axis[-2]
+        axes.append(np.concatenate([[axis[0] - first], axis, [axis[-1] + last]]))
+    return axes[0], axes[1], np.pad(density.mass / density.area_km2, 1)
+
+
+def _geographic(parts: list[list[np.ndarray]], frame: LocalFrame) -> tuple[np.ndarray, ...]:
+    """Rings of (longitude, latitude), of each part the outer one first."""
+    polygons = []
+    for part in parts:
+        start = None
+        for ring in part:
+            latitude, longitude = frame.to_geographic(ring[:, 0], ring[:, 1])
+            # A ring that crosses the antimeridian stays in one piece, its holes beside it.
+            longitude = np.degrees(np.unwrap(np.radians(longitude)))
+            start = longitude[0] if start is None else start
+            longitude += 360.0 * np.round((start - longitude[0]) / 360.0)
+            polygons.append(np.column_stack([longitude, latitude]))
+    return tuple(polygons)
+
+
+def credible_level(
+    hypocentre: xr.Dataset | xr.DataTree,
+    latitude: Any,
+    longitude: Any,
+    *,
+    point_sd_km: float | int = 0.0,
+) -> Any:
+    r"""Return the probability of the smallest credible region that holds a point.
+
+    Parameters
+    ----------
+    hypocentre
+        Draws, grid or normal.
+    latitude, longitude
+        Degrees; one point or arrays of points.
+    point_sd_km
+        Standard deviation, in each direction, of a normal error of the point itself (such as of a
+        catalogue's epicentre): the posterior is convolved with it.
+
+    Returns
+    -------
+    float or numpy.ndarray
+        In [0, 1]; 1 where the posterior has no mass.
+
+    Examples
+    --------
+    >>> from eqstat import hypocentre
+    >>> from eqstat.geodesy import LocalFrame
+    >>> normal = hypocentre.from_normal(LocalFrame(46.0, 7.0), [0, 0, 10, 0], np.eye(4))
+    >>> round(credible_level(normal, 46.0, 7.02), 2)
+    0.7
+    """
+    if not (np.isfinite(point_sd_km) and point_sd_km >= 0):
+        raise InputError(f"point_sd_km must be at least 0, not {point_sd_km!r}")
+    density = _density(check(hypocentre), float(point_sd_km))
+    points = np.broadcast_arrays(np.asarray(latitude, float), np.asarray(longitude, float))
+    if density is None:
+        level = np.ones(points[0].shape)
+    else:
+        east, north = density.frame.to_local(*points)
+        if isinstance(density, _Normal):
+            offset = np.stack([east - density.mean[0], north - density.mean[1]])
+            squared = np.sum(offset * np.tensordot(np.linalg.inv(density.covariance), offset, 1), 0)
+            level = stats.chi2.cdf(squared, 2)
+        else:
+            value = _interpolate(*_rimmed(density), east, north)
+            level = content_above(value, density.mass, density.area_km2)
+    return level if np.ndim(level) else float(level)
+
+
+def _interpolate(
+    east_km: np.ndarray, north_km: np.ndarray, values: np.ndarray, x: Any, y: Any
+) -> np.ndarray:
+    """Bilinear interpolation of values over (north, east); 0 beyond the nodes."""
+    parts, lows, inside = [], [], np.ones(np.shape(x), bool)
+    for axis, at in ((east_km, x), (north_km, y)):
+        low = np.clip(np.searchsorted(axis, at, side="right") - 1, 0, len(axis) - 2)
+        lows.append(low)
+        parts.append((at - axis[low]) / (axis[low + 1] - axis[low]))
+        inside &= (at >= axis[0]) & (at <= axis[-1])
+    (i, j), (a, b) = lows, parts
+    lower = (1 - a) * values[j, i] + a * values[j, i + 1]
+    upper = (1 - a) * values[j + 1, i] + a * values[j + 1, i + 1]
+    return np.where(inside, (1 - b) * lower + b * upper, 0.0)
+
+
+def contains(
+    hypocentre: xr.Dataset | xr.DataTree,
+    latitude: Any,
+    longitude: Any,
+    probability: float | int = 0.9,
+) -> Any:
+    """Return whether the credible region of a probability holds a point.
+
+    Parameters
+    ----------
+    hypocentre
+        Draws, grid or normal.
+    latitude, longitude
+        Degrees; one point or arrays of points.
+    probability
+        Content of the region, in (0, 1).
+
+    Returns
+    -------
+    bool or numpy.ndarray of bool
+
+    Examples
+    --------
+    >>> from eqstat import hypocentre
+    >>> from eqstat.geodesy import LocalFrame
+    >>> normal = hypocentre.from_normal(LocalFrame(46.0, 7.0), [0, 0, 10, 0], np.eye(4))
+    >>> contains(normal, 46.0, 7.02, 0.9), contains(normal, 46.0, 7.02, 0.5)
+    (True, False)
+    """
+    content = _probability(probability)
+    inside = credible_level(hypocentre, latitude, longitude) <= content
+    return inside if np.ndim(inside) else bool(inside)
