@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from eqstat._core.errors import InputError
 from eqstat.inference._results import Result
@@ -74,7 +74,7 @@ class Fit:
         """
         if not 0 < probability < 1:
             raise InputError(f"probability must lie in (0, 1), not {probability!r}")
-        width = float(stats.norm.ppf(0.5 + probability / 2))
+        width = float(special.ndtri(0.5 + probability / 2))
         return {
             name: (self[name] - width * error, self[name] + width * error)
             for name, error in self.standard_error.items()

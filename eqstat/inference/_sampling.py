@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-import arviz_base
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage, reportAttributeAccessIssue]
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from numpyro.infer.hmc import hmc
@@ -241,6 +239,8 @@ def run_nuts(
         jnp.moveaxis(jnp.concatenate(parts), 0, 1)[:, :draws] for parts in zip(*kept, strict=True)
     )
     posterior = _constrain(model, warp, args, template, frame, z)
+    import arviz_base  # slow to import, and fits do not need it
+
     tree = arviz_base.from_dict(
         {
             "posterior": {name: np.asarray(values) for name, values in posterior.items()},
@@ -271,6 +271,8 @@ def verdict(tree: xr.DataTree) -> dict[str, Any]:
         `ess_tail_min`, `divergences`. Good means R-hat at most 1.01, at least 100 effective
         draws for each chain, and no divergence.
     """
+    from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage, reportAttributeAccessIssue]
+
     posterior = tree["posterior"].to_dataset()
     names = set(posterior.data_vars)
     columns = np.concatenate(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from eqstat._core.errors import InputError
 from eqstat.inference import Fit, InferenceError, Result
@@ -167,7 +167,7 @@ def classify(
     region = float(Prior().region_km) if region_km is None else float(region_km)
     waves = both_waves(observations, region)
     freedom = count - estimated_parameters
-    critical = float(stats.chi2.ppf(1 - miss_probability, freedom))
+    critical = float(special.chdtri(freedom, miss_probability))
     models = {}
     waves_named: tuple[Literal["P"], Literal["S"]] = ("P", "S")
     for index, wave in enumerate(waves_named):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import contourpy
 import numpy as np
-from scipy import stats
 
 from eqstat.geodesy import LocalFrame
 from eqstat.inference import highest_density_level
@@ -99,6 +98,8 @@ def from_draws(
     The kernel works on the inverse hyperbolic sine of the distance from the median over its
     spread, as the grid's axes do: one bandwidth then serves the peak and a long tail.
     """
+    from scipy.stats import gaussian_kde  # slow to import, and only draws need it
+
     points = np.stack([np.ravel(east_km), np.ravel(north_km)]).astype(np.float64)
     middle = np.median(points, axis=1, keepdims=True)
     scale = 2 * np.median(np.abs(points - middle), axis=1, keepdims=True)
@@ -106,7 +107,7 @@ def from_draws(
         return Region(probability, 0.0, (), "highest density")
     stretched = np.arcsinh((points - middle) / scale)
     thin = max(1, points.shape[1] // KERNELS)
-    kernel = stats.gaussian_kde(stretched[:, ::thin], bw_method=BANDWIDTH)
+    kernel = gaussian_kde(stretched[:, ::thin], bw_method=BANDWIDTH)
     edges = []
     for row in stretched:
         low, high = (float(value) for value in np.quantile(row, [0.001, 0.999]))
@@ -126,7 +127,7 @@ def from_normal(
     """Ellipse of a normal approximation; empty where the covariance is not defined."""
     if not np.all(np.isfinite(covariance_km2)):
         return Region(probability, float("nan"), (), "normal ellipse")
-    radius2 = stats.chi2.ppf(probability, 2)
+    radius2 = -2 * np.log1p(-probability)
     factor = np.linalg.cholesky(covariance_km2 + 1e-12 * np.eye(2))
     angle = np.linspace(0, 2 * np.pi, 73)
     ring = centre_km + np.sqrt(radius2) * np.column_stack([np.cos(angle), np.sin(angle)]) @ factor.T

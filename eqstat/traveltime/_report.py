@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from jaxtyping import Array
-from scipy import stats
+from scipy import special
 
 from eqstat import geodesy
 from eqstat.inference import Fit, InferenceError
@@ -224,7 +224,7 @@ def _spread(
     if isinstance(result, Fit):
         point = {name: result[name] for name in SITES}
         errors = {name: result.standard_error[name] for name in SITES}
-        width = float(stats.norm.ppf(0.5 + probability / 2))
+        width = float(special.ndtri(0.5 + probability / 2))
         return (
             point,
             errors,
