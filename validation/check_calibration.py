@@ -1,8 +1,8 @@
-"""Are the posteriors true? Grid against NUTS, simulation-based calibration, coverage.
+"""Simulation-based calibration and coverage of the grid posterior; grid against NUTS.
 
-Run: python validation/check_calibration.py [number]. Parameters are drawn from the prior (its
-region 60 km wide, so that the earthquakes are the network's), triggers from the model, and the
-rank of the truth among draws of the grid posterior is uniform if the posterior is true.
+Run: python validation/check_calibration.py [number]. Parameters are drawn from the prior (with a
+region of 60 km, so that the earthquakes are within the network), triggers from the model; the rank
+of the true value among draws of the grid posterior is uniform if the posterior is calibrated.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from arviz_stats.base import array_stats
 from detections import LATITUDES, LONGITUDES, detection
+from records import Record, record, show
 
 from eqstat import traveltime
 from eqstat.calibration import coverage, rank_uniformity
@@ -57,36 +58,47 @@ def content_at(posterior: GridPosterior, east_km: float, north_km: float) -> flo
     return float(mass[density >= density[at[0], at[1]]].sum())
 
 
-def ranks(number: int) -> None:
+def ranks(number: int) -> list[Record]:
     """Simulation-based calibration of `grid` and coverage of its regions."""
     rng = np.random.default_rng(20261121)
     prior = Prior(region_km=60.0)
-    found = {name: [] for name in SITES}
+    ranks: dict[str, list[int]] = {name: [] for name in SITES}
     contents = []
     for _ in range(number):
         observations, truth = simulate(rng, prior)
         posterior = traveltime.grid(observations, prior=prior)
         draws = posterior.draws(int(rng.integers(2**31)), DRAWS)
         for name in SITES:
-            found[name].append(int(np.sum(draws[name] < truth[name])))
+            ranks[name].append(int(np.sum(draws[name] < truth[name])))
         contents.append(content_at(posterior, truth["east_km"], truth["north_km"]))
-    print(f"simulation-based calibration of grid, {number} detections, {BINS} bins", flush=True)
-    for name, values in found.items():
+    records = []
+    for name, values in ranks.items():
         uniform = rank_uniformity(values, DRAWS, bins=BINS)
-        print(
-            f"  {name:14s} chi-square p = {uniform.p_value:.3f}, distribution function p = "
-            f"{uniform.ecdf_p_value:.3f}  {uniform.histogram['observed'].values}"
+        records.append(
+            record(
+                f"{name}: p of uniform ranks, chi-square in {BINS} bins",
+                uniform.p_value,
+                bounds=(0.01 / len(SITES), None),
+                data_sets=number,
+            )
         )
     for probability in (0.5, 0.9):
         held = coverage(np.array(contents) <= probability, probability, probability=0.95)
-        print(
-            f"  {probability:.0%} regions cover {held.rate:.3f} "
-            f"(95 % {held.low:.3f} to {held.high:.3f})"
+        records.append(
+            record(
+                f"epicentre in its {probability:.0%} region",
+                held.rate,
+                interval=(held.low, held.high),
+                target=probability,
+                unit="%",
+                data_sets=number,
+            )
         )
+    return records
 
 
-def agreement(number: int) -> None:
-    """Largest difference of grid and NUTS quantiles in Monte Carlo standard errors."""
+def agreement(number: int) -> list[Record]:
+    """Differences of grid and NUTS quantiles in Monte Carlo standard errors."""
     rng = np.random.default_rng(7)
     levels = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
     scores = []
@@ -99,19 +111,26 @@ def agreement(number: int) -> None:
             values = tree["posterior"][name].to_numpy()
             for level in levels:
                 error = array_stats.mcse(values, method="quantile", prob=level)
-                own = np.sqrt(level * (1 - level) / 40_000) / np.sqrt(level * (1 - level))
-                target = np.quantile(exact[name], level)
-                spread = float(np.std(exact[name])) * own
-                score = (np.quantile(values, level) - target) / np.hypot(float(error), spread)
-                scores.append((abs(float(score)), index, name, level))
-    sizes = np.array([score[0] for score in scores])
-    print(f"grid against NUTS, {number} detections, {len(sizes)} quantiles:")
-    print(
-        f"  {np.mean(sizes < 2):.3f} within 2 and {np.mean(sizes < 3):.3f} within 3 Monte Carlo "
-        f"errors; largest {max(scores)}"
-    )
+                own = float(np.std(exact[name])) / np.sqrt(40_000)
+                difference = np.quantile(values, level) - np.quantile(exact[name], level)
+                scores.append(abs(float(difference / np.hypot(float(error), own))))
+    scores = np.array(scores)
+    return [
+        record(
+            f"grid and NUTS quantiles within {limit} Monte Carlo errors",
+            np.mean(scores < limit),
+            bounds=(least, None),
+            unit="%",
+            data_sets=len(scores),
+        )
+        for limit, least in ((2, 0.9), (3, 0.98))
+    ] + [record("largest difference in Monte Carlo errors", scores.max(), data_sets=len(scores))]
+
+
+def check(number: int = 500, agree: int = 20) -> list[Record]:
+    """Calibration on `number` detections, comparison with NUTS on `agree`."""
+    return show(ranks(number) + agreement(agree))
 
 
 if __name__ == "__main__":
-    ranks(int(sys.argv[1]) if len(sys.argv) > 1 else 500)
-    agreement(20)
+    check(int(sys.argv[1]) if len(sys.argv) > 1 else 500)

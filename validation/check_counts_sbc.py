@@ -1,11 +1,11 @@
-"""Are the backgrounds' posteriors true? Simulation-based calibration of `counts.sample`.
+"""Simulation-based calibration of `counts.sample`.
 
 Run: python validation/check_counts_sbc.py [--datasets N] [--background NAME] [--chains 2]
 [--out FILE.jsonl].
 
-Parameters are drawn from a prior, a history from the model, and the rank of each parameter
-among thinned draws of the posterior with that same prior is uniform if the posterior is true.
-The prior is narrower than the default: no draw of it gives an absurd small history. With --out
+Parameters are drawn from a prior, a history from the model; the rank of each parameter among
+thinned draws of the posterior with that same prior is uniform if the posterior is calibrated. The
+prior is narrower than the default, so that no draw of it gives an absurd small history. With --out
 the ranks of each data set are kept, one line each, and a later run goes on where this one ended.
 
 NAME: poisson, negative_binomial, beta_binomial, each also with +bursts; all six by default.
@@ -14,14 +14,13 @@ NAME: poisson, negative_binomial, beta_binomial, each also with +bursts; all six
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import numpyro.distributions as dist
+from records import Record, each, record, show
 
 from eqstat.calibration import rank_uniformity, sbc_ranks
 from eqstat.counts import Design, Prior, sample, simulate
@@ -33,6 +32,7 @@ from eqstat.inference import InferenceError
 # Of the 250 draws of each chain so few are kept that there are 50 in all: what is left of their
 # correlation does not bend the ranks.
 DRAWS, KEPT, BINS = 250, 50, 17
+NAMES = [family + "+bursts" * bursts for family, bursts in KINDS]
 REGIONS = ("small", "large")
 # Counts of the second design are fewer: sums over bursts and beta functions are slow.
 LARGE = Design(np.array([20, 120]), days=3, variation=0.0)
@@ -93,79 +93,61 @@ def one_rank(number: int, family: Family, bursts: bool, chains: int) -> dict[str
         labels = [name] if true.ndim == 0 else [f"{name}[{i}]" for i in range(len(below))]
         ranks.update({label: int(rank) for label, rank in zip(labels, below, strict=True)})
     attrs = ("r_hat_max", "ess_bulk_min", "ess_tail_min", "divergences")
-    return {"number": number, "ranks": ranks} | {name: float(tree.attrs[name]) for name in attrs}
+    return {"ranks": ranks} | {name: float(tree.attrs[name]) for name in attrs}
 
 
-def p_values(ranks: list[dict[str, int]]) -> dict[str, float]:
-    """Chi-square p of uniform ranks, for each parameter; 51 ranks in 17 bins of three."""
-    return {
-        name: rank_uniformity([rank[name] for rank in ranks], KEPT, bins=BINS).p_value
-        for name in ranks[0]
-    }
+def check(
+    datasets: int = 300, background: str = "poisson", chains: int = 2, out: Path | None = None
+) -> list[Record]:
+    """Calibrate on data sets 0 to `datasets` - 1 of one background."""
+    family, bursts = KINDS[NAMES.index(background)]
 
-
-def calibrate(
-    family: Family, bursts: bool, number: int, chains: int, out: Path | None
-) -> list[dict[str, Any]]:
-    """Data sets 0 to number - 1; those in the file are taken from there."""
-    done: list[dict[str, Any]] = []
-    name = family + "+bursts" * bursts
-    if out is not None and out.exists():
-        done = [line for line in map(json.loads, out.read_text().splitlines())]
-        done = [line for line in done if line["background"] == name and line["number"] < number]
-    have = {line["number"] for line in done}
-    for index in range(number):
-        if index in have:
-            continue
+    def one(number: int) -> dict[str, Any]:
         try:
-            line = {"background": name} | one_rank(index, family, bursts, chains)
+            return one_rank(number, family, bursts, chains)
         except InferenceError as error:
-            line = {"background": name, "number": index, "failed": str(error)}
-        done.append(line)
-        if out is not None:
-            with out.open("a") as file:
-                file.write(json.dumps(line) + "\n")
-    return done
+            return {"failed": str(error)}
 
-
-def report(name: str, lines: list[dict[str, Any]], seconds: float) -> None:
-    """Print the table of one background."""
-    good = [line for line in lines if "ranks" in line]
-    print(f"{name}: {len(good)} data sets, {len(lines) - len(good)} fits failed, {seconds:.0f} s")
-    if not good:
-        return
-    r_hat = np.array([line["r_hat_max"] for line in good])
-    ess = np.array([line["ess_bulk_min"] for line in good])
-    r_hat = r_hat[np.isfinite(r_hat)] if np.isfinite(r_hat).any() else np.full(1, np.nan)
-    divergent = sum(line["divergences"] > 0 for line in good)
-    print(
-        f"  largest R-hat: median {np.median(r_hat):.3f}, 99 % {np.quantile(r_hat, 0.99):.3f}; "
-        f"smallest bulk ESS: median {np.median(ess):.0f}, "
-        f"1 % {np.quantile(ess, 0.01):.0f}; data sets with divergences {divergent}"
-    )
-    found = p_values([line["ranks"] for line in good])
-    for label, p in found.items():
-        ranks = np.array([line["ranks"][label] for line in good])
+    results = [line for line in each(range(datasets), one, out) if "ranks" in line]
+    if not results:
+        return show([record("fits that failed", datasets, bounds=(None, 0))])
+    p_value = {}
+    for label in results[0]["ranks"]:
+        ranks = np.array([line["ranks"][label] for line in results])
+        # 51 ranks in 17 bins of three.
+        p_value[label] = rank_uniformity(ranks, KEPT, bins=BINS).p_value
         centre = (ranks.mean() + 0.5) / (KEPT + 1)
-        print(f"  {label:22s} chi-square p {p:.3f}   mean rank {centre:.3f}")
-    least = min(found.values())
-    print(f"  smallest of {len(found)}: p = {least:.4f}; with Bonferroni {least * len(found):.3f}")
+        print(f"  {label:22s} chi-square p {p_value[label]:.3f}   mean rank {centre:.3f}")
+    least, count = min(p_value.values()), len(results)
+    divergent = sum(line["divergences"] > 0 for line in results)
+    r_hat = np.array([line["r_hat_max"] for line in results], np.float64)
+    return show(
+        [
+            record(
+                f"smallest p of uniform ranks, {len(p_value)} parameters",
+                least,
+                bounds=(0.01 / len(p_value), None),
+                data_sets=count,
+            ),
+            record("fits that failed", datasets - count, bounds=(None, 0), data_sets=datasets),
+            record("median of the largest R-hat", np.nanmedian(r_hat), data_sets=count),
+            record("data sets with divergences", divergent, data_sets=count),
+        ]
+    )
 
 
 def main() -> None:
     """Run the backgrounds asked for."""
-    names = [family + "+bursts" * bursts for family, bursts in KINDS]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--datasets", type=int, default=300)
     parser.add_argument("--chains", type=int, default=2, help="1 takes half the time")
-    parser.add_argument("--background", choices=names)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--background", choices=NAMES)
+    parser.add_argument("--out", type=Path, help="one file for each background: NAME is put in")
     options = parser.parse_args()
-    for name, (family, bursts) in zip(names, KINDS, strict=True):
-        if options.background in (None, name):
-            start = time.perf_counter()
-            lines = calibrate(family, bursts, options.datasets, options.chains, options.out)
-            report(name, lines, time.perf_counter() - start)
+    for name in NAMES if options.background is None else [options.background]:
+        print(name)
+        out = options.out and options.out.with_stem(f"{options.out.stem}-{name}")
+        check(options.datasets, name, options.chains, out)
 
 
 if __name__ == "__main__":

@@ -2,17 +2,17 @@
 
 Run: python validation/check_detection_associator.py [--number N] [--phones D]. PyOcto is not needed
 by the package: `pip install pyocto`. Streams of 60 s of phones in Lima amid human triggers, N each:
-earthquakes, thunder, crowds, server bursts and nothing. PyOcto sees each stream whole and with
-hindsight; the posterior sees it second by second and is scored by its largest log odds. PyOcto's
-score of a stream is the number of picks of its largest event. Prints how many earthquakes
-are found, how many of the other streams are called one where 1 % of the earthquakes are missed, the
-error of the epicentre, and the time that a second of stream takes.
+earthquakes, thunder, crowds, server bursts and nothing. PyOcto gets each stream whole and in
+hindsight; the posterior gets it second by second and is scored by its largest log odds. PyOcto's
+score of a stream is the number of picks of its largest event. Records the earthquakes found, the
+share of the other streams declared one where 1 % of the earthquakes are missed, the epicentral
+error, and the computing time for a second of stream.
 
 PyOcto is made for stations that pick P and S and label them; a phone's trigger has no label. So it
-is handed over twice, as P and as S (`both`), or as the wave that triggers most phones (`S`). The
-mean delay of the phones shifts the origin time only. PyOcto knows of silent stations by one
-criterion, the least share of picks among the stations nearer than a pick: with phones, of which
-most stay silent, it is switched off.
+is passed twice, as P and as S (`both`), or as the wave that triggers most phones (`S`). The mean
+delay of the phones shifts the origin time only. PyOcto uses silent stations in one criterion, the
+least share of picks among the stations nearer than a pick; with phones, most of which stay silent,
+it is switched off.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from check_detection_alarms import (
     odds,
     region,
 )
+from records import Record, record, show
 
 from eqstat.calibration import at_miss_probability
 from eqstat.detection import Detector, Report, State, init, locate, shiryaev_roberts_threshold, step
@@ -74,10 +75,10 @@ def associator(network: Network) -> tuple[Any, pd.DataFrame]:
 
 def associate(octo: Any, stations: pd.DataFrame, times: np.ndarray, phases: str) -> pd.DataFrame:
     """PyOcto's events of a stream."""
-    who = np.flatnonzero(np.isfinite(times))
+    device = np.flatnonzero(np.isfinite(times))
     picks = pd.concat(
         [
-            pd.DataFrame({"station": who.astype(str), "time": times[who], "phase": phase})
+            pd.DataFrame({"station": device.astype(str), "time": times[device], "phase": phase})
             for phase in phases
         ],
         ignore_index=True,
@@ -92,8 +93,8 @@ def follow(
     state, ratio, alarm = init(watch, -BEFORE_S), [], False
     best: Any = None
     for now in range(-BEFORE_S + 1, AFTER_S + 1):
-        who = np.flatnonzero((times <= now) & (times > now - 1))
-        state, report = step(watch, state, float(now), who, times[who])
+        device = np.flatnonzero((times <= now) & (times > now - 1))
+        state, report = step(watch, state, float(now), device, times[device])
         ratio.append(np.asarray(report.log_shiryaev_roberts))
         alarm |= bool(ratio[-1][0] >= level and report.probability[0] > LIKELY)
         if best is None or ratio[-1][0] >= best[0]:
@@ -101,20 +102,16 @@ def follow(
     return float(np.max(odds(watch, np.array(ratio)[None]))), alarm, best[1]
 
 
-def away(streams: Streams, number: int, place: tuple[float, float]) -> float:
-    """From a stream's true epicentre to a place, km."""
+def error_km(streams: Streams, number: int, place: tuple[float, float]) -> float:
+    """Distance of a place from a stream's true epicentre."""
     truth, frame = streams.truth, streams.network.frame
     at = frame.to_geographic(truth.east_km[number], truth.north_km[number])
     return float(great_circle_distance(*at, *place))
 
 
-def main() -> None:
-    """Compare and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--number", type=int, default=40)
-    parser.add_argument("--phones", type=int, default=300)
-    options = parser.parse_args()
-    box, watch = region(options.phones)
+def check(number: int = 40, phones: int = 300) -> list[Record]:
+    """Compare on `number` streams of each kind."""
+    box, watch = region(phones)
     octo, stations = associator(box)
     level = shiryaev_roberts_threshold(watch)
     kinds: dict[str, Any] = {
@@ -127,10 +124,10 @@ def main() -> None:
     methods = ("posterior", "both", "S")
     rows, spent = [], dict.fromkeys((*methods, "locate"), 0.0)
     for index, (kind, source) in enumerate(kinds.items()):
-        streams = simulate(jax.random.key(40 + index), box, source, options.number)
-        for number, times in enumerate(streams.first_trigger_s.astype(np.float64)):
+        streams = simulate(jax.random.key(40 + index), box, source, number)
+        for stream, times in enumerate(streams.first_trigger_s.astype(np.float64)):
             times = np.where(times <= AFTER_S, times, np.inf)
-            if index == number == 0:
+            if index == stream == 0:
                 follow(watch, times, level)  # compiles
             row: dict[str, Any] = {"kind": kind, "triggers": int(np.isfinite(times).sum())}
             began = time.perf_counter()
@@ -141,7 +138,7 @@ def main() -> None:
                 place = locate(watch, *best)
                 spent["locate"] += time.perf_counter() - began
                 mean = float(place["latitude_mean"]), float(place["longitude_mean"])
-                row["posterior_km"] = away(streams, number, mean)
+                row["posterior_km"] = error_km(streams, stream, mean)
             for method, phases in (("both", "PS"), ("S", "S")):
                 began = time.perf_counter()
                 events = associate(octo, stations, times, phases)
@@ -151,32 +148,45 @@ def main() -> None:
                 if kind == "earthquake" and row[f"{method}_found"]:
                     largest = events.loc[events["picks"].idxmax()]
                     at = box.frame.to_geographic(float(largest["x"]), float(largest["y"]))
-                    row[f"{method}_km"] = away(streams, number, (float(at[0]), float(at[1])))
+                    row[f"{method}_km"] = error_km(streams, stream, (float(at[0]), float(at[1])))
             rows.append(row)
     table = pd.DataFrame(rows)
     seconds = len(table) * (BEFORE_S + AFTER_S)
-    print(table.groupby("kind", sort=False)["triggers"].describe(percentiles=[0.5]).round(1))
     truth = (table["kind"] == "earthquake").to_numpy()
+    records = []
     for method in methods:
-        print(
-            f"{method}: found {table[f'{method}_found'][truth].sum()} of {truth.sum()} earthquakes "
-            + ("at one false alarm a year" if method == "posterior" else "with 10 picks or more")
-            + "; epicentre {:.1f} / {:.1f} / {:.1f} km off (16/50/84 %)".format(
-                *np.nanpercentile(table[f"{method}_km"][truth], [16, 50, 84])
-            )
-            + f"; {1e3 * spent[method] / seconds:.1f} ms per second of stream"
-        )
+        label = "posterior" if method == "posterior" else f"PyOcto, {method}"
+        found = table[f"{method}_found"][truth]
+        low, middle, high = np.nanpercentile(table[f"{method}_km"][truth], [16, 50, 84])
+        records += [
+            record(f"{label}: earthquakes found", int(found.sum()), data_sets=int(truth.sum())),
+            record(f"{label}: epicentral error, median (16 to 84 %)", middle, interval=(low, high),
+                   level=0.68, unit="km", data_sets=int(found.sum())),
+            record(f"{label}: per second of stream", 1e3 * spent[method] / seconds, unit="ms"),
+        ]  # fmt: skip
         for kind, others in table[~truth].groupby("kind", sort=False):
             score = np.concatenate([table[method][truth], others[method]])
             mark = np.arange(len(score)) < truth.sum()
             at = at_miss_probability(score, mark, 0.01, larger="earthquake")
             rate = at.false_alarm_probability
-            print(
-                f"  {kind}: events in {others[f'{method}_found'].mean():.0%}; {rate.estimate:.1%} "
-                f"({rate.low:.1%} to {rate.high:.1%}) where 1 % of the earthquakes are missed"
-            )
-    located = np.isfinite(table["posterior_km"]).sum()
-    print(f"locate: {spent['locate'] / max(located, 1):.1f} s each")
+            records += [
+                record(f"{label}, {kind}: detections", others[f"{method}_found"].mean(), unit="%",
+                       data_sets=len(others)),
+                record(f"{label}, {kind}: declared where 1 % of the earthquakes are missed",
+                       rate.estimate, interval=(rate.low, rate.high), level=0.9, unit="%",
+                       data_sets=len(others)),
+            ]  # fmt: skip
+    located = int(np.isfinite(table["posterior_km"]).sum())
+    each_s = spent["locate"] / max(located, 1)
+    return show([*records, record("`locate`, each", each_s, unit="s", data_sets=located)])
+
+
+def main() -> None:
+    """Run as a command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--number", type=int, default=40)
+    parser.add_argument("--phones", type=int, default=300)
+    check(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

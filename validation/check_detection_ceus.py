@@ -3,17 +3,16 @@
 Run with EQSTAT_DATA at a folder that holds the picks (see `eqstat.datasets.load_ceus_raw`):
 python validation/check_detection_ceus.py [--windows N] [--active listed|running|reporting]. The
 stream is 15,437 picks without phase, most of them noise, in 54 windows of -120 to +240 s about
-catalogued earthquakes; an associator's picks of the *other* events (two folds) teach the regional
-error model, from which the detector has its travel times and `locate` of the travel-time room
-its errors; the rate of the background comes from the other windows too. Prints which earthquakes
-were found, how many seconds after the origin, how far off, whether the regions hold the catalogued
-epicentre, and which detections match no catalogued earthquake.
+catalogued earthquakes. The regional error model is learned from an associator's picks of the
+*other* events (two folds); it gives the detector its travel times and the final location its
+errors. The background rate also comes from the other windows. Records the earthquakes found, the
+delay after the origin, the epicentral error, the coverage of the regions, and the detections that
+match no catalogued earthquake.
 
-Which stations are silent nobody has written down. `listed`: all stations, at all times, also those
+The data do not say which stations were active. `listed`: all stations, at all times, also those
 farther than about 1,100 km from the epicentre, whose picks were cut away. `running`: those with a
 pick in one of the four other windows nearest in time that reach them, for a network knows which of
-its stations work. `reporting`: those with
-any pick in this window, which is known afterwards only.
+its stations work. `reporting`: those with any pick in this window, which is known afterwards only.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from records import Record, record, show
 from scipy.stats import binom
 
 from eqstat import datasets
@@ -51,7 +51,7 @@ FOLDS, SEED = 2, 20
 MAX_DISTANCE_KM = 400.0
 CATALOGUE_SD_KM = 2.0
 EARTHQUAKES_PER_YEAR = 300.0
-# A station that has triggered is not asked again while its trigger may still be used.
+# The dead time of a station after its trigger, while the trigger may still be used.
 SLOTS, SLOT_S, WINDOW_S = 36, 3.0, 130.0
 # The data have the picks of stations so near to the epicentre; a station is taken to run if it has
 # a pick in one of so many windows, those nearest in time that reach it.
@@ -65,7 +65,7 @@ NEAR_S, NEAR_S_KM = 3.0, 0.01
 
 
 class Branches(VelocityModel):
-    """Travel times of a learnt regional model: the first P, and the S that is usually picked."""
+    """Travel times of a learned regional model: the first P, and the S that is usually picked."""
 
     error: RegionalError
 
@@ -74,14 +74,14 @@ class Branches(VelocityModel):
         distance = jnp.sqrt(jnp.asarray(chord2_km2) + 1e-12)
         straight = jnp.sqrt(distance**2 + (depth_km + elevation_km) ** 2)
         thickness = 2 * self.error.moho_depth_km - depth_km + elevation_km
-        found = []
+        times = []
         for wave in ("p", "s"):
             crust = getattr(self.error, f"crust_{wave}_velocity_km_s")
             mantle = getattr(self.error, f"mantle_{wave}_velocity_km_s")
             delay = thickness * (crust**-2 - mantle**-2) ** 0.5
             pair = straight / crust, distance / mantle + delay
-            found.append(jnp.minimum(*pair))
-        return found[0], found[1]
+            times.append(jnp.minimum(*pair))
+        return times[0], times[1]
 
 
 def read() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -110,25 +110,25 @@ def running(
     reached = np.asarray(away) < DATA_KM
     nearest = reached & (np.cumsum(reached, axis=0) <= NEAREST)
     by_event = raw.groupby("event_window")["device"].unique()
-    spoke = np.stack([stations["device"].isin(by_event[name]) for name in others["event"]])
-    return (nearest & spoke).any(axis=0)
+    picked = np.stack([stations["device"].isin(by_event[name]) for name in others["event"]])
+    return (nearest & picked).any(axis=0)
 
 
 def activity(
     stations: pd.DataFrame, raw: pd.DataFrame, events: pd.DataFrame, event: Any, which: str
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """The network's table for a window: who is there; and the same as truth values."""
+    """The network's table for a window: active stations; and the same as truth values."""
     own = raw["event_window"] == event.event
     if which == "listed":
-        there = np.ones(len(stations), bool)
+        active = np.ones(len(stations), bool)
     elif which == "running":
-        there = running(stations, raw, events, event)
+        active = running(stations, raw, events, event)
     else:
-        there = stations["device"].isin(raw["device"][own]).to_numpy()
+        active = stations["device"].isin(raw["device"][own]).to_numpy()
     far = pd.Timestamp("2100-01-01", tz="UTC")
-    begin = pd.Series(pd.Timestamp("2000-01-01", tz="UTC"), stations.index).where(there, far)
+    begin = pd.Series(pd.Timestamp("2000-01-01", tz="UTC"), stations.index).where(active, far)
     table = stations[["device", "latitude", "longitude"]].assign(active_from=begin)
-    return table, there
+    return table, active
 
 
 def background_rate_h(
@@ -140,9 +140,9 @@ def background_rate_h(
     # A station counts once in `WINDOW_S`, as it does in the detector.
     count = len(before.drop_duplicates(["event_window", "device"]))
     for event in events.itertuples():
-        there = activity(stations, raw, events, event, which)[1]
+        active = activity(stations, raw, events, event, which)[1]
         reached = away(event, stations["latitude"], stations["longitude"]) < DATA_KM
-        hours += (there & reached).sum() * BEFORE_S / 3600
+        hours += (active & reached).sum() * BEFORE_S / 3600
     return count / hours
 
 
@@ -179,7 +179,7 @@ def causes(error: RegionalError, cells: int, lateral: float) -> tuple[Cause, Cau
 def associated(
     raw: pd.DataFrame, error: RegionalError, latitude: float, longitude: float, origin_s: float
 ) -> pd.DataFrame:
-    """Picks of a window that may be P or S of an earthquake, with that label."""
+    """Picks of a window that may be P or S of an earthquake, labelled so."""
     away = great_circle_distance(
         latitude, longitude, raw["latitude"].to_numpy(), raw["longitude"].to_numpy()
     )
@@ -213,12 +213,12 @@ def away(event: Any, latitude: Any, longitude: Any) -> Any:
     )
 
 
-def matching(found: Replay, event: Any) -> tuple[np.ndarray, np.ndarray]:
+def matching(result: Replay, event: Any) -> tuple[np.ndarray, np.ndarray]:
     """Seconds after the origin of all steps; in which of them it is the earthquake that alarms."""
-    steps = found.history
+    steps = result.history
     after = (steps["time"] - event.time).dt.total_seconds().to_numpy()
-    on = (steps["log_shiryaev_roberts"] >= found.settings["log_threshold"]) & (
-        steps["probability"] >= found.settings["least_probability"]
+    on = (steps["log_shiryaev_roberts"] >= result.settings["log_threshold"]) & (
+        steps["probability"] >= result.settings["least_probability"]
     )
     off_s = (steps["origin_time"] - event.time).dt.total_seconds()
     off_km = away(event, steps["latitude"], steps["longitude"])
@@ -227,12 +227,12 @@ def matching(found: Replay, event: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def judge(
-    watch: Detector, found: Replay, window: pd.DataFrame, event: Any, error: RegionalError
+    watch: Detector, result: Replay, window: pd.DataFrame, event: Any, error: RegionalError
 ) -> list[dict[str, Any]]:
     """One row for each alarm."""
     truth = (event.latitude, event.longitude)
     rows = []
-    for alarm, located in zip(found.alarms, found.locations, strict=True):
+    for alarm, located in zip(result.alarms, result.locations, strict=True):
         began = (alarm["time"] - event.time).total_seconds()
         place = float(located["latitude_mean"]), float(located["longitude_mean"])
         origin = float(located["origin_mean_s"]) - event.time.timestamp()
@@ -261,9 +261,9 @@ def judge(
     return rows
 
 
-def first_seen(found: Replay, event: Any, alarms: list[dict[str, Any]]) -> dict[str, Any] | None:
+def first_seen(result: Replay, event: Any, alarms: list[dict[str, Any]]) -> dict[str, Any] | None:
     """When the earthquake was first alarmed for, and where it was put then; None where never."""
-    after, this = matching(found, event)
+    after, this = matching(result, event)
     own = [one for one in alarms if one["same"]]
     if own and own[0]["began_s"] > 1:
         when = int(np.searchsorted(after, own[0]["began_s"] - 1e-3))
@@ -271,92 +271,105 @@ def first_seen(found: Replay, event: Any, alarms: list[dict[str, Any]]) -> dict[
         when = int(np.argmax(this))
     else:
         return None
-    then = found.history.iloc[when]
+    then = result.history.iloc[when]
     off_km = float(away(event, then["latitude"], then["longitude"]))
     return {"event": event.event, "after_s": float(after[when]), "first_km": off_km}
 
 
-def learnt(picks: pd.DataFrame, events: pd.DataFrame) -> RegionalError:
+def learned(picks: pd.DataFrame, events: pd.DataFrame) -> RegionalError:
     """The regional error model of the associated picks of some events."""
     near = picks[picks["distance_deg"] * 111.195 <= MAX_DISTANCE_KM]
     result = learn(near, events, catalogue_sd_km=CATALOGUE_SD_KM)
-    print(f"learnt from {result.events_used} events, {result.iterations} iterations", flush=True)
+    print(f"learned from {result.events_used} events, {result.iterations} iterations", flush=True)
     return result.error
 
 
-def summary(table: pd.DataFrame, seen: pd.DataFrame, events: pd.DataFrame, hours: float) -> None:
-    """Print what the alarms say."""
+def summary(
+    table: pd.DataFrame, seen: pd.DataFrame, events: pd.DataFrame, hours: float
+) -> list[Record]:
+    """Figures of all alarms."""
     same: Any = table[table["same"]].drop_duplicates("event")
-    print(f"earthquakes found: {len(seen)} of {len(events)}, {len(same)} by an alarm of their own")
-    for label, some in (
-        ("missed", events[~events["event"].isin(seen["event"])]),
-        ("within an alarm for another", seen[~seen["event"].isin(same["event"])]),
-    ):
-        print(f"  {label}: {', '.join(some['event']) or 'none'}")
+    missed = events["event"][~events["event"].isin(seen["event"])]
+    print(f"missed: {', '.join(missed) or 'none'}")
+    records = [
+        record("earthquakes found", len(seen), data_sets=len(events)),
+        record("of these by an alarm of their own", len(same), data_sets=len(events)),
+    ]
     for source, name, label, unit in (
         (seen, "after_s", "alarm after the origin", "s"),
-        (seen, "first_km", "cell of the grid then", "km off"),
-        (same, "detector_km", "detector at the greatest evidence", "km off"),
-        (same, "regional_km", "located with the regional error model", "km off"),
-        (same, "area_90_km2", "90 % region of that", "km2"),
+        (seen, "first_km", "epicentral error at the alarm", "km"),
+        (same, "detector_km", "epicentral error of the detector", "km"),
+        (same, "regional_km", "epicentral error with the regional error model", "km"),
+        (same, "area_90_km2", "area of the 90 % region of the latter", "km²"),
     ):
         low, middle, high = np.nanpercentile(source[name], [16, 50, 84])
-        print(f"  {label}: {low:.1f} / {middle:.1f} / {high:.1f} {unit} (16/50/84 %)")
-    for p in (50, 90):
-        least, most = binom.interval(0.95, len(same), p / 100)
-        print(
-            f"  {p} % regions hold the catalogue's epicentre: detector "
-            f"{int(same[f'detector_in_{p}'].sum())}, regional "
-            f"{int((same['content'] <= p / 100).sum())} of {len(same)} (true to their name: "
-            f"{least:.0f} to {most:.0f})"
+        records.append(
+            record(
+                f"{label}, median (16 to 84 %)",
+                middle,
+                interval=(low, high),
+                level=0.68,
+                unit=unit,
+                data_sets=len(source),
+            )
         )
+    for p in (50, 90):
+        bounds = binom.interval(0.95, len(same), p / 100)
+        for label, hits in (
+            ("detector", same[f"detector_in_{p}"].sum()),
+            ("regional error model", (same["content"] <= p / 100).sum()),
+        ):
+            name = f"{p} % region holds the catalogue epicentre, {label}"
+            asked = (int(bounds[0]), int(bounds[1]))
+            records.append(record(name, int(hits), bounds=asked, data_sets=len(same)))
     other: Any = table[~table["same"]]
-    print(f"alarms that match no catalogued earthquake: {len(other)} in {hours:.1f} h")
     for row in other.itertuples():
         print(
-            f"  window {row.event}: {row.began_s:+.0f} s, origin {row.origin_s:+.0f} s at "
-            f"{row.latitude:.2f}, {row.longitude:.2f}, {row.detector_km:.0f} km away, log evidence "
-            f"{row.log_evidence:.0f}; {row.picks} picks fit, of {row.with_s} stations P and S"
+            f"  no catalogued earthquake: window {row.event}, {row.began_s:+.0f} s, origin "
+            f"{row.origin_s:+.0f} s at {row.latitude:.2f}, {row.longitude:.2f}, "
+            f"{row.detector_km:.0f} km away, log evidence {row.log_evidence:.0f}; {row.picks} "
+            f"picks fit, {row.with_s} stations with P and S"
         )
+    name = f"alarms that match no catalogued earthquake in {hours:.1f} h"
+    return [*records, record(name, len(other))]
 
 
-def main() -> None:
-    """Replay and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--windows", type=int, help="only the first so many windows of each fold")
-    parser.add_argument("--active", choices=("listed", "running", "reporting"), default="running")
-    parser.add_argument("--cells", type=int, default=3000)
-    parser.add_argument("--step", type=float, default=3.0, help="between steps, s")
-    parser.add_argument("--lateral", type=float, default=SLOWNESS_LATERAL_SD)
-    parser.add_argument("--out", help="write a table of the alarms (CSV)")
-    options = parser.parse_args()
+def check(
+    windows: int | None = None,
+    active: str = "running",
+    cells: int = 3000,
+    step: float = 3.0,
+    lateral: float = SLOWNESS_LATERAL_SD,
+    out: str | None = None,
+) -> list[Record]:
+    """Replay the windows of both folds."""
     raw, picks, events, stations = read()
     print(f"{len(raw)} picks of {raw['device'].nunique()} stations, {len(stations)} in all")
     fold = np.random.default_rng(SEED).permutation(len(events)) % FOLDS
     rows, seen, judged, began = [], [], [], time.process_time()
     for k in range(FOLDS):
-        others, chosen = events[fold != k], events[fold == k][: options.windows]
-        error = learnt(picks, others)
-        rate = background_rate_h(raw, others, stations, options.active)
+        others, chosen = events[fold != k], events[fold == k][:windows]
+        error = learned(picks, others)
+        rate = background_rate_h(raw, others, stations, active)
         watch = detector(
             stations[["device", "latitude", "longitude"]],
-            causes=causes(error, options.cells, options.lateral),
+            causes=causes(error, cells, lateral),
             background=BackgroundRate(np.full(24, rate), relative_sd=0.05),
             window_s=WINDOW_S,
         )
         print(f"fold {k}: {rate:.2f} picks per station and hour, {watch.hypotheses} hypotheses")
         for event in chosen.itertuples():
             window = raw[raw["event_window"] == event.event]
-            table, there = activity(stations, raw, events, event, options.active)
+            table, running_now = activity(stations, raw, events, event, active)
             start = event.time - pd.Timedelta(seconds=BEFORE_S)
             end = event.time + pd.Timedelta(seconds=AFTER_S)
-            settings = {"network": table, "start": start, "step_s": options.step}
-            found = replay(watch, window, end=end, **settings)
-            new = judge(watch, found, window, event, error)
-            first = first_seen(found, event, new)
+            settings = {"network": table, "start": start, "step_s": step}
+            result = replay(watch, window, end=end, **settings)
+            new = judge(watch, result, window, event, error)
+            first = first_seen(result, event, new)
             if first and any(one["same"] and one["began_s"] <= 1 for one in new):
-                # The alarm began as something else; what that was is seen at its own time.
-                until = event.time + pd.Timedelta(seconds=first["after_s"] - options.step)
+                # The alarm began as another event; its location is taken at its own time.
+                until = event.time + pd.Timedelta(seconds=first["after_s"] - step)
                 before = replay(watch, window, end=until, **settings)
                 new += [
                     one for one in judge(watch, before, window, event, error) if not one["same"]
@@ -364,21 +377,34 @@ def main() -> None:
             seen += [first] if first else []
             rows += new
             judged.append(event.event)
-            told = "; ".join(
+            text = "; ".join(
                 f"{one['began_s']:+.0f} s, {one['detector_km']:.0f} km"
                 + (f", {one['regional_km']:.1f} km" if "regional_km" in one else "")
                 for one in new
             )
             print(
-                f"  {event.event} M{event.magnitude}, {there.sum()} stations, {len(window)} picks: "
-                f"{told or 'no alarm'} ({time.process_time() - began:.0f} s)",
+                f"  {event.event} M{event.magnitude}, {running_now.sum()} stations, {len(window)} "
+                f"picks: {text or 'no alarm'} ({time.process_time() - began:.0f} s)",
                 flush=True,
             )
     table = pd.DataFrame(rows)
-    if options.out:
-        table.to_csv(options.out, index=False)
+    if out:
+        table.to_csv(out, index=False)
     hours = len(judged) * (BEFORE_S + AFTER_S) / 3600
-    summary(table, pd.DataFrame(seen), events[events["event"].isin(judged)], hours)
+    records = summary(table, pd.DataFrame(seen), events[events["event"].isin(judged)], hours)
+    return show(records)
+
+
+def main() -> None:
+    """Run as a command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--windows", type=int, help="only the first so many windows of each fold")
+    parser.add_argument("--active", choices=("listed", "running", "reporting"), default="running")
+    parser.add_argument("--cells", type=int, default=3000)
+    parser.add_argument("--step", type=float, default=3.0, help="between steps, s")
+    parser.add_argument("--lateral", type=float, default=SLOWNESS_LATERAL_SD)
+    parser.add_argument("--out", help="write a table of the alarms (CSV)")
+    check(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """The sequential posterior on real phones: Borrego Springs 2016, from 121 s before the origin.
 
 Run with EQSTAT_DATA at a folder that holds the MyShake triggers (see `eqstat.datasets`):
-python validation/check_detection_phones.py [--lateral 0]. No list of the silent devices exists: the network is
-those that triggered within the table (`devices_that_triggered`); rows "k silent beside each" put k
-devices at the place of each that never trigger, to see what silence does. Prints whether there was
-an alarm before the origin, when it came, and where it put the earthquake.
+python validation/check_detection_phones.py [--lateral 0]. No list of the silent devices exists: the
+network is the devices with a trigger in the table (`devices_that_triggered`); in runs with "k
+silent" k devices that never trigger are placed beside each, to see the effect of silence. Records
+the probability before the origin, the delay of the alarm and the error of the location.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from records import Record, record, show
 
 from eqstat import datasets
 from eqstat.detection import (
@@ -46,17 +47,15 @@ RUNS = [
 ]
 
 
-def main() -> None:
-    """Replay and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lateral", type=float, default=SLOWNESS_LATERAL_SD)
-    options = parser.parse_args()
+def check(lateral: float = SLOWNESS_LATERAL_SD) -> list[Record]:
+    """Replay the stream with each background, scatter and number of silent devices."""
     triggers, truth = datasets.load_myshake()
-    there = devices_that_triggered(triggers)
-    there = there.assign(device=[f"phone{i}" for i in range(len(there))])
-    named = triggers.merge(there, on=["latitude", "longitude"], how="left", validate="m:1")
+    devices = devices_that_triggered(triggers)
+    devices = devices.assign(device=[f"phone{i}" for i in range(len(devices))])
+    named = triggers.merge(devices, on=["latitude", "longitude"], how="left", validate="m:1")
+    records = []
     for scatter, rate, beside in RUNS:
-        silent = [there.assign(device=there["device"] + f" silent{i}") for i in range(beside)]
+        silent = [devices.assign(device=devices["device"] + f" silent{i}") for i in range(beside)]
         unknown = nodes(
             share=(0.05, 0.2, 0.6),
             first_share=(0.95, 0.5),
@@ -65,61 +64,76 @@ def main() -> None:
             sd_s=scatter,
         )
         quake = earthquake(
-            velocity=VELOCITY, unknown=unknown, slots=60, slowness_lateral_sd=options.lateral
+            velocity=VELOCITY, unknown=unknown, slots=60, slowness_lateral_sd=lateral
         )
         watch = detector(
-            pd.concat([there, *silent], ignore_index=True),
+            pd.concat([devices, *silent], ignore_index=True),
             causes=(quake, *usual_causes()[1:]),
             background=BackgroundRate(np.full(24, rate)),
         )
-        found = replay(
+        result = replay(
             watch,
             named,
             start=truth["time"] + pd.Timedelta(seconds=BEGIN_S),
             end=truth["time"] + pd.Timedelta(seconds=END_S),
         )
-        report(
-            watch, found, truth, f"scatter {scatter} s, {rate:.2g}/h, {beside} silent beside each"
-        )
+        scatter_text = " or ".join(f"{sd:g}" for sd in scatter)
+        label = f"scatter {scatter_text} s, background {rate:.2g}/h, {beside} silent"
+        records += judge(watch, result, truth, label)
+    return show(records)
 
 
-def report(watch: Detector, found: Replay, truth: dict[str, Any], label: str) -> None:
-    """Print a run."""
-    history = found.history
-    late = (history["time"] - truth["time"]).dt.total_seconds().to_numpy()
-    chance = history["probability"].to_numpy()
-    print(f"{label}: {len(found.triggers)} triggers, {len(found.left_out)} after the end")
-    print(
-        f"  before the origin: greatest probability {chance[late < 0].max():.4f}, greatest log "
-        f"Shiryaev-Roberts {history['log_shiryaev_roberts'][late < 0].max():.1f} "
-        f"(threshold {found.settings['log_threshold']:.1f})"
-    )
-    path = ", ".join(
-        f"{s:+d} s {chance[late <= s + 0.01][-1]:.3f}" for s in (5, 6, 7, 8, 9, 10, 12, 20)
-    )
-    print(f"  probability after the origin: {path}")
-    if not found.alarms:
-        print("  no alarm")
-    for alarm, located in zip(found.alarms, found.locations, strict=True):
-        after = (alarm["time"] - truth["time"]).total_seconds()
+def judge(watch: Detector, result: Replay, truth: dict[str, Any], label: str) -> list[Record]:
+    """Figures of one run."""
+    history = result.history
+    late_s = (history["time"] - truth["time"]).dt.total_seconds().to_numpy()
+    early = history[late_s < 0]
+    count = len(result.triggers)
+
+    def figure(name: str, value: float, unit: str = "", **options: Any) -> Record:
+        return record(f"{label}: {name}", value, unit=unit, data_sets=count, **options)
+
+    records = [
+        figure("greatest probability before the origin", early["probability"].max()),
+        figure(
+            "greatest log Shiryaev-Roberts statistic before the origin less its threshold",
+            early["log_shiryaev_roberts"].max() - result.settings["log_threshold"],
+        ),
+        figure("alarms", len(result.alarms), bounds=(1, 1)),
+    ]
+    place = truth["latitude"], truth["longitude"]
+    for alarm, located in zip(result.alarms, result.locations, strict=True):
         row = history[history["time"] == alarm["time"]].iloc[0]
-        first, last = (
-            great_circle_distance(truth["latitude"], truth["longitude"], *(float(x) for x in at))
-            for at in (
-                (row["latitude"], row["longitude"]),
-                (located["latitude_mean"], located["longitude_mean"]),
-            )
-        )
-        inside = region_contains(watch, located, truth["latitude"], truth["longitude"])
-        origin = float(located["origin_mean_s"]) - truth["time"].timestamp()
-        print(
-            f"  alarm {after:+.0f} s after the origin with {int(row['triggered'])} devices "
-            f"triggered, then {float(first):.0f} km off; at the end {float(last):.1f} km off, "
-            f"90 % region {float(located['region_area_km2']):.0f} km2, catalogue epicentre "
-            f"inside: {inside}, sd {float(located['east_sd_km']):.1f} and "
-            f"{float(located['north_sd_km']):.1f} km, depth {float(located['depth_mean_km']):.1f} "
-            f"+- {float(located['depth_sd_km']):.1f} km, origin {origin:+.1f} s"
-        )
+        mean = float(located["latitude_mean"]), float(located["longitude_mean"])
+        first = float(row["latitude"]), float(row["longitude"])
+        records += [
+            figure("alarm after the origin", (alarm["time"] - truth["time"]).total_seconds(), "s"),
+            figure("triggers at the alarm", int(row["triggered"])),
+            figure(
+                "epicentral error at the alarm", float(great_circle_distance(*place, *first)), "km"
+            ),
+            figure(
+                "epicentral error at the end", float(great_circle_distance(*place, *mean)), "km"
+            ),
+            figure("area of the 90 % region", float(located["region_area_km2"]), "km²"),
+            figure(
+                "90 % region holds the catalogue epicentre (1 yes, 0 no)",
+                int(region_contains(watch, located, *place)),
+            ),
+            figure(
+                "origin time less the catalogue's",
+                float(located["origin_mean_s"]) - truth["time"].timestamp(),
+                "s",
+            ),
+        ]
+    return records
+
+
+def main() -> None:
+    """Run as a command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lateral", type=float, default=SLOWNESS_LATERAL_SD)
+    check(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Are the probabilities of the sequential posterior true? Streams of its own model, at one moment.
+"""Calibration of the sequential posterior on streams simulated from its own model.
 
 Run: python validation/check_detection_truth.py [--number N] [--locate L] [--faster 0.06].
 
 N streams are drawn with `eqstat.detection.simulate`: none or one of the causes, at continuous
-places and times, seen at one moment. Printed are the reliability of the earthquake's
-probability (of the coarse grid and, of the first L streams in which something triggered, of the
-fine one), and how often the 50 and 90 % regions of the hypocentre hold the true epicentre. With
---faster the waves of the streams are faster by that share than the detector believes.
+places and times, evaluated at one moment. Records the calibration of the earthquake's probability
+(on the coarse grid and, for the first L streams, on the fine one), and the coverage of the 50 and
+90 % regions of the epicentre. With --faster the waves of the streams are faster by that share than
+the detector's velocity model.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import dataclasses
 import jax
 import numpy as np
 import pandas as pd
+from records import Record, record, show
 
 from eqstat.calibration import calibration_test, coverage, decompose, reliability
 from eqstat.detection import (
@@ -44,9 +45,9 @@ PRIOR = (1.0, 0.25, 0.25, 0.25)
 
 def watch(network: pd.DataFrame, p_km_s: float = 7.8) -> Detector:
     """A detector whose causes are frequent."""
-    made = earthquake(velocity=ConstantVelocity(p_km_s, p_km_s / 1.733)), sound(), venue()
+    quake = earthquake(velocity=ConstantVelocity(p_km_s, p_km_s / 1.733))
     causes: list[Cause] = []
-    for cause, expected in zip((*made, network_burst()), PRIOR, strict=True):
+    for cause, expected in zip((quake, sound(), venue(), network_burst()), PRIOR, strict=True):
         rate = expected * YEAR_S / (cause.slots * cause.slot_s)
         causes.append(dataclasses.replace(cause, rate_per_year=rate))
     return detector(network, causes=causes)
@@ -56,31 +57,26 @@ def judge(watched: Detector, drawn: Drawn, located: int) -> pd.DataFrame:
     """Probability of each stream; with the fine grid, and with regions, of the first ones."""
     rows = []
     for number, times in enumerate(drawn.trigger_s):
-        who = np.flatnonzero(np.isfinite(times))
-        begun = init(watched, drawn.now_s - watched.window_s + 1e-3)
-        state, report = step(watched, begun, drawn.now_s, who, times[who])
+        device = np.flatnonzero(np.isfinite(times))
+        start = init(watched, drawn.now_s - watched.window_s + 1e-3)
+        state, report = step(watched, start, drawn.now_s, device, times[device])
         row = {"true": drawn.cause[number] == 0, "coarse": float(report.probability[0])}
         row["fine"] = row["coarse"] if number < located else np.nan
-        if number < located and row["coarse"] > 0.02 and len(who):
-            found = locate(watched, state, report)
-            row["fine"] = float(found["cause_probability"][0])
+        if number < located and row["coarse"] > 0.02 and len(device):
+            location = locate(watched, state, report)
+            row["fine"] = float(location["cause_probability"][0])
             place = float(drawn.latitude[number]), float(drawn.longitude[number])
-            if row["true"] and len(who) >= 4:
+            if row["true"] and len(device) >= 4:
                 for level in (0.5, 0.9):
                     row[f"inside_{level}"] = region_contains(
-                        watched, found, *place, probability=level
+                        watched, location, *place, probability=level
                     )
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def main() -> None:
-    """Draw, judge and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--number", type=int, default=2000)
-    parser.add_argument("--locate", type=int, default=2000)
-    parser.add_argument("--faster", type=float, default=0.0)
-    options = parser.parse_args()
+def check(number: int = 2000, located: int = 2000, faster: float = 0.0) -> list[Record]:
+    """Draw and judge `number` streams, the first `located` on the fine grid."""
     rng = np.random.default_rng(0)
     network = pd.DataFrame(
         {
@@ -88,22 +84,49 @@ def main() -> None:
             "longitude": rng.uniform(-77.17, -76.66, DEVICES),
         }
     )
-    drawn = simulate(jax.random.key(5), watch(network, 7.8 * (1 + options.faster)), options.number)
-    table = judge(watch(network), drawn, options.locate)
-    truth = table["true"].to_numpy(bool)
-    print(f"{len(table)} streams, {truth.sum()} of an earthquake")
-    for name in ("coarse", "fine"):
-        forecast, happened = (table.dropna(subset=name)[key] for key in (name, "true"))
-        forecast, happened = forecast.to_numpy(np.float64), happened.to_numpy(bool)
-        parts = decompose(forecast, happened)
-        p = calibration_test(jax.random.key(6), forecast, happened)
-        print(f"{name}, {len(forecast)} streams: Brier score {parts}; calibration test {p}")
-        bins = reliability(jax.random.key(7), forecast, happened, form="bins")
+    drawn = simulate(jax.random.key(5), watch(network, 7.8 * (1 + faster)), number)
+    table = judge(watch(network), drawn, located)
+    records = [record("streams with an earthquake", int(table["true"].sum()), data_sets=number)]
+    for name, label in (("coarse", "one step"), ("fine", "`locate`")):
+        forecast, outcome = (table.dropna(subset=name)[key] for key in (name, "true"))
+        forecast, outcome = forecast.to_numpy(np.float64), outcome.to_numpy(bool)
+        test = calibration_test(jax.random.key(6), forecast, outcome)
+        bins = reliability(jax.random.key(7), forecast, outcome, form="bins")
         print(bins.to_dataframe().round(3).to_string())
+        records += [
+            record(
+                f"{label}: p of the calibration test",
+                test.p_value,
+                bounds=(0.01, None) if not faster else None,
+                data_sets=len(forecast),
+            ),
+            record(
+                f"{label}: Brier score", decompose(forecast, outcome).mean, data_sets=len(forecast)
+            ),
+        ]
     for level in (0.5, 0.9):
-        column = f"inside_{level}"
-        held = table[column].dropna().to_numpy(bool)
-        print(f"{level:.0%} region: {coverage(held, level)}")
+        inside = table[f"inside_{level}"].dropna().to_numpy(bool)
+        held = coverage(inside, level, probability=0.95)
+        records.append(
+            record(
+                f"epicentre in its {level:.0%} region",
+                held.rate,
+                interval=(held.low, held.high),
+                target=level if not faster else None,
+                unit="%",
+                data_sets=len(inside),
+            )
+        )
+    return show(records)
+
+
+def main() -> None:
+    """Run as a command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--number", type=int, default=2000)
+    parser.add_argument("--locate", type=int, default=2000, dest="located")
+    parser.add_argument("--faster", type=float, default=0.0)
+    check(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ Run: EQSTAT_DATA=... python validation/check_exceedance_ridgecrest.py [--sampler
 
 Five folds by event. Every predictor is a function `(train, test) -> Mixture` of two tables; its
 Mixture has one row for each row of the test table. Differences of scores have intervals by the
-bootstrap of whole events; PIT and exceedances are judged against what event and station terms do
-to them, not as if records were independent. BSSA14 is that of pygmm (median and its own sigma,
+bootstrap of whole events; PIT and exceedances are judged against simulations with event and station
+terms, not as if records were independent. BSSA14 is that of pygmm (median and its own sigma,
 Joyner-Boore distance and Vs30 as given, a missing Vs30 at the training records' median).
 """
 
@@ -23,9 +23,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from records import Record, record, show
 from scipy import stats
 
-from eqstat.datasets._loaders import load_ridgecrest
+from eqstat.datasets import load_ridgecrest
 from eqstat.ground_motion import (
     MotionPosterior,
     condition,
@@ -35,8 +36,8 @@ from eqstat.ground_motion import (
     prepare,
     sample,
 )
+from eqstat.ground_motion import mixture as mx
 from eqstat.ground_motion.mixture import Mixture
-from eqstat.ground_motion.mixture import _mixture as mx
 from eqstat.ground_motion.network import (
     FEATURES,
     STATION_TERM,
@@ -56,7 +57,7 @@ Predictor = Callable[[pd.DataFrame, pd.DataFrame], Mixture]
 
 
 class Bayes:
-    """The Bayesian model: one posterior for each fold, kept for all that is asked of it."""
+    """The Bayesian model: one posterior for each fold, kept for all predictions from it."""
 
     def __init__(self, sampler: str) -> None:
         self.sampler, self.kept = sampler, {}
@@ -125,7 +126,7 @@ def network_with_stations(train: pd.DataFrame, test: pd.DataFrame) -> Mixture:
     return network(crossed, with_terms(test, posterior), (*FEATURES, STATION_TERM))
 
 
-def folds(table: pd.DataFrame, count: int) -> list[np.ndarray]:
+def split_events(table: pd.DataFrame, count: int) -> list[np.ndarray]:
     """Events in folds of about equal size, whatever their magnitude."""
     events = table.groupby("event")["magnitude"].first().sort_values(kind="stable").index
     rng = np.random.default_rng(SEED)
@@ -165,9 +166,9 @@ def shown(parts: tuple[float, ...], form: str = "{:.3f}") -> str:
 
 
 def reference_pits(shares: dict, test: pd.DataFrame, count: int = 1000) -> np.ndarray:
-    """PITs as they are if all is true: event, station and record terms drawn as the model has them.
+    """PITs of a calibrated model, with event, station and record terms drawn from it.
 
-    Those of one event hang together, and so do those of one station, as the real ones do.
+    Values of one event are correlated, and so are those of one station, as in the data.
     """
     rng = np.random.default_rng(SEED)
     event, events = pd.factorize(test["event"])
@@ -180,7 +181,7 @@ def reference_pits(shares: dict, test: pd.DataFrame, count: int = 1000) -> np.nd
 
 
 def uniformity(pit: np.ndarray, reference: np.ndarray) -> dict:
-    """Largest distance of the PIT's distribution from uniform, and what it is if all is true."""
+    """Largest distance of the PIT's distribution from uniform, with its null distribution."""
     even = np.arange(1, len(pit) + 1) / len(pit)
 
     def distance(values: np.ndarray) -> float:
@@ -188,11 +189,11 @@ def uniformity(pit: np.ndarray, reference: np.ndarray) -> dict:
         return float(np.max(np.maximum(even - ordered, ordered - even + 1 / len(pit))))
 
     distances = np.array([distance(row) for row in reference])
-    found = distance(pit)
+    observed = distance(pit)
     return {
-        "distance": found,
+        "distance": observed,
         "band_95": float(np.quantile(distances, 0.95)),
-        "p_value": float(np.mean(distances >= found)),
+        "p_value": float(np.mean(distances >= observed)),
     }
 
 
@@ -211,7 +212,7 @@ def scatter_shares(bayes: Bayes, train: pd.DataFrame, test: pd.DataFrame, known:
 
 
 def learning(bayes: Bayes, splits: list, order: str) -> dict:
-    """Score of the stations that are never reported, after more and more reports of the others."""
+    """Score of the stations that never report, after more and more reports of the others."""
     rng = np.random.default_rng(SEED)
     rows: dict[int, list] = {count: [] for count in REPORTED}
     for train, test in splits:
@@ -221,10 +222,10 @@ def learning(bayes: Bayes, splits: list, order: str) -> dict:
                 continue
             by = records["distance_km"].to_numpy() if order == "near" else rng.random(len(records))
             records = records.iloc[np.argsort(by)]
-            rest = records.iloc[max(REPORTED) :]
-            y = np.log10(rest["pga_m_s2"].to_numpy())
+            unreported = records.iloc[max(REPORTED) :]
+            y = np.log10(unreported["pga_m_s2"].to_numpy())
             for count in REPORTED:
-                mixture = condition(posterior, records.iloc[:count]).predict(rest)
+                mixture = condition(posterior, records.iloc[:count]).predict(unreported)
                 score = -np.asarray(mx.log_density(mixture, y))
                 pit = 1 - np.asarray(mx.exceedance(mixture, y))
                 inside = np.abs(pit - 0.5) < 0.45
@@ -246,23 +247,49 @@ def learning(bayes: Bayes, splits: list, order: str) -> dict:
     return out
 
 
-def main() -> None:
-    """Run the comparison and print its tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sampler", choices=("fit", "nuts"), default="nuts")
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--max-distance-km", type=float, default=150.0)
-    parser.add_argument("--min-magnitude", type=float, default=4.0)
-    parser.add_argument("--without", nargs="*", default=[], help="predictors to leave out")
-    parser.add_argument("--json", type=Path, help="write the numbers here")
-    options = parser.parse_args()
+def as_records(results: dict[str, Any]) -> list[Record]:
+    """The figures that the documentation states."""
+    count = results["records"]
+    records = []
+
+    def add(name: str, parts: tuple[float, ...], **options: Any) -> None:
+        records.append(record(name, parts[0], interval=parts[1:], data_sets=count, **options))
+
+    for name, own in results.items():
+        if not isinstance(own, dict) or "crps" not in own:
+            continue
+        add(f"{name}: CRPS, log10 units", own["crps"])
+        add(f"{name}: log score", own["log_score"])
+        if "ahead_of_bssa14" in own:
+            add(f"{name}: CRPS of BSSA14 less that of the model", own["ahead_of_bssa14"]["crps"])
+        if "pit" in own:
+            pit = f"{name}: p of uniform PIT, event and station terms simulated"
+            records.append(record(pit, own["pit"]["p_value"], data_sets=count))
+    for order, reports in results.get("learning", {}).items():
+        for number, parts in reports.items():
+            add(f"log score after {number} reports, {order} first", parts["log_score"])
+            add(f"90 % interval after {number} reports, {order} first", parts["coverage_90"],
+                unit="%", target=0.9)  # fmt: skip
+    for name, parts in results.items():
+        if name.startswith("scatter "):
+            add(f"{name}, natural logarithm", parts)
+    return records
+
+
+def check(
+    sampler: str = "nuts",
+    folds: int = 5,
+    max_distance_km: float = 150.0,
+    min_magnitude: float = 4.0,
+    without: tuple[str, ...] = (),
+    json_file: Path | None = None,
+) -> list[Record]:
+    """Cross-validate every predictor by event."""
     begun = time.perf_counter()
-    table = load_ridgecrest(
-        max_distance_km=options.max_distance_km, min_magnitude=options.min_magnitude
-    )
+    table = load_ridgecrest(max_distance_km=max_distance_km, min_magnitude=min_magnitude)
     print(*table.attrs["notes"], sep="\n")
     print(f"{len(table)} records of {table['event'].nunique()} events")
-    bayes = Bayes(options.sampler)
+    bayes = Bayes(sampler)
     predictors: dict[str, Predictor] = {
         "bayes": bayes.known_stations,
         "bayes, new sites": bayes.new_sites,
@@ -270,9 +297,9 @@ def main() -> None:
         "network": network,
         "BSSA14": bssa14,
     }
-    predictors = {n: f for n, f in predictors.items() if n not in options.without}
+    predictors = {n: f for n, f in predictors.items() if n not in without}
     splits = []
-    for held in folds(table, options.folds):
+    for held in split_events(table, folds):
         out = table["event"].isin(held)
         splits.append((table[~out].copy(), table[out].copy()))
     test = pd.concat([part for _, part in splits], ignore_index=True)
@@ -313,13 +340,13 @@ def main() -> None:
         parts = [scatter_shares(bayes, *split, known) for split in splits]
         shares = {term: np.concatenate([part[term] for part in parts]) for term in parts[0]}
         references[name] = reference_pits(shares, test)
-        found = uniformity(pit, references[name])
-        results[name]["pit"] = found
+        uniform = uniformity(pit, references[name])
+        results[name]["pit"] = uniform
         inside = [float(np.mean(np.abs(pit - 0.5) < level / 2)) for level in LEVELS]
         words = ", ".join(f"{lv:.0%}: {sh:.3f}" for lv, sh in zip(LEVELS, inside, strict=True))
         print(
-            f"{name:18s} {found['distance']:.4f} (band {found['band_95']:.4f}, "
-            f"p {found['p_value']:.2f}); central intervals hold {words}"
+            f"{name:18s} {uniform['distance']:.4f} (band {uniform['band_95']:.4f}, "
+            f"p {uniform['p_value']:.2f}); central intervals hold {words}"
         )
     print("\nObserved less nominal share of exceedance, 95 % event-bootstrap interval")
     for percent in PERCENT_G:
@@ -338,7 +365,7 @@ def main() -> None:
             }
             print(
                 f"{percent:4g} %g {name:18s} observed {hit.sum():5.0f}, nominal "
-                f"{nominal.sum():7.1f} ({ends[0]} to {ends[1]} if all is true); "
+                f"{nominal.sum():7.1f} ({ends[0]} to {ends[1]} if calibrated); "
                 f"apart {shown(apart, '{:+.4f}')}{'' if apart[1] <= 0 <= apart[2] else '  OUTSIDE'}"
             )
     if "bayes" in predictors:
@@ -357,8 +384,21 @@ def main() -> None:
             results[f"scatter {name}"] = ends
             print(f"{name:20s} {shown(ends)}")
     print(f"\n{time.perf_counter() - begun:.0f} s in all")
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
+    if json_file:
+        json_file.write_text(json.dumps(results, indent=1))
+    return show(as_records(results))
+
+
+def main() -> None:
+    """Run as a command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sampler", choices=("fit", "nuts"), default="nuts")
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--max-distance-km", type=float, default=150.0)
+    parser.add_argument("--min-magnitude", type=float, default=4.0)
+    parser.add_argument("--without", nargs="*", default=[], help="predictors to leave out")
+    parser.add_argument("--json", type=Path, dest="json_file", help="write all figures here")
+    check(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

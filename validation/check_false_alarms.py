@@ -1,13 +1,13 @@
-"""Is one false alarm a year one false alarm a year? Thresholds judged on simulated years.
+"""False alarms of posterior-predictive thresholds, judged on simulated years.
 
-For each history: draw a true background (negative binomial, day and week cycle, regions, bursts), draw
-90 days of 50 regions from it, fit it, take posterior-predictive thresholds at one false alarm a
-year over all regions, and let 50 country-years pass under the truth. In them the intensity of
-every region changes every hour; given it, alarms of a continuously sliding window come at Alm's
-rate of a Poisson stream, and every burst is drawn with the triggers about it, one by one. Beside
-it stand the exact mean (no Monte Carlo error but that of the histories) and the usual practice: a
-Poisson background of the mean rate and separate windows. With bursts these set nearly all thresholds;
-without them (--no-bursts) over-dispersion and the cycles do.
+For each history: draw a true background (negative binomial, daily and weekly cycle, regions,
+bursts), simulate 90 days of 50 regions from it, fit it, take posterior-predictive thresholds of one
+false alarm a year over all regions, and simulate 50 country-years of the true background. In them
+the intensity of every region changes every hour; given it, alarms of a continuously sliding window
+come at Alm's rate of a Poisson stream, and every burst is drawn with the triggers about it, one by
+one. For comparison: the exact expectation (no Monte Carlo error but that of the histories) and
+usual practice, a Poisson background of the mean rate and disjoint windows. With bursts these set
+nearly all thresholds; without them (--no-bursts) over-dispersion and the cycles do.
 
     python validation/check_false_alarms.py --histories 200 --out FILE
 
@@ -17,15 +17,13 @@ A run that was cut off goes on where the file ends.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import jax
 import numpy as np
 import xarray as xr
+from records import Record, each, record, show
 from scipy import stats
 
 from eqstat.counts import Background, Bursts, Design, draws, fit, simulate
@@ -71,25 +69,24 @@ def one_history(number: int, bursts: bool) -> dict[str, float]:
     size = rng.choice([60.0, 150.0, 400.0, 1000.0], REGIONS)
     active = size[:, None] * np.where(NIGHT, 1.0, 0.5)
     history = simulate(key, background, Design(np.tile(active, 7), DAYS, variation=0.0))
-    found = fit(history, family="negative_binomial", bursts=bursts)
+    result = fit(history, family="negative_binomial", bursts=bursts)
     devices = xr.DataArray(active, dims=("region", "hour"))
-    made = threshold(
-        draws(jax.random.fold_in(key, 1), found, DRAWS), devices, HOURS, minimum=MINIMUM
+    table = threshold(
+        draws(jax.random.fold_in(key, 1), result, DRAWS), devices, HOURS, minimum=MINIMUM
     )
-    needed = made["triggers"].to_numpy()
+    needed = table["triggers"].to_numpy()
     simple = usual_practice(history, active)
     exact = {
         name: float(true_rates(background, devices, HOURS, count).mean(axis=1).sum())
         for name, count in (("predictive", needed), ("poisson", simple))
     }
-    background, shaken = passing_years(rng, background, active, needed)
+    by_background, by_bursts = passing_years(rng, background, active, needed)
     return {
-        "history": number,
-        "alarms": int(background + shaken),
-        "alarms_of_bursts": int(shaken),
+        "alarms": by_background + by_bursts,
+        "alarms_of_bursts": int(by_bursts),
         "years": YEARS,
         "exact_rate": exact["predictive"],
-        "believed_rate": float(made["false_alarm_rate_per_year"].mean("hour").sum()),
+        "believed_rate": float(table["false_alarm_rate_per_year"].mean("hour").sum()),
         "poisson_bins_rate": exact["poisson"],
     }
 
@@ -110,7 +107,7 @@ def passing_years(
     """Alarms of the background and alarms of bursts in `YEARS` years of all regions."""
     assert background.dispersion is not None and background.dispersion_slope is not None
     weeks = round(YEARS * HOURS_PER_YEAR / 168)
-    background = shaken = 0
+    by_background = by_bursts = 0
     for region in range(REGIONS):
         hour = np.arange(168)
         n, k = active[region, hour % 24], needed[region, hour % 24]
@@ -118,11 +115,11 @@ def passing_years(
         spread = background.dispersion * (n / 100) ** -background.dispersion_slope
         intensity = rng.gamma(1 / spread[:, None], spread[:, None], (168, weeks))
         level = mean[:, None] * intensity
-        # With the thresholds of bursts (12 and more) the rest gives under 1e-10 alarms a year.
+        # With thresholds set by bursts (12 and more) lower levels give under 1e-10 alarms a year.
         near = np.nonzero(level > (k[:, None] / 8 if background.bursts is not None else 0.0))
         m, at = level[near], k[near[0]]
         rate = np.where(at > m, np.exp(np.minimum(alm_log_rate(at, m), 0.0)), 1.0)
-        background += int(rng.poisson(rate * PER_HOUR).sum())
+        by_background += int(rng.poisson(rate * PER_HOUR).sum())
         if background.bursts is None:
             continue
         total = rng.poisson(background.bursts.probability * PER_HOUR * 168 * weeks)
@@ -132,8 +129,8 @@ def passing_years(
         burst = rng.binomial(n[when].astype(int), rng.beta(a, b, total))
         base = mean[when] * rng.gamma(1 / spread[when], spread[when])
         for size, m_here, k_here in zip(burst, base, k[when], strict=True):
-            shaken += size > 0 and size + around(rng, m_here) >= k_here
-    return background, shaken
+            by_bursts += size > 0 and size + around(rng, m_here) >= k_here
+    return by_background, by_bursts
 
 
 def around(rng: np.random.Generator, mean: float) -> int:
@@ -141,51 +138,54 @@ def around(rng: np.random.Generator, mean: float) -> int:
     before = np.sort(rng.uniform(-1, 0, rng.poisson(mean)))
     after = np.sort(rng.uniform(0, 1, rng.poisson(mean)))
     # Windows end at the burst or at a trigger after it.
-    ends = np.concatenate([[0.0], after])
-    lost = np.searchsorted(before, ends - 1)
-    return int(np.max(len(before) - lost + np.arange(len(ends))))
+    window_end = np.concatenate([[0.0], after])
+    expired = np.searchsorted(before, window_end - 1)
+    return int(np.max(len(before) - expired + np.arange(len(window_end))))
 
 
-def summary(rows: list[dict[str, float]]) -> str:
-    """Means over the histories; errors by their scatter."""
-    lines = [f"{len(rows)} histories, {sum(r['years'] for r in rows):.0f} country-years"]
-    for name, text in (
-        ("alarms", "simulated false alarms a year"),
-        ("alarms_of_bursts", "  of these by bursts"),
-        ("exact_rate", "exact mean of the same"),
-        ("believed_rate", "what the thresholds believed"),
-        ("poisson_bins_rate", "Poisson background, separate windows"),
-    ):
-        values = np.array([r[name] for r in rows])
-        if name.startswith("alarms"):
-            values = values / np.array([r["years"] for r in rows])
+def check(histories: int = 200, bursts: bool = True, out: Path | None = None) -> list[Record]:
+    """Judge the thresholds of so many histories."""
+    rows = each(range(histories), lambda number: one_history(number, bursts), out)
+    years = np.array([row["years"] for row in rows])
+    rates = {
+        "simulated false alarms a year": np.array([row["alarms"] for row in rows]) / years,
+        "of these by bursts": np.array([row["alarms_of_bursts"] for row in rows]) / years,
+        "exact expectation": np.array([row["exact_rate"] for row in rows]),
+        "rate stated with the thresholds": np.array([row["believed_rate"] for row in rows]),
+        "Poisson background, disjoint windows": np.array(
+            [row["poisson_bins_rate"] for row in rows]
+        ),
+    }
+    records = []
+    for name, values in rates.items():
         error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-        spread = np.quantile(values, [0.05, 0.5, 0.95])
-        lines.append(
-            f"{text:32s} {values.mean():9.3g} +- {error:.2g}"
-            f"   (5, 50, 95 % of histories: {', '.join(f'{q:.3g}' for q in spread)})"
+        ends = values.mean() - 1.96 * error, values.mean() + 1.96 * error
+        asked = (None, 1.0) if name in ("simulated false alarms a year",) else None
+        records.append(
+            record(
+                name,
+                values.mean(),
+                interval=ends,
+                bounds=asked,
+                unit="per year",
+                data_sets=histories,
+            )
         )
-    return "\n".join(lines)
+    for level in (0.05, 0.5, 0.95):
+        value = np.quantile(rates["exact expectation"], level)
+        name = f"exact expectation, {level:.0%} quantile of the histories"
+        records.append(record(name, value, unit="per year", data_sets=histories))
+    return show(records)
 
 
 def main() -> None:
-    """Run, and print the summary."""
+    """Run as a command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--histories", type=int, default=200)
     parser.add_argument("--out", type=Path, default=Path("false_alarms.jsonl"))
-    parser.add_argument("--no-bursts", action="store_true", help="truths without bursts")
+    parser.add_argument("--no-bursts", action="store_true", help="simulate without bursts")
     options = parser.parse_args()
-    rows = []
-    if options.out.exists():
-        rows = [json.loads(line) for line in options.out.read_text().splitlines()]
-    for number in range(len(rows), options.histories):
-        begin = time.perf_counter()
-        rows.append(one_history(number, not options.no_bursts))
-        with options.out.open("a") as file:
-            file.write(json.dumps(rows[-1]) + "\n")
-        seconds = time.perf_counter() - begin
-        sys.stderr.write(f"{number}: {seconds:.1f} s, exact {rows[-1]['exact_rate']:.3f}\n")
-    sys.stdout.write(summary(rows) + "\n")
+    check(options.histories, not options.no_bursts, options.out)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,218 @@
+"""Run statistical checks and keep what they measure in `validation/results.json`.
+
+Run: python validation/run.py [NAME ...] [--list] [--quick] [--again].
+
+Each check is a module `check_*` whose function `check(**options)` returns a list of records. A run
+that is in the results with the same options is not repeated unless --again is given; a check that
+was stopped goes on where it ended. --quick uses few data sets (a few minutes for all).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from records import Record, passed
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
+PARTIAL = HERE.parent / ".validation"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check with its options; `quick` replaces some of them for a short run."""
+
+    module: str
+    options: dict[str, Any] = field(default_factory=dict)
+    quick: dict[str, Any] = field(default_factory=dict)
+    needs_data: bool = False
+    part: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name on the command line."""
+        return f"{self.module}-{self.part}" if self.part else self.module
+
+
+CHECKS = [
+    Check("optimum", {"number": 500}, {"number": 60}),
+    Check("calibration", {"number": 500, "agree": 20}, {"number": 100, "agree": 20}),
+    Check("phones", needs_data=True),
+    Check("detection_phones", needs_data=True),
+    Check("counts_scale", {"chunks": 50}, {"chunks": 3}),
+    Check("counts_scale", {"nuts": True}, part="nuts"),
+    Check("counts_scale", {"nuts": True, "bursts": True}, part="nuts-bursts"),
+    Check("false_alarms", {"histories": 200, "bursts": True}, {"histories": 3}),
+    Check(
+        "false_alarms", {"histories": 100, "bursts": False}, {"histories": 3}, part="without-bursts"
+    ),
+    *(
+        Check(
+            "counts_sbc",
+            {"datasets": 300, "background": name, "chains": 1 if "bursts" in name else 2},
+            {"datasets": 10},
+            part=name,
+        )
+        for family in ("poisson", "negative_binomial", "beta_binomial")
+        for name in (family, f"{family}+bursts")
+    ),
+    Check("exceedance_sbc", {"datasets": 300}, {"datasets": 60}),
+    Check("exceedance_alerts", {"events": 400}, {"events": 60}),
+    Check("exceedance_alerts", {"events": 400, "least_lead": 3.0}, {"events": 60}, part="lead"),
+    Check("exceedance_ridgecrest", {"sampler": "nuts"}, {"sampler": "fit"}, needs_data=True),
+    Check("detection_truth", {"number": 10_000, "located": 1000}, {"number": 300, "located": 40}),
+    Check(
+        "detection_truth",
+        {"number": 400, "located": 400, "faster": 0.06},
+        {"number": 300, "located": 40},
+        part="faster",
+    ),
+    Check("detection_alarms", {"part": "guarantee", "number": 40}, {"number": 1}, part="guarantee"),
+    Check("detection_alarms", {"part": "causes", "number": 200}, {"number": 20}, part="causes"),
+    Check("detection_alarms", {"part": "delay", "number": 100}, {"number": 20}, part="delay"),
+    Check(
+        "detection_study",
+        {"number": 1000, "located": 150, "ratios": "0.015,0.03,0.05,0.1,0.2"},
+        {"number": 50, "located": 10, "ratios": "0.1"},
+    ),
+    Check("detection_ceus", {}, {"windows": 3}, needs_data=True),
+    Check("detection_associator", {"number": 40}, {"number": 4}),
+    Check("ceus_regional", {"folds": 5}, {"folds": 2}, needs_data=True),
+    Check("eqn_thresholds", needs_data=True),
+]
+
+
+def read() -> list[dict[str, Any]]:
+    """Runs in the results file."""
+    if not RESULTS.exists():
+        return []
+    return json.loads(RESULTS.read_text(encoding="utf-8"))["runs"]
+
+
+def write(runs: list[dict[str, Any]]) -> None:
+    """Replace the results file at once; one record a line, so that changes can be read."""
+    blocks = []
+    for run in sorted(runs, key=lambda run: (run["check"], not run.get("baseline"), str(run))):
+        head = {name: value for name, value in run.items() if name != "records"}
+        lines = [f"   {json.dumps(name)}: {json.dumps(value)}" for name, value in head.items()]
+        records = ",\n".join(
+            f"    {json.dumps(item, ensure_ascii=False)}" for item in run["records"]
+        )
+        lines.append(f'   "records": [\n{records}\n   ]')
+        blocks.append("  {\n" + ",\n".join(lines) + "\n  }")
+    text = '{\n "runs": [\n' + ",\n".join(blocks) + "\n ]\n}\n"
+    temporary = RESULTS.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(RESULTS)
+
+
+def same(run: dict[str, Any], name: str, options: dict[str, Any], baseline: bool) -> bool:
+    """Whether a run is one of this check with these options."""
+    return (
+        run["check"] == name
+        and run["options"] == options
+        and bool(run.get("baseline", False)) == baseline
+    )
+
+
+def commit() -> str:
+    """Abbreviated git commit of the code, with a plus where files were changed since."""
+    git = ["git", "-C", str(HERE.parent)]
+    head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    changed = subprocess.run(
+        [*git, "status", "--porcelain", "--untracked-files=no", "eqstat", "validation/*.py"],
+        capture_output=True,
+        text=True,
+    )
+    return (head.stdout.strip() or "unknown") + ("+" if changed.stdout.strip() else "")
+
+
+def machine() -> str:
+    """The machine in general words: no name, no path."""
+    import jax
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    python = ".".join(platform.python_version_tuple()[:2])
+    return f"{cores} cores, {platform.machine()}, Python {python}, JAX {jax.__version__}, CPU"
+
+
+def run(check: Check, options: dict[str, Any]) -> dict[str, Any]:
+    """Run one check."""
+    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:8]
+    PARTIAL.mkdir(exist_ok=True)
+    os.environ["EQSTAT_PARTIAL"] = str(PARTIAL / f"{check.name}-{digest}.jsonl")
+    start = time.perf_counter()
+    records: list[Record] = importlib.import_module(f"check_{check.module}").check(**options)
+    return {
+        "check": check.name,
+        "options": options,
+        "commit": commit(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "command": f"python validation/run.py {check.name}",
+        "machine": machine(),
+        "seconds": round(time.perf_counter() - start),
+        "records": records,
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the checks asked for; 1 if one fails or does not meet a requirement."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all by default")
+    parser.add_argument("--list", action="store_true", help="list the checks")
+    parser.add_argument("--quick", action="store_true", help="few data sets")
+    parser.add_argument("--again", action="store_true", help="repeat finished runs")
+    options = parser.parse_args(arguments)
+    known = {check.name: check for check in CHECKS}
+    unknown = [name for name in options.names if name not in known]
+    if unknown:
+        parser.error(f"no check {', '.join(unknown)}; choose from {', '.join(known)}")
+    bad = 0
+    for name in options.names or known:
+        check = known[name]
+        own = check.options | (check.quick if options.quick else {})
+        finished = [run for run in read() if same(run, name, own, baseline=False)]
+        if options.list:
+            state = f"done at {finished[0]['commit']}" if finished else "not done"
+            print(f"{name:32s} {state:20s} {own}")
+            continue
+        if finished and not options.again:
+            print(f"{name}: done at {finished[0]['commit']}; --again repeats it")
+            continue
+        if check.needs_data and not os.environ.get("EQSTAT_DATA"):
+            print(f"{name}: left out, EQSTAT_DATA is not set")
+            continue
+        if len(options.names) != 1:
+            # A process of its own, so that memory is measured alone and a failure stays alone.
+            flags = ["--quick"] * options.quick + ["--again"] * options.again
+            bad += subprocess.run([sys.executable, __file__, name, *flags]).returncode != 0
+            continue
+        print(f"{name} {own}", flush=True)
+        if options.again:
+            for old in PARTIAL.glob(f"{name}-????????.jsonl"):
+                old.unlink()
+        result = run(check, own)
+        if options.quick:
+            result["command"] += " --quick"
+        write([*(one for one in read() if not same(one, name, own, baseline=False)), result])
+        missed = [item["name"] for item in result["records"] if passed(item) is False]
+        bad += bool(missed)
+        if missed:
+            print(f"{name}: NOT MET: {'; '.join(missed)}", flush=True)
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
