@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sphinx.application import Sphinx
 import eqstat
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
 EXAMPLES = HERE.parent / "examples"
 COPIES = HERE / "examples"
 
@@ -29,8 +31,10 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_design",
     "sphinxcontrib.bibtex",
+    "api_pages",
+    "validation_tables",
 ]
-exclude_patterns = ["_build", "conf.py", "measured.md", "**/.ipynb_checkpoints"]
+exclude_patterns = ["_build", "conf.py", "_ext", "**/.ipynb_checkpoints"]
 templates_path = ["_templates"]
 # In docstrings, names stand in single backticks.
 default_role = "code"
@@ -43,7 +47,7 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 240
 nb_merge_streams = True
 nb_output_stderr = "remove"
-myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "substitution"]
+myst_enable_extensions = ["amsmath", "attrs_block", "colon_fence", "deflist", "dollarmath", "substitution"]
 myst_heading_anchors = 3
 
 bibtex_bibfiles = ["references.bib"]
@@ -79,20 +83,18 @@ html_theme_options = {
     "pygments_dark_style": "github-dark",
 }
 # Only pages that have pages below them need a list of these at their side.
-LEAVES = (
-    "index start traveltime counts calibration simulation detection exceedance contracts velocity "
-    "regional precision limits bibliography"
-)
-html_sidebars = {page: [] for page in (*LEAVES.split(), "changelog", "contributing")}
+html_sidebars = {
+    path.stem: [] for path in HERE.glob("*.md") if path.stem not in ("api", "examples")
+}
 
-# Settings of the code that the text names, so that the text cannot lag behind the code.
+# Constants of the code that the text states, so that the text cannot differ from the code.
 SETTINGS = {
     "starts": ("eqstat.traveltime._profile", "STARTS"),
-    "minimum_triggers": ("eqstat.traveltime.data", "MINIMUM_TRIGGERS"),
-    "minimum_places": ("eqstat.traveltime.data", "MINIMUM_PLACES"),
-    "delta_s": ("eqstat.traveltime.classify", "DELTA_S"),
-    "r_hat": ("eqstat.inference.sampling", "R_HAT_LIMIT"),
-    "ess_per_chain": ("eqstat.inference.sampling", "MIN_ESS_PER_CHAIN"),
+    "minimum_triggers": ("eqstat.traveltime._data", "MINIMUM_TRIGGERS"),
+    "minimum_places": ("eqstat.traveltime._data", "MINIMUM_PLACES"),
+    "delta_s": ("eqstat.traveltime._classify", "DELTA_S"),
+    "r_hat": ("eqstat.inference._sampling", "R_HAT_LIMIT"),
+    "ess_per_chain": ("eqstat.inference._sampling", "MIN_ESS_PER_CHAIN"),
 }
 
 
@@ -104,7 +106,7 @@ myst_substitutions = {key: _setting(*where) for key, where in SETTINGS.items()}
 
 
 def copy_examples(app: Sphinx) -> None:
-    """Bring the scripts of examples/ below this folder; a copy that is fresh stays untouched."""
+    """Copy the scripts of examples/ below this folder; an unchanged copy is left as it is."""
     COPIES.mkdir(exist_ok=True)
     scripts = {path.name: path for path in sorted(EXAMPLES.glob("[!_]*.py"))}
     for copy in COPIES.glob("*.py"):
@@ -124,7 +126,7 @@ def docstrings(
     text = re.sub(r"^Attributes\n-+$", "Fields\n------", text, flags=re.MULTILINE)
     text = re.sub(
         r"\n?\$\$(.+?)\$\$",
-        lambda found: "\n.. math::\n\n    " + " ".join(found[1].split()) + "\n",
+        lambda match: "\n.. math::\n\n    " + " ".join(match[1].split()) + "\n",
         text,
         flags=re.DOTALL,
     )
@@ -135,12 +137,12 @@ def docstrings(
 def signatures(
     app: Sphinx, what: str, name: str, obj: object, options: object, given: str, returned: str
 ) -> tuple[str, str] | None:
-    """Shorten defaults that are made by a function; the fields below tell what they are."""
+    """Shorten defaults that come from a factory; the fields below state them."""
     return (given.replace("<factory>", "..."), returned) if given else None
 
 
 def setup(app: Sphinx) -> None:
-    """Connect the functions above, and let pages run with one thread and few messages."""
+    """Connect the functions above, and let pages run on the CPU with few messages."""
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     app.connect("builder-inited", copy_examples)

@@ -47,14 +47,14 @@ RUNS = [
 ]
 
 
-def check(lateral: float = SLOWNESS_LATERAL_SD) -> list[Record]:
-    """Replay the stream with each background, scatter and number of silent devices."""
+def check(lateral: float = SLOWNESS_LATERAL_SD, runs: int | None = None) -> list[Record]:
+    """Replay the stream with the first `runs` of the backgrounds and scatters, all by default."""
     triggers, truth = datasets.load_myshake()
     devices = devices_that_triggered(triggers)
     devices = devices.assign(device=[f"phone{i}" for i in range(len(devices))])
     named = triggers.merge(devices, on=["latitude", "longitude"], how="left", validate="m:1")
     records = []
-    for scatter, rate, beside in RUNS:
+    for scatter, rate, beside in RUNS[:runs]:
         silent = [devices.assign(device=devices["device"] + f" silent{i}") for i in range(beside)]
         unknown = nodes(
             share=(0.05, 0.2, 0.6),

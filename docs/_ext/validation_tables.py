@@ -1,0 +1,113 @@
+"""Directives that render `validation/results.json` as tables, so that pages state what was run.
+
+`{validation} NAME` gives the figures of a check, `{regression}` those of before and after the
+restructuring, and the role `{measured}` one figure in the text: {measured}`NAME: figure`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "validation"))
+
+import records
+import regression
+import run
+
+
+def runs_of(name: str) -> list[dict[str, Any]]:
+    """The runs that a page states: with the full options, the newest code first."""
+    if name == "speed":
+        return [one for one in run.read() if one["check"] == name]
+    checks = {check.name: check for check in run.CHECKS}
+    if name not in checks:
+        raise ValueError(f"no check {name!r} in validation/run.py")
+    found = run.finished(name, checks[name].options)
+    return found[:1]
+
+
+def table(run_: dict[str, Any], omit: tuple[str, ...] = ()) -> str:
+    """Rows of a run in Markdown, a row of its own where the part before the colon changes."""
+    items = [item for item in run_["records"] if not item["name"].startswith(omit or ("\0",))]
+    asked = any(records.asked_text(item) for item in items)
+    counts = {item.get("data_sets") for item in items} - {None}
+    head = ["figure", "measured", *(["required"] if asked else [])]
+    head += ["n"] if len(counts) > 1 else []
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    group = ""
+    for item in items:
+        label, _, name = item["name"].rpartition(": ")
+        if label != group:
+            group = label
+            if label:
+                lines.append("| **" + label + "** |" + " |" * (len(head) - 1))
+        cells = [name[:1].upper() + name[1:], records.value_text(item)]
+        cells += [records.asked_text(item)] if asked else []
+        if len(counts) > 1:
+            cells.append(f"{item['data_sets']:,}" if "data_sets" in item else "")
+        lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
+    note = f"`{run_['command']}`, commit {run_['commit']}, {run_['date']}"
+    if len(counts) == 1:
+        note += f"; n = {counts.pop():,}"
+    return "\n".join(lines) + f"\n\n{{.measured-note}}\n{note}.\n"
+
+
+class Validation(SphinxDirective):
+    """Table of a check's figures."""
+
+    required_arguments = 1
+    option_spec: ClassVar = {"omit": directives.unchanged}
+
+    def run(self) -> list[nodes.Node]:
+        """Render the table, or say that the check was not run yet."""
+        self.env.note_dependency(str(run.RESULTS))
+        own = runs_of(self.arguments[0])
+        if not own:
+            return self.parse_text_to_nodes("Not run yet.")
+        omit = tuple(part.strip() for part in self.options.get("omit", "").split(",") if part)
+        return self.parse_text_to_nodes("\n\n".join(table(one, omit) for one in own))
+
+
+class Regression(SphinxDirective):
+    """Table of figures before and after."""
+
+    def run(self) -> list[nodes.Node]:
+        """Render the table with its counts."""
+        self.env.note_dependency(str(run.RESULTS))
+        pairs = regression.rows()
+        kinds = [pair["agreement"] for pair in pairs]
+        text = (
+            f"{len(pairs)} figures: {kinds.count('equal')} equal to three digits, "
+            f"{kinds.count('in interval') + kinds.count('within error')} within Monte Carlo error, "
+            f"{kinds.count('differs')} different.\n\n"
+        )
+        return self.parse_text_to_nodes(text + regression.markdown(pairs))
+
+
+class Measured(SphinxRole):
+    """One figure with its interval."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Look the figure up; an unknown one is an error of the page."""
+        name, _, figure = self.text.partition(": ")
+        for one in runs_of(name):
+            for item in one["records"]:
+                if item["name"] == figure:
+                    return [nodes.inline(text=records.value_text(item))], []
+        message = self.inliner.reporter.error(f"no figure {figure!r} of {name!r}", line=self.lineno)
+        return [], [message]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directives and the role."""
+    app.add_directive("validation", Validation)
+    app.add_directive("regression", Regression)
+    app.add_role("measured", Measured())
+    return {"parallel_read_safe": True}
