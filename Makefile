@@ -9,11 +9,11 @@ OUT = demo
 PYTEST = -m pytest -n 2 --dist loadfile --benchmark-disable
 TEST = $(BIN)/python $(PYTEST)
 
-.PHONY: help demo test test-slow test-lowest test-newest lint format docs bench check check-counts check-detection \
-    check-exceedance clean
+.PHONY: help demo test test-slow test-lowest test-newest lint format docs bench \
+    validate spell links clean
 
 help:
-	@echo "make demo       classify and locate a simulated detection; pictures go to $(OUT)/"
+	@echo "make demo       follow one simulated earthquake from trigger counts to lead times; in $(OUT)/"
 	@echo "make test       run the tests, without the slow ones"
 	@echo "make test-slow  run the slow tests: simulations, samplers, the wheel, examples in docstrings"
 	@echo "make test-lowest, test-newest  the tests with the lowest and the newest dependencies"
@@ -21,10 +21,8 @@ help:
 	@echo "make format     let ruff put the files in form"
 	@echo "make docs       build the pages in docs/_build/html; runs the examples"
 	@echo "make bench      measure the speed of the compiled cores"
-	@echo "make check      hold the fits to slow oracles: optimum, calibration, real phones"
-	@echo "make check-counts  false alarms of thresholds, calibration of samplers, 1e8 windows; hours"
-	@echo "make check-detection  the sequential posterior: study of 2023, alarms, true probabilities"
-	@echo "make check-exceedance  all rules of alarm at all thresholds, on simulated earthquakes"
+	@echo "make validate   run the statistical checks that have no results yet; about a day for all"
+	@echo "make spell, links  check the spelling; check the links of the built pages"
 	@echo "make clean      remove .venv and all that was built"
 
 demo: .venv/.with-plots
@@ -65,43 +63,16 @@ docs: .venv/.with-docs
 bench: .venv/.with-test
 	$(BIN)/python -m pytest benchmarks --benchmark-only
 
-check: .venv/.with-test
-	$(BIN)/python validation/check_optimum.py
-	$(BIN)/python validation/check_calibration.py
-	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python validation/check_phones.py \
-	    && $(BIN)/python validation/check_detection_phones.py; \
-	else echo "EQSTAT_DATA is not set: the phones of Borrego Springs are left out"; fi
+# Which checks, and how: make validate VALIDATE="optimum --again".
+validate: .venv/.with-test
+	$(BIN)/python validation/run.py $(VALIDATE)
 
-check-counts: .venv/.with-test
-	$(BIN)/python validation/check_counts_scale.py
-	$(BIN)/python validation/check_counts_scale.py --nuts
-	$(BIN)/python validation/check_counts_scale.py --nuts --shocks
-	$(BIN)/python validation/check_false_alarms.py --histories 200 --out .false_alarms.jsonl
-	for null in poisson negative_binomial beta_binomial; do \
-	    $(BIN)/python validation/check_counts_sbc.py --datasets 300 --null $$null \
-	        --out .sbc.jsonl || exit 1; \
-	    $(BIN)/python validation/check_counts_sbc.py --datasets 300 --null $$null+shocks \
-	        --chains 1 --out .sbc.jsonl || exit 1; \
-	done
+# Spelling, and the links between pages and files; neither uses the network.
+spell: .venv/.with-docs
+	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs examples eqstat tests validation benchmarks
 
-check-detection: .venv/.with-test
-	$(BIN)/python validation/check_detection_study.py --locate 150
-	$(BIN)/python validation/check_detection_alarms.py
-	$(BIN)/python validation/check_detection_truth.py --number 10000 --locate 1000
-	$(BIN)/python validation/check_detection_truth.py --faster 0.06
-	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python validation/check_detection_phones.py \
-	    && $(BIN)/python validation/check_detection_ceus.py; \
-	else echo "EQSTAT_DATA is not set: phones of Borrego Springs, picks of the US are left out"; fi
-	@if $(BIN)/python -c "import pyocto" 2>/dev/null; then \
-	    $(BIN)/python validation/check_detection_associator.py; \
-	else echo "PyOcto is not installed: the comparison with an associator is left out"; fi
-
-check-exceedance: .venv/.with-test
-	$(BIN)/python validation/check_exceedance_alerts.py
-	$(BIN)/python validation/check_exceedance_alerts.py --least-lead 3
-	$(BIN)/python validation/check_exceedance_sbc.py
-	@if [ -n "$$EQSTAT_DATA" ]; then $(BIN)/python validation/check_exceedance_ridgecrest.py; \
-	else echo "EQSTAT_DATA is not set: the ground motions of Ridgecrest are left out"; fi
+links: .venv/.with-docs
+	$(BIN)/python docs/check_links.py docs/_build/html
 
 .venv/.made:
 	$(PYTHON) -m venv .venv

@@ -47,7 +47,14 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 240
 nb_merge_streams = True
 nb_output_stderr = "remove"
-myst_enable_extensions = ["amsmath", "attrs_block", "colon_fence", "deflist", "dollarmath", "substitution"]
+myst_enable_extensions = [
+    "amsmath",
+    "attrs_block",
+    "colon_fence",
+    "deflist",
+    "dollarmath",
+    "substitution",
+]
 myst_heading_anchors = 3
 
 bibtex_bibfiles = ["references.bib"]
