@@ -40,7 +40,7 @@ test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	$(PYTHON) scripts/lowest_versions.py > .venv-lowest/constraints.txt
 	.venv-lowest/bin/python -m pip -q install -e ".[test]" -c .venv-lowest/constraints.txt
-	.venv-lowest/bin/python $(PYTEST) -m "not slow"
+	.venv-lowest/bin/python $(PYTEST) -m "not slow" -W ignore::DeprecationWarning
 
 test-newest:
 	$(PYTHON) -m venv .venv-newest

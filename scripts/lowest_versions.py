@@ -4,19 +4,19 @@ import re
 import tomllib
 from pathlib import Path
 
+USED_BY_TESTS = ("plots", "seismology", "service")
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
 def main() -> None:
-    """Turn every `>=` of the dependencies and the test extra into `==`."""
+    """Turn every `>=` of the dependencies and of the extras that users install into `==`."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["test"]]
-    for name in re.findall(r"[a-z]+", " ".join(w for w in wanted if w.startswith("eqstat["))[7:]):
-        wanted += extras.get(name, [])
+    wanted = [*project["dependencies"]]
+    for name in USED_BY_TESTS:
+        wanted += extras[name]
     for requirement in sorted(set(wanted)):
-        if not requirement.startswith("eqstat"):
-            print(re.sub(r"\[.*?\]", "", requirement).replace(">=", "=="))
+        print(re.sub(r"\[.*?\]", "", requirement).replace(">=", "=="))
 
 
 if __name__ == "__main__":
