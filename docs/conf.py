@@ -34,7 +34,7 @@ extensions = [
     "api_pages",
     "validation_tables",
 ]
-exclude_patterns = ["_build", "conf.py", "_ext", "**/.ipynb_checkpoints"]
+exclude_patterns = ["_build", "*.py", "_ext", "**/.ipynb_checkpoints"]
 templates_path = ["_templates"]
 # In docstrings, names stand in single backticks.
 default_role = "code"
@@ -61,7 +61,6 @@ bibtex_bibfiles = ["references.bib"]
 bibtex_reference_style = "author_year"
 bibtex_default_style = "unsrt"
 
-autosummary_generate = True
 autosummary_ignore_module_all = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"

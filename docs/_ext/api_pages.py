@@ -97,6 +97,8 @@ def write(app: Sphinx, config: Config) -> None:
         path = FOLDER / name
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
+    # Named one by one: autosummary itself looks at the pages of the last build.
+    config.autosummary_generate = [str(FOLDER / name) for name in pages]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
