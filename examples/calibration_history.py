@@ -1,12 +1,12 @@
 # %% [markdown]
-# # What a history says about a detector
+# # Calibrating a detector on its history
 #
-# A network's history: 900 detections of 300 events in 12 regions. By now it is known which were
-# earthquakes. Each has a score, the log odds of an earthquake as the detector states them. How
-# often does a threshold miss? Which threshold should it be? Are the stated probabilities true? And
-# how sure is all of that, when detections of one event resemble each other?
+# A network's history: 900 labelled detections of 300 events in 12 regions. Each has a score, the
+# log odds of an earthquake as the detector states them. How often does a threshold miss? Which
+# threshold should be used? Are the stated probabilities calibrated? And what is the uncertainty of
+# the answers, when detections of one event are correlated?
 #
-# The history is simulated, so that the answers can be held against the truth.
+# The history is simulated, so that the results can be compared with the truth.
 
 # %%
 import jax
@@ -22,13 +22,13 @@ EVENTS, EACH, REGIONS = 300, 3, 12
 
 
 def detections(rng):
-    """Scores of detections; a region and an event have levels of their own."""
+    """Scores of detections, with random effects of region and event."""
     event = np.repeat(np.arange(EVENTS), EACH)
     region = event % REGIONS
     is_earthquake = (rng.random(EVENTS) < 0.5)[event]
     level = 0.3 * rng.normal(size=REGIONS)[region] + 0.8 * rng.normal(size=EVENTS)[event]
     evidence = level + rng.normal(size=event.size) + np.where(is_earthquake, 2.0, -1.0)
-    # The detector takes its evidence for more than it is worth.
+    # The detector is overconfident: it multiplies its evidence.
     return 4.0 * evidence, is_earthquake, event, region
 
 
@@ -38,9 +38,8 @@ print(f"{is_earthquake.sum()} detections of earthquakes, {(~is_earthquake).sum()
 # %% [markdown]
 # ## Misses and false alarms of a threshold
 #
-# Accept where the log odds are above 0. Taken as independent, the detections give short intervals.
-# But three detections of one event are not three witnesses, and events of one region resemble each
-# other too.
+# Accept where the log odds are above 0. If the detections are taken as independent, the intervals
+# are too short: detections of one event are correlated, and so are events of one region.
 
 # %%
 for name, cluster in (("independent", None), ("by event", event), ("by region", region)):
@@ -68,54 +67,56 @@ thresholds = [
         jax.random.key(0), score, is_earthquake, miss_cost=20.0, prevalence=0.1, **common
     ),
 ]
-for found in thresholds:
-    missed, alarms = found.miss_probability, found.false_alarm_probability
+for each in thresholds:
+    missed, alarms = each.miss_probability, each.false_alarm_probability
     print(
-        f"{found.rule:24s} {found.value:6.2f} ({found.low:6.2f} to {found.high:6.2f})  "
+        f"{each.rule:24s} {each.value:6.2f} ({each.low:6.2f} to {each.high:6.2f})  "
         f"missed {missed.estimate:.3f} ({missed.low:.3f} to {missed.high:.3f})  "
         f"false alarms {alarms.estimate:.3f} ({alarms.low:.3f} to {alarms.high:.3f})"
     )
 
 # %% [markdown]
-# The first threshold misses 2 % of the earthquakes *of the history*. One that keeps 2 % of those to
-# come, with a proof, lies lower; with clusters the proof holds for a detection of a new event.
+# The first threshold misses 2 % of the earthquakes *of the history*. A conformal threshold, which
+# guarantees 2 % for those to come, is lower; with clusters the guarantee is for a new event.
 
 # %%
-kept = conformal_threshold(
+guarantee = conformal_threshold(
     score[is_earthquake], miss_probability=0.02, larger="earthquake", cluster=event[is_earthquake]
 )
-print(f"kept for a new event: {kept.threshold['all']:.2f}")
+print(f"guaranteed for a new event: {guarantee.threshold['all']:.2f}")
 fresh, truth, *_ = detections(np.random.default_rng(106))
-for name, limit in (("history", thresholds[0].value), ("proof", kept.threshold["all"])):
-    print(f"{name:8s} missed in a new history: {np.mean(fresh[truth] < limit):.3f}")
+for name, limit in (("history", thresholds[0].value), ("conformal", guarantee.threshold["all"])):
+    print(f"{name:9s} missed in a new history: {np.mean(fresh[truth] < limit):.3f}")
 
 # %% [markdown]
-# ## Are the probabilities true?
+# ## Are the probabilities calibrated?
 #
-# The stated probabilities are too sure of themselves. In another history the curve leaves the band
-# in which it would lie were they true, and the miscalibration part of the Brier score is larger
-# than chance makes it. A recalibration learned from the first history mends that. Bands and test
-# take labels as independent, so one detection of each event is looked at.
+# The stated probabilities are overconfident. In a second history the curve leaves the consistency
+# band, and the miscalibration component of the Brier score is larger than expected by chance. A
+# recalibration learned from the first history corrects that. Bands and test assume independent
+# labels, so one detection of each event is used.
 
 # %%
-learned = recalibrate(score, is_earthquake, larger="earthquake", method="platt")
-stated, mended = special.expit(fresh), learned(fresh)
+recalibration = recalibrate(score, is_earthquake, larger="earthquake", method="platt")
+stated, corrected = special.expit(fresh), recalibration(fresh)
 first = np.arange(0, fresh.size, EACH)
 figure, axes = plt.subplots(1, 2, figsize=(10.0, 5.0), layout="constrained")
-for ax, (name, forecast) in zip(axes, (("stated", stated), ("mended", mended)), strict=True):
+for ax, (name, forecast) in zip(
+    axes, (("stated", stated), ("recalibrated", corrected)), strict=True
+):
     parts = calibration.decompose(forecast[first], truth[first])
     test = calibration_test(jax.random.key(1), forecast[first], truth[first])
     print(
         f"{name}: Brier {parts.mean:.4f} = {parts.miscalibration:.4f} - "
-        f"{parts.discrimination:.4f} + {parts.uncertainty:.4f}; true? p = {test.p_value:.3f}"
+        f"{parts.discrimination:.4f} + {parts.uncertainty:.4f}; "
+        f"calibration test p = {test.p_value:.3f}"
     )
     curve = calibration.reliability(jax.random.key(2), forecast[first], truth[first])
     plots.reliability(curve, forecast=forecast[first], note=name, ax=ax)
 plt.show()
 
 # %% [markdown]
-# By how much did it help? The difference of two Brier scores is a statistic like any other; events
-# and regions are drawn together.
+# The gain is a difference of two Brier scores; the block bootstrap resamples events and regions.
 
 # %%
 fresh_event, fresh_region = detections(np.random.default_rng(106))[2:]
@@ -125,10 +126,10 @@ def gain(before, after, labels):
     return np.mean((before - labels) ** 2 - (after - labels) ** 2)
 
 
-found = block_bootstrap(
-    jax.random.key(3), gain, stated, mended, truth, cluster=[fresh_event, fresh_region]
+result = block_bootstrap(
+    jax.random.key(3), gain, stated, corrected, truth, cluster=[fresh_event, fresh_region]
 )
-print(f"gain {found.estimate:.4f} ({found.low:.4f} to {found.high:.4f})")
+print(f"gain {result.estimate:.4f} ({result.low:.4f} to {result.high:.4f})")
 
 # %% [markdown]
 # ## All in one figure
@@ -139,17 +140,18 @@ figure = plots.calibration_figure(score, is_earthquake, curve, thresholds, label
 figure
 
 # %% [markdown]
-# ## Is a posterior true?
+# ## Is a posterior calibrated?
 #
-# A normal mean, known standard deviation, a normal prior: the posterior is known. Given twice the
-# data's weight it is too narrow, and the ranks of the truth pile up at both ends.
+# A normal mean with known standard deviation and a normal prior has a known posterior. If the data
+# are given twice their weight, the posterior is too narrow, and the ranks of the true value pile up
+# at both ends.
 
 # %%
 rng = np.random.default_rng(4)
 truth = rng.normal(size=400)
 data = truth + rng.normal(size=400)
 figure, axes = plt.subplots(1, 2, figsize=(10.0, 3.6), layout="constrained")
-for ax, (name, weight) in zip(axes, (("right", 1.0), ("too narrow", 2.0)), strict=True):
+for ax, (name, weight) in zip(axes, (("exact", 1.0), ("too narrow", 2.0)), strict=True):
     mean, sd = weight * data / (1 + weight), np.sqrt(1 / (1 + weight))
     draws = mean[:, None] + sd * rng.normal(size=(400, 99))
     ranks = calibration.sbc_ranks(truth, draws)

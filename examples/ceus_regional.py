@@ -1,11 +1,11 @@
 # %% [markdown]
-# # A regional error model, learned and judged on real picks
+# # A regional error model, learned and validated on real picks
 #
-# The first part draws an earthquake from the error model and locates it, in seconds. The second
-# takes picks of seismic stations about earthquakes of the central and eastern United States, learns
-# the model on four fifths of the events and judges it on the others, five times over: some minutes
-# on one core, so it runs only where `EQSTAT_EXAMPLE_FOLDS=5` asks for it and `EQSTAT_DATA` names
-# the data (see `eqstat.datasets.load_ceus`).
+# The first part simulates an earthquake from the error model and locates it, in seconds. The second
+# cross-validates the model on picks of earthquakes of the central and eastern United States, in
+# five folds of events: some minutes on one core, so it runs only with `EQSTAT_EXAMPLE_FOLDS=5` and
+# `EQSTAT_DATA` (see `eqstat.datasets.load_ceus`). Its figures are on the [validation
+# page](../validation/regional.md).
 
 # %%
 import os
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from eqstat.datasets._loaders import load_ceus
+from eqstat.datasets import load_ceus
 from eqstat.geodesy import great_circle_distance
 from eqstat.traveltime.regional import RegionalError, learn, locate, simulate
 
@@ -24,7 +24,7 @@ MAX_DISTANCE_KM = 400.0
 CATALOGUE_SD_KM = 2.0
 
 # %% [markdown]
-# ## An earthquake drawn from the model
+# ## An earthquake simulated from the model
 
 # %%
 draw = np.random.default_rng(3)
@@ -38,19 +38,20 @@ stations = pd.DataFrame(
 error = RegionalError()
 drawn = simulate(jax.random.key(1), error, stations, latitude=36.0, longitude=-98.0, depth_km=7.0)
 result = locate(drawn, error)
-away = great_circle_distance(*result.epicentre, 36.0, -98.0).item()
+error_km = great_circle_distance(*result.epicentre, 36.0, -98.0).item()
 print(
-    f"{result.picks_used} picks; {away:.1f} km from the truth; 90 % in {result.area_km2(0.9):.0f}"
+    f"{result.picks_used} picks; {error_km:.1f} km from the true epicentre; "
+    f"90 % region {result.area_km2(0.9):.0f} km2"
 )
-print(f"truth at content {result.content_at(36.0, -98.0):.2f} of the posterior")
+print(f"true epicentre at content {result.content_at(36.0, -98.0):.2f} of the posterior")
 
 
 # %% [markdown]
-# ## Judged by cross-validation
+# ## Cross-validation
 #
-# No event helps to learn the model that locates it. Picks are chosen by the distance that the
-# associating system gave, not by the catalogue's. A region of probability $p$ covers where the
-# content at the catalogue epicentre is at most $p$, with the catalogue's own error counted.
+# The model that locates an event was learned without it. Picks are selected by the distance that
+# the associating system gave, not by the catalogue's. A region of probability $p$ covers the
+# catalogue epicentre where the content there is at most $p$; the catalogue's error is included.
 
 
 # %%
@@ -98,7 +99,7 @@ if FOLDS:
         inside = int((table["content"] <= nominal).sum())
         least, most = binom.interval(0.95, len(table), nominal)
         print(f"{nominal:.0%} regions cover {inside} of {len(table)}", end="; ")
-        print(f"regions true to their name would cover {least:.0f} to {most:.0f}")
+        print(f"calibrated regions would cover {least:.0f} to {most:.0f}")
 
 # %%
 if FOLDS:

@@ -16,8 +16,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from eqstat.counts import Background, Bursts, Design, draws, fit, prepare, simulate_table
-from eqstat.counts.alarm import threshold
+from eqstat.counts import (
+    Background,
+    Bursts,
+    Design,
+    draws,
+    fit,
+    prepare,
+    simulate_table,
+    threshold,
+)
 from eqstat.counts.checks import compare, loo, randomised_pit, rootogram, tail_calibration
 from eqstat.plots import counts as figures
 
@@ -63,8 +71,8 @@ print(
 # %% [markdown]
 # ## Backgrounds
 #
-# Three candidates, from the usual one on. Each fit is the mode of the posterior; `draws` gives
-# what the history leaves uncertain.
+# Three candidate families. Each fit is the posterior mode; `draws` samples the Laplace
+# approximation of the posterior.
 
 # %%
 fits = {
@@ -72,14 +80,14 @@ fits = {
     "negative binomial": fit(history, family="negative_binomial"),
     "with bursts": fit(history, family="negative_binomial", bursts=True),
 }
-backgrounds = {name: draws(jax.random.key(2), found, 100) for name, found in fits.items()}
+backgrounds = {name: draws(jax.random.key(2), result, 100) for name, result in fits.items()}
 best = fits["with bursts"]
 for name in ("rate_per_device_h", "dispersion", "burst_probability", "burst_share"):
     print(f"{name:20} {best[name]:.3g} ± {best.standard_error[name]:.2g}")
 
 # %% [markdown]
-# The new region borrows from the others: its effect is drawn towards their middle by as much as
-# its data are few.
+# The new region borrows strength from the others: with few data its effect is shrunk towards their
+# mean.
 
 # %%
 for i, name in enumerate(REGIONS):
@@ -92,16 +100,16 @@ for i, name in enumerate(REGIONS):
 # %% [markdown]
 # ## Which one, and does it fit?
 #
-# Leaving out single windows ranks them. Over-dispersion is beyond doubt. What bursts add rests on
-# the few windows that had one (`high_k_windows`), so its standard error is large; the tail decides.
+# PSIS-LOO over windows ranks them. Over-dispersion is beyond doubt. The gain by bursts rests on the
+# few windows that had one (`high_k_windows`), so its standard error is large; the tail decides.
 
 # %%
 ranking = compare({name: loo(background, history) for name, background in backgrounds.items()})
 print(ranking[["elpd_diff", "se_diff", "p_loo", "high_k_windows"]].to_dataframe().round(1))
 
 # %% [markdown]
-# What matters for alarms is the far tail. Each window is judged by its own region, hour and
-# number of phones; the grey band is what chance allows.
+# Alarms depend on the far tail. Each window is compared with the predictive distribution of its
+# region, hour and number of phones; the grey band is a consistency band.
 
 # %%
 tails = {
@@ -122,8 +130,8 @@ plt.show()
 # %% [markdown]
 # ## Thresholds
 #
-# The posterior-predictive threshold asks for more where little is known. Beside it stand that of
-# the truth, which only a simulation knows, and what the Poisson background would have promised.
+# The posterior-predictive threshold is higher where the posterior is wide. For comparison: the
+# threshold of the true background, known in a simulation only, and that of a Poisson background.
 
 # %%
 active = [20, 40, 80, 160, 320]
@@ -140,17 +148,17 @@ figures.threshold_hours(others["without bursts"], region="capital", ax=axes[1])
 axes[1].set_title("capital, without bursts", loc="left", fontsize=10.5)
 plt.show()
 for n in active:
-    found = [each["triggers"].sel(active=n).max().item() for each in (limits, *others.values())]
-    print(f"{n:4d} phones: {found[0]:4d} triggers; truth {found[1]:3d}, Poisson {found[3]:2d}")
+    counts = [each["triggers"].sel(active=n).max().item() for each in (limits, *others.values())]
+    print(f"{n:4d} phones: {counts[0]:4d} triggers; truth {counts[1]:3d}, Poisson {counts[3]:2d}")
 
 # %% [markdown]
-# Without bursts the threshold would follow the day. Bursts come at any hour, and rule it: from some
-# ten of them nobody can tell how large one in a year may be. A longer history brings the curve
-# down to that of the truth; what brings it further down is to look at when and where phones
-# trigger, not only how many ([the travel-time model](../traveltime.md)).
+# Without bursts the threshold would follow the daily cycle. Bursts come at any hour and dominate
+# it: some ten of them say little about the largest of a year. With a longer history the curve
+# approaches that of the true background; lower thresholds need the times and places of the
+# triggers, too, not only their number ([travel times](../traveltime.md)).
 #
-# Where 40 phones are active, does each region keep its share of the budget? Counts are whole, so
-# most keep less.
+# With 40 active phones, does each region keep within its share of the budget? Thresholds are whole
+# numbers, so most stay well below it.
 
 # %%
 figure, ax = plt.subplots(figsize=(6.4, 3.0), layout="constrained")

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Is it an earthquake, now?
 #
-# Four hundred phones of a city send triggers, one after the other. Most are people's. In ten
-# minutes there is thunder, a goal in a stadium, a server that comes back and reports what it
-# missed, and an earthquake. A detector sees the stream as it comes in, and which phones stay
-# silent; it must say at every second what is going on, and alarm once. All of it is simulated, so
-# that the answer can be judged ([what is computed](../detection.md)).
+# Four hundred phones of a city send triggers; most are caused by people. Within ten minutes there
+# is thunder, a goal in a stadium, a burst of delayed reports from a server, and an earthquake. A
+# detector updates the posterior of the causes every second, from the triggers and the silent
+# phones, and should alarm once. The stream is simulated, so that the result can be checked
+# ([model](../detection.md)).
 
 # %%
 import jax
@@ -33,7 +33,7 @@ network = uniform_box(jax.random.key(0), 400, latitude=(-12.4, -11.7), longitude
 # %% [markdown]
 # ## A stream
 #
-# Each phone triggers about once in two hours without a cause. The events are two minutes apart; the
+# The background is about one trigger per phone in two hours. The events are two minutes apart; the
 # earthquake, of 30 km depth, makes four phones in ten trigger.
 
 # %%
@@ -60,19 +60,19 @@ def table(number, source, seconds):
 
 
 parts = [table(100 + i, HumanTriggers(0.5, window_s=(0.0, 60.0)), 60 * i) for i in range(10)]
-happened = {
+events = {
     name: table(number, source, at) for number, (name, (at, source)) in enumerate(EVENTS.items())
 }
-truth = happened["earthquake"].attrs["truth"]
+truth = events["earthquake"].attrs["truth"]
 truth["origin_time"] = truth["time"]
-stream = pd.concat([*parts, *happened.values()], ignore_index=True)
+stream = pd.concat([*parts, *events.values()], ignore_index=True)
 print(stream["cause"].value_counts().to_dict())
 
 # %% [markdown]
 # ## A detector
 #
 # It is made once for a network. Earthquakes compete with sound fronts, venues and bursts of the
-# whole network; how often each of them comes in a year is said openly.
+# whole network; the prior rate of each per year is explicit.
 
 # %%
 causes = (earthquake(rate_per_year=10.0), *usual_causes()[1:])
@@ -85,8 +85,8 @@ print({cause.name: cause.rate_per_year for cause in watch.causes})
 
 # %% [markdown]
 # `replay` steps through the table second by second. An alarm needs the Shiryaev-Roberts statistic
-# above the threshold of one false alarm a year, *and* an earthquake as probable as 0.9 among all
-# causes. In a service, `init` and `step` do the same with what comes in.
+# above the threshold of one false alarm a year, *and* an earthquake with probability above 0.9
+# among all causes. In a service, `init` and `step` do the same with incoming triggers.
 
 # %%
 outcome = replay(
@@ -105,9 +105,9 @@ figures.evidence(outcome, ax=lower)
 plt.show()
 
 # %% [markdown]
-# Against the background alone each of the four would have been an earthquake: the statistic
-# is far above its threshold. The alternatives take three of them away. What was believed some
-# seconds after each began:
+# Against the background alone each of the four would have been declared an earthquake: the
+# statistic is far above its threshold. The other causes explain three of them. Posterior
+# probabilities some seconds after each began:
 
 # %%
 history = outcome.history
@@ -122,7 +122,8 @@ print(pd.DataFrame(rows).T.rename(columns={"probability": "earthquake"}).round(3
 # %% [markdown]
 # ## Where
 #
-# Round the coarse grid's best places a fine one gives the hypocentre, with the silent phones in it.
+# A fine grid around the best cells of the coarse one gives the posterior of the hypocentre; it uses
+# the silent phones, too.
 
 # %%
 located = outcome.located
@@ -140,7 +141,7 @@ figures.place_map(outcome, truth=truth, ax=ax)
 plt.show()
 
 # %% [markdown]
-# How the picture grew: the first seconds after the earthquake began.
+# The posterior in the first seconds after the origin.
 
 # %%
 first = int(np.flatnonzero(history["time"] >= truth["time"])[0])

@@ -1,11 +1,11 @@
 # %% [markdown]
-# # The threshold of a phone network, seen from its detections
+# # The threshold of a phone network, inferred from its detections
 #
 # From December 2017 to January 2020 the Earthquake Network claimed 550 earthquakes in the USA,
 # Chile and Italy; 11 match no catalogue. The table gives the triggers and the active phones within
-# 30 km of each claim, nothing of the hours without one. Yet the smallest count that was ever
-# claimed among so many phones draws the outline of the rule behind it. Does a background of this room,
-# with one number to fit, give that outline?
+# 30 km of each claim, nothing of the hours without one. Yet the smallest count ever claimed for a
+# number of phones outlines the rule. Does a Poisson background of `eqstat.counts`, with one fitted
+# parameter, give that outline?
 #
 # The detections are not part of the package: the second part runs where `EQSTAT_DATA` names them
 # (see `eqstat.datasets.load_eqn`).
@@ -16,13 +16,12 @@ import os
 import matplotlib.pyplot as plt
 import numpy as np
 
-from eqstat.counts import Background
-from eqstat.counts.alarm import threshold
+from eqstat.counts import Background, threshold
 from eqstat.counts.scan import log_alarms_per_hour
-from eqstat.counts.scan._scan import HOURS_PER_YEAR
-from eqstat.datasets._loaders import load_eqn
+from eqstat.datasets import load_eqn
 
 WINDOW_S = 10.0
+HOURS_PER_YEAR = 8766.0
 PER_HOUR = 3600 / WINDOW_S
 # The fewest triggers ever claimed.
 MINIMUM = 8
@@ -31,8 +30,8 @@ MINIMUM = 8
 def curve(rate, active):
     """Threshold of one false alarm a year and circle; rate in triggers per phone and window."""
     background = Background("poisson", rate * PER_HOUR, window_s=WINDOW_S)
-    found = threshold(background, active, 12.0, kind="plug-in", minimum=MINIMUM)
-    return found["triggers"].to_numpy().ravel()
+    table = threshold(background, active, 12.0, kind="plug-in", minimum=MINIMUM)
+    return table["triggers"].to_numpy().ravel()
 
 
 active = np.array([50, 100, 200, 500, 1000, 2000])
@@ -44,9 +43,9 @@ for rate in (0.014, 0.016):
 # ## The outline of the claims
 #
 # Claims with 30 to 3,500 active phones fall into bins of equal number. In each the smallest count
-# is compared with the background's threshold at the median number of phones. One number is fitted, the
-# rate r of triggers per phone and window, so that the absolute differences are least; the budget
-# is the one that the network states, one false alarm a year, here for every circle of 30 km.
+# is compared with the background's threshold at the median number of phones. One number is fitted,
+# the rate r of triggers per phone and window, so that the absolute differences are least; the
+# budget is the one that the network states, one false alarm a year, here for every circle of 30 km.
 
 # %%
 BINS = 15
@@ -87,19 +86,19 @@ if os.environ.get("EQSTAT_DATA"):
 # ## The two at the largest networks
 #
 # Two of the eleven claims without an earthquake stand apart: 85 triggers of 3,399 phones and 76 of
-# 4,556. How often would such counts come, if it were always so?
+# 4,556. How often would such counts occur under the background?
 #
-# With the r of the smaller networks both are nothing special: a Poisson background gives such counts many
-# times a year, and the network would not have called them. So r must be less among thousands of
+# With the r of the smaller networks both are common: a Poisson background gives such counts many
+# times a year, and the network would not have claimed them. So r must be lower among thousands of
 # phones. Take the largest r under which 76 of 4,556 still reaches the threshold: then 85 of 3,399
-# never comes from a Poisson background (less than once in a million years), but about once in twelve
-# years where the intensity varies by 17 %, and more than once a year where once in a million
-# windows some 2 % of all phones react together. Over-dispersion or shared bursts explain that
-# claim; which of the two, or an earthquake in no catalogue, these data cannot say. The 76 of 4,556
-# is explained by none of the backgrounds: it is at the threshold because r was chosen so.
+# never comes from a Poisson background (less than once in a million years), but about once in
+# twelve years where the intensity varies by 17 %, and more than once a year where once in a million
+# windows some 2 % of all phones react together. Over-dispersion or bursts explain that claim; these
+# data do not tell them apart, nor from an earthquake in no catalogue. The 76 of 4,556 is not
+# explained by any of the backgrounds: it is at the threshold because r was chosen so.
 
 # %%
-NULLS = {
+BACKGROUNDS = {
     "Poisson": {},
     "intensity varies by 10 %": {"family": "negative_binomial", "dispersion": 0.01},
     "intensity varies by 17 %": {"family": "negative_binomial", "dispersion": 0.03},
@@ -112,7 +111,7 @@ NULLS = {
 
 
 def per_year(triggers, active, rate, options):
-    """False alarms a year at a count, were it always so."""
+    """False alarms a year at a count under a background."""
     log_rate = log_alarms_per_hour(
         [triggers], rate * active, window_s=WINDOW_S, active=active, **options
     )
@@ -125,8 +124,10 @@ if os.environ.get("EQSTAT_DATA"):
     print(f"largest r under which 76 of 4556 reaches the threshold: {low:.4f}")
     for triggers, among in ((85, 3399), (76, 4556)):
         for rate in (low, fitted):
-            row = [per_year(triggers, among, rate, options) for options in NULLS.values()]
-            text = ", ".join(f"{name} {value:.2g}" for name, value in zip(NULLS, row, strict=True))
+            row = [per_year(triggers, among, rate, options) for options in BACKGROUNDS.values()]
+            text = ", ".join(
+                f"{name} {value:.2g}" for name, value in zip(BACKGROUNDS, row, strict=True)
+            )
             print(f"{triggers} of {among}, r = {rate:.4f}: a year {text}")
 
 # %%

@@ -1,10 +1,9 @@
 # %% [markdown]
-# # How strong will it shake, and when is it right to warn?
+# # How strongly will it shake, and when is an alert right?
 #
-# Phones have triggered. From their times comes a posterior of the hypocentre; with a
-# magnitude and its error it gives, for each place, the probability of strong shaking and the time
-# that is left until S. Then: how good are alarms that rest on such probabilities? All data are
-# simulated here ([what is computed](../exceedance.md)).
+# The trigger times of phones give a posterior of the hypocentre; with a magnitude and its error it
+# gives the probability of strong shaking at each site and the time until S arrives. Then: how good
+# are alerts based on such probabilities? All data are simulated ([model](../exceedance.md)).
 
 # %%
 import jax
@@ -21,20 +20,25 @@ from eqstat.exceedance.alerts import (
     Integrated,
     Plum,
     Region,
+    alarm_times,
+    alert_level,
+    best_level,
+    compare,
+    curve,
     forecasts,
     simulate,
 )
-from eqstat.exceedance.alerts import _alerts as alert
 from eqstat.ground_motion import PointSource, attenuation
 from eqstat.plots import exceedance as figures
+
+G_M_S2 = 9.80665
 
 # %% [markdown]
 # ## From triggers to a posterior
 #
-# An earthquake 22 km deep under the edge of a city. Five seconds after the origin many of its
-# phones have triggered; the posterior is that of the travel-time room on a grid, which knows that
-# only triggers before this moment can be seen. `to_xarray()` is what `eqstat locate --posterior`
-# writes.
+# An earthquake 22 km deep under the edge of a city. Five seconds after the origin many phones have
+# triggered; the grid posterior of `eqstat.traveltime` accounts for the truncation at this moment.
+# `to_xarray()` is what `eqstat locate --posterior` writes.
 
 # %%
 TRUTH, DEPTH_KM, MAGNITUDE = (-12.16, -77.16), 22.0, 6.1
@@ -42,8 +46,10 @@ rng = np.random.default_rng(3)
 phones = pd.DataFrame(
     {"latitude": rng.normal(-12.08, 0.12, 150), "longitude": rng.normal(-77.03, 0.1, 150)}
 )
-away_km = geodesy.hypocentral_distance(*TRUTH, DEPTH_KM, phones["latitude"], phones["longitude"])
-delay_s = away_km / 7.8 + rng.normal(0, 0.3, len(phones))
+distance_km = geodesy.hypocentral_distance(
+    *TRUTH, DEPTH_KM, phones["latitude"], phones["longitude"]
+)
+delay_s = distance_km / 7.8 + rng.normal(0, 0.3, len(phones))
 origin = pd.Timestamp("2027-01-15T08:00:00Z")
 now = origin + pd.Timedelta(seconds=5)
 phones["time"] = origin + pd.to_timedelta(delay_s, unit="s")
@@ -55,9 +61,9 @@ posterior = traveltime.grid(observations).to_xarray()
 # %% [markdown]
 # ## Shaking of the city
 #
-# First estimates of magnitudes err by some 0.3; the posterior is integrated over with them, as
-# equal partners. The alert would go out at once. `PointSource` is a generic ground-motion model;
-# where there are records, a [fitted model](../exceedance.md) takes its place.
+# First estimates of magnitude have an error of some 0.3; the exceedance probability is marginalised
+# over hypocentre and magnitude. The alert is sent at once. `PointSource` is a generic ground-motion
+# model; where there are records, use a [fitted model](../exceedance.md).
 
 # %%
 model = PointSource()
@@ -71,14 +77,14 @@ sites = pd.DataFrame(
         "longitude": [-77.13, -77.03, -77.02, -76.92, -77.17, -76.88],
     }
 )
-threshold = np.array([0.05, 0.10]) * alert.G_M_S2
-told = shaking(model, sources, sites, threshold, now_s=now_s, least_lead_s=[3.0])
+threshold = np.array([0.05, 0.10]) * G_M_S2
+expected = shaking(model, sources, sites, threshold, now_s=now_s, least_lead_s=[3.0])
 table = pd.DataFrame(
     {
-        "P(> 5 %g)": told["probability"][:, 0],
-        "P(> 10 %g)": told["probability"][:, 1],
-        "P(> 5 %g, S in 3 s or later)": told["probability_in_time"][:, 0, 0],
-        "lead time, s": told["lead_time_s"],
+        "P(> 5 %g)": expected["probability"][:, 0],
+        "P(> 10 %g)": expected["probability"][:, 1],
+        "P(> 5 %g, S in 3 s or later)": expected["probability_in_time"][:, 0, 0],
+        "lead time, s": expected["lead_time_s"],
     },
     index=pd.Index(sites["site"]),
 )
@@ -89,26 +95,27 @@ grid = shaking_map(
     model, sources, np.linspace(-12.5, -11.6, 61), np.linspace(-77.6, -76.6, 61), threshold,
     now_s=now_s,
 )  # fmt: skip
-figures.exceedance_map(grid, sites=told, sources=sources, truth=TRUTH)
-figures.site_intervals(told)
+figures.exceedance_map(grid, sites=expected, sources=sources, truth=TRUTH)
+figures.site_intervals(expected)
 plt.show()
 
 # %% [markdown]
-# ## When is it right to warn?
+# ## The level of an alert
 #
-# If stopping a machine costs 1 and an unwarned exceedance 5, warn from a probability of 0.2 on.
+# If stopping a machine costs 1 and an exceedance without an alert 5, alert above a probability of
+# 0.2 (cost-loss rule).
 
 # %%
-level = alert.alert_level(cost=1.0, loss=5.0)
+level = alert_level(cost=1.0, loss=5.0)
 chance = table["P(> 5 %g, S in 3 s or later)"]
-print(f"warn where the probability passes {level}: {', '.join(table.index[chance > level])}")
+print(f"alert where the probability exceeds {level}: {', '.join(table.index[chance > level])}")
 
 # %% [markdown]
-# ## How good are such alarms?
+# ## How good are such alerts?
 #
 # Sixty earthquakes of a simulated region: finite ruptures, stations whose peaks grow with time,
-# and estimates of the source that sharpen, and are too small at first for great earthquakes. Five
-# rules forecast each second. An alarm is a true positive only if it comes before the exceedance.
+# and estimates of the source that sharpen with time and at first underestimate great earthquakes.
+# Five rules forecast each second. An alert is a true positive only before the exceedance.
 
 # %%
 region = Region(stations=60)
@@ -121,57 +128,52 @@ rules = {
     "PLUM-like": Plum(scatter=0.3),
     "always": Always(),
 }
-time_s, strong = np.arange(1.0, 46.0), alert.JAPAN_M_S2[2]  # 5 %g
+time_s, strong = np.arange(1.0, 46.0), 0.05 * G_M_S2
 passed = drawn.exceedance_times(strong)
 needed = np.isfinite(passed)
 curves, leads, forecast = {}, {}, {}
 for name, rule in rules.items():
     forecast[name] = forecasts(drawn, rule, time_s, [strong])[0]
-    found = alert.curve(jax.random.key(0), time_s, forecast[name], passed, drawn.event,
+    scores = curve(jax.random.key(0), time_s, forecast[name], passed, drawn.event,
                         replicates=200)  # fmt: skip
-    alarm = alert.alarm_times(time_s, forecast[name][needed], alert.best_level(found))
-    curves[name], leads[name] = found, passed[needed] - alarm
+    alarm = alarm_times(time_s, forecast[name][needed], best_level(scores))
+    curves[name], leads[name] = scores, passed[needed] - alarm
 print(f"{needed.sum()} exceedances of 5 %g at {needed.size} sites of {len(drawn.magnitude)} events")
 figures.precision_recall(curves)
 figures.lead_times(leads)
 plt.show()
 
 # %% [markdown]
-# What stations see is worth most: where the shaking is over they tell whether the earthquake is a
-# strong one of its magnitude, and where it still grows, how far it has come. Part of that comes
-# late, so the lead times of these alarms are shorter. Integrating over the posterior of the source
-# alone changes little against a point source whose level is chosen as well. On the same
-# earthquakes:
+# Station records add most: they constrain the event term, and while the shaking grows, its extent.
+# Part of that comes late, so the lead times of these alerts are shorter. Integrating over the
+# posterior of the source alone changes little against a point source whose level is tuned, too. On
+# the same earthquakes:
 
 # %%
-alarms = {
-    name: alert.alarm_times(time_s, forecast[name], alert.best_level(curves[name]))
-    for name in rules
-}
+alarms = {name: alarm_times(time_s, forecast[name], best_level(curves[name])) for name in rules}
 first = "mixture, with stations"
 for rival in ("point source", "PLUM-like"):
-    apart = alert.compare(jax.random.key(1), alarms[first], alarms[rival], passed, drawn.event)
-    print(f"F1 above {rival}: {float(apart['f1']):.2f} "
-          f"({float(apart['f1_low']):.2f} to {float(apart['f1_high']):.2f})")  # fmt: skip
+    difference = compare(jax.random.key(1), alarms[first], alarms[rival], passed, drawn.event)
+    print(f"F1 less that of {rival}: {float(difference['f1']):.2f} "
+          f"({float(difference['f1_low']):.2f} to {float(difference['f1_high']):.2f})")  # fmt: skip
 
 # %% [markdown]
-# ## Are the probabilities true?
+# ## Are the probabilities calibrated?
 #
-# Forecasts of the mixture 15 s after the origin against what happened, at two thresholds; and the
-# shaking itself against the model's band. The truth has finite ruptures, which a point source does
-# not know.
+# Reliability of the mixture's forecasts 15 s after the origin at two thresholds; and the simulated
+# peaks against the model's band. The simulation has finite ruptures, the model a point source.
 
 # %%
-reliable = {}
+curves_of_reliability = {}
 for percent in (1.0, 5.0):
-    size = percent / 100 * alert.G_M_S2
+    size = percent / 100 * G_M_S2
     own = forecasts(drawn, rules["mixture"], np.array([15.0]), [size])[0, :, 0]
-    heard = own > 0
+    located = own > 0
     exceeded = np.isfinite(drawn.exceedance_times(size))
-    reliable[f"{percent:g} %g"] = calibration.reliability(
-        jax.random.key(2), own[heard].astype(float), exceeded[heard]
+    curves_of_reliability[f"{percent:g} %g"] = calibration.reliability(
+        jax.random.key(2), own[located].astype(float), exceeded[located]
     )
-figures.reliability(reliable)
+figures.reliability(curves_of_reliability)
 hypocentral_km = np.linalg.norm(drawn.station_km - drawn.hypocentre_km[:, None], axis=-1)
 records = pd.DataFrame(
     {
@@ -181,5 +183,5 @@ records = pd.DataFrame(
     }
 )
 figures.attenuation([attenuation(near, m) for m in (5.2, 6.2)], data=records,
-                    thresholds_m_s2=[alert.JAPAN_M_S2[0], strong])  # fmt: skip
+                    thresholds_m_s2=[0.01 * G_M_S2, strong])  # fmt: skip
 plt.show()

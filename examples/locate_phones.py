@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Locate an earthquake from phones
 #
-# A phone reports the time at which it was shaken. Some phones report the P wave, some the S wave,
-# some a slammed door; each does so a second or more after the wave came. Here the triggers are
-# simulated, so that the answer can be held against the truth.
+# A phone reports the time of a trigger. Some phones trigger on the P wave, some on the S wave, some
+# on other shaking; each with a delay of a second or more. Here the triggers are simulated, so that
+# the result can be compared with the truth.
 
 # %%
 import jax
@@ -17,7 +17,7 @@ from eqstat.traveltime import Design, MixtureParameters
 # ## The network and the earthquake
 #
 # Eighty phones in and around a town; the earthquake lies 26 km west of them at a depth of 18 km.
-# Six in ten triggers are caused by P, three by S, and one by something else.
+# Six in ten triggers are caused by P, three by S, and one by other shaking.
 
 # %%
 rng = np.random.default_rng(5)
@@ -36,23 +36,23 @@ triggers[["time", "latitude", "longitude", "cause"]].head()
 # %% [markdown]
 # ## Was it an earthquake?
 #
-# The chi-square test of the 2023 paper asks whether all times fit one wave. They do not: S waves
-# and background are among them. On such data a rejection is no proof of a false detection; the
-# triggers of one wave alone pass.
+# The chi-square test of the 2023 paper tests whether all times fit one wave. They do not: S waves
+# and background are among them. On such data a rejection does not mean a false detection; the
+# triggers of one wave alone are accepted.
 
 # %%
 observations = traveltime.prepare(triggers.drop(columns="cause"))
-verdict = traveltime.classify(observations)
+classification = traveltime.classify(observations)
 only_p = traveltime.prepare(triggers[triggers["cause"] == "P"])
-print("all triggers:", verdict.is_earthquake)
+print("all triggers:", classification.is_earthquake)
 print("P alone:", traveltime.classify(only_p).is_earthquake)
 
 # %% [markdown]
 # ## Three methods, one likelihood
 #
-# The mixture takes each trigger for P, S or background and learns the shares, the scatter, and,
-# as far as its prior allows, the delay. `fit` finds the optimum, `grid` gives the exact posterior
-# and `sample` draws from it by NUTS.
+# In the mixture each trigger is P, S or background; shares, scatter and, within its prior, delay
+# are estimated. `fit` finds the optimum, `grid` evaluates the posterior on a grid and `sample`
+# draws from it by NUTS.
 
 # %%
 results = {
@@ -62,8 +62,8 @@ results = {
         jax.random.key(0), observations, likelihood="mixture", progress=False
     ),
 }
-found = {name: traveltime.report(observations, result) for name, result in results.items()}
-for name, location in found.items():
+locations = {name: traveltime.report(observations, result) for name, result in results.items()}
+for name, location in locations.items():
     error = great_circle_distance(location.latitude, location.longitude, latitude, longitude)
     print(
         f"{name:5} error {float(error):4.1f} km, region {location.region.area_km2:6.0f} km2, "
@@ -72,7 +72,7 @@ for name, location in found.items():
 
 # %% [markdown]
 # The region of BFGS is an ellipse from the curvature at the optimum; where depth and origin time
-# trade off against the epicentre it is too small. Grid and NUTS need no such approximation.
+# trade off against the epicentre it is too small. Grid and NUTS do not need this approximation.
 
 # %%
 reference = observations.reference_time
@@ -82,7 +82,7 @@ draws = {
     "nuts": {name: posterior[name].to_numpy() for name in ("depth_km", "origin_time_s")},
 }
 plots.location_figure(
-    [found["grid"], found["nuts"], found["bfgs"]],
+    [locations["grid"], locations["nuts"], locations["bfgs"]],
     observations.data.velocity,
     draws=draws,
     reference_time=reference,
@@ -96,22 +96,23 @@ plots.location_figure(
 )
 
 # %% [markdown]
-# ## What each trigger was
+# ## The cause of each trigger
 #
-# The report gives each trigger its probability of P, S and background. Against the true causes:
+# The report gives each trigger its posterior probability of P, S and background. Against the true
+# causes:
 
 # %%
-rows = found["grid"].triggers
+rows = locations["grid"].triggers
 names = ["P", "S", "background"]
 chances = rows[["probability_p", "probability_s", "probability_background"]].to_numpy()
-rows = rows.assign(called=np.array(names)[chances.argmax(axis=1)], cause=triggers["cause"])
-rows.groupby(["cause", "called"]).size().unstack(fill_value=0)
+rows = rows.assign(most_probable=np.array(names)[chances.argmax(axis=1)], cause=triggers["cause"])
+rows.groupby(["cause", "most_probable"]).size().unstack(fill_value=0)
 
 # %% [markdown]
-# The location as the shell would write it (`eqstat locate triggers.csv --likelihood mixture
+# The location as the shell writes it (`eqstat locate triggers.csv --likelihood mixture
 # --json -`), without the polygon:
 
 # %%
-as_json = found["grid"].to_dict()
+as_json = locations["grid"].to_dict()
 as_json["region"].pop("polygon")
 as_json

@@ -1,12 +1,11 @@
 # %% [markdown]
 # # Three sensors: how many pre-warnings make an earthquake?
 #
-# Earthcloud's sensors do not try to tell an earthquake from a slammed door: each sends a
-# pre-warning when its geophones pass a threshold, and the cloud counts how many sensors of a region
-# do so in the same time frame. Its first prototype had three sensors in Modena, two of them in one
-# server room (one beside the door), the third in a storage room; the alarm asked for all three. It
-# was raised by the M3.6 of 1 July 2018, 59 km away, twelve days after the first two were installed
-# and about five after the third
+# Earthcloud's sensors do not classify shaking: each sends a pre-warning when its geophones exceed a
+# threshold, and the cloud counts how many sensors of a region do so in the same time frame. Its
+# first prototype had three sensors in Modena, two of them in one server room (one beside the door),
+# the third in a storage room; the alarm asked for all three. It was raised by the M3.6 of 1 July
+# 2018, 59 km away, twelve days after the first two were installed and about five after the third
 # ([Klapez et al., 2019](https://doi.org/10.1155/2019/6206854)).
 #
 # How safe was that rule? The paper gives neither the sensors' rates of false pre-warnings nor the
@@ -29,11 +28,11 @@ EARTHQUAKES_PER_YEAR = 3.0
 NAMES = ["bearing wall", "beside the door", "storage room"]
 
 # %% [markdown]
-# ## Learn the rates
+# ## Estimate the rates
 #
-# Before any history a sensor is taken to pre-warn about once in two hours, an expectation worth two
-# hours of watching, and to pick four of five earthquakes, worth five earthquakes. Counts and hours
-# are added as they come; the order does not matter.
+# The prior of a sensor is one false pre-warning in two hours with the weight of two hours of
+# observation, and four of five earthquakes picked with the weight of five earthquakes. Counts and
+# hours are added as they arrive; the order does not matter.
 
 # %%
 rng = np.random.default_rng(7)
@@ -52,21 +51,22 @@ for i, name in enumerate(NAMES):
 # %% [markdown]
 # ## False alarms
 #
-# The frame slides: any two seconds count, not only those that start at full multiples. Separate
-# frames see too few of the coincidences, for m sensors about one in m.
+# The frame slides over time. Disjoint frames miss most of the coincidences of m sensors: they count
+# about one in m.
 
 # %%
 needed = np.array([1, 2, 3])
 sliding = np.exp(log_coincidences_per_year(sensors, needed, FRAME_S))
-separate = np.exp(log_chance(sensors, needed, FRAME_S)) * 8766.0 * 3600.0 / FRAME_S
-for m, one, other in zip(needed, sliding, separate, strict=True):
-    print(f"{m} of 3: {one:10.4g} false alarms per year (separate frames: {other:.4g})")
+disjoint = np.exp(log_chance(sensors, needed, FRAME_S)) * 8766.0 * 3600.0 / FRAME_S
+for m, one, other in zip(needed, sliding, disjoint, strict=True):
+    print(f"{m} of 3: {one:10.4g} false alarms per year (disjoint frames: {other:.4g})")
 print("fewest for one a year:", smallest_required(sensors, frame_s=FRAME_S))
 
 # %% [markdown]
 # ## Is it an earthquake?
 #
-# A quiet sensor speaks louder than a restless one, and silence speaks too.
+# A pre-warning of a quiet sensor is stronger evidence than one of a restless sensor, and silence is
+# evidence, too.
 
 # %%
 patterns = {
@@ -83,19 +83,18 @@ for name, pattern in patterns.items():
     print(f"{name:20} {chance:.4g}")
 
 # %% [markdown]
-# ## One room is one witness
+# ## Dependent sensors
 #
-# All this takes the sensors as independent, which two on the walls of one room are not: the door
-# that one hears may well be heard by the other. At worst the two are one witness that pre-warns as
-# often as both together; then the rule is two of two, and its false alarms are those of a rule for
-# two.
+# The calculation takes the sensors as independent, which two on the walls of one room are not: the
+# door near one of them may trigger both. At worst the two act as one sensor that pre-warns as often
+# as both together; then the rule is two of two, with the false alarms of a rule for two sensors.
 
 # %%
 sites = Sensors.alike(2, rate_per_h=0.5, worth_h=2.0).update(
     [counts[0] + counts[1], counts[2]], [hours[0], hours[2]]
 )
 both = np.exp(log_coincidences_per_year(sites, 2, FRAME_S))
-print(f"three witnesses {sliding[2]:.2g}, two witnesses {both:.2g} false alarms per year")
+print(f"three sensors {sliding[2]:.2g}, two sensors {both:.2g} false alarms per year")
 
 # %% [markdown]
 # ## More sensors

@@ -75,6 +75,10 @@ def check(datasets: int = 300) -> list[Record]:
                 data_sets=datasets,
             ),
             record("mean rank farthest from 0.5", farthest, data_sets=datasets),
+            *(
+                record(f"{name}: mean rank", value, data_sets=datasets)
+                for name, value in centre.items()
+            ),
         ]
     )
 
