@@ -1,6 +1,6 @@
-"""Speed of the counts room's scores and fit against SciPy in the same run: `make bench`.
+"""Speed of `eqstat.counts`: scores and fit against SciPy in the same run: `make bench`.
 
-The bars (issue of the counts room): a million scores take 0.1 s on one core once compiled and no
+Required: a million scores take 0.1 s on one core once compiled and no
 longer than SciPy's negative-binomial tail; one score 30 us; NUTS on 90 days of 50 regions two
 minutes. The fit of 10^8 windows has a script of its own, `check_counts_scale.py`.
 """

@@ -1,6 +1,6 @@
 """Speed of the sequential posterior: `make bench`.
 
-The bar (issue of the detection room): a step for 10,000 active devices and 30,000 hypotheses or
+Required: a step for 10,000 active devices and 30,000 hypotheses or
 more takes at most 20 ms in the median and 50 ms in 99 of 100, compiled, on one core. A step
 carries what a second of background brings.
 """
@@ -39,8 +39,8 @@ def test_step(benchmark, watch: Detector) -> None:
     def second() -> None:
         now = float(held[0].now_s) + 1.0
         count = rng.poisson(DEVICES * RATE_H / 3600)
-        who = rng.integers(0, DEVICES, count)
-        held[0], report = step(watch, held[0], now, who, now - rng.uniform(size=count))
+        device = rng.integers(0, DEVICES, count)
+        held[0], report = step(watch, held[0], now, device, now - rng.uniform(size=count))
         jax.block_until_ready(report)
 
     benchmark.pedantic(second, rounds=STEPS, warmup_rounds=5)
@@ -55,8 +55,8 @@ def test_step_of_a_hundred_triggers(benchmark, watch: Detector) -> None:
     state = init(watch, 0.0)
 
     def burst() -> None:
-        who = rng.choice(DEVICES, 100, replace=False)
-        jax.block_until_ready(step(watch, state, 1.0, who, rng.uniform(0, 1, 100))[1])
+        device = rng.choice(DEVICES, 100, replace=False)
+        jax.block_until_ready(step(watch, state, 1.0, device, rng.uniform(0, 1, 100))[1])
 
     benchmark.pedantic(burst, rounds=50, warmup_rounds=2)
 
@@ -66,8 +66,8 @@ def test_locate(benchmark, watch: Detector) -> None:
     rng = np.random.default_rng(3)
     position = np.asarray(watch.core.position, float)
     away = np.hypot(position[:, 0] - 5, position[:, 1] + 5)
-    who = np.argsort(away)[:1000:10]
-    time = np.hypot(away[who], 15.0) / 7.8 + rng.normal(0, 1, 100)
+    device = np.argsort(away)[:1000:10]
+    time = np.hypot(away[device], 15.0) / 7.8 + rng.normal(0, 1, 100)
     now = float(time.max()) + 1
-    state, report = step(watch, init(watch, -5.0), now, who, time)
+    state, report = step(watch, init(watch, -5.0), now, device, time)
     benchmark.pedantic(lambda: locate(watch, state, report), rounds=5, warmup_rounds=1)

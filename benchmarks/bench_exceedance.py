@@ -1,6 +1,6 @@
-"""Speed of the exceedance room: `make bench`.
+"""Speed of `eqstat.exceedance` and `eqstat.ground_motion`: `make bench`.
 
-The bars (issue of the room), on one core: 10,000 sites of 5 components and one threshold take at
+Required, on one core: 10,000 sites of 5 components and one threshold take at
 most 1 ms compiled, in single precision, and half the time of vectorised NumPy and SciPy in the same
 run; 10,000 sites of 256 draws of the source take at most 100 ms. pygmm evaluates one event and site
 after the other; its time for a few sites is scaled up beside it.
@@ -154,7 +154,7 @@ def test_against_pygmm(benchmark) -> None:
 
 @pytest.mark.benchmark(group="an ensemble of 8 networks, 48 events, 2,500 records")
 def test_training(benchmark) -> None:
-    """Compilation is in it; the bar is 3 minutes."""
+    """Including compilation; required: 3 minutes."""
     table = simulate(jax.random.key(0), GroundMotion(), Design(events=48, stations=70)).table
 
     def own() -> Any:

@@ -1,6 +1,6 @@
-"""Speed of the simulation room: `make bench`.
+"""Speed of `eqstat.simulation`: `make bench`.
 
-The bar: two thousand detections of a network of 1,000 phones simulated and put to the detection
+Required: two thousand detections of 1,000 phones simulated and the detection
 rule in at most 10 s on one core. The table of the 2023 study is to take at most
 three minutes: `EQSTAT_STUDY=1000 python examples/study_2023.py`.
 """
@@ -38,13 +38,13 @@ def test_simulate_and_detect(benchmark, network: Network, ratio: float) -> None:
     rule = ratio_rule(ratio)
 
     def run() -> int:
-        found = 0
+        detected_count = 0
         for number, source in enumerate(
             (study2023.true_detections(network), study2023.false_detections())
         ):
             streams = simulate(jax.random.key(number), network, source, STREAMS)
-            found += int(first_detections(streams, rule).detected.sum())
-        return found
+            detected_count += int(first_detections(streams, rule).detected.sum())
+        return detected_count
 
     assert benchmark.pedantic(run, rounds=5, warmup_rounds=1) > 1.9 * STREAMS
 

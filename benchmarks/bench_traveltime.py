@@ -1,6 +1,6 @@
-"""Speed of the travel-time room against SciPy in the same run: `make bench`.
+"""Speed of `eqstat.traveltime` against SciPy in the same run: `make bench`.
 
-The bars (issue of the travel-time room): a fit of both waves takes 5 ms in the median and
+Required: a fit of both waves takes 5 ms in the median and
 20 ms at the 99th percentile, 100 times less than 16-start SciPy BFGS; a grid of 30,000 nodes
 100 ms; NUTS gives 5,000 effective draws a second once compiled.
 """
@@ -102,8 +102,8 @@ def test_first_call(benchmark) -> None:
 @pytest.mark.benchmark(group="grid posterior")
 def test_grid(benchmark, prepared: list[Observations]) -> None:
     turn = cycle(prepared)
-    found = traveltime.grid(next(turn))
-    benchmark.extra_info["nodes"] = int(np.prod(found.mass.shape))
+    posterior = traveltime.grid(next(turn))
+    benchmark.extra_info["nodes"] = int(np.prod(posterior.mass.shape))
     benchmark.pedantic(lambda: traveltime.grid(next(turn)), rounds=40, warmup_rounds=8)
 
 
