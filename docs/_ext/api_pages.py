@@ -58,15 +58,21 @@ def modules() -> dict[str, list[str]]:
     return out
 
 
-def page(name: str, names: list[str]) -> str:
-    """One page: what the package is for, then its functions, classes and constants."""
+def page(name: str, names: list[str], above: dict[int, str]) -> str:
+    """One page: what the package is for, then its functions, classes and constants.
+
+    What a package above offers, too, is described there; `above` holds it by identity.
+    """
     module = importlib.import_module(name)
     groups: dict[str, list[str]] = {"Functions": [], "Classes": [], "Constants": []}
-    subpackages = []
+    subpackages, elsewhere = [], []
     for one in names:
         value = getattr(module, one)
+        address = above.setdefault(id(value), f"{name}.{one}")
         if isinstance(value, ModuleType):
             subpackages.append(value.__name__)
+        elif address != f"{name}.{one}":
+            elsewhere.append(address)
         elif inspect.isclass(value):
             groups["Classes"].append(one)
         elif callable(value):
@@ -78,6 +84,9 @@ def page(name: str, names: list[str]) -> str:
     if subpackages:
         links = ", ".join(f"[`{one}`]({one}.md)" for one in subpackages)
         lines += [f"Subpackages: {links}.", ""]
+    if elsewhere:
+        links = ", ".join(f"[`{one}`](generated/{one}.rst)" for one in elsewhere)
+        lines += [f"Also here: {links}.", ""]
     for title, group in groups.items():
         if group:
             lines += [f"## {title}", "", "```{eval-rst}", f".. currentmodule:: {name}", ""]
@@ -89,9 +98,16 @@ def page(name: str, names: list[str]) -> str:
 def write(app: Sphinx, config: Config) -> None:
     """Write the pages; one that is fresh stays untouched."""
     FOLDER.mkdir(exist_ok=True)
-    pages = {f"{name}.md": page(name, names) for name, names in modules().items()}
+    above: dict[int, str] = {}
+    # Shorter names come first: a package before its subpackages.
+    public = sorted(modules().items(), key=lambda item: item[0].count("."))
+    pages = {f"{name}.md": page(name, names, above) for name, names in public}
     for old in FOLDER.glob("*.md"):
         if old.name not in pages:
+            old.unlink()
+    described = {f"{address}.rst" for address in above.values()}
+    for old in FOLDER.glob("generated/*.rst"):
+        if old.name not in described:
             old.unlink()
     for name, text in pages.items():
         path = FOLDER / name

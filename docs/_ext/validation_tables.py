@@ -41,14 +41,19 @@ def table(run_: dict[str, Any], omit: tuple[str, ...] = ()) -> str:
     head = ["figure", "measured", *(["required"] if asked else [])]
     head += ["n"] if len(counts) > 1 else []
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    labels = [item["name"].rpartition(": ")[0] for item in items]
+    # Labels of several figures get a row of their own; figures without one come first.
+    grouped = {label for label in labels if label and labels.count(label) > 1}
     group = ""
-    for item in items:
+    for item in sorted(items, key=lambda item: item["name"].rpartition(": ")[0] in grouped):
         label, _, name = item["name"].rpartition(": ")
-        if label != group:
+        if label not in grouped:
+            name = item["name"]
+        elif label != group:
             group = label
-            if label:
-                lines.append("| **" + label + "** |" + " |" * (len(head) - 1))
-        cells = [name[:1].upper() + name[1:], records.value_text(item)]
+            lines.append("| **" + label + "** |" + " |" * (len(head) - 1))
+        name = name if name.startswith("p of") else name[:1].upper() + name[1:]
+        cells = [name, records.value_text(item)]
         cells += [records.asked_text(item)] if asked else []
         if len(counts) > 1:
             cells.append(f"{item['data_sets']:,}" if "data_sets" in item else "")
