@@ -154,13 +154,14 @@ def run(check: Check, options: dict[str, Any]) -> dict[str, Any]:
     """Run one check."""
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:8]
     PARTIAL.mkdir(exist_ok=True)
+    head = commit()
     os.environ["EQSTAT_PARTIAL"] = str(PARTIAL / f"{check.name}-{digest}.jsonl")
     start = time.perf_counter()
     records: list[Record] = importlib.import_module(f"check_{check.module}").check(**options)
     return {
         "check": check.name,
         "options": options,
-        "commit": commit(),
+        "commit": head,
         "date": datetime.now(UTC).date().isoformat(),
         "command": f"python validation/run.py {check.name}",
         "machine": machine(),
