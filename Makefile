@@ -5,6 +5,9 @@ PYTHON = python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip -q --disable-pip-version-check install
 OUT = demo
+# Sets in one order in every process: NumPyro flattens distributions by it, and a program is found
+# again in the compilation cache only if its arguments keep their order.
+export PYTHONHASHSEED = 0
 # Two processes of tests; each file stays in one of them, with what its fixtures have compiled.
 PYTEST = -m pytest -n 2 --dist loadfile --benchmark-disable
 TEST = $(BIN)/python $(PYTEST)

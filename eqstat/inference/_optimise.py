@@ -143,7 +143,9 @@ def minimise(
         moved, steps = jax.lax.cond(
             last,
             lambda: (values, jnp.zeros(len(values), int)),
-            lambda: jax.vmap(descend)(values, frames),
+            # One after another: batched loops would wait for the slowest start, and take twice as
+            # long to trace.
+            lambda: jax.lax.map(lambda row: descend(*row), (values, frames)),
         )
         return moved, (values, ends, gradients, hessians, frames, steps)
 

@@ -148,4 +148,4 @@ def fit_waves(
     def one(wave: Array) -> WaveFit:
         return _fit_one(eqx.tree_at(lambda d: d.wave, data, wave), aperture_km, region_km)
 
-    return jax.vmap(one)(waves)
+    return jax.lax.map(one, waves)  # a batched program takes longer to trace, and to run
