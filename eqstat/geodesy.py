@@ -13,7 +13,6 @@ millimetres apart, and work at the poles, across the antimeridian and near antip
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ from numpy import typing as npt
 
 from eqstat._core.constants import EARTH_RADIUS_KM
 from eqstat._core.errors import InputError
+from eqstat._core.typing import ArrayLike
 
 __all__ = [
     "EARTH_RADIUS_KM",
@@ -33,11 +33,7 @@ __all__ = [
     "wrap_longitude",
 ]
 
-"""Radius of the sphere, km."""
-
 FloatArray = npt.NDArray[np.float64]
-# NumPy's own type names plain numbers only by way of `complex`, which run-time checks refuse.
-ArrayLike = npt.ArrayLike | float | int | Sequence[Any]
 
 
 class _HalfAngle(NamedTuple):

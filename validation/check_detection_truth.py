@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from records import Record, record, show
 
+from eqstat._core.constants import YEAR_S
 from eqstat.calibration import calibration_test, coverage, decompose, reliability
 from eqstat.detection import (
     Cause,
@@ -35,7 +36,6 @@ from eqstat.detection import (
     step,
     venue,
 )
-from eqstat.detection._detector import YEAR_S
 from eqstat.velocity import ConstantVelocity
 
 DEVICES = 200

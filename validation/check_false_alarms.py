@@ -26,11 +26,11 @@ import xarray as xr
 from records import Record, each, record, show
 from scipy import stats
 
+from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat.counts import Background, Bursts, Design, draws, fit, simulate
 from eqstat.counts._simulate import week_means
 from eqstat.counts.alarm import threshold, true_rates
 from eqstat.counts.scan import alm_log_rate
-from eqstat.counts.scan._scan import HOURS_PER_YEAR
 
 REGIONS, DAYS, YEARS, DRAWS, MINIMUM = 50, 90.0, 50, 48, 6
 WINDOW_S = 10.0

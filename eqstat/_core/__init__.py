@@ -1,4 +1,4 @@
-"""What all packages share: errors, checks, random numbers, constants and normal tails.
+"""What all packages share: errors, checks, types, random numbers, JSON, constants, normal tails.
 
 Imports nothing of eqstat, and no pandas.
 """

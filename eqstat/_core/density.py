@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eqstat._core.errors import InputError
+from eqstat._core.checks import check_probability
 
 
 def highest_density_level(
@@ -44,8 +44,7 @@ def highest_density_level(
     >>> highest_density_level(np.array([0.1, 0.6, 0.3]), 0.8)
     0.3
     """
-    if not 0 < probability < 1:
-        raise InputError(f"probability must lie in (0, 1), not {probability!r}")
+    check_probability("highest_density_level", probability=probability)
     density = np.ravel(mass / volume)
     order = np.argsort(density)[::-1]
     content = np.cumsum(np.ravel(mass)[order])

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.checks import check_probability, check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat.calibration import _support
@@ -114,8 +115,8 @@ def block_bootstrap(
     arrays = [np.asarray(row) for row in rows]
     if len({array.shape[:1] for array in arrays}) > 1 or arrays[0].ndim < 1:
         raise InputError("block_bootstrap: every row needs one entry for each detection")
-    _support.check_probability("block_bootstrap", probability=probability)
-    _support.check_whole("block_bootstrap", 20, replicates=replicates)
+    check_probability("block_bootstrap", probability=probability)
+    check_whole("block_bootstrap", 20, replicates=replicates)
     size = len(arrays[0])
     labels = cluster_codes("block_bootstrap", cluster, size)
     estimate = float(statistic(*arrays))

@@ -24,10 +24,11 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from eqstat._core.checks import check_probability
 from eqstat._core.errors import InputError
+from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
 from eqstat.calibration._order import allowed, at_rank
-from eqstat.calibration._support import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,9 @@ def conformal_threshold(
     name = "conformal_threshold"
     sign = _support.sign_of(name, larger)
     values = sign * _support.vector(name, score)
-    _support.check_probability(name, miss_probability=miss_probability)
+    check_probability(name, miss_probability=miss_probability)
     if confidence is not None:
-        _support.check_probability(name, confidence=confidence)
+        check_probability(name, confidence=confidence)
         if cluster is not None:
             raise InputError(f"{name}: a confidence is not available with clusters")
     names = np.full(values.size, "all")

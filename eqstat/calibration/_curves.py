@@ -17,10 +17,11 @@ import numpy as np
 import xarray as xr
 from scipy import optimize, stats
 
+from eqstat._core.checks import check_probability
 from eqstat._core.errors import InputError
+from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
 from eqstat.calibration._order import allowed, at_rank, exact_ends, order_ends
-from eqstat.calibration._support import ArrayLike
 
 
 def roc(
@@ -82,7 +83,7 @@ def roc(
     [0.0, 0.5, 1.0, 1.0]
     """
     values, labels, sign = _support.labelled("roc", score, is_earthquake, larger)
-    _support.check_probability("roc", probability=probability)
+    check_probability("roc", probability=probability)
     if false_alarm_probability is None:
         level = np.concatenate([np.geomspace(1e-3, 0.1, 21), np.linspace(0.12, 1.0, 23)])
     else:
@@ -193,7 +194,7 @@ def auc(
     0.875
     """
     values, labels, _ = _support.labelled("auc", score, is_earthquake, larger)
-    _support.check_probability("auc", probability=probability)
+    check_probability("auc", probability=probability)
     quakes, noise = values[labels], values[~labels]
     estimate, half = area(quakes, noise), (quakes.size + noise.size) / 2
     z = stats.norm.isf((1 - probability) / 2)

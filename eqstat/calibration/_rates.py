@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from eqstat._core.checks import check_probability
 from eqstat._core.errors import InputError
+from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
 from eqstat.calibration._order import effective_number, exact_ends, posterior_ends
-from eqstat.calibration._support import ArrayLike
 
 JEFFREYS = (0.5, 0.5)
 KINDS = ("exact", "posterior")
@@ -69,7 +70,7 @@ def binomial_interval(
     >>> round(float(high), 4)
     0.0295
     """
-    _support.check_probability("binomial_interval", probability=probability)
+    check_probability("binomial_interval", probability=probability)
     k, n = np.broadcast_arrays(np.asarray(count, np.float64), np.asarray(total, np.float64))
     if not np.all((n > 0) & (k >= 0) & (k <= n)):
         raise InputError("binomial_interval: count must lie in [0, total], and total above 0")
@@ -137,7 +138,7 @@ def error_rates(
     (0.0, 0.78)
     """
     values, labels, sign = _support.labelled("error_rates", score, is_earthquake, larger)
-    _support.check_probability("error_rates", probability=probability)
+    check_probability("error_rates", probability=probability)
     prior = _check_prior("error_rates", prior)
     at = np.atleast_1d(np.asarray(threshold, np.float64))
     if at.ndim != 1 or np.any(np.isnan(at)):

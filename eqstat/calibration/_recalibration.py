@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from eqstat._core.checks import check_probability
 from eqstat._core.errors import InputError
+from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
-from eqstat.calibration._support import ArrayLike
 
 METHODS = ("isotonic", "platt", "beta")
 # Scores of 0 or 1 are taken as this far from there, so that their logarithms are finite.
@@ -142,7 +143,7 @@ def recalibrate(
     shift = 0.0
     quakes, noise = int(labels.sum()), int((~labels).sum())
     if prevalence is not None:
-        _support.check_probability("recalibrate", prevalence=prevalence)
+        check_probability("recalibrate", prevalence=prevalence)
         shift = float(special.logit(prevalence) - np.log(quakes / noise))
     knots, levels = np.empty(0), np.empty(0)
     coefficients: tuple[float, ...] = ()

@@ -20,11 +20,12 @@ import numpy as np
 import xarray as xr
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.checks import check_probability, check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
+from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
 from eqstat.calibration._scores import decompose, pooled
-from eqstat.calibration._support import ArrayLike
 
 FORMS = ("corp", "bins")
 # Coins of one block of replicates that are in memory together.
@@ -114,9 +115,9 @@ def reliability(
     ([0.2, 0.2], [False, True])
     """
     p, y = _support.forecasts("reliability", forecast, is_earthquake)
-    _support.check_probability("reliability", probability=probability)
-    _support.check_whole("reliability", 20, replicates=replicates)
-    _support.check_whole("reliability", 2, bins=bins)
+    check_probability("reliability", probability=probability)
+    check_whole("reliability", 20, replicates=replicates)
+    check_whole("reliability", 2, bins=bins)
     if form not in FORMS:
         raise InputError(f'reliability: form is "corp" or "bins", not {form!r}')
     level, at = np.unique(p, return_inverse=True)
@@ -210,7 +211,7 @@ def calibration_test(
     0.001
     """
     p, y = _support.forecasts("calibration_test", forecast, is_earthquake)
-    _support.check_whole("calibration_test", 20, replicates=replicates)
+    check_whole("calibration_test", 20, replicates=replicates)
     level, at = np.unique(p, return_inverse=True)
     number = np.bincount(at)
     drawn = []

@@ -22,8 +22,8 @@ import numpy as np
 from scipy import optimize, special
 
 from eqstat._core.errors import InputError
+from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
-from eqstat.calibration._support import ArrayLike
 
 SCORES = ("brier", "log")
 

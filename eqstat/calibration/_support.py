@@ -2,38 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 
 from eqstat._core.errors import InputError
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-else:
-    ArrayLike = Any  # the checks below say in one line what is wrong with one
+from eqstat._core.typing import ArrayLike
 
 # Products such as 0.29 * 100 fall short of a whole number by rounding.
 ROUNDING = 1e-9
-
-
-def is_unit(value: Any) -> bool:
-    """Whether a number lies in (0, 1)."""
-    return bool(np.ndim(value) == 0 and 0 < value < 1)
-
-
-def check_probability(name: str, **values: Any) -> None:
-    """Refuse what is not a number in (0, 1)."""
-    for argument, value in values.items():
-        if not is_unit(value):
-            raise InputError(f"{name}: {argument} must lie in (0, 1), not {value!r}")
-
-
-def check_whole(name: str, least: int, **values: Any) -> None:
-    """Refuse what is not a whole number of at least so much."""
-    for argument, value in values.items():
-        if isinstance(value, bool) or value != int(value) or value < least:
-            raise InputError(f"{name}: {argument} must be a whole number from {least}")
 
 
 def vector(name: str, values: ArrayLike, argument: str = "score") -> np.ndarray:

@@ -25,10 +25,11 @@ from typing import Any
 
 import numpy as np
 
+from eqstat._core.checks import check_probability
+from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
 from eqstat.calibration._order import allowed, at_rank, effective_number, order_ends
 from eqstat.calibration._rates import share_of
-from eqstat.calibration._support import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def at_miss_probability(
     """
     name = "at_miss_probability"
     values, labels, sign = _support.labelled(name, score, is_earthquake, larger)
-    _support.check_probability(name, miss_probability=miss_probability, probability=probability)
+    check_probability(name, miss_probability=miss_probability, probability=probability)
     groups = _groups(name, cluster, labels)
     quakes = np.sort(values[labels])
     chosen = at_rank(quakes, allowed(quakes.size, miss_probability) + 1)
@@ -212,7 +213,7 @@ def at_false_alarm_probability(
     """
     name = "at_false_alarm_probability"
     values, labels, sign = _support.labelled(name, score, is_earthquake, larger)
-    _support.check_probability(
+    check_probability(
         name, false_alarm_probability=false_alarm_probability, probability=probability
     )
     groups = _groups(name, cluster, labels)

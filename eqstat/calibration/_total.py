@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.checks import check_probability, check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
+from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
 from eqstat.calibration._bootstrap import cluster_codes, resamples, summary
-from eqstat.calibration._support import ArrayLike
 from eqstat.calibration._thresholds import Rate, Threshold
 
 
@@ -93,8 +94,8 @@ def of_least_total(
     """
     name = "of_least_total"
     values, labels, sign = _support.labelled(name, score, is_earthquake, larger)
-    _support.check_probability(name, probability=probability)
-    _support.check_whole(name, 20, replicates=replicates)
+    check_probability(name, probability=probability)
+    check_whole(name, 20, replicates=replicates)
     weights = _weights(name, miss_cost, false_alarm_cost, prevalence)
     groups = cluster_codes(name, cluster, len(values))
     chosen, total, miss, alarm = _least(values, labels, weights)
@@ -153,5 +154,5 @@ def _weights(
         raise InputError(f"{name}: costs must be finite, not negative and not both 0, not {costs}")
     if prevalence is None:
         return costs
-    _support.check_probability(name, prevalence=prevalence)
+    check_probability(name, prevalence=prevalence)
     return costs[0] * float(prevalence), costs[1] * (1 - float(prevalence))

@@ -20,11 +20,12 @@ import xarray as xr
 from jaxtyping import PRNGKeyArray
 from scipy import stats
 
+from eqstat._core.checks import check_probability, check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
+from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
 from eqstat.calibration._order import exact_ends
-from eqstat.calibration._support import ArrayLike
 
 # Fractions at which the distribution function of the ranks is judged.
 MOST_FRACTIONS = 100
@@ -187,9 +188,9 @@ def rank_uniformity(
     >>> rank_uniformity(np.full(100, 50), 99, bins=10).inside
     False
     """
-    _support.check_whole("rank_uniformity", 1, draws=draws)
-    _support.check_whole("rank_uniformity", 2, bins=bins)
-    _support.check_probability("rank_uniformity", probability=probability)
+    check_whole("rank_uniformity", 1, draws=draws)
+    check_whole("rank_uniformity", 2, bins=bins)
+    check_probability("rank_uniformity", probability=probability)
     values = _support.vector("rank_uniformity", ranks, "ranks")
     if np.any((values < 0) | (values > draws) | (values != np.floor(values))):
         raise InputError(f"rank_uniformity: ranks must be whole numbers from 0 to {draws}")
@@ -273,7 +274,7 @@ def coverage(inside: ArrayLike, nominal: float | int, *, probability: float = 0.
     (0.8, False)
     """
     held = _support.flags("coverage", inside, "inside")
-    _support.check_probability("coverage", nominal=nominal, probability=probability)
+    check_probability("coverage", nominal=nominal, probability=probability)
     hits, number = int(held.sum()), held.size
     rest = (1 - probability) / 2
     low, high = exact_ends(np.array(hits), np.array(number), rest)

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from eqstat import calibration, schema
+from eqstat._core.json import to_plain
 from eqstat.calibration import (
     CalibrationTest,
     Decomposition,
@@ -226,7 +227,7 @@ def content(
 ) -> dict[str, Any]:
     """What goes into the JSON: plain numbers, texts and lists."""
     rows = ("threshold", "miss_probability", "false_alarm_probability")
-    return plain(
+    return to_plain(
         {
             "history": {
                 "detections": label.size,
@@ -261,17 +262,6 @@ def content(
             },
         }
     )
-
-
-def plain(value: Any) -> Any:
-    """The same without what JSON does not know: an infinite number becomes null."""
-    if isinstance(value, dict):
-        return {name: plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
 
 
 def summary(

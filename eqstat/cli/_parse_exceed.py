@@ -6,6 +6,7 @@ import argparse
 import re
 from typing import Any
 
+from eqstat._core.constants import ACCELERATION_UNITS_M_S2
 from eqstat.cli._options import add_columns, add_outputs, add_velocity
 from eqstat.cli._readers import number, whole
 
@@ -14,13 +15,11 @@ The posterior is what `eqstat locate --posterior` or `eqstat detect --posterior`
 of sites is CSV or Parquet, with latitude and longitude (degrees) and perhaps site (a name) and
 vs30_m_s (m/s). A threshold is a number with its unit: 0.05g, 5%g, 49Gal or 0.49m/s2."""
 
-UNITS = {"g": 9.80665, "%g": 0.0980665, "gal": 0.01, "cm/s2": 0.01, "m/s2": 1.0}
-
 
 def acceleration(text: str) -> float:
     """Read a PGA with its unit, m/s2."""
     found = re.fullmatch(r"\s*([0-9.eE+-]+)\s*([a-zA-Z%/]+2?)\s*", text)
-    unit = UNITS.get(found[2].lower()) if found else None
+    unit = ACCELERATION_UNITS_M_S2.get(found[2].lower()) if found else None
     if not found or unit is None:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no acceleration with a unit, such as 0.05g, 5%g, 49Gal or 0.49m/s2"

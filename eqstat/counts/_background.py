@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
+from eqstat._core.arrays import Number
+from eqstat._core.checks import check_choice, check_fields
 from eqstat._core.errors import InputError
 from eqstat.counts import _tails
 from eqstat.counts._harmonics import DAILY, WEEKLY, basis
@@ -18,22 +20,6 @@ from eqstat.counts._harmonics import DAILY, WEEKLY, basis
 Family = Literal["poisson", "negative_binomial", "beta_binomial"]
 FAMILIES: tuple[Family, ...] = ("poisson", "negative_binomial", "beta_binomial")
 REFERENCE_ACTIVE = 100.0
-
-# On the host these are numbers or NumPy arrays, in the core JAX arrays; a posterior's have draws.
-if TYPE_CHECKING:
-    Value = Any
-    Number = Any
-else:
-    Value = Float[Array, "..."] | np.ndarray | np.floating | float | int
-    Number = Array | np.ndarray | np.number | float | int
-
-
-def _validate(owner: str, name: str, value: object, low: float, high: float) -> None:
-    """Refuse concrete values out of range; traced values pass, they come from inside."""
-    if isinstance(value, int | float | np.floating | np.ndarray):
-        array = np.asarray(value, np.float64)
-        if not np.all((array >= low) & (array <= high)):
-            raise InputError(f"{owner}: {name} must lie in [{low:g}, {high:g}], not {value!r}")
 
 
 class Bursts(eqx.Module):
@@ -50,14 +36,12 @@ class Bursts(eqx.Module):
         $b = (1 - \text{share}) \cdot \text{concentration}$; positive.
     """
 
-    probability: Value
-    share: Value
-    concentration: Value
+    probability: Number
+    share: Number
+    concentration: Number
 
     def __check_init__(self) -> None:
-        _validate("Bursts", "probability", self.probability, 0.0, 1.0)
-        _validate("Bursts", "share", self.share, 1e-9, 1 - 1e-9)
-        _validate("Bursts", "concentration", self.concentration, 1e-6, 1e9)
+        check_fields(self, probability=(0, 1), share=(1e-9, 1 - 1e-9), concentration=(1e-6, 1e9))
 
     @property
     def beta(self) -> tuple[Array, Array]:
@@ -118,33 +102,28 @@ class Background(eqx.Module):
     """
 
     family: Family = eqx.field(static=True)
-    rate_per_device_h: Value
-    daily: Value = eqx.field(default_factory=lambda: np.zeros(DAILY))
-    weekly: Value = eqx.field(default_factory=lambda: np.zeros(WEEKLY))
-    region_effect: Value = eqx.field(default_factory=lambda: np.zeros(1))
-    region_sd: Value = 0.0
-    dispersion: Value | None = None
-    dispersion_slope: Value | None = None
+    rate_per_device_h: Number
+    daily: Number = eqx.field(default_factory=lambda: np.zeros(DAILY))
+    weekly: Number = eqx.field(default_factory=lambda: np.zeros(WEEKLY))
+    region_effect: Number = eqx.field(default_factory=lambda: np.zeros(1))
+    region_sd: Number = 0.0
+    dispersion: Number | None = None
+    dispersion_slope: Number | None = None
     bursts: Bursts | None = None
     window_s: float = eqx.field(static=True, default=10.0)
     regions: tuple[str, ...] = eqx.field(static=True, default=("all",))
 
     def __check_init__(self) -> None:
-        if self.family not in FAMILIES:
-            raise InputError(f"Background: family must be one of {FAMILIES}, not {self.family!r}")
+        check_choice("Background", FAMILIES, family=self.family)
         dispersed = self.family != "poisson"
         if dispersed != (self.dispersion is not None) or dispersed != (
             self.dispersion_slope is not None
         ):
             needs = "needs dispersion and dispersion_slope" if dispersed else "has no dispersion"
             raise InputError(f"Background: the family {self.family} {needs}")
-        _validate("Background", "rate_per_device_h", self.rate_per_device_h, 1e-12, 1e6)
-        for name in ("daily", "weekly", "region_effect"):
-            _validate("Background", name, getattr(self, name), -20.0, 20.0)
-        _validate("Background", "region_sd", self.region_sd, 0.0, 20.0)
-        _validate("Background", "dispersion", self.dispersion, 0.0, 1e3)
-        _validate("Background", "dispersion_slope", self.dispersion_slope, -10.0, 10.0)
-        _validate("Background", "window_s", self.window_s, 1e-3, 1e6)
+        check_fields(self, rate_per_device_h=(1e-12, 1e6), window_s=(1e-3, 1e6))
+        check_fields(self, daily=(-20, 20), weekly=(-20, 20), region_effect=(-20, 20))
+        check_fields(self, region_sd=(0, 20), dispersion=(0, 1e3), dispersion_slope=(-10, 10))
         for name, size in (
             ("daily", DAILY),
             ("weekly", WEEKLY),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
 from eqstat.counts._harmonics import HOURS_OF_WEEK
 from eqstat.schema import check_counts
@@ -156,8 +157,7 @@ def _hours(
         offsets = np.array([float(utc_offset_h[name]) for name in names])
     else:
         offsets = np.full(len(names), float(utc_offset_h))
-    if not np.all(np.abs(offsets) <= 14):
-        raise InputError("counts: utc_offset_h must lie in [-14, 14] hours")
+    check_range("counts", -14, 14, utc_offset_h=offsets)
     seconds = table["time"].to_numpy(dtype="datetime64[s]").astype(np.int64)
     hours = np.floor(seconds / 3600 + offsets[codes]).astype(np.int64)
     # The first of January 1970 was a Thursday.
@@ -170,8 +170,7 @@ def _window_s(table: Any, window_s: float | int | None) -> tuple[float, list[str
     if "window_s" in table and bool(table["window_s"].notna().any()):
         given = float(table["window_s"].iloc[0])
     if window_s is not None:
-        if not (np.isfinite(window_s) and window_s > 0):
-            raise InputError(f"counts: window_s must be positive, not {window_s!r}")
+        check_range("counts", 0, ends="()", window_s=window_s)
         if given is not None and abs(given - window_s) > 1e-6:
             raise InputError(
                 f"counts: window_s={window_s:g} is asked for, but the table's is {given:g}; "

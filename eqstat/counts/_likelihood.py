@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
+from eqstat._core.arrays import FloatArray, IntArray
 from eqstat.counts import _tails
 from eqstat.counts._background import Background, Family, dispersion_at
-
-if TYPE_CHECKING:
-    FloatArray = Any
-    IntArray = Any
-else:
-    FloatArray = Float[Array, "..."] | np.ndarray
-    IntArray = Int[Array, "..."] | np.ndarray
-
 
 # Sums over so few terms run in plain numbers; longer ones in logs.
 PLAIN_TERMS = 256

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import PRNGKeyArray
 from scipy.special import betaln
 
-from eqstat._core.errors import InputError
+from eqstat._core.checks import check_range
 from eqstat._core.random import generator
 from eqstat.counts import _tails
 from eqstat.counts._background import Background, dispersion_at, mean_count
@@ -49,10 +49,9 @@ class Design:
 
     def __post_init__(self) -> None:
         array = np.asarray(self.active, np.float64)
-        if not np.all(np.isfinite(array)) or np.any(array < 1):
-            raise InputError("Design: active must be at least 1 everywhere")
-        if not 0 < self.days < 1e5 or not 0 <= self.variation < 0.5:
-            raise InputError("Design: days must be positive and variation in [0, 0.5)")
+        check_range("Design", 1, active=array)
+        check_range("Design", 0, 1e5, ends="()", days=self.days)
+        check_range("Design", 0, 0.5, ends="[)", variation=self.variation)
 
     def mean_active(self, regions: int) -> np.ndarray:
         """Mean active devices of each region and hour of the week, (regions, 168)."""

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.checks import check_probability, check_whole
 from eqstat._core.errors import InputError
 from eqstat.detection._detector import Detector
 from eqstat.detection._locate import AXES
@@ -38,8 +39,7 @@ def draw_hypocentres(
         Over `draw`: `latitude`, `longitude` (degrees), `east_km`, `north_km`, `depth_km`,
         `origin_time_s` (after the epoch) and `slowness` (travel times over those of the model).
     """
-    if count < 1:
-        raise InputError(f"draw_hypocentres: count must be at least 1, not {count!r}")
+    check_whole("draw_hypocentres", 1, count=count)
     joint = located["probability"].transpose(*AXES).to_numpy().astype(np.float64)
     keys = jax.random.split(key)
     level = np.cumsum(joint.ravel())
@@ -108,8 +108,7 @@ def expected_arrivals(
     eqstat.InputError
         When places are no places or the probability is out of range.
     """
-    if not 0 < probability < 1:
-        raise InputError(f"expected_arrivals: probability must lie in (0, 1), not {probability!r}")
+    check_probability("expected_arrivals", probability=probability)
     at = [np.atleast_1d(np.asarray(x, np.float64)) for x in (latitude, longitude)]
     if at[0].shape != at[1].shape or at[0].ndim != 1 or not np.all(np.isfinite(at)):
         raise InputError("expected_arrivals: latitude and longitude must be as many numbers")

@@ -8,21 +8,16 @@ and how regular it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 from scipy.special import expit
 
-from eqstat._core.errors import InputError
+from eqstat._core.arrays import FloatArray
+from eqstat._core.checks import check_range, refuse
 from eqstat.velocity import ConstantVelocity, VelocityModel
-
-if TYPE_CHECKING:
-    FloatArray = Any
-else:
-    FloatArray = Float[Array, "..."] | np.ndarray
 
 SOUND_KM_S = 0.34
 # Trigger times are not before the start of their cause: it starts so many standard deviations
@@ -128,31 +123,27 @@ class Cause(eqx.Module):
     def __check_init__(self) -> None:
         nodes = self.nodes
         share = np.asarray(nodes.first) + np.asarray(nodes.second)
-        problems = (
-            (self.rate_per_year <= 0, "rate_per_year must be positive"),
+        check_range(self.name, 0, ends="(]", finite=False, rate_per_year=self.rate_per_year)
+        check_range(self.name, 0, 0.3, slowness_sd=self.slowness_sd)
+        check_range(self.name, 0, 0.3, slowness_lateral_sd=self.slowness_lateral_sd)
+        check_range(self.name, 0, excess_h=nodes.excess_h)
+        check_range(self.name, 0, ends="(]", sd_s=nodes.sd_s)
+        check_range(self.name, 0, ends="(]", finite=False, reach_km=nodes.reach_km)
+        depths = float(np.sum(np.asarray(self.depth_weight)))
+        refuse(
+            self.name,
             (np.any(share >= 1) or np.any(share < 0), "first + second must lie in [0, 1)"),
             (
                 np.any((share == 0) & (np.asarray(nodes.excess_h) <= 0)),
                 "a node needs a share or an excess",
             ),
-            (np.any(np.asarray(nodes.excess_h) < 0), "excess_h must not be negative"),
-            (np.any(np.asarray(nodes.sd_s) <= 0), "sd_s must be positive"),
-            (np.any(np.asarray(nodes.reach_km) <= 0), "reach_km must be positive"),
             (abs(float(np.sum(nodes.weight)) - 1) > 1e-6, "weights of the nodes must sum to 1"),
+            (abs(depths - 1) > 1e-6, "depth_weight must sum to 1"),
             (
-                abs(float(np.sum(np.asarray(self.depth_weight))) - 1) > 1e-6,
-                "depth_weight must sum to 1",
-            ),
-            (self.slots < 2 or self.slot_s <= 0 or self.cells < 1, "slots, slot_s, cells"),
-            (not 0 <= self.slowness_sd <= 0.3, "slowness_sd must lie in [0, 0.3]"),
-            (
-                not 0 <= self.slowness_lateral_sd <= 0.3,
-                "slowness_lateral_sd must lie in [0, 0.3]",
+                self.slots < 2 or self.slot_s <= 0 or self.cells < 1,
+                "slots must be 2 or more, slot_s above 0 and cells 1 or more",
             ),
         )
-        for bad, text in problems:
-            if bad:
-                raise InputError(f"{self.name}: {text}")
 
     @property
     def everywhere(self) -> bool:
@@ -355,8 +346,7 @@ def rate_of_magnitude(
     >>> rate_of_magnitude(5.0, rate_per_year=200.0, above_magnitude=3.0)
     2.0
     """
-    if not (rate_per_year > 0 and b_value > 0):
-        raise InputError("rate_of_magnitude: rate_per_year and b_value must be positive")
+    check_range("rate_of_magnitude", 0, ends="(]", rate_per_year=rate_per_year, b_value=b_value)
     return float(rate_per_year * 10.0 ** (-b_value * (magnitude - above_magnitude)))
 
 

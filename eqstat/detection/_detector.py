@@ -13,13 +13,14 @@ import pandas as pd
 from jaxtyping import Array, Float
 
 from eqstat import schema
+from eqstat._core.checks import check_range
+from eqstat._core.constants import YEAR_S
 from eqstat._core.errors import InputError
 from eqstat.detection._causes import Cause, usual_causes
 from eqstat.detection._terms import Tables, tabulate
 from eqstat.geodesy import LocalFrame
 
 MOST_DEVICES = 200_000
-YEAR_S = 365.25 * 86400.0
 Corners = tuple[np.ndarray, np.ndarray]
 
 
@@ -51,10 +52,13 @@ class BackgroundRate:
 
     def __post_init__(self) -> None:
         rate = np.asarray(self.rate_per_device_h, np.float64)
-        if rate.shape != (24,) or not np.all((rate > 0) & (rate < 1e4)):
-            raise InputError("BackgroundRate: rate_per_device_h must be 24 positive numbers")
-        if not (0 < self.relative_sd < 10 and self.half_life_h > 0):
-            raise InputError("BackgroundRate: relative_sd must lie in (0, 10), half_life_h above 0")
+        if rate.shape != (24,):
+            raise InputError(
+                "BackgroundRate: rate_per_device_h must be 24 numbers, one for each hour"
+            )
+        check_range("BackgroundRate", 0, 1e4, ends="()", rate_per_device_h=rate)
+        check_range("BackgroundRate", 0, 10, ends="()", relative_sd=self.relative_sd)
+        check_range("BackgroundRate", 0, ends="(]", finite=False, half_life_h=self.half_life_h)
 
 
 class Core(eqx.Module):
@@ -204,8 +208,8 @@ def detector(
     names = tuple(table["device"]) if "device" in table else tuple(range(len(table)))
     if len(set(names)) < len(names):
         raise InputError("network: a device has several rows; give one row for each device")
-    if not (0 < window_s < 1e4 and 0 <= latency_s < window_s):
-        raise InputError("detector: window_s must be positive, latency_s at least 0 and below it")
+    check_range("detector", 0, 1e4, ends="()", window_s=window_s)
+    check_range("detector", 0, window_s, ends="[)", latency_s=latency_s)
     if not isinstance(background, BackgroundRate):
         background = BackgroundRate(np.full(24, float(background)))
     causes = usual_causes() if causes is None else tuple(causes)

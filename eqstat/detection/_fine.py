@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from eqstat._core.constants import HALF_LOG_2PI
 from eqstat.detection import _lateral, _terms
 from eqstat.detection._causes import Cause, Nodes
 from eqstat.detection._detector import Detector
@@ -155,7 +156,7 @@ def _log_slowness(cause: Cause, values: np.ndarray, step: float) -> np.ndarray:
     if len(values) == 1:
         return np.zeros(1)
     sd = cause.slowness_sd
-    normal = -0.5 * (np.log(values) / sd) ** 2 - np.log(sd * values) - 0.5 * np.log(2 * np.pi)
+    normal = -0.5 * (np.log(values) / sd) ** 2 - np.log(sd * values) - HALF_LOG_2PI
     return normal + np.log(step)
 
 

@@ -116,18 +116,3 @@ def location_of(found: xr.Dataset) -> dict[str, Any]:
             for name, one in zip(chance["cause"].to_numpy(), chance, strict=True)
         },
     }
-
-
-def plain(value: Any) -> Any:
-    """The same as JSON knows it: times as texts, infinite numbers as null."""
-    if isinstance(value, dict):
-        return {str(name): plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    if isinstance(value, pd.Timestamp):
-        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

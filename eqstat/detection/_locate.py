@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from eqstat._core.checks import check_probability
 from eqstat._core.errors import InputError
 from eqstat.detection._detector import Detector
 from eqstat.detection._fine import Fine, moments, refine
@@ -51,8 +52,7 @@ def locate(
     eqstat.InputError
         When nothing has triggered.
     """
-    if not 0 < probability < 1:
-        raise InputError(f"locate: probability must lie in (0, 1), not {probability!r}")
+    check_probability("locate", probability=probability)
     if not np.any(np.isfinite(np.asarray(state.trigger_s))):
         raise InputError("locate: no device has triggered")
     fine = refine(detector, state, report)

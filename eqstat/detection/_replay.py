@@ -12,10 +12,12 @@ import pandas as pd
 import xarray as xr
 from tqdm.auto import tqdm
 
+from eqstat._core.checks import check_probability, check_range
 from eqstat._core.errors import InputError
+from eqstat._core.json import to_plain
 from eqstat.detection._active import with_active
 from eqstat.detection._detector import Detector
-from eqstat.detection._history import Rows, alarm_of, geographic, history_of, location_of, plain
+from eqstat.detection._history import Rows, alarm_of, geographic, history_of, location_of
 from eqstat.detection._locate import locate
 from eqstat.detection._match import (
     activity,
@@ -98,7 +100,7 @@ class Replay:
         """Yield the history step by step, as plain numbers and texts for lines of JSON."""
         others = self.alternatives
         for row in self.history.to_dict("records"):
-            yield plain(
+            yield to_plain(
                 {
                     "time": row["time"],
                     "probability": row["probability"],
@@ -121,7 +123,7 @@ class Replay:
         """Return the outcome as plain numbers, texts and lists, ready for JSON."""
         counts: Any = self.left_out["reason"].value_counts()
         ignored = int(self.history["ignored"].to_numpy().sum())
-        return plain(
+        return to_plain(
             {
                 "alarm": self.alarm,
                 "alarms": list(self.alarms),
@@ -326,16 +328,11 @@ def replay(
 
 
 def _check(step_s: float, idle_s: float, least: float, region: float, within_km: float) -> None:
-    problems = (
-        (not 0 < step_s <= 60, "step_s must lie in (0, 60]"),
-        (not 0 < idle_s <= 3600, "idle_step_s must lie in (0, 3600]"),
-        (not 0 <= least < 1, "least_probability must lie in [0, 1)"),
-        (not 0 < region < 1, "region_probability must lie in (0, 1)"),
-        (not 0 <= within_km < 100, "within_km must lie in [0, 100)"),
-    )
-    for bad, text in problems:
-        if bad:
-            raise InputError(f"replay: {text}")
+    check_range("replay", 0, 60, ends="(]", step_s=step_s)
+    check_range("replay", 0, 3600, ends="(]", idle_step_s=idle_s)
+    check_range("replay", 0, 1, ends="[)", least_probability=least)
+    check_probability("replay", region_probability=region)
+    check_range("replay", 0, 100, ends="[)", within_km=within_km)
 
 
 def _hidden(progress: bool | None) -> bool | None:

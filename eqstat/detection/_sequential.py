@@ -11,9 +11,11 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Int
 
+from eqstat._core.checks import check_range
+from eqstat._core.constants import YEAR_S
 from eqstat._core.errors import InputError
 from eqstat.detection import _terms
-from eqstat.detection._detector import YEAR_S, Core, Detector
+from eqstat.detection._detector import Core, Detector
 from eqstat.detection._terms import Tables
 from eqstat.inference import pad_rows
 
@@ -377,6 +379,5 @@ def shiryaev_roberts_threshold(
     Pollak, M. (1985), Ann. Statist. 13, 206-227. Shin, J., Ramdas, A. and Rinaldo, A. (2024),
     E-detectors, New Engl. J. Stat. Data Sci. 2, 229-260.
     """
-    if not 0 < false_alarm_rate_per_year < np.inf:
-        raise InputError("false_alarm_rate_per_year must be positive")
+    check_range("", 0, ends="()", false_alarm_rate_per_year=false_alarm_rate_per_year)
     return float(np.log(YEAR_S / (detector.causes[0].slot_s * false_alarm_rate_per_year)))

@@ -8,9 +8,10 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from eqstat._core.errors import InputError
+from eqstat._core.checks import check_whole
+from eqstat._core.constants import YEAR_S
 from eqstat.detection._causes import Cause
-from eqstat.detection._detector import YEAR_S, Detector
+from eqstat.detection._detector import Detector
 from eqstat.detection._terms import RAMP_S
 from eqstat.velocity import surface_point
 
@@ -77,8 +78,7 @@ def simulate(
     -------
     Drawn
     """
-    if count < 1:
-        raise InputError(f"simulate: count must be at least 1, not {count!r}")
+    check_whole("simulate", 1, count=count)
     chances = prior_of_causes(detector)
     position = np.asarray(detector.core.position, np.float64)
     none = len(detector.causes)

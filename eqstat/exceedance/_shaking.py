@@ -11,7 +11,7 @@ the time of asking is the lead time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,16 +19,12 @@ import pandas as pd
 import xarray as xr
 
 from eqstat._core.errors import InputError
+from eqstat._core.typing import ArrayLike
 from eqstat.exceedance import _kernel
 from eqstat.exceedance._sites import as_sites
 from eqstat.exceedance._sources import Sources
 from eqstat.geodesy import LocalFrame, great_circle_distance, wrap_longitude
 from eqstat.ground_motion import Predictor
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-else:
-    ArrayLike = Any  # what cannot be used is said in one line below
 
 __all__ = ["S_VELOCITY_KM_S", "shaking", "shaking_map"]
 

@@ -7,19 +7,16 @@ draws in an `xarray.Dataset`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from scipy import special
 
+from eqstat._core.checks import check_range, check_whole
 from eqstat._core.errors import InputError
+from eqstat._core.typing import ArrayLike
 from eqstat.geodesy import LocalFrame, wrap_longitude
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-else:
-    ArrayLike = Any  # what cannot be used is said in one line below
 
 __all__ = ["Sources", "from_posterior"]
 
@@ -198,10 +195,9 @@ def from_posterior(
     >>> len(made), round(float(made.magnitude.mean()), 2), round(float(made.magnitude.std()), 2)
     (100, 5.6, 0.3)
     """
-    if not magnitude_sd >= 0:
-        raise InputError(f"from_posterior: magnitude_sd must be at least 0, not {magnitude_sd!r}")
-    if count is not None and not count >= 1:
-        raise InputError(f"from_posterior: count must be a whole number from 1, not {count!r}")
+    check_range("from_posterior", 0, magnitude_sd=magnitude_sd)
+    if count is not None:
+        check_whole("from_posterior", 1, count=count)
     rows = _rows(posterior)
     size = len(rows["latitude"])
     if magnitude is not None:

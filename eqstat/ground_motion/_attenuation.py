@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -11,13 +11,10 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
+from eqstat._core.checks import check_probability, check_range
 from eqstat._core.errors import InputError
+from eqstat._core.typing import ArrayLike
 from eqstat.ground_motion.mixture._mixture import quantile as quantile_of
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-else:
-    ArrayLike = Any  # what cannot be used is said in one line below
 
 __all__ = ["attenuation"]
 
@@ -75,10 +72,10 @@ def attenuation(
         nearest = max(float(depth_km), 1.0)
         distance_km = np.geomspace(nearest, max(200.0, 4.0 * nearest), 80)
     away = np.atleast_1d(np.asarray(distance_km, np.float64))
-    if away.ndim != 1 or not np.all(np.isfinite(away) & (away > 0)):
-        raise InputError("attenuation: distance_km must be numbers above 0")
-    if not 0 < probability < 1:
-        raise InputError(f"attenuation: probability must lie in (0, 1), not {probability!r}")
+    if away.ndim != 1:
+        raise InputError("attenuation: distance_km must be one row of numbers")
+    check_range("attenuation", 0, ends="()", distance_km=away)
+    check_probability("attenuation", probability=probability)
     unknown = np.nan if vs30_m_s is None else float(vs30_m_s)
     rows = (np.full_like(away, magnitude), away, np.full_like(away, depth_km),
             np.full_like(away, unknown))  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, ArrayLike, Float
 
+from eqstat._core.checks import check_range
 from eqstat._core.constants import HALF_LOG_2PI
 from eqstat._core.errors import InputError
 from eqstat._core.normal import log_ndtr
@@ -63,10 +64,9 @@ class Device(eqx.Module):
 
     def __check_init__(self) -> None:
         """Refuse numbers that no device has."""
-        if not (np.isfinite(self.bias) and np.isfinite(self.sd) and self.sd >= 0):
-            raise InputError(f"a device needs a finite bias and sd >= 0, not {self}")
-        if not self.clip_m_s2 > 0:
-            raise InputError(f"clip_m_s2 must be above 0, not {self.clip_m_s2!r}")
+        check_range("Device", bias=self.bias)
+        check_range("Device", 0, sd=self.sd)
+        check_range("Device", 0, ends="(]", finite=False, clip_m_s2=self.clip_m_s2)
 
 
 def update_event_term(
@@ -209,8 +209,7 @@ def condition(
     InputError
         When columns lack, values are not usable, or the rows are of several events.
     """
-    if not (np.isfinite(magnitude_sd) and magnitude_sd >= 0):
-        raise InputError(f"condition: magnitude_sd must be at least 0, not {magnitude_sd!r}")
+    check_range("condition", 0, magnitude_sd=magnitude_sd)
     motion, mean, sd, even = posterior.before(region)
     if magnitude_sd:
         at: list[Any] = [np.array([MAGNITUDE]), np.array([DISTANCE_KM])]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Int
 
+from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
 from eqstat.inference import bucket_size, pad_rows
 from eqstat.schema import check_ground_motions
@@ -240,8 +241,7 @@ def _magnitude_sd(
                 "magnitude"
             )
         return each.first().to_numpy()
-    if not (np.isfinite(given) and given >= 0):
-        raise InputError(f"magnitude_sd must not be negative, not {given!r}")
+    check_range("prepare", 0, magnitude_sd=given)
     return np.full(count, float(given))
 
 

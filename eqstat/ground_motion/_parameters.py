@@ -8,10 +8,9 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from eqstat._core.errors import InputError
+from eqstat._core.checks import check_range
 
 MAGNITUDE = 5.0
 DISTANCE_KM = 10.0
@@ -104,16 +103,9 @@ class GroundMotion(eqx.Module):
     def __check_init__(self) -> None:
         """Refuse numbers that no ground motion has; what is traced is not looked at."""
         for name in (field.name for field in dataclasses.fields(self)):
-            value = getattr(self, name)
-            if isinstance(value, Tracer):
-                continue
-            number = np.asarray(value)
-            if not np.all(np.isfinite(number)):
-                raise InputError(f"{name} must be finite, not {value}")
-            if name in MAY_VANISH and np.any(number < 0):
-                raise InputError(f"{name} must not be negative, not {value}")
-            if name in POSITIVE and np.any(number <= 0):
-                raise InputError(f"{name} must be above 0, not {value}")
+            low = 0.0 if name in POSITIVE + MAY_VANISH else -np.inf
+            ends = "(]" if name in POSITIVE else "[]"
+            check_range("GroundMotion", low, ends=ends, **{name: getattr(self, name)})
 
     @property
     def total_sd(self) -> Float[Array, "..."]:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
 
+from eqstat._core.checks import check_range, is_traced
 from eqstat._core.errors import InputError
 from eqstat.ground_motion.mixture._mixture import Mixture
 
@@ -101,11 +102,8 @@ class PointSource(eqx.Module):
     def __check_init__(self) -> None:
         """Refuse numbers that are no model; traced ones pass."""
         parts = {n: getattr(self, n) for n in ("event_sd", "station_sd", "record_sd")}
-        plain = {n: v for n, v in parts.items() if isinstance(v, int | float)}
-        for name, value in {**plain, "saturation_km": self.saturation_km}.items():
-            if isinstance(value, int | float) and not value >= 0:
-                raise InputError(f"PointSource: {name} must be at least 0, not {value!r}")
-        if len(plain) == len(parts) and not any(plain.values()):
+        check_range("PointSource", 0, **parts, saturation_km=self.saturation_km)
+        if not is_traced(parts) and not any(np.any(value) for value in parts.values()):
             raise InputError("PointSource: one of the standard deviations must be above 0")
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
 
-from eqstat._core.errors import InputError
+from eqstat._core.checks import check_range, check_whole
 from eqstat._core.random import generator
 from eqstat.ground_motion._data import Motions, prepare
 from eqstat.ground_motion._parameters import GroundMotion, median
@@ -50,11 +50,10 @@ class Design:
 
     def __post_init__(self) -> None:
         """Refuse what is no design."""
-        for name in ("events", "stations", "regions"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, not {getattr(self, name)!r}")
-        if not 0 < self.recorded <= 1 or not 0 <= self.unknown_share <= 1:
-            raise InputError("recorded must lie in (0, 1] and unknown_share in [0, 1]")
+        counts = {"events": self.events, "stations": self.stations, "regions": self.regions}
+        check_whole("Design", 1, **counts)
+        check_range("Design", 0, 1, ends="(]", recorded=self.recorded)
+        check_range("Design", 0, 1, unknown_share=self.unknown_share)
 
 
 def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = None) -> Motions:

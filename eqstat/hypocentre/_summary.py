@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
+from eqstat._core.checks import check_probability
 from eqstat._core.density import quantile
-from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame, wrap_longitude
 from eqstat.hypocentre._draws import resample
 from eqstat.hypocentre._form import GRID, NORMAL, PLACE, UNITS, check, form_of, frame_of
@@ -122,8 +122,7 @@ def summary(hypocentre: xr.Dataset | xr.DataTree, *, probability: float | int = 
     >>> float(summary(drawn)["depth_km"].sel(statistic="median"))
     8.0
     """
-    if not 0 < probability < 1:
-        raise InputError(f"summary: probability must lie in (0, 1), not {probability!r}")
+    check_probability("summary", probability=probability)
     checked = check(hypocentre)
     tail = (1 - probability) / 2
     frame, rows = _rows(checked, np.array([tail, 0.5, 1 - tail]))
@@ -191,8 +190,7 @@ def uncertainty_ellipse(
     >>> round(ellipse.azimuth_deg, 3)
     90.0
     """
-    if not 0 < probability < 1:
-        raise InputError(f"uncertainty_ellipse: probability must lie in (0, 1), not {probability}")
+    check_probability("uncertainty_ellipse", probability=probability)
     checked = check(hypocentre)
     if form_of(checked) == GRID:
         weight = checked["weight"]

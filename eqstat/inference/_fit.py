@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import special
 
-from eqstat._core.errors import InputError
+from eqstat._core.checks import check_probability
 from eqstat.inference._results import Result
 
 
@@ -72,8 +72,7 @@ class Fit:
             Nominal coverage, in (0, 1). It holds where the likelihood is close to normal; on
             the flat ridge of a travel-time fit it is too small (see the grid posterior).
         """
-        if not 0 < probability < 1:
-            raise InputError(f"probability must lie in (0, 1), not {probability!r}")
+        check_probability("interval", probability=probability)
         width = float(special.ndtri(0.5 + probability / 2))
         return {
             name: (self[name] - width * error, self[name] + width * error)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from eqstat._core.constants import STANDARD_GRAVITY_M_S2
 from eqstat._core.errors import InputError
 from eqstat.plots import _style
 from eqstat.plots._series import BAND, INK, plain, series, share
@@ -28,13 +29,12 @@ __all__ = [
     "site_intervals",
 ]
 
-G_M_S2 = 9.80665
 EDGES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
 MOST_SITES = 15
 
 
 def _name(threshold: float) -> str:
-    return f"{100 * threshold / G_M_S2:.3g} %g"
+    return f"{100 * threshold / STANDARD_GRAVITY_M_S2:.3g} %g"
 
 
 def exceedance_map(

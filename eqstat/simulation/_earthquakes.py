@@ -11,11 +11,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy import stats
 
+from eqstat._core.arrays import Number
+from eqstat._core.checks import check_fields, check_range
 from eqstat._core.constants import EARTH_RADIUS_KM
-from eqstat._core.errors import InputError
 from eqstat.simulation._sources import (
     Draw,
-    Number,
     P,
     Pair,
     Places,
@@ -23,7 +23,6 @@ from eqstat.simulation._sources import (
     Source,
     Tabulated,
     between,
-    check_ranges,
     draw,
     truth,
     uniform,
@@ -65,7 +64,7 @@ class ConstantProbability(eqx.Module):
 
     def __check_init__(self) -> None:
         """Refuse what is no probability."""
-        check_ranges(self, p=(0, 1), s=(0, 1))
+        check_fields(self, p=(0, 1), s=(0, 1))
 
     def __call__(self, distance_km: Array, magnitude: Array) -> tuple[Array, Array]:
         """Probabilities by P and S, of the shape of the distances."""
@@ -115,7 +114,7 @@ class ShakingProbability(eqx.Module):
 
     def __check_init__(self) -> None:
         """Refuse what cannot be."""
-        check_ranges(
+        check_fields(
             self, trigger_gal=(1e-6, 1e6), scatter=(1e-3, 10), p_ratio=(1e-6, 1), ceiling=(0, 1)
         )
 
@@ -148,7 +147,7 @@ class NormalDelay(eqx.Module):
 
     def __check_init__(self) -> None:
         """Refuse what cannot be."""
-        check_ranges(self, mean_s=(-1e3, 1e3), sd_s=(0, 1e3))
+        check_fields(self, mean_s=(-1e3, 1e3), sd_s=(0, 1e3))
 
     def __call__(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Array:
         """Draw delays."""
@@ -170,8 +169,8 @@ def gamma_delay(shape: float | int = 9.77, scale_s: float | int = 0.256) -> Tabu
     Tabulated
         For `Earthquakes`; any other distribution of SciPy can be tabulated the same way.
     """
-    if not (0 < shape < 1e6 and 0 < scale_s < 1e3):
-        raise InputError(f"gamma_delay: {shape!r} and {scale_s!r} must be positive")
+    check_range("gamma_delay", 0, 1e6, ends="()", shape=shape)
+    check_range("gamma_delay", 0, 1e3, ends="()", scale_s=scale_s)
     return Tabulated(stats.gamma(shape, scale=scale_s))
 
 
@@ -230,7 +229,7 @@ class Earthquakes(Source):
 
     def __check_init__(self) -> None:
         """Refuse ranges that cannot be."""
-        check_ranges(
+        check_fields(
             self,
             east_km=(-5000, 5000),
             north_km=(-5000, 5000),

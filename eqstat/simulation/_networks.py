@@ -14,9 +14,11 @@ import pandas as pd
 from jaxtyping import PRNGKeyArray
 
 from eqstat import schema
+from eqstat._core.checks import check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
-from eqstat.geodesy import ArrayLike, LocalFrame
+from eqstat._core.typing import ArrayLike
+from eqstat.geodesy import LocalFrame
 from eqstat.simulation._sources import Places
 
 __all__ = ["Network", "active_share", "from_table", "population", "towns", "uniform_box"]
@@ -163,11 +165,6 @@ def _phones(latitude: np.ndarray, longitude: np.ndarray, frame: LocalFrame) -> N
     return Network(latitude, longitude, np.zeros(count), np.zeros(count, bool), names, frame)
 
 
-def _check_count(what: str, devices: int) -> None:
-    if not 1 <= devices <= 10**7:
-        raise InputError(f"{what}: devices must be from 1 to 10,000,000, not {devices!r}")
-
-
 def uniform_box(
     key: PRNGKeyArray,
     devices: int,
@@ -203,7 +200,7 @@ def uniform_box(
     >>> len(box)
     1000
     """
-    _check_count("uniform_box", devices)
+    check_whole("uniform_box", 1, 10**7, devices=devices)
     (south, north), (west, east) = latitude, longitude
     if not (-90 <= south < north <= 90 and -360 <= west < east <= 540 and east - west <= 360):
         raise InputError(
@@ -250,7 +247,7 @@ def towns(
     eqstat.InputError
         When the towns cannot be.
     """
-    _check_count("towns", devices)
+    check_whole("towns", 1, 10**7, devices=devices)
     lat, lon = np.asarray(latitude, np.float64), np.asarray(longitude, np.float64)
     share = np.ones(lat.shape) if weight is None else np.asarray(weight, np.float64)
     sd = np.broadcast_to(np.asarray(spread_km, np.float64), lat.shape)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy import stats
 
+from eqstat._core.arrays import Number
+from eqstat._core.checks import check_fields, check_range
 from eqstat._core.errors import InputError
 from eqstat.counts import Background, Bursts, rate_per_device_h
 from eqstat.counts._background import dispersion_at
@@ -20,13 +20,11 @@ from eqstat.simulation._sources import (
     SOUND,
     UNIFORM,
     Draw,
-    Number,
     Pair,
     Places,
     Source,
     Tabulated,
     between,
-    check_ranges,
     draw,
     truth,
     uniform,
@@ -42,11 +40,6 @@ __all__ = [
 ]
 
 SOUND_KM_S = 0.34
-
-if TYPE_CHECKING:
-    Rate = Any
-else:
-    Rate = Number
 
 
 class HumanTriggers(Source):
@@ -80,7 +73,7 @@ class HumanTriggers(Source):
     >>> quiet = HumanTriggers(0.2, window_s=(-30.0, 30.0))
     """
 
-    rate_per_device_h: Rate
+    rate_per_device_h: Number
     window_s: Pair
     burst_probability: Number
     burst_s: Number
@@ -89,7 +82,7 @@ class HumanTriggers(Source):
 
     def __init__(
         self,
-        rate_per_device_h: Rate = 0.5,
+        rate_per_device_h: Number = 0.5,
         *,
         window_s: Pair = (0.0, 60.0),
         dispersion: float | int = 0.0,
@@ -98,11 +91,10 @@ class HumanTriggers(Source):
     ) -> None:
         self.rate_per_device_h, self.window_s = rate_per_device_h, window_s
         self.burst_s = burst_s
-        check_ranges(self, rate_per_device_h=(0, 1e5), window_s=(-1e7, 1e7), burst_s=(1e-3, 1e6))
+        check_fields(self, rate_per_device_h=(0, 1e5), window_s=(-1e7, 1e7), burst_s=(1e-3, 1e6))
         if np.shape(rate_per_device_h) not in ((), (24,)):
             raise InputError("HumanTriggers: rate_per_device_h must be one number or 24 of them")
-        if not 0 <= dispersion <= 1e3:
-            raise InputError(f"HumanTriggers: dispersion must be in [0, 1000], got {dispersion!r}")
+        check_range("HumanTriggers", 0, 1e3, dispersion=dispersion)
         gamma = stats.gamma(1 / dispersion, scale=dispersion) if dispersion else None
         self.lively = None if gamma is None else Tabulated(gamma)
         self.burst_probability = 0.0 if bursts is None else bursts.probability
@@ -210,7 +202,7 @@ class UniformTriggers(Source):
 
     def __check_init__(self) -> None:
         """Refuse what cannot be."""
-        check_ranges(self, share=(0, 1), window_s=(-1e7, 1e7))
+        check_fields(self, share=(0, 1), window_s=(-1e7, 1e7))
 
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
         """Draw who triggers, and when."""
@@ -250,7 +242,7 @@ class Thunder(Source):
 
     def __check_init__(self) -> None:
         """Refuse what cannot be."""
-        check_ranges(
+        check_fields(
             self,
             east_km=(-5000, 5000),
             north_km=(-5000, 5000),
@@ -300,7 +292,7 @@ class Crowd(Source):
 
     def __check_init__(self) -> None:
         """Refuse what cannot be."""
-        check_ranges(self, devices=(1, 1e6), share=(0, 1), time_s=(-1e6, 1e6), sd_s=(0, 1e3))
+        check_fields(self, devices=(1, 1e6), share=(0, 1), time_s=(-1e6, 1e6), sd_s=(0, 1e3))
 
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
         """Draw one crowd and its triggers."""
@@ -343,7 +335,7 @@ class ServerBurst(Source):
 
     def __check_init__(self) -> None:
         """Refuse what cannot be."""
-        check_ranges(self, share=(0, 1), time_s=(-1e6, 1e6), spread_s=(0, 1e4))
+        check_fields(self, share=(0, 1), time_s=(-1e6, 1e6), spread_s=(0, 1e4))
 
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
         """Draw one burst."""

@@ -13,9 +13,10 @@ import xarray as xr
 from jaxtyping import Array
 from scipy.spatial import KDTree
 
+from eqstat._core.checks import check_range, check_whole
 from eqstat._core.constants import EARTH_RADIUS_KM
 from eqstat._core.errors import InputError
-from eqstat.geodesy import ArrayLike
+from eqstat._core.typing import ArrayLike
 from eqstat.inference import bucket_size, pad_rows
 from eqstat.simulation._streams import Streams
 
@@ -83,8 +84,8 @@ def ratio_rule(ratio: float | int, *, minimum: int = MINIMUM) -> Rule:
     >>> ratio_rule(0.1)(np.array([20, 595]), np.array(12.0)).tolist()
     [6, 60]
     """
-    if not 0 < ratio <= 1 or minimum < 1:
-        raise InputError(f"ratio_rule: ratio {ratio!r} must be in (0, 1], minimum {minimum!r} >= 1")
+    check_range("ratio_rule", 0, 1, ends="(]", ratio=ratio)
+    check_whole("ratio_rule", 1, minimum=minimum)
 
     def needed(active: ArrayLike, hour: ArrayLike) -> np.ndarray:
         # The share is met exactly at a whole product, whatever its last binary digit.
@@ -225,10 +226,8 @@ def first_detections(
     >>> first_detections(streams, ratio_rule(0.2)).detected.tolist()
     [True, True, True]
     """
-    if not (0 < window_s < np.inf and 0 < radius_km < np.pi * EARTH_RADIUS_KM):
-        raise InputError(
-            f"first_detections: window_s {window_s!r} and radius_km {radius_km!r} must be positive"
-        )
+    check_range("first_detections", 0, ends="()", window_s=window_s)
+    check_range("first_detections", 0, np.pi * EARTH_RADIUS_KM, ends="()", radius_km=radius_km)
     network, triggers = streams.network, streams.arrays()
     position = network.frame.position(network.latitude, network.longitude)
     chord_km = 2 * EARTH_RADIUS_KM * float(np.sin(radius_km / (2 * EARTH_RADIUS_KM)))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy import stats
 
+from eqstat._core.arrays import Number
 from eqstat._core.errors import InputError
 
 __all__ = [
@@ -34,14 +34,7 @@ SILENT, P, S, HUMAN, UNIFORM, SOUND, CROWD, SERVER = range(len(CAUSES))
 EVENTS = ("nothing", "earthquake", "blast", "thunder", "crowd", "server")
 
 # Numbers are parameters in the core, so that others do not compile anew.
-if TYPE_CHECKING:
-    Number = Any
-    Pair = Any
-    Values = Any
-else:
-    Number = float | int | np.number | np.ndarray | Array
-    Pair = tuple[Number, Number]
-    Values = Number
+Pair = tuple[Number, Number]
 
 
 class Places(NamedTuple):
@@ -79,12 +72,12 @@ class Truth(NamedTuple):
         Magnitude of an earthquake or blast.
     """
 
-    event: Values
-    east_km: Values
-    north_km: Values
-    depth_km: Values
-    time_s: Values
-    magnitude: Values
+    event: Number
+    east_km: Number
+    north_km: Number
+    depth_km: Number
+    time_s: Number
+    magnitude: Number
 
 
 class Draw(NamedTuple):
@@ -100,8 +93,8 @@ class Draw(NamedTuple):
         What happened.
     """
 
-    time_s: Values
-    cause: Values
+    time_s: Number
+    cause: Number
     truth: Truth
 
 
@@ -176,23 +169,6 @@ class Tabulated(eqx.Module):
         place = jnp.clip((score - _SCORES[0]) / (_SCORES[1] - _SCORES[0]), 0, len(_SCORES) - 1.001)
         below = jnp.floor(place).astype(int)
         return table[below] + (place - below) * (table[below + 1] - table[below])
-
-
-def check_ranges(owner: object, **ranges: tuple[float | int, float | int]) -> None:
-    """Refuse numbers, or ends of ranges, outside of what they may be; traced ones pass."""
-    for name, (low, high) in ranges.items():
-        value = getattr(owner, name)
-        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(value)):
-            continue
-        array = np.asarray(value, np.float64)
-        right = np.all((array >= low) & (array <= high))
-        if isinstance(value, tuple):
-            right = right and len(value) == 2 and value[0] <= value[1]
-        if not right:
-            what = "two numbers in order in" if isinstance(value, tuple) else "in"
-            raise InputError(
-                f"{type(owner).__name__}: {name} must be {what} [{low:g}, {high:g}], got {value}"
-            )
 
 
 class Source(eqx.Module):

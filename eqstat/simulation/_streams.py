@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, PRNGKeyArray
 
+from eqstat._core.checks import check_whole
 from eqstat._core.errors import InputError
 from eqstat.inference import bucket_size
 from eqstat.simulation._networks import Network, active_share
@@ -259,8 +260,8 @@ def simulate(
     >>> streams.first_trigger_s.shape
     (3, 50)
     """
-    if count < 1 or start < 0:
-        raise InputError(f"simulate: needs count >= 1 and start >= 0, not {count!r}, {start!r}")
+    check_whole("simulate", 1, count=count)
+    check_whole("simulate", 0, start=start)
     hours = np.full(count, 12.0) if hour is None else np.asarray(hour, np.float64)
     if hours.ndim > 1 or hours.size not in (1, count) or not np.all((hours >= 0) & (hours < 24)):
         raise InputError(f"simulate: hour must be one or {count} numbers in [0, 24), not {hour!r}")

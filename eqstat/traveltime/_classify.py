@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
-from eqstat._core.errors import InputError
+from eqstat._core.checks import check_probability, check_range
 from eqstat.inference import Fit, InferenceError, Result
 from eqstat.traveltime import _start
 from eqstat.traveltime._data import Observations
@@ -157,10 +157,8 @@ def classify(
     Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243,
     eqs. 12 and 13.
     """
-    if not 0 < miss_probability < 1:
-        raise InputError(f"miss_probability must lie in (0, 1), not {miss_probability!r}")
-    if not 0 < delta_s < np.inf:
-        raise InputError(f"delta_s must be positive, not {delta_s!r}")
+    check_probability("classify", miss_probability=miss_probability)
+    check_range("classify", 0, ends="()", delta_s=delta_s)
     count = len(observations.triggers)
     if not observations.enough or count <= estimated_parameters:
         raise InferenceError(Result.TOO_FEW, f"{count} triggers")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, Bool, Float, Int
 
 from eqstat import schema
+from eqstat._core.arrays import BoolArray, FloatArray, IntArray
 from eqstat.geodesy import LocalFrame
 from eqstat.inference import bucket_size, pad_rows
 from eqstat.velocity import ConstantVelocity, VelocityModel
@@ -23,17 +23,9 @@ SECOND = pd.Timedelta(seconds=1)
 
 # The types that pandas gives its own methods are too wide for a type checker to follow.
 Table = Any
+
+
 # On the host these are NumPy arrays, in the core JAX arrays.
-if TYPE_CHECKING:
-    FloatArray = Array
-    IntArray = Array
-    BoolArray = Array
-else:
-    FloatArray = Float[Array, "..."] | np.ndarray
-    IntArray = Int[Array, "..."] | np.ndarray
-    BoolArray = Bool[Array, "..."] | np.ndarray
-
-
 class TriggerData(eqx.Module):
     """What the likelihoods see: a pytree of padded arrays.
 

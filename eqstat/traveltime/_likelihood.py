@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.special import log_ndtr, logsumexp
 from jaxtyping import Array, Float
 
+from eqstat._core.arrays import FloatArray
+from eqstat._core.checks import check_fields
 from eqstat._core.constants import HALF_LOG_2PI
-from eqstat._core.errors import InputError
-from eqstat.traveltime._data import FloatArray, P, S, TriggerData
+from eqstat.traveltime._data import P, S, TriggerData
 from eqstat.velocity import VelocityModel, squared_chord, surface_point
 
 Scalar = Float[Array, ""] | float
 
 # Below the smallest weight a class is as good as impossible, yet its logarithm stays finite.
 TINY = 1e-30
-
-
-def _validate(name: str, value: Scalar, low: float, high: float) -> None:
-    """Refuse concrete values out of range; traced values pass, they come from inside."""
-    if isinstance(value, int | float | np.floating | np.ndarray):
-        array = np.asarray(value)
-        if not np.all((array >= low) & (array <= high)):
-            raise InputError(f"{name} must lie in [{low:g}, {high:g}], not {value!r}")
 
 
 class GaussianParameters(eqx.Module):
@@ -52,9 +44,7 @@ class GaussianParameters(eqx.Module):
     trigger_probability: Scalar = 0.5
 
     def __check_init__(self) -> None:
-        _validate("depth_km", self.depth_km, 0.0, 700.0)
-        _validate("sd_s", self.sd_s, 1e-6, 1e3)
-        _validate("trigger_probability", self.trigger_probability, 0.0, 1.0)
+        check_fields(self, depth_km=(0, 700), sd_s=(1e-6, 1e3), trigger_probability=(0, 1))
 
 
 class MixtureParameters(eqx.Module):
@@ -95,12 +85,9 @@ class MixtureParameters(eqx.Module):
     slowness_north: Scalar = 0.0
 
     def __check_init__(self) -> None:
-        _validate("depth_km", self.depth_km, 0.0, 700.0)
-        _validate("scatter_s", self.scatter_s, 1e-6, 1e3)
-        _validate("p_slowness_ratio", self.p_slowness_ratio, 0.5, 2.0)
-        _validate("s_slowness_ratio", self.s_slowness_ratio, 0.5, 2.0)
-        for name in ("p_share", "s_share", "trigger_probability"):
-            _validate(name, getattr(self, name), 0.0, 1.0)
+        check_fields(self, depth_km=(0, 700), scatter_s=(1e-6, 1e3))
+        check_fields(self, p_slowness_ratio=(0.5, 2), s_slowness_ratio=(0.5, 2))
+        check_fields(self, p_share=(0, 1), s_share=(0, 1), trigger_probability=(0, 1))
 
     @property
     def background_share(self) -> Scalar:

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from numpyro.distributions.constraints import unit_interval
 from numpyro.distributions.transforms import AffineTransform
 
+from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame
 
@@ -105,12 +106,8 @@ class Prior(eqx.Module):
     epicentre: EpicentreDensity | None = None
 
     def __check_init__(self) -> None:
-        for name in ("region_km", "lead_s"):
-            value = getattr(self, name)
-            if isinstance(value, int | float) and not 0 < value < np.inf:
-                raise InputError(f"Prior: {name} must be positive, not {value!r}")
-        if isinstance(self.region_km, int | float) and self.region_km > 5000:
-            raise InputError(f"Prior: region_km must not exceed 5000, not {self.region_km!r}")
+        check_range("Prior", 0, 5000, ends="(]", region_km=self.region_km)
+        check_range("Prior", 0, ends="()", lead_s=self.lead_s)
 
     def with_seismicity(self, density: xr.DataArray, frame: LocalFrame) -> Prior:
         """Return this prior with an epicentre density from a grid of past seismicity.
@@ -133,8 +130,7 @@ class Prior(eqx.Module):
                 f"seismicity: dims must be latitude and longitude, not {tuple(density.dims)}"
             )
         values = density.to_numpy()
-        if not np.all(np.isfinite(values)) or np.any(values < 0):
-            raise InputError("seismicity: densities must be finite and not negative")
+        check_range("seismicity", 0, density=values)
         half = float(self.region_km)
         axis = np.linspace(-half, half, 201)
         east, north = np.meshgrid(axis, axis)

@@ -15,6 +15,7 @@ from jaxtyping import Array
 from scipy import special
 
 from eqstat import geodesy
+from eqstat._core.json import to_plain
 from eqstat.inference import Fit, InferenceError
 from eqstat.traveltime import _region
 from eqstat.traveltime._data import Observations, TriggerData
@@ -88,7 +89,7 @@ class Location:
         """Return plain numbers, texts and lists, ready for JSON; NaN becomes None."""
         counts = self.left_out["reason"].value_counts() if len(self.left_out) else pd.Series()
         used = len(self.triggers)
-        return _plain(
+        return to_plain(
             {
                 "method": self.method,
                 "likelihood": self.likelihood,
@@ -118,20 +119,6 @@ class Location:
                 "diagnostics": self.diagnostics,
             }
         )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, pd.Timestamp):
-        return value.tz_convert("UTC").isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
 
 
 def _sites_of(result: Fit | GridPosterior | xr.DataTree) -> dict[str, np.ndarray]:

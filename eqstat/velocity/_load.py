@@ -7,6 +7,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import ArrayLike
 
+from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
 from eqstat.velocity import _tables
 from eqstat.velocity._base import ConstantVelocity, VelocityModel
@@ -104,13 +105,9 @@ def layered(
     5.27
     """
     top, p, s = _tables.check_layers(top_km, p_velocity_km_s, s_velocity_km_s)
-    for label, value, low, high in (
-        ("max_distance_km", max_distance_km, 10.0, 3000.0),
-        ("max_depth_km", max_depth_km, 1.0, 1000.0),
-        ("cell_km", cell_km, 0.1, 20.0),
-    ):
-        if not low <= value <= high:
-            raise InputError(f"{label} must be from {low:g} to {high:g} km, got {value}")
+    check_range("layered", 10, 3000, max_distance_km=max_distance_km)
+    check_range("layered", 1, 1000, max_depth_km=max_depth_km)
+    check_range("layered", 0.1, 20, cell_km=cell_km)
     depth_axis, distance_axis, stretch = _tables.layer_axes(
         top, max_distance_km, max_depth_km, cell_km
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from eqstat import InputError
+from eqstat._core.constants import YEAR_S
 from eqstat.calibration import calibration_test, coverage
 from eqstat.detection import (
     init,
@@ -18,7 +19,6 @@ from eqstat.detection import (
     step,
     venue,
 )
-from eqstat.detection._detector import YEAR_S
 
 from . import cases
 

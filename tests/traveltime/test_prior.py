@@ -112,8 +112,8 @@ def test_a_hole_in_past_seismicity_is_unlikely_not_impossible():
     [
         (bump(FRAME) * 0.0, "zero over the whole prior region"),
         (bump(LocalFrame(40.0, 10.0)), "zero over the whole prior region"),
-        (bump(FRAME) - 1.0, "not negative"),
-        (bump(FRAME).where(lambda v: v > 1), "finite"),
+        (bump(FRAME) - 1.0, "at least 0"),
+        (bump(FRAME).where(lambda v: v > 1), "at least 0, not nan"),
         (bump(FRAME).rename(latitude="lat"), "dims must be latitude and longitude"),
     ],
 )

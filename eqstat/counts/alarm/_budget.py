@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from eqstat._core.errors import InputError
+from eqstat._core.checks import check_range
 
 
 def least_miss(
@@ -61,8 +61,7 @@ def least_miss(
             menu[None, None, :], active[position][..., None], hours[:, None, None]
         )
         miss[position] = miss_probability(triggers, devices, hour, name)
-    if not np.all((miss >= 0) & (miss <= 1)):
-        raise InputError("miss_probability must give probabilities")
+    check_range("", 0, 1, miss_probability=miss)
     counts = np.empty(shape, int)
     for column in range(shape[2]):
         picked = _cheapest(rate[:, :, column].reshape(-1, len(menu)),

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import betabinom
 
+from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat._core.errors import InputError
 from eqstat.counts._background import Background
 from eqstat.counts.alarm._rate_table import (
@@ -22,7 +23,6 @@ from eqstat.counts.alarm._rate_table import (
     shape_at,
     tabulate,
 )
-from eqstat.counts.scan._scan import HOURS_PER_YEAR
 
 CELLS_AT_ONCE = 64
 LARGEST_TABLE = 4096

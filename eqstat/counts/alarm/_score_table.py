@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array
 from scipy.special import logsumexp
 
+from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat.counts._background import Background, log_tails
 from eqstat.counts.alarm._rate_table import (
     RATE_STEP,
@@ -19,7 +20,6 @@ from eqstat.counts.alarm._rate_table import (
     log_device_rates,
     tabulate,
 )
-from eqstat.counts.scan._scan import HOURS_PER_YEAR
 
 # Every number of devices to here, then equal steps of the logarithm.
 EXACT = 50

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import logsumexp
 
+from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat._core.errors import InputError
 from eqstat.counts._background import Background
 from eqstat.counts.alarm._rate_table import shape_at
-from eqstat.counts.scan._scan import HOURS_PER_YEAR, log_alarm_table_per_hour
+from eqstat.counts.scan._scan import log_alarm_table_per_hour
 
 # A mean rate within twice the median's keeps its budget, however flat the tail.
 HARMLESS = np.log(2.0)

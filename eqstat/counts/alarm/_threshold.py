@@ -8,14 +8,15 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from eqstat._core.checks import check_choice, check_probability, check_range, check_whole, refuse
+from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat._core.errors import InputError
+from eqstat._core.typing import ArrayLike
 from eqstat.counts._background import Background
 from eqstat.counts.alarm import _budget
 from eqstat.counts.alarm._cells import LARGEST_TABLE, alarm_cells
 from eqstat.counts.alarm._rate_table import draws_of
 from eqstat.counts.alarm._support import Cells, check_support
-from eqstat.counts.scan._scan import HOURS_PER_YEAR
-from eqstat.geodesy import ArrayLike
 
 DAYS = np.arange(7)
 MOST_DRAWS = 200
@@ -120,8 +121,7 @@ def threshold(
     hours, names = _hours(hour), tuple(background.regions if regions is None else regions)
     index = _regions(background, names)
     _check(false_alarm_rate_per_year, minimum, day, kind, split, miss_probability, probability)
-    if not caution >= 1:
-        raise InputError(f"threshold: caution must be at least 1, not {caution!r}")
+    check_range("threshold", 1, caution=caution)
     draws = _draws(background, kind)
     counts, dims = _active(active, names, hours)
     days = DAYS if day is None else np.array([day])
@@ -300,35 +300,27 @@ def _check(
     miss: MissProbability | None,
     probability: float | int,
 ) -> None:
-    problems = (
-        (not 0 < rate < np.inf, f"false_alarm_rate_per_year must be positive, not {rate!r}"),
-        (minimum < 1 or minimum != int(minimum), f"minimum must be 1 or more, not {minimum!r}"),
+    check_range("threshold", 0, ends="()", false_alarm_rate_per_year=rate)
+    check_whole("threshold", 1, minimum=minimum)
+    check_choice("threshold", ("predictive", "plug-in"), kind=kind)
+    check_choice("threshold", ("equal", "least_miss"), split=split)
+    check_probability("threshold", probability=probability)
+    refuse(
+        "threshold",
         (day is not None and day not in range(7), f"day must be 0 (Monday) to 6, not {day!r}"),
-        (kind not in ("predictive", "plug-in"), f"kind is predictive or plug-in, not {kind!r}"),
-        (split not in ("equal", "least_miss"), f"split is equal or least_miss, not {split!r}"),
         (split == "least_miss" and miss is None, "least_miss needs miss_probability"),
-        (not 0 < probability < 1, f"probability must lie in (0, 1), not {probability!r}"),
     )
-    for bad, text in problems:
-        if bad:
-            raise InputError(f"threshold: {text}")
 
 
 def check_budget(
     budgets: np.ndarray, regions: int, minimum: int, most_active: int, most_triggers: int
 ) -> None:
     """Refuse budgets and ends of tables that cannot be."""
-    problems = (
-        (
-            budgets.shape != (regions,) or not np.all((budgets > 0) & (budgets < np.inf)),
-            f"false_alarm_rate_per_year must be one positive number or {regions} of them",
-        ),
-        (minimum < 1 or minimum != int(minimum), f"minimum must be 1 or more, not {minimum!r}"),
-        (
-            not 1 <= most_active <= 1e6 or not minimum <= most_triggers <= LARGEST_TABLE,
-            "most_active is at most 1,000,000, most_triggers from minimum to 4,096",
-        ),
-    )
-    for bad, text in problems:
-        if bad:
-            raise InputError(f"scorer: {text}")
+    if budgets.shape != (regions,):
+        raise InputError(
+            f"scorer: false_alarm_rate_per_year must be one positive number or {regions} of them"
+        )
+    check_range("scorer", 0, ends="()", false_alarm_rate_per_year=budgets)
+    check_whole("scorer", 1, minimum=minimum)
+    check_whole("scorer", 1, 10**6, most_active=most_active)
+    check_whole("scorer", int(minimum), LARGEST_TABLE, most_triggers=most_triggers)

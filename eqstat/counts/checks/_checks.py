@@ -27,6 +27,7 @@ import xarray as xr
 from jaxtyping import PRNGKeyArray
 from scipy import stats
 
+from eqstat._core.checks import check_probability, check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat.counts._background import Background
@@ -84,7 +85,7 @@ def rootogram(
     >>> bool(abs(roots["hanging"].sel(triggers=0)) < 2)
     True
     """
-    _check_probability("rootogram", probability)
+    check_probability("rootogram", probability=probability)
     check_background(background, history, "rootogram")
     places = places_of(history)
     sums: list[np.ndarray] = []
@@ -166,7 +167,7 @@ def tail_calibration(
     >>> bool(tail["observed"] > 10 * tail["high"])
     True
     """
-    _check_probability("tail_calibration", probability)
+    check_probability("tail_calibration", probability=probability)
     check_background(background, history, "tail_calibration")
     levels = np.asarray(tail_probability, np.float64)
     if levels.ndim != 1 or not levels.size or not np.all((levels >= 1e-10) & (levels < 1)):
@@ -257,10 +258,9 @@ def randomised_pit(
     >>> bool(abs(pit["density"] - 1).max() < 0.05)
     True
     """
-    _check_probability("randomised_pit", probability)
+    check_probability("randomised_pit", probability=probability)
     check_background(background, history, "randomised_pit")
-    if bins < 2 or bins != int(bins):
-        raise InputError(f"randomised_pit: bins must be a whole number from 2, not {bins!r}")
+    check_whole("randomised_pit", 2, bins=bins)
     places = places_of(history)
     edges = np.linspace(0, 1, bins + 1)
     at = history.triggers.astype(np.int64)
@@ -307,11 +307,6 @@ def randomised_pit(
         },
         _attributes(background, history, probability) | {"bins": bins},
     )
-
-
-def _check_probability(caller: str, probability: float | int) -> None:
-    if not 0 < probability < 1:
-        raise InputError(f"{caller}: probability must lie in (0, 1), not {probability!r}")
 
 
 def _attributes(

@@ -28,9 +28,10 @@ from typing import Any
 import numpy as np
 from scipy.special import betaincinv, gammaincinv
 
+from eqstat._core.checks import check_probability, check_range, check_whole
+from eqstat._core.constants import HOUR_S, HOURS_PER_YEAR
 from eqstat._core.errors import InputError
-from eqstat.counts.scan._scan import HOURS_PER_YEAR
-from eqstat.geodesy import ArrayLike
+from eqstat._core.typing import ArrayLike
 
 __all__ = [
     "Sensors",
@@ -40,8 +41,6 @@ __all__ = [
     "probability_of_earthquake",
     "smallest_required",
 ]
-
-_SECONDS_PER_HOUR = 3600.0
 
 
 @dataclass(frozen=True)
@@ -78,11 +77,11 @@ class Sensors:
     def __post_init__(self) -> None:
         names = ("shape", "exposure_h", "picked", "missed")
         values = np.broadcast_arrays(*(np.asarray(getattr(self, n), float) for n in names))
-        for name, value in zip(names, np.atleast_1d(*values), strict=True):
+        each: dict[str, Any] = dict(zip(names, np.atleast_1d(*values), strict=True))
+        for name, value in each.items():
             if value.ndim != 1 or not value.size:
                 raise InputError("Sensors: give one number for each of at least one sensor")
-            if not np.all((value > 0.0) & np.isfinite(value)):
-                raise InputError(f"Sensors: {name} must be finite and above 0")
+            check_range("Sensors", 0, ends="()", **{name: value})
             object.__setattr__(self, name, np.array(value))
 
     @classmethod
@@ -110,8 +109,7 @@ class Sensors:
         worth_picks : float
             Earthquakes that this expectation is worth; by default it is taken as known.
         """
-        if not 0.0 < pick_probability < 1.0:
-            raise InputError("Sensors: pick_probability must lie in (0, 1)")
+        check_probability("Sensors", pick_probability=pick_probability)
         one = np.ones(number)
         picked = pick_probability * worth_picks
         return cls(
@@ -133,8 +131,7 @@ class Sensors:
         Sensors
         """
         new, time = np.asarray(counts, float), np.asarray(hours, float)
-        if not (np.all(new >= 0.0) and np.all(time >= 0.0)):
-            raise InputError("Sensors: counts and hours must not be negative")
+        check_range("Sensors", 0, counts=new, hours=time)
         return replace(self, shape=self.shape + new, exposure_h=self.exposure_h + time)
 
     def update_picks(self, picked: ArrayLike, earthquakes: ArrayLike) -> Sensors:
@@ -156,8 +153,7 @@ class Sensors:
 
     def interval(self, probability: float) -> dict[str, Any]:
         """Equal-tailed intervals of `rate_per_h` and `pick_probability`, (2, sensors) each."""
-        if not 0.0 < probability < 1.0:
-            raise InputError("Sensors: the probability of an interval must lie in (0, 1)")
+        check_probability("Sensors", probability=probability)
         ends = np.array([[0.5 - probability / 2.0], [0.5 + probability / 2.0]])
         return {
             "rate_per_h": gammaincinv(self.shape, ends) / self.exposure_h,
@@ -166,9 +162,8 @@ class Sensors:
 
     def chances(self, frame_s: float) -> tuple[Any, Any]:
         """Log probabilities that each pre-warns, or does not, by chance within a frame."""
-        if not (np.isfinite(frame_s) and frame_s > 0.0):
-            raise InputError("frame_s must be a finite number of seconds above 0")
-        off = -self.shape * np.log1p(frame_s / _SECONDS_PER_HOUR / self.exposure_h)
+        check_range("", 0, ends="()", frame_s=frame_s)
+        off = -self.shape * np.log1p(frame_s / HOUR_S / self.exposure_h)
         return np.log(-np.expm1(off)), off
 
 
@@ -247,9 +242,7 @@ def log_coincidences_per_year(sensors: Sensors, required: ArrayLike, frame_s: fl
     >>> [round(float(v), 6) for v in (one, two, three)]
     [13138.039768, 7.299923, 0.001014]
     """
-    count = _required(required)
-    if np.any(count < 1):
-        raise InputError("required must be at least 1")
+    count = _required(required, least=1)
     _, log_rate = _count_pmf(sensors, frame_s)
     log_rate = np.append(log_rate, -np.inf)
     at = np.minimum(count - 1, log_rate.size - 1)
@@ -292,11 +285,10 @@ def log_odds_of_earthquake(
     on = np.asarray(pre_warned, bool)
     if on.shape[-1:] != sensors.shape.shape:
         raise InputError(f"pre_warned must have {sensors.shape.size} entries, one for each sensor")
-    if not (np.isfinite(earthquakes_per_year) and earthquakes_per_year > 0.0):
-        raise InputError("earthquakes_per_year must be finite and above 0")
+    check_range("", 0, ends="()", earthquakes_per_year=earthquakes_per_year)
     log_on, log_off = sensors.chances(frame_s)
     miss = np.log(sensors.missed / (sensors.picked + sensors.missed))
-    expected = earthquakes_per_year * frame_s / _SECONDS_PER_HOUR / HOURS_PER_YEAR
+    expected = earthquakes_per_year * frame_s / HOUR_S / HOURS_PER_YEAR
     prior = np.log(np.expm1(expected))
     heard = np.log(-np.expm1(miss + log_off)) - log_on
     return prior + np.sum(np.where(on, heard, miss), axis=-1)
@@ -354,8 +346,7 @@ def smallest_required(
     >>> smallest_required(Sensors.alike(9, rate_per_h=0.5, worth_h=1000.0), frame_s=2.0)
     3
     """
-    if not false_alarm_rate_per_year > 0.0:
-        raise InputError("false_alarm_rate_per_year must be above 0")
+    check_range("", 0, ends="()", false_alarm_rate_per_year=false_alarm_rate_per_year)
     rates = log_coincidences_per_year(sensors, np.arange(1, sensors.shape.size + 1), frame_s)
     # A low count may be passed rarely because it is nearly always kept: the last that is too much.
     bad = np.flatnonzero(rates > np.log(false_alarm_rate_per_year))
@@ -363,18 +354,16 @@ def smallest_required(
     return first if first <= sensors.shape.size else None
 
 
-def _required(required: ArrayLike) -> Any:
-    count = np.asarray(required)
-    if not (np.all(count == np.round(count)) and np.all(count >= 0)):
-        raise InputError("required must be whole numbers, not negative")
-    return count.astype(np.int64)
+def _required(required: ArrayLike, least: int = 0) -> Any:
+    check_whole("", least, required=required)
+    return np.asarray(required).astype(np.int64)
 
 
 def _count_pmf(sensors: Sensors, frame_s: float) -> tuple[Any, Any]:
     """Log probabilities of 0, ..., n sensors on; log rates per hour of a step from 0, 1, ... up."""
     log_on, log_off = sensors.chances(frame_s)
     size = sensors.shape.size
-    seconds = frame_s / _SECONDS_PER_HOUR
+    seconds = frame_s / HOUR_S
     log_turn = np.log(sensors.shape / (sensors.exposure_h + seconds)) + log_off
     number, step = np.full((2, size + 1), -np.inf)
     number[0] = 0.0

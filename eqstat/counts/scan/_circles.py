@@ -27,10 +27,11 @@ from jaxtyping import PRNGKeyArray
 
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
+from eqstat._core.typing import ArrayLike
 from eqstat.counts.scan._scan import log_alarms_per_hour, whole
 from eqstat.counts.scan._stream import clump_size
 from eqstat.counts.scan._tables import Marginal, log_pmf_table
-from eqstat.geodesy import ArrayLike, great_circle_distance
+from eqstat.geodesy import great_circle_distance
 
 __all__ = ["CountryRate", "country_rate", "members_of_circles"]
 

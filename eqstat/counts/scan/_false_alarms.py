@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from eqstat._core.errors import InputError
+from eqstat._core.typing import ArrayLike
 from eqstat.counts import _background as background_module
 from eqstat.counts._background import Background
 from eqstat.counts.scan._scan import log_alarm_table_per_hour, log_alarms_per_year, whole
-from eqstat.geodesy import ArrayLike
 
 __all__ = ["false_alarm_table", "log_false_alarms_per_hour", "log_false_alarms_per_year"]
 

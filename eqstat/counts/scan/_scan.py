@@ -42,14 +42,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from eqstat._core.errors import InputError
+from eqstat._core.checks import check_choice, check_range, check_whole, refuse
+from eqstat._core.constants import HOURS_PER_YEAR
+from eqstat._core.typing import ArrayLike
 from eqstat.counts.scan import _alarm_rate
 from eqstat.counts.scan import _poisson as _scan_poisson
 from eqstat.counts.scan._tables import FAMILIES, Marginal
-from eqstat.geodesy import ArrayLike
 
 __all__ = [
-    "HOURS_PER_YEAR",
     "ScanTail",
     "alm_log_rate",
     "log_alarm_table_per_hour",
@@ -57,9 +57,6 @@ __all__ = [
     "log_alarms_per_year",
     "scan_tail",
 ]
-
-HOURS_PER_YEAR = 8766.0
-"""Hours of a year of 365.25 days."""
 
 _CELLS_AT_ONCE = 2_000_000
 
@@ -117,9 +114,8 @@ def scan_tail(triggers: ArrayLike, mean: ArrayLike, length: ArrayLike) -> ScanTa
     >>> round(float(np.exp(tail.log_probability)), 3)
     0.942
     """
-    k, m, size = np.broadcast_arrays(whole(triggers), _positive(mean, "mean"), length)
-    if not np.all(np.asarray(size, float) >= 2.0):
-        raise InputError("length must be at least 2 windows")
+    k, m, size = np.broadcast_arrays(whole(triggers), _positive(mean), length)
+    check_range("", 2, length=size)
     pairs = [
         _scan_poisson.scan(int(a), float(b), float(c))
         for a, b, c in zip(k.flat, m.flat, size.flat, strict=True)
@@ -155,7 +151,7 @@ def alm_log_rate(triggers: ArrayLike, mean: ArrayLike) -> Any:
     >>> round(float(np.exp(alm_log_rate(10, 3.0))), 5)
     0.00567
     """
-    k, m = np.broadcast_arrays(whole(triggers), _positive(mean, "mean"))
+    k, m = np.broadcast_arrays(whole(triggers), _positive(mean))
     with np.errstate(divide="ignore"):
         new = np.log(np.maximum(1.0 - m / k, 0.0))
     return new + k * np.log(m) - m - gammaln(k)
@@ -223,8 +219,7 @@ def log_alarm_table_per_hour(
     """
     cases = _cases(mean, active, dispersion, burst_probability, burst_share, burst_concentration)
     _check(family, cases, correlation_windows, window_s)
-    if max_triggers < 1:
-        raise InputError("max_triggers must be at least 1")
+    check_whole("", 1, max_triggers=max_triggers)
     shape = cases[0].shape
     flat = [case.reshape(-1) for case in cases]
     with_bursts = bool(np.any(flat[3] > 0.0))
@@ -301,17 +296,13 @@ def log_alarms_per_year(log_per_hour: ArrayLike, axis: int = -1) -> Any:
 
 
 def whole(triggers: ArrayLike) -> Any:
-    k = np.asarray(triggers)
-    if not (np.all(k == np.round(k)) and np.all(k >= 1)):
-        raise InputError("triggers must be whole numbers of at least 1")
-    return k.astype(np.int64)
+    check_whole("", 1, triggers=triggers)
+    return np.asarray(triggers).astype(np.int64)
 
 
-def _positive(values: ArrayLike, name: str) -> Any:
-    out = np.asarray(values, float)
-    if not np.all((out > 0.0) & np.isfinite(out)):
-        raise InputError(f"{name} must be a finite number above 0")
-    return out
+def _positive(mean: ArrayLike) -> Any:
+    check_range("", 0, ends="()", mean=mean)
+    return np.asarray(mean, float)
 
 
 def _cases(*arguments: ArrayLike) -> list[Any]:
@@ -320,26 +311,27 @@ def _cases(*arguments: ArrayLike) -> list[Any]:
 
 def _check(family: str, cases: list[Any], correlation_windows: float, window_s: float) -> None:
     mean, active, dispersion, probability, share, concentration = cases
-    if family not in FAMILIES:
-        raise InputError(f"family must be one of {', '.join(FAMILIES)}, not {family!r}")
-    _positive(mean, "mean")
-    _positive(window_s, "window_s")
-    if not np.all(active >= 1.0):
-        raise InputError("active must be at least 1")
-    if not np.all(dispersion >= 0.0):
-        raise InputError("dispersion must not be negative")
-    if family == "poisson" and np.any(dispersion > 0.0):
-        raise InputError("the Poisson family has no dispersion")
-    if family == "beta_binomial" and not np.all((dispersion < 1.0) & (active <= 1e6)):
-        raise InputError("beta_binomial needs a correlation below 1 and the active devices")
-    if not np.all((probability >= 0.0) & (probability < 1.0)):
-        raise InputError("burst_probability must lie in [0, 1)")
-    if np.any(probability > 0.0):
-        if not np.all((share > 0.0) & (share < 1.0) & (concentration > 0.0)):
-            raise InputError("burst_share must lie in (0, 1) and burst_concentration above 0")
-        if not np.all(active <= 1e6):
-            raise InputError("bursts need the active devices")
-    if not correlation_windows >= 1.0:
-        raise InputError("correlation_windows must be at least 1")
-    if np.isfinite(correlation_windows) and family == "beta_binomial":
-        raise InputError("a finite correlation_windows is not available for beta_binomial")
+    check_choice("", FAMILIES, family=family)
+    check_range("", 0, ends="()", mean=mean, window_s=window_s)
+    check_range("", 1, active=active, finite=False)
+    check_range("", 0, dispersion=dispersion)
+    check_range("", 0, 1, ends="[)", burst_probability=probability)
+    check_range("", 1, correlation_windows=correlation_windows, finite=False)
+    bursts = bool(np.any(probability > 0.0))
+    if bursts:
+        check_range("", 0, 1, ends="()", burst_share=share)
+        check_range("", 0, ends="(]", burst_concentration=concentration)
+    beta = family == "beta_binomial"
+    refuse(
+        "",
+        (family == "poisson" and np.any(dispersion > 0), "the Poisson family has no dispersion"),
+        (
+            beta and not np.all((dispersion < 1.0) & (active <= 1e6)),
+            "beta_binomial needs a correlation below 1 and the active devices",
+        ),
+        (bursts and not np.all(active <= 1e6), "bursts need the active devices"),
+        (
+            beta and np.isfinite(correlation_windows),
+            "a finite correlation_windows is not available for beta_binomial",
+        ),
+    )

@@ -25,20 +25,16 @@ to 16 (precision, recall, F1); section III-B, equation 13 (alarm).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 import xarray as xr
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.checks import check_range
+from eqstat._core.constants import STANDARD_GRAVITY_M_S2 as G_M_S2
 from eqstat._core.errors import InputError
+from eqstat._core.typing import ArrayLike
 from eqstat.exceedance.alerts import _outcomes as _alert
 from eqstat.exceedance.alerts._outcomes import OUTCOMES, TP, outcomes
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-else:
-    ArrayLike = Any  # what cannot be used is said in one line below
 
 __all__ = [
     "JAPAN_M_S2",
@@ -53,7 +49,7 @@ __all__ = [
     "outcomes",
 ]
 
-G_M_S2 = 9.80665
+
 TAIWAN_M_S2 = tuple(round(G_M_S2 * each / 100, 6) for each in (0.81, 2.5, 8.1, 14.0, 25.0))
 """Thresholds of PGA used for Taiwan, 0.81 to 25 %g, m/s2."""
 JAPAN_M_S2 = tuple(round(G_M_S2 * each / 100, 6) for each in (1.0, 2.0, 5.0, 10.0, 20.0))
@@ -129,11 +125,11 @@ def alarm_times(time_s: ArrayLike, probability: ArrayLike, level: ArrayLike) -> 
         raise InputError(
             f"alarm_times: probability must be of shape (n, {time.size}), not {chance.shape}"
         )
-    if not np.all((chance >= 0) & (chance <= 1)):
-        raise InputError("alarm_times: probability must lie in [0, 1] and not be missing")
+    check_range("alarm_times", 0, 1, probability=chance)
     asked = np.atleast_1d(np.asarray(level, np.float64))
-    if asked.ndim != 1 or not np.all((asked >= 0) & (asked <= 1)):
-        raise InputError("alarm_times: level must be one or several numbers in [0, 1]")
+    if asked.ndim != 1:
+        raise InputError("alarm_times: level must be one number or one row of numbers")
+    check_range("alarm_times", 0, 1, level=asked)
     so_far = np.maximum.accumulate(chance, axis=1)
     ends = np.append(time, np.inf)
     found = np.stack([ends[(so_far <= each).sum(axis=1)] for each in asked])

@@ -14,7 +14,7 @@ import numpy as np
 from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 
-from eqstat._core.errors import InputError
+from eqstat._core.checks import check_range
 from eqstat.exceedance import _kernel
 from eqstat.exceedance.alerts._rules import Drawn, Integrated, Situation
 
@@ -83,10 +83,8 @@ class Plum(eqx.Module):
 
     def __check_init__(self) -> None:
         """Refuse what is no rule."""
-        if not self.radius_km > 0:
-            raise InputError(f"Plum: radius_km must be above 0, not {self.radius_km!r}")
-        if not self.scatter >= 0:
-            raise InputError(f"Plum: scatter must be at least 0, not {self.scatter!r}")
+        check_range("Plum", 0, ends="(]", radius_km=self.radius_km)
+        check_range("Plum", 0, scatter=self.scatter)
 
     def __call__(
         self, situation: Situation, log10_threshold: Float[Array, "t"]

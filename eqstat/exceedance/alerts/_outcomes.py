@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.checks import check_probability, check_whole
 from eqstat._core.errors import InputError
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-else:
-    ArrayLike = Any  # what cannot be used is said in one line below
+from eqstat._core.typing import ArrayLike
 
 OUTCOMES = ("true_negative", "false_positive", "false_negative", "true_positive")
 """Names of the outcomes 0 to 3."""
@@ -79,10 +76,8 @@ def columns(
 
 
 def options(replicates: int, probability: float) -> None:
-    if not replicates >= 20:
-        raise InputError(f"metrics: replicates must be a whole number from 20, not {replicates!r}")
-    if not 0 < probability < 1:
-        raise InputError(f"metrics: probability must lie in (0, 1), not {probability!r}")
+    check_whole("metrics", 20, replicates=replicates)
+    check_probability("metrics", probability=probability)
 
 
 def rows_of(

@@ -34,6 +34,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.checks import check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat.exceedance._kernel import Drawn
@@ -97,9 +98,9 @@ class Region:
             low, high = getattr(self, name)
             if not low < high:
                 raise InputError(f"Region: {name} must be two increasing numbers")
-        for name, least in (("stations", 4), ("least_stations", 1), ("draws", 2)):
-            if not getattr(self, name) >= least:
-                raise InputError(f"Region: {name} must be a whole number from {least}")
+        check_whole("Region", 4, stations=self.stations)
+        check_whole("Region", 1, least_stations=self.least_stations)
+        check_whole("Region", 2, draws=self.draws)
         if not 0 < self.s_velocity_km_s < self.p_velocity_km_s:
             raise InputError("Region: S must be slower than P, and both faster than 0")
 
@@ -194,8 +195,7 @@ def simulate(key: PRNGKeyArray, count: int, region: Region | None = None) -> Sce
     >>> drawn.pga_m_s2.shape
     (3, 20)
     """
-    if not count >= 1:
-        raise InputError(f"simulate: count must be a whole number from 1, not {count!r}")
+    check_whole("simulate", 1, count=count)
     own = Region() if region is None else region
     past = _drawn(jax.random.fold_in(key, 1), HISTORY, own, _growth.unknown())
     rows = (past.p_arrival_s, past.s_arrival_s, past.rise_s, past.early_share)

@@ -24,6 +24,7 @@ from jaxtyping import Array, PRNGKeyArray
 from scipy.optimize import minimize_scalar
 
 import eqstat
+from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
 from eqstat.ground_motion.mixture._mixture import Mixture, crps, exceedance, log_density
 from eqstat.ground_motion.network._examples import Examples, event_correlation, event_weights
@@ -261,8 +262,8 @@ def _noise(
     features: tuple[Feature, ...], values: np.ndarray, event: np.ndarray, share: float | int | None
 ) -> tuple[float, Array]:
     """Noise of the features that do not change within an event and are not logarithms."""
-    if share is not None and not (np.isfinite(share) and share >= 0):
-        raise InputError(f"learn: smoothness must not be negative, not {share!r}")
+    if share is not None:
+        check_range("learn", 0, smoothness=share)
     _, first, number = np.unique(event, return_index=True, return_inverse=True)
     shared = np.all(values[first][number] == values, axis=0)
     which = shared & np.array([not feature.log for feature in features])

@@ -22,6 +22,7 @@ import pandas as pd
 from jaxtyping import PRNGKeyArray
 from tqdm.auto import tqdm
 
+from eqstat._core.checks import check_range, check_whole
 from eqstat._core.errors import InputError
 from eqstat.ground_motion.network._descent import evaluate, keep, one_epoch, optimiser
 from eqstat.ground_motion.network._examples import Examples, joined, refuse_shared
@@ -82,11 +83,9 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with."""
-        for name in ("epochs", "batch", "learning_rate", "patience", "clip"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"Options: {name} must be above 0, not {getattr(self, name)!r}")
-        if not self.weight_decay >= 0:
-            raise InputError(f"Options: weight_decay must not be negative: {self.weight_decay!r}")
+        check_whole("Options", 1, epochs=self.epochs, batch=self.batch, patience=self.patience)
+        check_range("Options", 0, ends="()", learning_rate=self.learning_rate, clip=self.clip)
+        check_range("Options", 0, weight_decay=self.weight_decay)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pandas as pd
 from jaxtyping import PRNGKeyArray
 from scipy import stats
 
-from eqstat._core.errors import InputError
+from eqstat._core.checks import check_probability
 from eqstat.geodesy import great_circle_distance
 from eqstat.simulation._earthquakes import ConstantProbability, Earthquakes, NormalDelay
 from eqstat.simulation._networks import Network, uniform_box
@@ -144,8 +144,7 @@ def test_detections(
     ----------
     Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243, eqs. 12, 13, 17.
     """
-    if not 0 < miss_probability < 1:
-        raise InputError(f"miss_probability must lie in (0, 1), not {miss_probability!r}")
+    check_probability("false_alarms", miss_probability=miss_probability)
     region = float(Prior().region_km) if region_km is None else float(region_km)
     members = streams.only(detections.members)
     rows, left_out = [], 0

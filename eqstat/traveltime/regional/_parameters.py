@@ -11,9 +11,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from eqstat._core.checks import check_range, is_traced
 from eqstat._core.errors import InputError
 
 Number = float | Float[Array, ""]
@@ -171,22 +171,14 @@ class RegionalError(eqx.Module):
 
     def __check_init__(self) -> None:
         """Refuse numbers out of range, where their values are known."""
-        known = (int, float, np.generic, np.ndarray, jax.Array)
         for field in FIELDS + TAILS:
-            value = getattr(self, field.name)
-            if isinstance(value, Tracer) or not isinstance(value, known):
-                continue
-            number = np.asarray(value, float)
             top = 1.0 if field.scale == "logit" else np.inf
-            if not np.all((number > 0) & (number < top)):
-                said = "between 0 and 1" if top == 1.0 else "finite and positive"
-                raise InputError(f"{field.name} must be {said}, got {value}")
+            value = {field.name: getattr(self, field.name)}
+            check_range("RegionalError", 0, top, ends="()", **value)
         for wave in ("p", "s"):
             slow = getattr(self, f"crust_{wave}_velocity_km_s")
             fast = getattr(self, f"mantle_{wave}_velocity_km_s")
-            if all(isinstance(v, known) and not isinstance(v, Tracer) for v in (slow, fast)) and (
-                np.any(np.asarray(fast) <= np.asarray(slow))
-            ):
+            if not is_traced((slow, fast)) and np.any(np.asarray(fast) <= np.asarray(slow)):
                 raise InputError(
                     f"mantle_{wave}_velocity_km_s must exceed crust_{wave}_velocity_km_s, "
                     f"got {fast} and {slow}"

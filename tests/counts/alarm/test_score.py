@@ -8,11 +8,11 @@ import pytest
 from scipy.special import logsumexp
 
 from eqstat import InputError
+from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat.counts import Background, Bursts, log_tail, mean_count
 from eqstat.counts.alarm import Score, Scorer, score, score_one, scorer, threshold
 from eqstat.counts.alarm._score import ANY_DAY, BAD_INPUT, BEYOND_TABLE, OK
 from eqstat.counts.scan import log_alarms_per_hour
-from eqstat.counts.scan._scan import HOURS_PER_YEAR
 
 REGIONS = ("a", "b")
 EFFECTS = np.array([0.4, -0.6])

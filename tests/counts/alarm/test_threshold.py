@@ -8,10 +8,10 @@ import pytest
 import xarray as xr
 
 from eqstat import InputError
+from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat.counts import Background, Bursts, Design, draws, fit, prepare, simulate, simulate_table
 from eqstat.counts.alarm import threshold
 from eqstat.counts.scan import false_alarm_table
-from eqstat.counts.scan._scan import HOURS_PER_YEAR
 
 KINDS = list(product(("poisson", "negative_binomial", "beta_binomial"), (False, True)))
 REGIONS = ("north", "south")

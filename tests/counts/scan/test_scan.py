@@ -339,9 +339,9 @@ def test_hours_of_the_week_count_equally():
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"family": "normal"}, "family must be one of poisson"),
+        ({"family": "normal"}, "family must be .poisson"),
         ({"mean": 0.0}, "mean must be"),
-        ({"triggers": 2.5}, "whole numbers"),
+        ({"triggers": 2.5}, "whole number"),
         ({"dispersion": 0.1}, "no dispersion"),
         ({"family": "beta_binomial"}, "active devices"),
         ({"burst_probability": 0.1, "burst_share": 0.1}, "bursts need the active devices"),
