@@ -34,7 +34,9 @@ class Page(HTMLParser):
 
 def broken_of_pages(folder: Path) -> list[str]:
     """Links of HTML pages that lead nowhere."""
-    pages = {path: Page(path.read_text(encoding="utf-8")) for path in folder.rglob("*.html")}
+    # Pages of source code (_modules) and of the theme (_static) are not ours.
+    files = [path for path in folder.rglob("*.html") if path.relative_to(folder).parts[0][0] != "_"]
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in files}
     broken = []
     for path, page in pages.items():
         for link in sorted(set(page.links)):
