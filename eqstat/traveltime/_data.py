@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -209,6 +209,93 @@ def _select(
     return reason
 
 
+class Devices(NamedTuple):
+    """Geographic coordinates of devices: degrees, degrees and metres, (n,) each."""
+
+    latitude: np.ndarray
+    longitude: np.ndarray
+    elevation_m: np.ndarray
+
+
+def padded(
+    frame: LocalFrame,
+    triggered: Devices,
+    time_s: np.ndarray,
+    *,
+    window_s: tuple[float, float],
+    silent: Devices | None = None,
+    time_sd_s: np.ndarray | None = None,
+    phase: np.ndarray | None = None,
+    wave: Literal["P", "S"] = "P",
+    velocity: VelocityModel | None = None,
+    truncated: bool = False,
+) -> TriggerData:
+    """Move arrays of triggers to local coordinates and pad them to buckets of sizes.
+
+    `prepare` calls it with the columns of tables; simulations, which have no tables, directly.
+
+    Parameters
+    ----------
+    frame
+        The local frame.
+    triggered
+        Devices that triggered, (n,).
+    time_s
+        Trigger times after the reference time, (n,).
+    window_s
+        Start of the observed window and now, seconds after the reference time.
+    silent
+        Active devices that have not triggered, (m,); None where they are not known.
+    time_sd_s, phase
+        As in `TriggerData`, (n,); 0 by default.
+    wave, velocity, truncated
+        As in `prepare`.
+
+    Returns
+    -------
+    TriggerData
+
+    Examples
+    --------
+    >>> one = Devices(*np.zeros((3, 1)))
+    >>> padded(LocalFrame(0.0, 0.0), one, np.zeros(1), window_s=(-1.0, 1.0)).mask.sum().item()
+    1
+    """
+    count = len(time_s)
+    size = bucket_size(max(count, 1))
+    # Where all devices have triggered the bucket of silent ones is empty but present: the
+    # likelihood then still counts the triggers' probability.
+    silent_size = 0 if silent is None else bucket_size(max(len(silent.latitude), 1), smallest=64)
+    others = Devices(*np.zeros((3, 0))) if silent is None else silent
+
+    def places(devices: Devices, rows: int) -> tuple[Any, Any, Any]:
+        position = np.asarray(frame.position(devices.latitude, devices.longitude), np.float64)
+        return (
+            pad_rows(position.reshape(-1, 3), rows),
+            pad_rows(devices.elevation_m / 1000, rows),
+            pad_rows(np.ones(len(devices.latitude), bool), rows, False),
+        )
+
+    position_km, elevation_km, mask = places(triggered, size)
+    silent_position_km, silent_elevation_km, silent_mask = places(others, silent_size)
+    arrays: dict[str, Any] = dict(
+        position_km=position_km,
+        elevation_km=elevation_km,
+        time_s=pad_rows(time_s, size),
+        time_sd_s=pad_rows(np.zeros(count) if time_sd_s is None else time_sd_s, size),
+        phase=pad_rows(np.full(count, UNKNOWN, np.int32) if phase is None else phase, size),
+        mask=mask,
+        silent_position_km=silent_position_km,
+        silent_elevation_km=silent_elevation_km,
+        silent_mask=silent_mask,
+        window_s=np.array(window_s),
+        wave=np.asarray({"P": P, "S": S}[wave], np.int32),
+        velocity=_strong(ConstantVelocity() if velocity is None else velocity),
+        truncated=truncated,
+    )
+    return TriggerData(**arrays)
+
+
 def prepare(
     triggers: pd.DataFrame,
     *,
@@ -302,38 +389,23 @@ def prepare(
         # A device that triggered is not silent, whether its trigger is in use or not.
         silent, said = _silent_devices(sites, checked[(checked["time"] <= end).to_numpy()], end)
         notes += said
-    size = bucket_size(max(len(used), 1))
-    # A network whose devices have all triggered still speaks: the bucket is then empty.
-    rest = 0 if network is None else bucket_size(max(len(silent), 1), smallest=64)
 
-    def places(table: Table, rows: int) -> tuple[Any, Any, Any]:
-        positions = frame.position(table["latitude"].to_numpy(), table["longitude"].to_numpy())
-        elevation = _column(table, "elevation_m", 0.0) / 1000
-        mask = pad_rows(np.ones(len(table), bool), rows, False)
-        return (
-            pad_rows(np.asarray(positions, np.float64).reshape(-1, 3), rows),
-            pad_rows(elevation, rows),
-            mask,
-        )
+    def places(table: Table) -> Devices:
+        latitude, longitude = table["latitude"].to_numpy(), table["longitude"].to_numpy()
+        return Devices(latitude, longitude, _column(table, "elevation_m", 0.0))
 
-    position_km, elevation_km, mask = places(used, size)
-    silent_position_km, silent_elevation_km, silent_mask = places(silent, rest)
     labels = used["phase"].astype(object) if "phase" in used else pd.Series("", used.index)
     phase = np.select([labels == "P", labels == "S"], [P, S], UNKNOWN).astype(np.int32)
-    arrays: dict[str, Any] = dict(
-        position_km=position_km,
-        elevation_km=elevation_km,
-        time_s=pad_rows(_seconds(used["time"], reference), size),
-        time_sd_s=pad_rows(_column(used, "time_sd_s", 0.0), size),
-        phase=pad_rows(phase, size),
-        mask=mask,
-        silent_position_km=silent_position_km,
-        silent_elevation_km=silent_elevation_km,
-        silent_mask=silent_mask,
-        window_s=np.array([(begin - reference) / SECOND, (end - reference) / SECOND]),
-        wave=np.asarray({"P": P, "S": S}[wave], np.int32),
-        velocity=_strong(ConstantVelocity() if velocity is None else velocity),
+    data = padded(
+        frame,
+        places(used),
+        _seconds(used["time"], reference),
+        time_sd_s=_column(used, "time_sd_s", 0.0),
+        phase=phase,
+        silent=None if network is None else places(silent),
+        window_s=((begin - reference) / SECOND, (end - reference) / SECOND),
+        wave=wave,
+        velocity=velocity,
         truncated=truncated,
     )
-    data = TriggerData(**arrays)
     return Observations(data, frame, reference, used, left_out, tuple(notes))

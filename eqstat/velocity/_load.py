@@ -52,7 +52,7 @@ def load_velocity(name: str) -> TableVelocity:
     """
     if name not in _NAMES:
         raise InputError(f"velocity model must be one of {', '.join(_NAMES)}, got {name!r}")
-    source = resources.files("eqstat.traveltime").joinpath("tables", f"{name}.npz")
+    source = resources.files("eqstat.velocity").joinpath("tables", f"{name}.npz")
     with source.open("rb") as stream:
         return from_table(_tables.read(stream), name)
 

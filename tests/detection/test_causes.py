@@ -44,7 +44,7 @@ def test_rivals_outlast_the_earthquake():
 def test_gutenberg_and_richter():
     rate = rate_of_magnitude(4.5, rate_per_year=100.0, above_magnitude=3.0, b_value=0.9)
     assert rate == pytest.approx(100 * 10 ** (-0.9 * 1.5))
-    with pytest.raises(ValueError, match="positive"):
+    with pytest.raises(ValueError, match="above 0"):
         rate_of_magnitude(4.0, rate_per_year=-1.0, above_magnitude=3.0)
 
 

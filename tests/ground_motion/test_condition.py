@@ -275,7 +275,7 @@ def test_bad_reports(change, words):
 
 @pytest.mark.parametrize("bad", [{"sd": -1}, {"bias": np.nan}, {"clip_m_s2": 0}])
 def test_bad_devices(bad):
-    with pytest.raises(ValueError, match=r"device|clip"):
+    with pytest.raises(ValueError, match=r"sd|bias|clip"):
         Device(**bad)
 
 

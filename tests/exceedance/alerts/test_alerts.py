@@ -166,7 +166,7 @@ def test_what_has_no_value_is_nan():
         (lambda: alert.metrics(KEY, [1.0, 2.0], [3.0, 3.0], [1, np.nan]), "missing labels"),
         (lambda: alert.alarm_times([1, 2], [0.1, 0.2], 0.5), "of shape"),
         (lambda: alert.alarm_times([1, 2], [[0.1, 1.2]], 0.5), "probability must lie"),
-        (lambda: alert.alarm_times([1, 2], [[0.1, np.nan]], 0.5), "missing"),
+        (lambda: alert.alarm_times([1, 2], [[0.1, np.nan]], 0.5), "nan"),
         (lambda: alert.alarm_times([1, 2], [[0.1, 0.2]], 1.5), "level"),
         (lambda: alert.metrics(KEY, [1.0, 2.0], [3.0], [1, 2]), "as many"),
         (lambda: alert.metrics(KEY, [1.0, 2.0], [3.0, 3.0], [1, 1]), "one event only"),

@@ -88,7 +88,7 @@ def test_fields_and_defaults_agree():
     ("change", "said"),
     [
         ({"moho_depth_km": -1.0}, "moho_depth_km"),
-        ({"outlier_probability": 1.0}, "between 0 and 1"),
+        ({"outlier_probability": 1.0}, "lie in .0, 1"),
         ({"crust_p_scatter_s": float("nan")}, "crust_p_scatter_s"),
         ({"mantle_p_velocity_km_s": 6.0}, "must exceed"),
     ],
