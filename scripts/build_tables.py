@@ -5,7 +5,7 @@ velocity profiles (`*.tvel`), because TauP takes milliseconds a call; then the t
 written is compared with fresh calls of TauP (phases p, P, Pn and s, S, Sn; the earliest counts) at
 random points, half of them in the crust or near a discontinuity. Above 0.02 s nothing is written.
 
-    python scripts/build_tables.py [--points 4000] [--folder eqstat/traveltime/tables]
+    python scripts/build_tables.py [--points 4000] [--folder eqstat/velocity/tables]
 
 Takes about two minutes a model. Needs eqstat installed with the extra `seismology`.
 """
@@ -136,7 +136,7 @@ def main() -> None:
     """Build, check and write both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=4000, help="calls of TauP for each phase")
-    parser.add_argument("--folder", type=Path, default=Path("eqstat/traveltime/tables"))
+    parser.add_argument("--folder", type=Path, default=Path("eqstat/velocity/tables"))
     parser.add_argument("--reference", type=Path, help="only write reference times to this file")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
