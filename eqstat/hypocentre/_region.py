@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import contourpy
 import numpy as np
 import xarray as xr
-from scipy import stats
+from scipy.special import ndtr, ndtri
 
 from eqstat._core.density import content_above, highest_density_level
 from eqstat._core.errors import InputError
@@ -34,6 +34,7 @@ BANDWIDTH = 0.17
 CORNERS = 73  # of an ellipse
 # A normal error of the point is followed this many standard deviations beyond the grid.
 REACH = 5.0
+FINEST = 512
 
 
 @dataclass(frozen=True)
@@ -110,28 +111,31 @@ def _edges(hypocentre: xr.Dataset, name: str) -> np.ndarray:
     return np.append(bounds[:, 0], bounds[-1, 1])
 
 
-def _transfer(edges: np.ndarray, sd_km: float) -> tuple[np.ndarray, np.ndarray]:
-    """Wider edges, and the probability with which a normal error moves mass between cells."""
-    first, last = edges[1] - edges[0], edges[-1] - edges[-2]
-    below = np.arange(int(np.ceil(REACH * sd_km / first)), 0, -1) * first
-    above = np.arange(1, int(np.ceil(REACH * sd_km / last)) + 1) * last
-    wide = np.concatenate([edges[0] - below, edges, edges[-1] + above])
-    centres = 0.5 * (edges[1:] + edges[:-1])
-    return wide, np.diff(stats.norm.cdf(wide[:, None], centres, sd_km), axis=0)
-
-
 def _of_grid(hypocentre: xr.Dataset, point_sd_km: float) -> _Map:
     weight = hypocentre["weight"]
     others = [dim for dim in weight.dims if dim not in PLACE]
     mass = weight.sum(others).transpose(*PLACE).to_numpy()
-    edges = [_edges(hypocentre, name) for name in PLACE]
-    centres = [hypocentre[name].to_numpy() for name in PLACE]
-    if point_sd_km > 0:
-        (edges[0], up), (edges[1], across) = (_transfer(e, point_sd_km) for e in edges)
-        mass = up @ mass @ across.T
-        centres = [0.5 * (e[1:] + e[:-1]) for e in edges]
-    area = np.outer(*(np.diff(e) for e in edges))
-    return _Map(frame_of(hypocentre), centres[1], centres[0], mass, area)
+    area = np.outer(*(np.diff(_edges(hypocentre, name)) for name in PLACE))
+    axes = [hypocentre[name].to_numpy() for name in PLACE]
+    density = _Map(frame_of(hypocentre), axes[1], axes[0], mass, area)
+    return _blurred(density, point_sd_km) if point_sd_km > 0 else density
+
+
+def _blurred(density: _Map, sd_km: float) -> _Map:
+    """The density of the epicentre plus an independent normal error."""
+    axes, moves = [], []
+    for axis in (density.east_km, density.north_km):
+        low, high = axis[0] - REACH * sd_km, axis[-1] + REACH * sd_km
+        # Cells finer than the error, or its kernel would be a matter of where the cells lie.
+        count = int(np.clip((high - low) / (0.5 * sd_km), len(axis), FINEST))
+        edges = np.linspace(low, high, count + 1)
+        centres = 0.5 * (edges[1:] + edges[:-1])
+        axes.append(centres)
+        moves.append(np.diff(ndtr((edges[:, None] - centres) / sd_km), axis=0))
+    mass = _interpolate(*_rimmed(density), axes[0], axes[1][:, None])
+    mass = moves[1] @ mass @ moves[0].T
+    area = np.full(mass.shape, np.prod([axis[1] - axis[0] for axis in axes]))
+    return _Map(density.frame, axes[0], axes[1], mass / mass.sum(), area)
 
 
 def _of_draws(hypocentre: xr.Dataset, point_sd_km: float) -> _Map | None:
@@ -140,18 +144,20 @@ def _of_draws(hypocentre: xr.Dataset, point_sd_km: float) -> _Map | None:
     The kernel works on the inverse hyperbolic sine of the distance from the median over its
     spread: one bandwidth then serves the peak and a long tail.
     """
+    from scipy.stats import gaussian_kde  # takes a second to import
+
     frame, points, weight = local_draws(hypocentre)
     if np.ptp(weight) > 1e-12 * weight.max():
         frame, points, _ = local_draws(resample(hypocentre, KERNELS))
     if point_sd_km > 0:
-        points = points + point_sd_km * stats.norm.ppf(weyl(points.shape[1], 2))
+        points = points + point_sd_km * ndtri(weyl(points.shape[1], 2))
     middle = np.median(points, axis=1, keepdims=True)
     scale = 2 * np.median(np.abs(points - middle), axis=1, keepdims=True)
     if np.any(scale == 0):
         return None
     stretched = np.arcsinh((points - middle) / scale)
     thin = max(1, points.shape[1] // KERNELS)
-    kernel = stats.gaussian_kde(stretched[:, ::thin], bw_method=BANDWIDTH)
+    kernel = gaussian_kde(stretched[:, ::thin], bw_method=BANDWIDTH)
     edges = []
     for row in stretched:
         low, high = (float(value) for value in np.quantile(row, [0.001, 0.999]))
@@ -226,7 +232,7 @@ def credible_region(
     if density is None:
         return CredibleRegion(content, 0.0, (), "highest density")
     if isinstance(density, _Normal):
-        radius2 = stats.chi2.ppf(content, 2)
+        radius2 = -2 * np.log1p(-content)  # chi-square with two degrees of freedom
         angle = np.linspace(0, 2 * np.pi, CORNERS)
         unit = np.column_stack([np.cos(angle), np.sin(angle)])
         ring = density.mean + np.sqrt(radius2) * unit @ np.linalg.cholesky(density.covariance).T
@@ -314,7 +320,7 @@ def credible_level(
         if isinstance(density, _Normal):
             offset = np.stack([east - density.mean[0], north - density.mean[1]])
             squared = np.sum(offset * np.tensordot(np.linalg.inv(density.covariance), offset, 1), 0)
-            level = stats.chi2.cdf(squared, 2)
+            level = -np.expm1(-0.5 * squared)
         else:
             value = _interpolate(*_rimmed(density), east, north)
             level = content_above(value, density.mass, density.area_km2)
@@ -325,7 +331,8 @@ def _interpolate(
     east_km: np.ndarray, north_km: np.ndarray, values: np.ndarray, x: Any, y: Any
 ) -> np.ndarray:
     """Bilinear interpolation of values over (north, east); 0 beyond the nodes."""
-    parts, lows, inside = [], [], np.ones(np.shape(x), bool)
+    x, y = np.broadcast_arrays(x, y)
+    parts, lows, inside = [], [], np.ones(x.shape, bool)
     for axis, at in ((east_km, x), (north_km, y)):
         low = np.clip(np.searchsorted(axis, at, side="right") - 1, 0, len(axis) - 2)
         lows.append(low)

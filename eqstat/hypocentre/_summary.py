@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from scipy import stats
+from scipy.special import ndtri
 
 from eqstat._core.checks import check_probability
 from eqstat._core.density import quantile
@@ -67,7 +67,7 @@ def _of_cells(hypocentre: xr.Dataset, name: str, at: np.ndarray) -> np.ndarray:
 def _of_draws(values: np.ndarray, weight: np.ndarray, at: np.ndarray, normal: bool) -> np.ndarray:
     mean = weight @ values
     sd = np.sqrt(weight @ (values - mean) ** 2)
-    spread = mean + sd * stats.norm.ppf(at) if normal else weighted_quantiles(values, weight, at)
+    spread = mean + sd * ndtri(at) if normal else weighted_quantiles(values, weight, at)
     return np.array([mean, sd, *spread])
 
 
@@ -206,7 +206,7 @@ def uncertainty_ellipse(
     mean = places @ share
     spread = (places - mean[:, None]) * share @ (places - mean[:, None]).T + np.diag(within)
     values, vectors = np.linalg.eigh(spread)
-    minor, major = np.sqrt(stats.chi2.ppf(probability, 2) * np.maximum(values, 0.0))
+    minor, major = np.sqrt(-2 * np.log1p(-probability) * np.maximum(values, 0.0))
     latitude, longitude = frame.to_geographic(*mean)
     azimuth = float(np.degrees(np.arctan2(vectors[0, 1], vectors[1, 1])) % 180.0)
     return Ellipse(

@@ -42,7 +42,7 @@ class Picks(NamedTuple):
 
 
 class Moveout(NamedTuple):
-    """What an epicentre and a depth make of the picks."""
+    """Distances, directions and branches of the picks for an epicentre and a depth."""
 
     east: Float[Array, " n"]
     north: Float[Array, " n"]
@@ -97,7 +97,7 @@ def moveout(error: RegionalError, east: Array, north: Array, depth: Array, picks
 def effects(
     error: RegionalError, move: Moveout, picks: Picks, scale: Array | float = 1.0
 ) -> Float[Array, "n k"]:
-    """Design of the shared errors: times unit-normal effects they give the errors, s.
+    """Design matrix of the shared errors, s for a unit-normal effect.
 
     The first column is the origin time; `scale` multiplies all others but the second, the delay
     of S.
@@ -149,14 +149,37 @@ def pick_log_density(
     return total, jnp.exp(parts[:, :BRANCHES] - total[:, None])
 
 
+class Shared(NamedTuple):
+    """Laplace approximation of the origin time and the shared errors of an event.
+
+    Attributes
+    ----------
+    log_evidence
+        Log density of the picks with these marginalised over.
+    shared_s
+        Origin time and shared error of each pick at the mode, s.
+    origin_s, origin_sd_s
+        Mode of the origin time, and its standard deviation with the shared errors marginalised
+        over, s.
+    branch
+        Probability of each branch of each pick at the mode; the remainder is that of an outlier.
+    """
+
+    log_evidence: Float[Array, ""]
+    shared_s: Float[Array, " n"]
+    origin_s: Float[Array, ""]
+    origin_sd_s: Float[Array, ""]
+    branch: Float[Array, "n 4"]
+
+
 def laplace(
     error: RegionalError,
     observed_s: Float[Array, "n 4"],
     move: Moveout,
     design: Float[Array, "n k"],
     picks: Picks,
-) -> tuple[Float[Array, ""], Float[Array, " n"]]:
-    """Log evidence with the shared error integrated about its mode, and that mode.
+) -> Shared:
+    """Integrate the origin time and the shared errors about their mode.
 
     `observed_s` is the time after the travel time of each branch.
     """
@@ -194,9 +217,37 @@ def laplace(
     # EM weights average 1 / scatter^2, the information of a Student error is less (Lange, Little
     # and Taylor, 1989): without this, light tails would be preferred.
     nu = jnp.asarray(error.student_degrees_of_freedom)
-    _, log_determinant = invert(weight * (nu + 1) / (nu + 3))
+    inverse, log_determinant = invert(weight * (nu + 1) / (nu + 3))
     evidence = jnp.sum(jnp.where(mask, log_density, 0.0))
-    return evidence - 0.5 * (effect @ effect + log_determinant), design @ effect + middle
+    shared = design @ effect + middle
+    _, branch = pick_log_density(
+        error, observed_s - shared[:, None], move.scatter_s, move.log_weight
+    )
+    return Shared(
+        evidence - 0.5 * (effect @ effect + log_determinant),
+        shared,
+        middle + ORIGIN_SD_S * effect[0],
+        ORIGIN_SD_S * jnp.sqrt(inverse[0, 0]),
+        branch,
+    )
+
+
+def _by_quality(
+    error: RegionalError, move: Moveout, picks: Picks, extra: Float[Array, "n m"] | None = None
+) -> tuple[Float[Array, " 2"], Shared]:
+    """Log weights of an ordinary and a poor event, and the Laplace approximation of each."""
+    observed = jnp.asarray(picks.time_s)[:, None] - move.time_s
+    scales = jnp.stack([jnp.ones(()), 1 + jnp.asarray(error.poor_event_excess)])
+
+    def one(scale: Array) -> Shared:
+        design = effects(error, move, picks, scale)
+        design = design if extra is None else jnp.concatenate([design, extra], axis=1)
+        noisy = move._replace(scatter_s=move.scatter_s * jnp.sqrt(scale))
+        return laplace(error, observed, noisy, design, picks)
+
+    parts = jax.vmap(one)(scales.astype(observed.dtype))
+    share = jnp.asarray(error.poor_event_probability)
+    return parts.log_evidence + jnp.stack([jnp.log1p(-share), jnp.log(share)]), parts
 
 
 def log_evidence(
@@ -207,24 +258,13 @@ def log_evidence(
 ) -> Float[Array, ""]:
     """Log density of the picks at an epicentre and depth, summed over ordinary and poor events.
 
-    `extra` are more columns of effects: in learning, the error of the catalogue.
+    `extra` are more columns of effects: when the model is estimated, the catalogue's error.
     """
-    observed = jnp.asarray(picks.time_s)[:, None] - move.time_s
-    scales = jnp.stack([jnp.ones(()), 1 + jnp.asarray(error.poor_event_excess)])
-
-    def one(scale: Array) -> Array:
-        design = effects(error, move, picks, scale)
-        design = design if extra is None else jnp.concatenate([design, extra], axis=1)
-        noisy = move._replace(scatter_s=move.scatter_s * jnp.sqrt(scale))
-        return laplace(error, observed, noisy, design, picks)[0]
-
-    values = jax.vmap(one)(scales.astype(observed.dtype))
-    share = jnp.asarray(error.poor_event_probability)
-    return logsumexp(values + jnp.stack([jnp.log1p(-share), jnp.log(share)]))
+    return logsumexp(_by_quality(error, move, picks, extra)[0])
 
 
 class Target(NamedTuple):
-    """What the density of a location needs: model, picks, depth prior (of the log depth)."""
+    """Arguments of the density of a location: model, picks, prior of the log depth."""
 
     error: RegionalError
     picks: Picks
@@ -238,3 +278,28 @@ def log_posterior(east: Array, north: Array, log_depth: Array, target: Target) -
     ratio = (log_depth - target.log_depth_mean) / target.log_depth_sd
     value = log_evidence(target.error, move, target.picks) - 0.5 * ratio**2
     return jnp.where(jnp.isfinite(value), value, -1e30)
+
+
+def origin_time(east: Array, north: Array, log_depth: Array, target: Target) -> Float[Array, " 2"]:
+    r"""Mean and standard deviation of the origin time given the hypocentre, s.
+
+    Ordinary and poor events are two normals $N(m_k, s_k^2)$ with posterior weights $w_k$; the
+    moments are those of their mixture, $m = \sum w_k m_k$ and
+    $s^2 = \sum w_k (s_k^2 + m_k^2) - m^2$.
+    """
+    move = moveout(target.error, east, north, jnp.exp(log_depth), target.picks)
+    log_weight, parts = _by_quality(target.error, move, target.picks)
+    weight = jax.nn.softmax(log_weight)
+    mean = weight @ parts.origin_s
+    variance = weight @ (parts.origin_sd_s**2 + (parts.origin_s - mean) ** 2)
+    return jnp.stack([mean, jnp.sqrt(variance)])
+
+
+@jax.jit
+def explain(
+    east: Array, north: Array, log_depth: Array, target: Target
+) -> tuple[Float[Array, "n 4"], Float[Array, "n 4"]]:
+    """Probabilities and travel times (s) of the branches of each pick at a hypocentre."""
+    move = moveout(target.error, east, north, jnp.exp(log_depth), target.picks)
+    log_weight, parts = _by_quality(target.error, move, target.picks)
+    return jnp.tensordot(jax.nn.softmax(log_weight), parts.branch, 1), move.time_s

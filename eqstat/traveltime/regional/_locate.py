@@ -21,32 +21,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from jaxtyping import Array
 
 from eqstat import schema
 from eqstat.geodesy import LocalFrame
-from eqstat.inference import Grid, InferenceError, Result, bucket_size, grid_posterior, pad_rows
-from eqstat.traveltime.regional._core import Picks, Target, log_posterior
+from eqstat.hypocentre import Axis, credible_level, from_grid
+from eqstat.inference import (
+    Grid,
+    InferenceError,
+    Result,
+    bucket_size,
+    cell_edges,
+    grid_posterior,
+    pad_rows,
+)
+from eqstat.traveltime.regional._core import Picks, Target, log_posterior, origin_time
 from eqstat.traveltime.regional._evidence import Known, maximise
 from eqstat.traveltime.regional._location import CRUSTAL, DepthPrior, RegionalLocation
 from eqstat.traveltime.regional._parameters import RegionalError
-from eqstat.traveltime.regional._simulate import simulate
 from eqstat.traveltime.regional._tails import fit_tails, spread
-
-__all__ = [
-    "DepthPrior",
-    "Learned",
-    "RegionalError",
-    "RegionalLocation",
-    "learn",
-    "locate",
-    "simulate",
-]
 
 MINIMUM_PICKS = 5
 MINIMUM_STATIONS = 3
 SMALLEST = 32  # size of the smallest arrays
 COARSE, SHAPE = (16, 16, 3), (24, 24, 6)
-FAR_KM = 1e3
+# Cells whose origin time is computed, and how many of them at a time.
+ORIGIN_CELLS, BLOCK = 1024, 64
 SECOND = pd.Timedelta(seconds=1)
 
 
@@ -72,11 +72,16 @@ def _station(table: pd.DataFrame) -> np.ndarray:
     return table.groupby(by, sort=False, dropna=False).ngroup().to_numpy()
 
 
+def _reference(table: pd.DataFrame) -> pd.Timestamp:
+    """Second 0 of an event's picks."""
+    return table["time"].iloc[len(table) // 2]
+
+
 def _pad(table: pd.DataFrame, frame: LocalFrame) -> Picks:
     """Arrays of one event, of the next size, in float64."""
     count = len(table)
     size = bucket_size(count, smallest=SMALLEST)
-    reference = table["time"].iloc[count // 2]
+    reference = _reference(table)
     elevation = (
         table["elevation_m"].to_numpy(np.float64, na_value=0.0) / 1000
         if "elevation_m" in table
@@ -220,7 +225,9 @@ def _with_tails(
             result = locate(by_event[name], error, depth=depth)
         except InferenceError:
             continue
-        contents.append(result.content_at(latitude, longitude, sd_km=catalogue_sd_km))
+        contents.append(
+            credible_level(result.hypocentre, latitude, longitude, point_sd_km=catalogue_sd_km)
+        )
     width, freedom = fit_tails(np.array(contents))
     return replace(error, tail_width=width, tail_degrees_of_freedom=freedom)
 
@@ -272,27 +279,69 @@ def locate(
     else:
         frame = LocalFrame(*centre)
     with jax.enable_x64(True):
-        grid = _grid(_pad(used, frame), error, depth, half_width_km)
+        target = _target(_pad(used, frame), error, depth)
+        grid = _grid(target, depth, half_width_km)
         axes = [np.asarray(axis) for axis in grid.axes]
         mass = np.exp(np.asarray(grid.log_mass))
         evidence = float(grid.log_evidence)
-    flat = mass.sum(axis=2)
-    wider = spread(flat, float(error.tail_width), float(error.tail_degrees_of_freedom))
-    mass = mass * (wider / np.maximum(flat, np.finfo(float).tiny))[:, :, None]
+        flat = mass.sum(axis=2)
+        wider = spread(flat, float(error.tail_width), float(error.tail_degrees_of_freedom))
+        mass = mass * (wider / np.maximum(flat, np.finfo(float).tiny))[:, :, None]
+        origin = _origin_in_cells(axes, mass, target)
     edge = mass[[0, -1]].sum() + mass[1:-1, [0, -1]].sum()
+    # Depths are equidistant in their logarithm.
+    depths = Axis(np.exp(axes[2]), np.exp(cell_edges(axes[2])))
+    sides = [Axis(axis, cell_edges(axis)) for axis in axes[:2]]
     return RegionalLocation(
-        frame, axes[0], axes[1], np.exp(axes[2]), mass, evidence, len(used), left_out, float(edge)
+        hypocentre=from_grid(
+            frame,
+            dict(zip(("east_km", "north_km", "depth_km"), [*sides, depths], strict=True)),
+            mass,
+            origin_time_s=origin[..., 0],
+            origin_time_sd_s=origin[..., 1],
+            reference_time=_reference(used),
+        ),
+        error=error,
+        picks=used,
+        left_out=left_out,
+        log_evidence=evidence,
+        edge_mass=float(edge),
     )
 
 
-def _grid(picks: Picks, error: RegionalError, depth: DepthPrior, half_width_km: float) -> Grid:
-    """Call the compiled grid; numbers go in as arrays, so that no model compiles anew."""
-    target = Target(
+@jax.jit
+def _origin_times(cells: Array, target: Target) -> Array:
+    """Mean and standard deviation of the origin time in cells (n, 3), (n, 2)."""
+    blocks = cells.reshape(-1, BLOCK, cells.shape[-1])
+    each = jax.vmap(lambda cell: origin_time(*cell, target))
+    return jax.lax.map(each, blocks).reshape(len(cells), -1)
+
+
+def _origin_in_cells(axes: list[np.ndarray], mass: np.ndarray, target: Target) -> np.ndarray:
+    """Origin times of the likeliest cells; the others, of hardly any mass, get the average."""
+    chosen = np.argsort(mass, axis=None)[: -ORIGIN_CELLS - 1 : -1]
+    cells = np.stack([part.ravel()[chosen] for part in np.meshgrid(*axes, indexing="ij")], -1)
+    moments = np.asarray(_origin_times(jnp.asarray(cells), target))
+    weight = mass.ravel()[chosen] / mass.ravel()[chosen].sum()
+    mean = weight @ moments[:, 0]
+    sd = np.sqrt(weight @ (moments[:, 1] ** 2 + (moments[:, 0] - mean) ** 2))
+    origin = np.tile([mean, sd], (mass.size, 1))
+    origin[chosen] = moments
+    return origin.reshape(*mass.shape, 2)
+
+
+def _target(picks: Picks, error: RegionalError, depth: DepthPrior) -> Target:
+    """Arguments of the densities; numbers go in as arrays, so that no model compiles anew."""
+    return Target(
         jax.tree.map(lambda v: jnp.asarray(v, jnp.float64), error),
         Picks(*(jnp.asarray(part) for part in picks)),
         jnp.log(jnp.asarray(depth.median_km)),
         jnp.asarray(depth.log_sd),
     )
+
+
+def _grid(target: Target, depth: DepthPrior, half_width_km: float) -> Grid:
+    """Posterior on the grid that the coarse passes close in on."""
     low = [-half_width_km, -half_width_km, np.log(depth.shallowest_km)]
     high = [half_width_km, half_width_km, np.log(depth.deepest_km)]
     return grid_posterior(
