@@ -86,7 +86,7 @@ def prepare(triggers: Any, **options: Any) -> Observations:
 
 def write_posterior(result: GridPosterior | xr.DataTree, name: str) -> None:
     """Write the grid's Dataset or the draws' DataTree as NetCDF."""
-    data = result.to_xarray() if isinstance(result, GridPosterior) else result
+    data = result.hypocentre if isinstance(result, GridPosterior) else result
     data.to_netcdf(name, engine="h5netcdf")
 
 

@@ -10,6 +10,7 @@ from ._data import prepare as prepare
 from ._fit import fit as fit
 from ._grid import grid as grid
 from ._grid_posterior import GridPosterior as GridPosterior
+from ._hypocentre import to_hypocentre as to_hypocentre
 from ._likelihood import GaussianParameters as GaussianParameters
 from ._likelihood import MixtureParameters as MixtureParameters
 from ._likelihood import Parameters as Parameters
@@ -21,7 +22,6 @@ from ._model import LikelihoodName as LikelihoodName
 from ._model import model as model
 from ._prior import EpicentreDensity as EpicentreDensity
 from ._prior import Prior as Prior
-from ._region import Region as Region
 from ._report import Location as Location
 from ._report import report as report
 from ._sample import sample as sample

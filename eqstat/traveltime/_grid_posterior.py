@@ -1,4 +1,4 @@
-"""The posterior of a hypocentre on a grid: marginals, quantiles, draws, xarray."""
+"""The posterior of a hypocentre on a grid: marginals, quantiles, draws."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
+from eqstat.hypocentre import Axis, from_grid
 from eqstat.inference import Grid, Result, cell_edges, marginal, quantile
 from eqstat.traveltime import _start
 from eqstat.traveltime._data import Observations, S, TriggerData
@@ -20,7 +21,10 @@ from eqstat.traveltime._model import LikelihoodName, mean_travel_time
 from eqstat.traveltime._nuisance import from_coordinates
 from eqstat.traveltime._prior import Prior
 
-STORED_DRAWS = 2000
+# Cells whose travel times are computed at a time, and nuisance draws for a variance.
+CHUNK, NUISANCE_DRAWS = 4096, 256
+# Cells of less than this share of the largest probability get the average origin time.
+NEGLIGIBLE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -97,60 +101,23 @@ class GridPosterior:
         weights = marginal(self.mass, (SPACE.index(name),))
         return self.to_kilometres(name, quantile(cell_edges(axis), weights, probability))
 
-    def to_xarray(self) -> xr.Dataset:
-        """Posterior probability and density of the cells, and draws with the origin time."""
-        east, north, depth = (self.centres(name) for name in SPACE)
-        widths = [np.diff(self.edges(name)) for name in SPACE]
-        latitude, longitude = self.observations.frame.to_geographic(*np.meshgrid(east, north))
-        volume = widths[1][:, None, None] * widths[0][None, :, None] * widths[2]
-        mass = np.transpose(self.mass, (1, 0, 2))
-        km = {"units": "km"}
-        drawn = self.draws(0, STORED_DRAWS)
-        stored = {
-            f"drawn_{name}": (
-                "draw",
-                drawn[name],
-                {"units": unit, "long_name": f"draws of {label}"},
-            )
-            for name, unit, label in (
-                ("east_km", "km", "the epicentre's east coordinate"),
-                ("north_km", "km", "the epicentre's north coordinate"),
-                ("depth_km", "km", "depth"),
-                ("origin_time_s", "s", "origin time after the reference time"),
-            )
-        }
-        place, dims = ("north", "east"), ("north", "east", "depth")
-        about = "posterior probability"
-        return xr.Dataset(
-            {
-                "probability": (dims, mass, {"units": "1", "long_name": f"{about} of the cell"}),
-                "density": (
-                    dims,
-                    mass / volume,
-                    {"units": "km-3", "long_name": f"{about} density"},
-                ),
-                "area": (
-                    place,
-                    np.outer(widths[1], widths[0]),
-                    {"units": "km2", "long_name": "area of the cell"},
-                ),
-                **stored,
-            },
-            coords={
-                "east": ("east", east, {**km, "long_name": "east of the frame's centre"}),
-                "north": ("north", north, {**km, "long_name": "north of the frame's centre"}),
-                "depth": ("depth", depth, {**km, "long_name": "depth, positive down"}),
-                "latitude": (place, latitude, {"units": "degrees_north"}),
-                "longitude": (place, longitude, {"units": "degrees_east"}),
-            },
-            attrs={
-                "log_evidence": self.log_evidence,
-                "likelihood": self.likelihood,
-                "centre_latitude": self.observations.frame.latitude,
-                "centre_longitude": self.observations.frame.longitude,
-                "reference_time": self.observations.reference_time.isoformat(),
-                "result": self.result.name,
-            },
+    @cached_property
+    def hypocentre(self) -> xr.Dataset:
+        """The posterior of hypocentre and origin time in the form of `eqstat.hypocentre`.
+
+        The origin time is given by its mean and standard deviation in each cell.
+        """
+        origin = origin_moments(self)
+        made = from_grid(
+            self.observations.frame,
+            {name: Axis(self.centres(name), self.edges(name)) for name in SPACE},
+            self.mass,
+            origin_time_s=origin[0],
+            origin_time_sd_s=origin[1],
+            reference_time=self.observations.reference_time,
+        )
+        return made.assign_attrs(
+            likelihood=self.likelihood, log_evidence=self.log_evidence, result=self.result.name
         )
 
     def draws(self, key: Array | int, count: int = 4000) -> dict[str, np.ndarray]:
@@ -265,3 +232,86 @@ def _draw(posterior: GridPosterior, key: Array | int, count: int) -> dict[str, n
         wave = "s" if int(data.wave) == S else "p"
         mean_travel = mean_travel * sites[f"{wave}_slowness_ratio"]
     return {**sites, "arrival_s": arrival, "origin_time_s": arrival - delay - mean_travel}
+
+
+def origin_moments(posterior: GridPosterior) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the origin time given the cell, (east, north, depth)."""
+    moments = _moments_full if posterior.has_arrival else _moments_profiled
+    mass = posterior.mass
+    chosen = np.flatnonzero(mass > NEGLIGIBLE * mass.max())
+    shape = mass.shape
+    axes = [posterior.centres(name) for name in SPACE]
+    places = np.stack([part.ravel()[chosen] for part in np.meshgrid(*axes, indexing="ij")], axis=1)
+    mean, variance = moments(posterior, chosen, places)
+    weight = mass.ravel()[chosen]
+    middle = weight @ mean / weight.sum()
+    spread = weight @ (variance + (mean - middle) ** 2) / weight.sum()
+    full = np.full(mass.size, middle), np.full(mass.size, np.sqrt(spread))
+    full[0][chosen], full[1][chosen] = mean, np.sqrt(variance)
+    return full[0].reshape(shape), full[1].reshape(shape)
+
+
+def _chunks(places: np.ndarray) -> list[np.ndarray]:
+    """Places in rows of one size, so that one program serves them all."""
+    count = -(-len(places) // CHUNK)
+    padded = np.concatenate([places, np.repeat(places[:1], count * CHUNK - len(places), axis=0)])
+    return np.split(padded, count)
+
+
+def _moments_profiled(
+    posterior: GridPosterior, chosen: np.ndarray, places: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the origin time is integrated in closed form: a mixture over nodes of the scatter."""
+    data = posterior.observations.data
+    sd = np.exp(np.asarray(posterior.bundle.nodes)[:, :1])
+    weight = np.asarray(data.mask) / (sd**2 + np.asarray(data.time_sd_s) ** 2)
+    total = weight.sum(axis=1)
+    share = np.exp(np.asarray(posterior.grid.log_mass, np.float64)).reshape(-1, len(sd))[chosen]
+    share = share / share.sum(axis=1, keepdims=True)
+    means = []
+    with jax.enable_x64(True):
+        for part in _chunks(places):
+            travel = np.asarray(_travel_times(data, part, True)[1])
+            residual = np.where(data.mask, data.time_s - travel, 0.0)
+            means.append(residual @ weight.T / total)
+    each = np.concatenate(means)[: len(places)]
+    mean = np.sum(share * each, axis=1)
+    return mean, np.sum(share * (1 / total + (each - mean[:, None]) ** 2), axis=1)
+
+
+def _moments_full(
+    posterior: GridPosterior, chosen: np.ndarray, places: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the mean arrival is an axis: arrival less travel time, slowness ratio and delay."""
+    data, bundle = posterior.observations.data, posterior.bundle
+    axes = [np.asarray(axis, np.float64) for axis in posterior.grid.axes]
+    arrival = axes[3]
+    mass = np.exp(np.asarray(posterior.grid.log_mass, np.float64)).sum(axis=-1)
+    share = mass.reshape(-1, len(arrival))[chosen]
+    share = share / share.sum(axis=1, keepdims=True)
+    with jax.enable_x64(True):
+        travel = np.concatenate(
+            [np.asarray(_travel_times(data, part, False)[0]) for part in _chunks(places)]
+        )[: len(places), None]
+    ratio, ratio_sd, delay, delay_variance = np.ones((1, 1)), 0.0, 0.0, 0.0
+    if posterior.likelihood == "mixture":
+        name = f"{'s' if int(data.wave) == S else 'p'}_slowness_ratio"
+        rows = [part.ravel()[chosen] for part in np.meshgrid(*axes[:3], indexing="ij")]
+        cells = np.stack(
+            [*(np.repeat(row, len(arrival)) for row in rows), np.tile(arrival, len(chosen))], 1
+        )
+        nothing = np.zeros((CHUNK, len(bundle.mean)))
+        # The conditional normal of the nuisance about each cell, of one spread in all of them.
+        middle = [_draw_nuisance(posterior, part, nothing)[name] for part in _chunks(cells)]
+        ratio = np.concatenate(middle)[: len(cells)].reshape(share.shape)
+        noise = np.random.default_rng(0).normal(size=(NUISANCE_DRAWS, len(bundle.mean)))
+        one = np.repeat(np.asarray(bundle.origin, np.float64)[None], NUISANCE_DRAWS, axis=0)
+        ratio_sd = float(np.std(_draw_nuisance(posterior, one, noise)[name]))
+        levels = (jnp.arange(1024.0) + 0.5) / 1024
+        delays = np.asarray(posterior.prior.delay_s.icdf(levels), np.float64)
+        delay, delay_variance = float(delays.mean()), float(delays.var())
+    each = arrival - ratio * travel
+    mean = np.sum(share * each, axis=1)
+    # Mass lies evenly within a cell of the arrival.
+    within = (arrival[1] - arrival[0]) ** 2 / 12 + delay_variance + (ratio_sd * travel[:, 0]) ** 2
+    return mean - delay, np.sum(share * (each - mean[:, None]) ** 2, axis=1) + within

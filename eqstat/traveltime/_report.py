@@ -1,10 +1,10 @@
-"""The report of a location: what a seismologist asks of it, whichever method found it."""
+"""Summary of a location by any method: hypocentre, uncertainty, geometry, residuals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,22 +12,21 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from jaxtyping import Array
-from scipy import special
 
-from eqstat import geodesy
+from eqstat import geodesy, hypocentre
 from eqstat._core.json import to_plain
+from eqstat.geodesy import LocalFrame
+from eqstat.hypocentre import CredibleRegion
 from eqstat.inference import Fit, InferenceError
-from eqstat.traveltime import _region
 from eqstat.traveltime._data import Observations, TriggerData
 from eqstat.traveltime._grid_density import SPACE
 from eqstat.traveltime._grid_posterior import GridPosterior
+from eqstat.traveltime._hypocentre import SITES, to_hypocentre
 from eqstat.traveltime._likelihood import MixtureParameters, arrival_times, class_probabilities
-from eqstat.traveltime._region import Region
 from eqstat.traveltime._sample import parameters_of
 
 REPORT_DRAWS = 4000
 CLASS_DRAWS = 200
-SITES = (*SPACE, "origin_time_s")
 JSON_NAMES = ("longitude_km", "latitude_km", "depth_km", "origin_time_s")
 
 
@@ -40,14 +39,14 @@ class Location:
     method
         "bfgs", "grid" or "nuts".
     likelihood
-        "gaussian" or "mixture".
+        "gaussian" or "mixture"; "regional" for a regional error model.
     latitude, longitude, depth_km, origin_time
-        The hypocentre: the optimum, or the medians of the posterior's marginals.
+        The optimum, or the medians of the posterior's marginals.
     standard_error
         Of `latitude_km`, `longitude_km`, `depth_km`, `origin_time_s`.
     interval
-        Equal-tailed intervals of `latitude`, `longitude` (degrees), `depth_km` and
-        `origin_time` at `region.probability`.
+        Intervals of `latitude`, `longitude` (degrees), `depth_km` and `origin_time`, with their
+        `probability` and `kind`.
     region
         Credible region of the epicentre.
     azimuthal_gap_deg
@@ -65,7 +64,10 @@ class Location:
     result
         The sentence of the result code.
     diagnostics
-        What the method tells of itself.
+        Figures of the method, such as the number of divergences or the log evidence.
+    hypocentre
+        The posterior in the form of `eqstat.hypocentre`, of a fit the normal approximation; None
+        where a fit has no covariance of the epicentre.
     """
 
     method: str
@@ -76,7 +78,7 @@ class Location:
     origin_time: pd.Timestamp
     standard_error: dict[str, float]
     interval: dict[str, Any]
-    region: Region
+    region: CredibleRegion
     azimuthal_gap_deg: float
     nearest_device_km: float
     triggers: pd.DataFrame
@@ -84,6 +86,7 @@ class Location:
     silent: int
     result: str
     diagnostics: dict[str, Any]
+    hypocentre: xr.Dataset | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, texts and lists, ready for JSON; NaN becomes None."""
@@ -178,57 +181,6 @@ def _classes(
     return chances[:count], residuals[:count]
 
 
-def _region_of(
-    result: Fit | GridPosterior | xr.DataTree,
-    sites: Mapping[str, np.ndarray],
-    frame: Any,
-    probability: float,
-) -> Region:
-    if isinstance(result, GridPosterior):
-        east, north = SPACE[:2]
-        return _region.from_density(
-            result.centres(east),
-            result.centres(north),
-            result.mass.sum(axis=2).T,
-            np.outer(np.diff(result.edges(north)), np.diff(result.edges(east))),
-            probability,
-            frame,
-        )
-    if isinstance(result, Fit):
-        at = [result.names.index(name) for name in SPACE[:2]]
-        return _region.from_normal(
-            result.estimate[at], result.covariance[np.ix_(at, at)], probability, frame
-        )
-    return _region.from_draws(sites["east_km"], sites["north_km"], probability, frame)
-
-
-def _spread(
-    result: Fit | GridPosterior | xr.DataTree,
-    sites: Mapping[str, np.ndarray],
-    probability: float,
-) -> tuple[dict[str, float], dict[str, float], dict[str, tuple[float, float]]]:
-    """Point, standard error and interval of the four sites."""
-    if isinstance(result, Fit):
-        point = {name: result[name] for name in SITES}
-        errors = {name: result.standard_error[name] for name in SITES}
-        width = float(special.ndtri(0.5 + probability / 2))
-        return (
-            point,
-            errors,
-            {n: (point[n] - width * errors[n], point[n] + width * errors[n]) for n in SITES},
-        )
-    tails = np.array([0.5 - probability / 2, 0.5, 0.5 + probability / 2])
-    point, errors, interval = {}, {}, {}
-    for name in SITES:
-        exact = isinstance(result, GridPosterior) and name in SPACE
-        low, middle, high = (
-            result.quantile(name, tails) if exact else np.quantile(sites[name], tails)
-        )
-        point[name], interval[name] = float(middle), (float(low), float(high))
-        errors[name] = float(np.std(sites[name]))
-    return point, errors, interval
-
-
 def _diagnostics(result: Fit | GridPosterior | xr.DataTree) -> tuple[str, str, dict[str, Any]]:
     if isinstance(result, Fit):
         about = {**result.diagnostics, "objective": result.objective}
@@ -242,13 +194,142 @@ def _diagnostics(result: Fit | GridPosterior | xr.DataTree) -> tuple[str, str, d
     return "nuts", result.attrs["result_text"], {name: result.attrs[name] for name in names}
 
 
+class Statistics(NamedTuple):
+    """Point, standard errors and intervals of a location."""
+
+    latitude: float
+    longitude: float
+    depth_km: float
+    origin_time_s: float
+    standard_error: dict[str, float]
+    interval: dict[str, Any]
+    kind: str
+
+
+def _of_fit(fit: Fit, frame: LocalFrame, probability: float) -> Statistics:
+    """Estimate and Wald intervals; NaN for what is at a bound."""
+    ends = fit.interval(probability)
+    errors = fit.standard_error
+    latitude, longitude = frame.to_geographic(fit["east_km"], fit["north_km"])
+    return Statistics(
+        latitude=float(latitude),
+        longitude=float(longitude),
+        depth_km=fit["depth_km"],
+        origin_time_s=fit["origin_time_s"],
+        standard_error={json: errors[site] for json, site in zip(JSON_NAMES, SITES, strict=True)},
+        interval={
+            "latitude": frame.to_geographic(fit["east_km"], np.array(ends["north_km"]))[0],
+            "longitude": frame.to_geographic(np.array(ends["east_km"]), fit["north_km"])[1],
+            "depth_km": ends["depth_km"],
+            "origin_time_s": ends["origin_time_s"],
+        },
+        kind="Wald",
+    )
+
+
+def statistics_of(posterior: xr.Dataset, probability: float) -> Statistics:
+    """Medians, standard deviations and equal-tailed intervals of a hypocentre."""
+    table = hypocentre.summary(posterior, probability=probability)
+    median = table.sel(statistic="median")
+    sd = table.sel(statistic="sd")
+    ends = table.sel(statistic=["low", "high"])
+    return Statistics(
+        latitude=float(median["latitude"]),
+        longitude=float(median["longitude"]),
+        depth_km=float(median["depth_km"]),
+        origin_time_s=float(median["origin_time_s"]),
+        standard_error={
+            json: float(sd[site]) for json, site in zip(JSON_NAMES, SITES, strict=True)
+        },
+        interval={
+            name: ends[name].to_numpy()
+            for name in ("latitude", "longitude", "depth_km", "origin_time_s")
+        },
+        kind=str(table.attrs["interval_kind"]),
+    )
+
+
+def located(
+    posterior: xr.Dataset | None,
+    *,
+    statistics: Statistics,
+    probability: float,
+    reference_time: pd.Timestamp,
+    picks: pd.DataFrame,
+    chances: np.ndarray,
+    **others: Any,
+) -> Location:
+    """Put a location together from its hypocentre and what is known of the triggers.
+
+    Parameters
+    ----------
+    posterior
+        The hypocentre; None where a fit has no covariance of the epicentre.
+    statistics
+        Point and intervals.
+    probability
+        Content of intervals and region.
+    reference_time
+        The time of second 0.
+    picks
+        The rows in use, with `residual_s` and the class probabilities to be added.
+    chances
+        Probabilities of P, S and background, (n, 3).
+    others
+        Fields of `Location` that are passed on.
+    """
+
+    def time_of(seconds: float) -> pd.Timestamp | None:
+        known = np.isfinite(seconds)
+        return reference_time + pd.Timedelta(float(seconds), unit="s") if known else None
+
+    places = picks["latitude"].to_numpy(), picks["longitude"].to_numpy()
+    place = statistics.latitude, statistics.longitude
+    distance = geodesy.great_circle_distance(*place, *places)
+    azimuth = geodesy.azimuth(*place, *places)
+    likely = chances[:, 2] < 0.5
+    interval = statistics.interval
+    origin_time = time_of(statistics.origin_time_s)
+    assert origin_time is not None
+    return Location(
+        latitude=statistics.latitude,
+        longitude=statistics.longitude,
+        depth_km=statistics.depth_km,
+        origin_time=origin_time,
+        standard_error=statistics.standard_error,
+        interval={
+            "probability": probability,
+            "kind": statistics.kind,
+            **{k: [float(v) for v in interval[k]] for k in ("latitude", "longitude", "depth_km")},
+            "origin_time": [time_of(second) for second in interval["origin_time_s"]],
+        },
+        region=(
+            hypocentre.credible_region(posterior, probability)
+            if posterior is not None
+            else CredibleRegion(probability, float("nan"), (), "normal ellipse")
+        ),
+        azimuthal_gap_deg=float(geodesy.azimuthal_gap(azimuth[likely])) if likely.any() else 360.0,
+        nearest_device_km=float(distance.min()),
+        triggers=picks.assign(
+            distance_km=distance,
+            azimuth_deg=azimuth,
+            residual_s=picks["residual_s"],
+            probability_p=chances[:, 0],
+            probability_s=chances[:, 1],
+            probability_background=chances[:, 2],
+        ),
+        hypocentre=posterior,
+        **others,
+    )
+
+
 def report(
     observations: Observations,
     result: Fit | GridPosterior | xr.DataTree,
     *,
     probability: float = 0.9,
 ) -> Location:
-    """Report a location found by `fit`, `grid` or `sample`.
+    """Summarise a location of `fit`, `grid` or `sample`.
 
     Parameters
     ----------
@@ -257,65 +338,69 @@ def report(
     result
         From `fit`, `grid` or `sample`.
     probability
-        Content of intervals and region. Those of a fit are Wald's, from the Hessian; where
-        the posterior is a long ridge they cover too little, and grid and NUTS do not.
+        Content of intervals and region, in (0, 1). Those of a fit are Wald's, from the Hessian;
+        where the posterior is a long ridge their coverage is too small, and that of grid and NUTS
+        is not.
 
     Returns
     -------
     Location
+
+    Raises
+    ------
+    eqstat.inference.InferenceError
+        When a fit has no finite estimate.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> observations = traveltime.prepare(table)
+    >>> location = report(observations, traveltime.fit(observations, throw=False))
+    >>> location.method, location.interval["kind"], len(location.triggers)
+    ('bfgs', 'Wald', 6)
     """
     if isinstance(result, Fit) and not np.all(np.isfinite(result.estimate[:4])):
         raise InferenceError(result.result, f"{len(observations.triggers)} triggers")
     frame = observations.frame
     sites = _sites_of(result)
-    point, errors, interval = _spread(result, sites, probability)
-    latitude, longitude = (
-        float(v) for v in frame.to_geographic(point["east_km"], point["north_km"])
+    posterior = None
+    if isinstance(result, Fit):
+        point = _of_fit(result, frame, probability)
+        at = [result.names.index(name) for name in SPACE[:2]]
+        if np.all(np.isfinite(result.covariance[np.ix_(at, at)])):
+            posterior = to_hypocentre(observations, result)
+    else:
+        posterior = to_hypocentre(observations, result)
+        point = statistics_of(posterior, probability)
+    east, north = frame.to_local(point.latitude, point.longitude)
+    chances, residuals = _classes(
+        observations,
+        sites,
+        {
+            "east_km": float(east),
+            "north_km": float(north),
+            "depth_km": point.depth_km,
+            "origin_time_s": point.origin_time_s,
+        },
     )
-    chances, residuals = _classes(observations, sites, point)
-    used = observations.triggers
-    places = used["latitude"].to_numpy(), used["longitude"].to_numpy()
-    distance = geodesy.great_circle_distance(latitude, longitude, *places)
-    azimuth = geodesy.azimuth(latitude, longitude, *places)
     wave = np.argmax(chances[:, :2], axis=1)
-    rows = used.assign(
-        distance_km=distance,
-        azimuth_deg=azimuth,
-        residual_s=np.take_along_axis(residuals, wave[:, None], axis=1)[:, 0],
-        probability_p=chances[:, 0],
-        probability_s=chances[:, 1],
-        probability_background=chances[:, 2],
-    )
-    likely = chances[:, 2] < 0.5
     method, sentence, diagnostics = _diagnostics(result)
-    ends = [
-        frame.to_geographic(point["east_km"], np.array(interval["north_km"]))[0],
-        frame.to_geographic(np.array(interval["east_km"]), point["north_km"])[1],
-    ]
-    times = [
-        observations.time_of(second) if np.isfinite(second) else None
-        for second in interval["origin_time_s"]
-    ]
-    return Location(
+    return located(
+        posterior,
+        statistics=point,
+        probability=probability,
+        reference_time=observations.reference_time,
+        picks=observations.triggers.assign(
+            residual_s=np.take_along_axis(residuals, wave[:, None], axis=1)[:, 0]
+        ),
+        chances=chances,
         method=method,
         likelihood="mixture" if "shares" in sites else "gaussian",
-        latitude=latitude,
-        longitude=longitude,
-        depth_km=point["depth_km"],
-        origin_time=observations.time_of(point["origin_time_s"]),
-        standard_error={json: errors[site] for json, site in zip(JSON_NAMES, SITES, strict=True)},
-        interval={
-            "probability": probability,
-            "kind": "Wald" if isinstance(result, Fit) else "equal-tailed",
-            "latitude": [float(v) for v in ends[0]],
-            "longitude": [float(v) for v in ends[1]],
-            "depth_km": list(interval["depth_km"]),
-            "origin_time": times,
-        },
-        region=_region_of(result, sites, frame, probability),
-        azimuthal_gap_deg=float(geodesy.azimuthal_gap(azimuth[likely])) if likely.any() else 360.0,
-        nearest_device_km=float(distance.min()),
-        triggers=rows,
         left_out=observations.left_out,
         silent=int(np.sum(observations.data.silent_mask)),
         result=sentence,

@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 from scipy import integrate, stats
 
-from eqstat.inference import InferenceError, Result, grid_posterior, highest_density_level
+from eqstat import hypocentre
+from eqstat.inference import InferenceError, Result, grid_posterior
 from eqstat.traveltime import Prior, grid, prepare, sample
 from eqstat.velocity import ConstantVelocity
 
@@ -180,35 +181,50 @@ def test_arrival_and_origin_time_differ_by_the_mean_travel_time(observations, po
         assert apart == pytest.approx(travel.mean(), abs=1e-5)
 
 
-def test_xarray_holds_probability_density_and_places(observations, posterior):
-    cells = posterior.to_xarray()
-    assert cells["probability"].dims == ("north", "east", "depth")
-    assert float(cells["probability"].sum()) == pytest.approx(1.0)
-    np.testing.assert_allclose(cells["probability"], posterior.mass.transpose(1, 0, 2))
-    for name, axis in (("east_km", "east"), ("north_km", "north"), ("depth_km", "depth")):
-        assert np.all(np.diff(cells[axis]) > 0)
-        edges = posterior.edges(name)
-        assert np.all((cells[axis] > edges[:-1]) & (cells[axis] < edges[1:]))
-    width = np.diff(posterior.edges("depth_km"))
-    volume = cells["area"].to_numpy()[:, :, None] * width
-    np.testing.assert_allclose(cells["density"] * volume, cells["probability"])
-    place = cases.geographic(observations, float(cells["east"][3]), float(cells["north"][7]))
+def test_the_hypocentre_is_the_grid_with_places_and_origin_times(observations, posterior):
+    cells = posterior.hypocentre
+    assert cells["weight"].dims == ("east_km", "north_km", "depth_km")
+    np.testing.assert_allclose(cells["weight"], posterior.mass)
+    for name in ("east_km", "north_km", "depth_km"):
+        np.testing.assert_allclose(cells[f"{name}_bounds"][:, 0], posterior.edges(name)[:-1])
+    place = cases.geographic(observations, float(cells["east_km"][3]), float(cells["north_km"][7]))
     assert float(cells["latitude"][7, 3]) == pytest.approx(place[0])
     assert float(cells["longitude"][7, 3]) == pytest.approx(place[1])
     assert cells.attrs["log_evidence"] == posterior.log_evidence
-    assert cells["density"].attrs["units"] == "km-3"
+    assert cells.attrs["reference_time"] == observations.reference_time.isoformat()
 
 
-def test_highest_density_region_of_the_epicentre_holds_its_probability(posterior):
-    cells = posterior.to_xarray()
-    mass, area = cells["probability"].sum("depth").to_numpy(), cells["area"].to_numpy()
-    level = highest_density_level(mass, 0.9, area)
-    assert mass[mass / area >= level].sum() == pytest.approx(0.9, abs=0.01)
+def agree_in_origin_time(posterior):
+    """The hypocentre's draws have the joint distribution of the posterior's own draws."""
+    exact = posterior.draws(3, 20_000)
+    ours = hypocentre.draw(jax.random.key(4), posterior.hypocentre, 20_000)
+    for name in ("east_km", "north_km", "depth_km", "origin_time_s"):
+        scale = exact[name].std()
+        assert ours[name].to_numpy().std() == pytest.approx(scale, rel=0.03)
+        error = np.quantile(ours[name], [0.05, 0.5, 0.95]) - np.quantile(
+            exact[name], [0.05, 0.5, 0.95]
+        )
+        assert np.max(np.abs(error)) < 0.06 * scale, name
+    for name in ("east_km", "north_km", "depth_km"):
+        expected = np.corrcoef(exact[name], exact["origin_time_s"])[0, 1]
+        found = np.corrcoef(ours[name], ours["origin_time_s"])[0, 1]
+        assert found == pytest.approx(expected, abs=0.03)
+
+
+def test_origin_times_of_the_hypocentre_are_those_of_the_draws(posterior):
+    agree_in_origin_time(posterior)
+
+
+def test_origin_times_of_the_mixture_are_those_of_the_draws(observations):
+    agree_in_origin_time(grid(observations, likelihood="mixture"))
+
+
+def test_highest_density_region_of_the_epicentre_holds_its_probability(observations, posterior):
     draws = posterior.draws(9, 10_000)
-    x = np.searchsorted(posterior.edges("east_km"), draws["east_km"]) - 1
-    y = np.searchsorted(posterior.edges("north_km"), draws["north_km"]) - 1
-    inside = (mass / area >= level)[y, x]
-    assert inside.mean() == pytest.approx(0.9, abs=0.02)
+    place = observations.frame.to_geographic(draws["east_km"], draws["north_km"])
+    for probability in (0.5, 0.9):
+        inside = hypocentre.contains(posterior.hypocentre, *place, probability)
+        assert inside.mean() == pytest.approx(probability, abs=0.02)
 
 
 def test_other_data_of_the_bucket_do_not_recompile(posterior):

@@ -108,7 +108,8 @@ def test_the_fit_reports_wald_intervals_and_an_ellipse(results, locations):
 def test_intervals_of_the_grid_are_its_quantiles(observations, results, locations):
     location, posterior = locations["grid"], results["grid"]
     expected = posterior.quantile("depth_km", np.array([0.05, 0.95]))
-    np.testing.assert_allclose(location.interval["depth_km"], expected)
+    # Mass is even in kilometres within a cell here, in stretched coordinates there.
+    np.testing.assert_allclose(location.interval["depth_km"], expected, rtol=0.02)
     middle = posterior.quantile("east_km", 0.5), posterior.quantile("north_km", 0.5)
     place = cases.geographic(observations, *middle)
     assert location.latitude == pytest.approx(float(place[0]), abs=1e-6)

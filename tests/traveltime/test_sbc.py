@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from eqstat import hypocentre
 from eqstat.calibration import coverage, rank_uniformity
-from eqstat.inference import highest_density_level
 from eqstat.traveltime import Design, GaussianParameters, Prior, grid, prepare, simulate
 
 from . import cases
@@ -18,16 +18,8 @@ CENTRE = (-12.0, -77.0)
 
 def inside_region(posterior, east, north, probability=0.9):
     """Whether an epicentre lies in the highest-density region of the grid."""
-    cells = posterior.to_xarray()
-    density = cells["probability"].sum("depth").to_numpy() / cells["area"].to_numpy()
-    level = highest_density_level(
-        density * cells["area"].to_numpy(), probability, cells["area"].to_numpy()
-    )
-    x = np.searchsorted(posterior.edges("east_km"), east) - 1
-    y = np.searchsorted(posterior.edges("north_km"), north) - 1
-    if not (0 <= x < density.shape[1] and 0 <= y < density.shape[0]):
-        return False
-    return bool(density[y, x] >= level)
+    place = posterior.observations.frame.to_geographic(east, north)
+    return hypocentre.contains(posterior.hypocentre, *place, probability)
 
 
 def judge(ranks, covered, bins):

@@ -313,7 +313,7 @@ def locate(
 def _origin_times(cells: Array, target: Target) -> Array:
     """Mean and standard deviation of the origin time in cells (n, 3), (n, 2)."""
     blocks = cells.reshape(-1, BLOCK, cells.shape[-1])
-    each = jax.vmap(lambda cell: origin_time(*cell, target))
+    each = jax.vmap(lambda cell: origin_time(cell[0], cell[1], cell[2], target))
     return jax.lax.map(each, blocks).reshape(len(cells), -1)
 
 
