@@ -17,6 +17,7 @@ from scipy.stats import binom
 
 from eqstat.datasets import load_ceus
 from eqstat.geodesy import great_circle_distance
+from eqstat.hypocentre import credible_level, credible_region
 from eqstat.traveltime.regional import RegionalError, learn, locate, simulate
 
 FOLDS = int(os.environ.get("EQSTAT_EXAMPLE_FOLDS", "0"))
@@ -41,9 +42,10 @@ result = locate(drawn, error)
 error_km = great_circle_distance(*result.epicentre, 36.0, -98.0).item()
 print(
     f"{result.picks_used} picks; {error_km:.1f} km from the true epicentre; "
-    f"90 % region {result.area_km2(0.9):.0f} km2"
+    f"90 % region {credible_region(result.hypocentre, 0.9).area_km2:.0f} km2"
 )
-print(f"true epicentre at content {result.content_at(36.0, -98.0):.2f} of the posterior")
+level = credible_level(result.hypocentre, 36.0, -98.0)
+print(f"credible level of the true epicentre: {level:.2f}")
 
 
 # %% [markdown]
@@ -66,9 +68,9 @@ def judge(picks, chosen, error):
                 "event": event.event,
                 "picks": result.picks_used,
                 "error_km": great_circle_distance(*result.epicentre, *place).item(),
-                "content": result.content_at(*place, sd_km=CATALOGUE_SD_KM),
-                "area_50_km2": result.area_km2(0.5),
-                "area_90_km2": result.area_km2(0.9),
+                "content": credible_level(result.hypocentre, *place, point_sd_km=CATALOGUE_SD_KM),
+                "area_50_km2": credible_region(result.hypocentre, 0.5).area_km2,
+                "area_90_km2": credible_region(result.hypocentre, 0.9).area_km2,
             }
         )
     return rows

@@ -38,7 +38,7 @@ G_M_S2 = 9.80665
 #
 # An earthquake 22 km deep under the edge of a city. Five seconds after the origin many phones have
 # triggered; the grid posterior of `eqstat.traveltime` accounts for the truncation at this moment.
-# `to_xarray()` is what `eqstat locate --posterior` writes.
+# `hypocentre` is what `eqstat locate --posterior` writes.
 
 # %%
 TRUTH, DEPTH_KM, MAGNITUDE = (-12.16, -77.16), 22.0, 6.1
@@ -56,7 +56,7 @@ phones["time"] = origin + pd.to_timedelta(delay_s, unit="s")
 seen = phones[phones["time"] < now]
 print(f"{len(seen)} of {len(phones)} phones have triggered")
 observations = traveltime.prepare(seen, now=now, truncated=True)
-posterior = traveltime.grid(observations).to_xarray()
+posterior = traveltime.grid(observations).hypocentre
 
 # %% [markdown]
 # ## Shaking of the city

@@ -42,6 +42,7 @@ from eqstat.detection import (
 )
 from eqstat.detection._causes import SLOWNESS_LATERAL_SD
 from eqstat.geodesy import great_circle_distance
+from eqstat.hypocentre import credible_level, credible_region
 from eqstat.inference import InferenceError
 from eqstat.traveltime.regional import RegionalError, RegionalLocation, learn, locate
 from eqstat.velocity import VelocityModel
@@ -255,8 +256,8 @@ def judge(
         close = refine(window, error, place, origin)
         if close is not None:
             row["regional_km"] = float(away(event, *close.epicentre))
-            row["content"] = close.content_at(*truth, sd_km=CATALOGUE_SD_KM)
-            row["area_90_km2"] = close.area_km2(0.9)
+            row["content"] = credible_level(close.hypocentre, *truth, point_sd_km=CATALOGUE_SD_KM)
+            row["area_90_km2"] = credible_region(close.hypocentre, 0.9).area_km2
         rows.append(row)
     return rows
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from scipy.stats import binom, multivariate_normal
 
-from eqstat import InputError
+from eqstat import InputError, hypocentre
 from eqstat.geodesy import LocalFrame, great_circle_distance
+from eqstat.hypocentre import credible_level
 from eqstat.inference import InferenceError
 from eqstat.traveltime.regional import DepthPrior, RegionalError, learn, locate, simulate
 from eqstat.traveltime.regional import _locate as regional
@@ -181,17 +182,20 @@ def test_laplace_is_exact_where_all_is_gaussian():
         branch = np.where(np.asarray(picks.is_p), 0, 2)
         noise = rng.normal(0, 0.8, 14)
         observed = noise + np.asarray(move.time_s)[np.arange(14), branch] + 3.0
-        value, shared = laplace(
-            error, jnp.asarray(observed)[:, None] - move.time_s, move, design, picks
-        )
+        result = laplace(error, jnp.asarray(observed)[:, None] - move.time_s, move, design, picks)
         scatter = np.asarray(move.scatter_s)[np.arange(14), branch]
         prior = np.asarray(design @ design.T)
         total = prior + np.diag(scatter**2)
     middle = np.median(noise + 3.0)
     expected = multivariate_normal(np.full(14, middle), total).logpdf(noise + 3.0)
-    assert float(value) == pytest.approx(expected, abs=1e-4)
+    assert float(result.log_evidence) == pytest.approx(expected, abs=1e-4)
     mean = middle + prior @ np.linalg.solve(total, noise + 3.0 - middle)
-    np.testing.assert_allclose(shared, mean, atol=1e-6)
+    np.testing.assert_allclose(result.shared_s, mean, atol=1e-6)
+    # The origin time, with a flat prior, by generalised least squares.
+    other = np.asarray(design[:, 1:] @ design[:, 1:].T) + np.diag(scatter**2)
+    weight = np.linalg.solve(other, np.ones(14))
+    assert float(result.origin_sd_s) == pytest.approx(weight.sum() ** -0.5, rel=1e-3)
+    assert float(result.origin_s) == pytest.approx(weight @ (noise + 3.0) / weight.sum(), abs=1e-3)
 
 
 def test_padding_changes_nothing(event):
@@ -226,10 +230,18 @@ def test_student_and_label_of_simulated_picks():
 def test_a_clean_event_is_located(event, location):
     place = (TRUTH["latitude"], TRUTH["longitude"])
     assert great_circle_distance(*location.epicentre, *place) < 15
-    assert location.content_at(*place) < 0.99
-    assert location.mass.sum() == pytest.approx(1)
+    posterior = location.hypocentre
+    assert hypocentre.contains(posterior, *place, 0.99)
+    assert float(posterior["weight"].sum()) == pytest.approx(1)
     assert location.edge_mass < 1e-3
-    assert location.area_km2(0.5) < location.area_km2(0.9)
+    areas = [hypocentre.credible_region(posterior, p).area_km2 for p in (0.5, 0.9)]
+    assert areas[0] < areas[1]
+    zero = pd.Timestamp(posterior.attrs["reference_time"])
+    truth = (pd.Timestamp("2020-01-01T00:00:00Z") - zero).total_seconds()
+    origin = hypocentre.summary(posterior)["origin_time_s"]
+    error = float(origin.sel(statistic="mean")) - truth
+    assert 0.1 < float(origin.sel(statistic="sd")) < 2.0
+    assert abs(error) < 3 * float(origin.sel(statistic="sd"))
     assert location.picks_used == len(event)
 
 
@@ -243,12 +255,10 @@ def test_a_wrong_label_does_no_harm(event, location):
 
 
 def test_a_catalogue_error_widens_the_region(location):
-    east, north = location.mean_km
-    off = location.frame.to_geographic(east + 5.0, north + 3.0)
-    off = tuple(float(part) for part in off)
-    contents = [location.content_at(*off, sd_km=sd) for sd in (0.0, 2.0, 6.0)]
-    assert contents[0] > contents[1] > contents[2]
-    assert location.content_at(10.0, 10.0) == 1.0
+    off = LocalFrame(*location.epicentre).to_geographic(12.0, 8.0)
+    levels = [credible_level(location.hypocentre, *off, point_sd_km=sd) for sd in (0.0, 2.0, 6.0)]
+    assert levels[0] > levels[1] > levels[2]
+    assert credible_level(location.hypocentre, 10.0, 10.0) == 1.0
 
 
 def test_too_few_and_bad_tables_are_refused(event):
@@ -375,7 +385,7 @@ def test_numbers_are_found_again_and_regions_are_true_on_simulated_events():
             assert abs(np.log(ratio)) < 0.35, (branch, wave)
     new, where = _synthetic(true, 30, seed=2)
     contents = [
-        locate(new[new["event"] == e.event], learned.error).content_at(e.lat, e.lon)
+        credible_level(locate(new[new["event"] == e.event], learned.error).hypocentre, e.lat, e.lon)
         for e in where.itertuples()
     ]
     for probability in (0.5, 0.9):
