@@ -1,7 +1,8 @@
-"""Whether origin times of regional locations are calibrated: events drawn from the model itself.
+"""Calibration of origin times and epicentres of regional locations, on events of the model itself.
 
-For each event the probability integral transform of the true origin time (its place in the
-posterior), the credible level of the true epicentre and the error of the posterior mean are kept.
+Run: python validation/check_regional_origin.py [--events 100] [--stations 20] [--json FILE]. For
+each event the rank of the true origin time among draws of the posterior, the credible level of the
+true epicentre and the error of the posterior mean are recorded.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pandas as pd
+from records import Record, each, record, show
 
 from eqstat import calibration, hypocentre
 from eqstat.geodesy import LocalFrame
@@ -55,39 +57,62 @@ def one(number: int, error: RegionalError, count: int) -> dict[str, float]:
         origin_time=zero,
     )
     result = locate(picks, error)
-    found = result.hypocentre
-    truth = (zero - pd.Timestamp(found.attrs["reference_time"])).total_seconds()
-    draws = hypocentre.resample(found, DRAWS)["origin_time_s"].to_numpy()
+    posterior = result.hypocentre
+    truth = (zero - pd.Timestamp(posterior.attrs["reference_time"])).total_seconds()
+    draws = hypocentre.resample(posterior, DRAWS)["origin_time_s"].to_numpy()
     return {
         "event": number,
         "picks": result.picks_used,
-        "level": hypocentre.credible_level(found, latitude, longitude),
+        "level": hypocentre.credible_level(posterior, latitude, longitude),
         "rank": int(np.sum(draws < truth)),
         "error_s": float(draws.mean() - truth),
         "sd_s": float(draws.std()),
     }
 
 
+def check(
+    events: int = 100, stations_count: int = 20, json_file: Path | None = None
+) -> list[Record]:
+    """Locate so many simulated events."""
+    error = RegionalError()
+    rows = each(range(events), lambda number: one(number, error, stations_count))
+    table = pd.DataFrame(rows)
+    if json_file:
+        json_file.write_text(json.dumps(rows))
+    uniform = calibration.rank_uniformity(table["rank"].to_numpy(), DRAWS, bins=10)
+    records = [
+        record("origin time: p of uniform ranks", uniform.p_value, bounds=(0.01, None),
+               data_sets=events)
+    ]  # fmt: skip
+    place = table["rank"] / DRAWS
+    for nominal in (0.5, 0.9):
+        for text, inside in (
+            (f"origin time in its {nominal:.0%} interval", np.abs(place - 0.5) < nominal / 2),
+            (f"epicentre in its {nominal:.0%} region", table["level"] <= nominal),
+        ):
+            held = calibration.coverage(inside.to_numpy(bool), nominal, probability=0.95)
+            records.append(
+                record(
+                    text,
+                    held.rate,
+                    interval=(held.low, held.high),
+                    target=nominal,
+                    unit="%",
+                    data_sets=events,
+                )
+            )
+    sd_s = table["sd_s"].median()
+    records.append(record("median standard deviation of the origin time", sd_s, unit="s"))
+    return show(records)
+
+
 def main() -> None:
-    """Locate events, print the calibration."""
+    """Run as a command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=100)
-    parser.add_argument("--stations", type=int, default=20)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    rows = [one(n, RegionalError(), options.stations) for n in range(options.events)]
-    table = pd.DataFrame(rows)
-    uniform = calibration.rank_uniformity(table["rank"].to_numpy(), DRAWS, bins=10)
-    place = table["rank"] / DRAWS
-    print(f"{len(table)} events: ranks of the origin time uniform with p {uniform.p_value:.3f}")
-    for probability in (0.5, 0.9):
-        inside = np.abs(place - 0.5) < probability / 2
-        print(f"{100 * probability:g} % interval of the origin time holds {int(inside.sum())}")
-        print(f"{100 * probability:g} % region holds {int((table['level'] <= probability).sum())}")
-    ratio = table["error_s"] / table["sd_s"]
-    print(f"median sd {table['sd_s'].median():.2f} s, error over sd: sd {ratio.std():.2f}")
-    if options.json:
-        options.json.write_text(json.dumps(rows))
+    parser.add_argument("--stations", type=int, default=20, dest="stations_count")
+    parser.add_argument("--json", type=Path, dest="json_file")
+    check(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -95,6 +95,7 @@ CHECKS = [
     Check("detection_ceus", {}, {"windows": 3}, needs_data=True),
     Check("detection_associator", {"number": 40}, {"number": 4}),
     Check("ceus_regional", {"folds": 5}, {"folds": 2}, needs_data=True),
+    Check("regional_origin", {"events": 100}, {"events": 10}),
     Check("eqn_thresholds", needs_data=True),
 ]
 
