@@ -14,7 +14,6 @@ from ._data import combine as combine
 from ._data import prepare as prepare
 from ._fit import BackgroundFit as BackgroundFit
 from ._fit import background_from as background_from
-from ._fit import draws as draws
 from ._fit import fit as fit
 from ._likelihood import log_likelihood as log_likelihood
 from ._likelihood import pointwise_log_likelihood as pointwise_log_likelihood

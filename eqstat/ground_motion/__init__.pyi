@@ -13,6 +13,7 @@ from ._event import predict as predict
 from ._fit import MotionFit as MotionFit
 from ._fit import fit as fit
 from ._likelihood import log_likelihood as log_likelihood
+from ._likelihood import pointwise_log_likelihood as pointwise_log_likelihood
 from ._likelihood import terms as terms
 from ._model import model as model
 from ._parameters import GroundMotion as GroundMotion

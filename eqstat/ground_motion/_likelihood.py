@@ -172,3 +172,85 @@ def terms(motion: GroundMotion, data: MotionData) -> Terms:
     station_variance = 1 / system.stations + jnp.sum((root @ share) ** 2, axis=0)
     event_sd = jnp.sqrt(jnp.sum(root**2, axis=0))
     return Terms(event_mean, event_sd, station_mean, jnp.sqrt(station_variance))
+
+
+def pointwise_log_likelihood(motion: GroundMotion, data: MotionData) -> Float[Array, " records"]:
+    r"""Log density of each record given all the others, event and station terms marginalised over.
+
+    Records of one event or station are not independent given the parameters, so the likelihood
+    has no factors. With the residuals $r$, the means $m$ and the covariance $A^{-1}$ of the terms
+    given all records (see `log_likelihood`), the precision matrix $C^{-1}$ of the records gives
+
+    $$ y_i \mid y_{-i} \sim \mathcal N\!\left(y_i - g_i / c_i,\; 1 / c_i\right), \qquad
+       g = W (r - Z m), \qquad c_i = w_i - w_i^2\, (Z A^{-1} Z^\top)_{ii}. $$
+
+    Used as the `log_likelihood` group, this makes Pareto-smoothed importance sampling exact for
+    leaving out one record.
+
+    Parameters
+    ----------
+    motion
+        Parameters, without an axis of draws.
+    data
+        From `prepare(table).data`.
+
+    Returns
+    -------
+    jax.Array
+        Log density of each log10 PGA, 0 in the padding, (records,).
+
+    References
+    ----------
+    Bürkner, P.-C., Gabry, J. and Vehtari, A. (2021), Efficient leave-one-out cross-validation for
+    Bayesian non-factorized normal and Student-t models, Computational Statistics 36, 1243-1261,
+    doi:10.1007/s00180-020-01045-4.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.ground_motion import Design, simulate
+    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=3, stations=4))
+    >>> values = pointwise_log_likelihood(GroundMotion(), motions.data)
+    >>> bool(jnp.all(jnp.isfinite(values)))
+    True
+    """
+    system = _system(motion, data)
+    event_mean, station_mean, variance = _conditional(system, data)
+    residual = system.residual - event_mean[data.event]
+    if data.stations:
+        residual = residual - station_mean[data.station]
+    weighted = system.precision * residual
+    # A record that alone determines its terms leaves next to no precision: keep it positive.
+    tiny = jnp.finfo(variance.dtype).tiny
+    precision = jnp.maximum(system.precision * (1 - system.precision * variance), tiny)
+    density = 0.5 * jnp.log(precision) - 0.5 * weighted**2 / precision - HALF_LOG_2PI
+    return jnp.where(data.weight > 0, density, 0.0)
+
+
+def _conditional(system: _System, data: MotionData) -> tuple[Array, Array, Array]:
+    """Means of event and station terms given all records, and the variance of each record's sum.
+
+    The smaller block is inverted after the larger, diagonal one is eliminated.
+    """
+    if not data.stations:
+        variance = (1 / system.events)[data.event]
+        return system.event_sum / system.events, jnp.zeros(0), variance
+    swap = len(system.events) > data.stations
+    small, large = (system.events, system.event_sum), (system.stations, system.station_sum)
+    at = (data.event, data.station)
+    if swap:
+        small, large, at = large, small, at[::-1]
+    share = (system.both.T if swap else system.both) / large[0]
+    core = jnp.diag(small[0]) - share @ (share * large[0]).T
+    root = jax.scipy.linalg.cho_factor(core, lower=True)
+    inverse = jax.scipy.linalg.cho_solve(root, jnp.eye(len(core), dtype=core.dtype))
+    mean = inverse @ (small[1] - share @ large[1])
+    other = large[1] / large[0] - share.T @ mean
+    cross = inverse @ share
+    # Variances of both terms and twice their covariance, -(inverse @ share).
+    variance = (
+        jnp.diagonal(inverse)[at[0]]
+        + (1 / large[0] + jnp.sum(share * cross, axis=0))[at[1]]
+        - 2 * cross[at]
+    )
+    return (other, mean, variance) if swap else (mean, other, variance)

@@ -6,17 +6,45 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
-from eqstat.ground_motion._data import Motions
-from eqstat.ground_motion._fit import fit, site_draws
-from eqstat.ground_motion._model import model, site_names
+from eqstat.ground_motion._data import MotionData, Motions
+from eqstat.ground_motion._fit import fit
+from eqstat.ground_motion._likelihood import pointwise_log_likelihood
+from eqstat.ground_motion._model import model, motion_of, site_names
 from eqstat.ground_motion._predict import MotionPosterior, posterior_of
 from eqstat.ground_motion._prior import Prior
-from eqstat.inference import run_nuts
+from eqstat.inference import posterior_sites, run_nuts
 
 CLOUD = 512
-UNITS = {"saturation_km": "km", "vs30_log10_mean": "log10 m/s", "vs30_log10_sd": "log10 m/s"}
+LOG_MOTION = "log10 m/s2"
+UNITS = {
+    **dict.fromkeys(("level", "region_level", "event_sd", "station_sd"), LOG_MOTION),
+    **dict.fromkeys(("record_sd", "region_sd", "log10_pga"), LOG_MOTION),
+    **dict.fromkeys(("vs30_log10_mean", "vs30_log10_sd"), "log10 m/s"),
+}
+RECORD = ("magnitude", "distance_km", "depth_km", "event", "station", "region")
+
+
+@jax.jit
+def _pointwise(sites: dict[str, Array], data: MotionData) -> Array:
+    flat = {name: values.reshape(-1, *values.shape[2:]) for name, values in sites.items()}
+    # One draw at a time: each inverts a matrix of the events or of the stations.
+    values = jax.lax.map(lambda one: pointwise_log_likelihood(motion_of(one), data), flat)
+    return values.reshape(*sites["level"].shape[:2], -1)
+
+
+def _records(motions: Motions) -> dict[str, np.ndarray]:
+    """What is known of each record, without padding."""
+    data = motions.data
+    rows = np.asarray(data.weight) > 0
+    numbered = ("event", "station", "region")
+    columns = {
+        f"{name}_number" if name in numbered else name: np.asarray(getattr(data, name))[rows]
+        for name in RECORD
+    }
+    vs30 = np.where(data.unknown_site, np.nan, 10 ** np.asarray(data.log10_vs30))
+    return {**columns, "vs30_m_s": vs30[rows]}
 
 
 def sample(
@@ -31,8 +59,9 @@ def sample(
 ) -> xr.DataTree:
     """Sample the posterior of the ground-motion model by NUTS.
 
-    Event and station terms are integrated out, so that some fifteen parameters are left; chains
-    start at draws of the fit's normal approximation and work in coordinates whitened by it.
+    Event and station terms are marginalised over in closed form, so that some fifteen parameters
+    are left; chains start at draws of the fit's normal approximation and work in coordinates
+    whitened by it.
 
     Parameters
     ----------
@@ -48,88 +77,83 @@ def sample(
     Returns
     -------
     xarray.DataTree
-        Groups `posterior` (the sites of `model`), `sample_stats`, `observed_data` and
-        `constant_data` (the records). The root's attrs hold the verdict (`result`, `r_hat_max`,
-        `ess_bulk_min`, `ess_tail_min`, `divergences`), the records' ranges and the notes.
-        A posterior that is not well mixed is returned all the same. `posterior_from` makes it
+        Groups `posterior` (the sites of `model`), `sample_stats`, `log_likelihood`,
+        `observed_data` and `constant_data` (the records). The root's attributes hold the
+        diagnostics of `eqstat.inference.diagnose`, the records' ranges and the notes. A
+        posterior that is not well mixed is returned all the same. `posterior_from` makes it
         predict.
+
+        `log_likelihood` is of each record given all others (`pointwise_log_likelihood`), so that
+        `arviz_stats.loo` leaves out one record at a time. It predicts further records of the
+        same events and stations, not new events.
 
     Raises
     ------
     eqstat.inference.InferenceError
-        When not even the fit found a usable estimate.
+        When not even the fit gave a usable estimate.
 
     References
     ----------
     Hoffman, M. and Gelman, A. (2014), JMLR 15, 1593-1623.
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion import Design, GroundMotion, simulate
+    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=10, stations=8))
+    >>> tree = sample(jax.random.key(1), motions, chains=2, draws=250, progress=False)
+    >>> tree["log_likelihood"]["log10_pga"].dims
+    ('chain', 'draw', 'record')
     """
     prior = Prior() if prior is None else prior
-    found = fit(motions, prior=prior)
-    cloud = site_draws(jax.random.fold_in(key, 0), found, CLOUD)
+    cloud = fit(motions, prior=prior).draws(jax.random.fold_in(key, 0), CLOUD)
+    rows = np.asarray(motions.data.weight) > 0
+    records = _records(motions)
     with jax.enable_x64(True):
-        args = jax.tree.map(jnp.asarray, (motions.data, prior))
-        tree = run_nuts(
+        data, priors = jax.tree.map(jnp.asarray, (motions.data, prior))
+        return run_nuts(
             jax.random.fold_in(key, 1),
             model,
-            args,
+            (data, priors),
             {name: cloud[name] for name in site_names(motions.data)},
             chains=chains,
             warmup=warmup,
             draws=draws,
             sequential=True,
             progress=progress,
+            log_likelihood=lambda sites: {
+                "log10_pga": np.asarray(_pointwise(jax.tree.map(jnp.asarray, sites), data))[
+                    ..., rows
+                ]
+            },
+            observed_data={"log10_pga": np.asarray(motions.data.log10_pga)[rows]},
+            constant_data=records,
+            dims={
+                "region_level": ["region"],
+                **{name: ["record"] for name in ("log10_pga", *records)},
+            },
+            coords={"region": list(motions.regions)},
+            units=UNITS,
+            attrs={
+                **{f"{name}_range": list(ends) for name, ends in motions.ranges.items()},
+                "notes": list(motions.notes),
+            },
         )
-    _label(tree, motions)
-    return tree
 
 
-def _label(tree: xr.DataTree, motions: Motions) -> None:
-    """Give dimensions their names and labels, variables their units."""
-    posterior = tree["posterior"].to_dataset()
-    if "region_level" in posterior:
-        old = str(posterior["region_level"].dims[-1])
-        posterior = posterior.drop_vars(old, errors="ignore").rename({old: "region"})
-        posterior = posterior.assign_coords(region=list(motions.regions))
-    for name, values in posterior.data_vars.items():
-        unit = UNITS.get(str(name), "log10 m/s2" if str(name).endswith(("sd", "level")) else "1")
-        values.attrs.update(units=unit, long_name=str(name).replace("_", " "))
-    tree["posterior"] = xr.DataTree(posterior)
-    rows = np.asarray(motions.data.weight) > 0
-    kept = {
-        name: ("record", np.asarray(getattr(motions.data, name))[rows])
-        for name in ("magnitude", "distance_km", "depth_km", "event", "station", "region")
-    }
-    kept = {f"{n}_number" if n in ("event", "station", "region") else n: v for n, v in kept.items()}
-    kept["vs30_m_s"] = (
-        "record",
-        np.where(motions.data.unknown_site, np.nan, 10**motions.data.log10_vs30)[rows],
-    )
-    observed = {"log10_pga": ("record", np.asarray(motions.data.log10_pga)[rows])}
-    tree["observed_data"] = xr.DataTree(xr.Dataset(observed))
-    tree["constant_data"] = xr.DataTree(xr.Dataset(kept))
-    for name, ends in motions.ranges.items():
-        tree.attrs[f"{name}_range"] = list(ends)
-    tree.attrs["notes"] = list(motions.notes)
-
-
-def posterior_from(tree: xr.DataTree, motions: Motions, draws: int = 256) -> MotionPosterior:
-    """Posterior that predicts, from a sampling run and what it was given.
+def posterior_from(tree: xr.DataTree, motions: Motions, count: int = 256) -> MotionPosterior:
+    """Return a posterior that predicts, from a sampling run and the records it was given.
 
     Parameters
     ----------
     tree
         From `sample`.
     motions
-        What was sampled.
-    draws
+        The records that were given to it.
+    count
         How many draws are kept, evenly thinned.
 
     Returns
     -------
     MotionPosterior
     """
-    sites = {}
-    for name, values in tree["posterior"].to_dataset().data_vars.items():
-        array = values.to_numpy()
-        sites[str(name)] = array.reshape(-1, *array.shape[2:])
-    return posterior_of(sites, motions, draws)
+    return posterior_of(posterior_sites(tree), motions, count)

@@ -1,3 +1,5 @@
+from ._diagnostics import diagnose as diagnose
+from ._diagnostics import e_bfmi as e_bfmi
 from ._fit import Fit as Fit
 from ._grid import Grid as Grid
 from ._grid import cell_edges as cell_edges
@@ -5,6 +7,9 @@ from ._grid import grid_posterior as grid_posterior
 from ._grid import highest_density_level as highest_density_level
 from ._grid import marginal as marginal
 from ._grid import quantile as quantile
+from ._laplace import Laplace as Laplace
+from ._laplace import LaplaceFit as LaplaceFit
+from ._laplace import laplace as laplace
 from ._optimise import Optimum as Optimum
 from ._optimise import covariance as covariance
 from ._optimise import minimise as minimise
@@ -14,7 +19,4 @@ from ._results import InferenceError as InferenceError
 from ._results import Result as Result
 from ._sampling import Warp as Warp
 from ._sampling import run_nuts as run_nuts
-from ._sampling import verdict as verdict
-from ._sites import Shapes as Shapes
-from ._sites import normal_draws as normal_draws
-from ._sites import unravel as unravel
+from ._tree import posterior_sites as posterior_sites

@@ -1,4 +1,4 @@
-"""Point estimates with their uncertainty: what every room's `fit` returns."""
+"""Point estimates with their uncertainty: what the `fit` of every model returns."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import special
+from jaxtyping import PRNGKeyArray
+from scipy.special import ndtri
 
 from eqstat._core.checks import check_probability
-from eqstat.inference._results import Result
+from eqstat._core.random import generator
+from eqstat.inference._results import InferenceError, Result
+
+# Normal draws outside the parameters' ranges are replaced at most this often.
+MAX_ROUNDS = 1000
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A point estimate by BFGS with its Hessian's covariance.
+    """A point estimate by BFGS, with the covariance that its Hessian gives.
 
     Attributes
     ----------
     names
-        Names of the parameters, units in them.
+        Names of the parameters, with their units.
     estimate
         The estimate, shape (parameters,).
     covariance
@@ -28,11 +33,13 @@ class Fit:
     objective
         Negative log-likelihood (or negative log posterior density) at the estimate.
     result
-        How the fit ended; its value is a sentence.
+        How the fit ended.
     at_bound
         Names of the parameters at the bound of their range.
     diagnostics
         Steps, Newton decrement, number of starts that agree, and the like.
+    ranges
+        Ranges of parameters that have one, for `draws`.
 
     Examples
     --------
@@ -51,6 +58,7 @@ class Fit:
     result: Result
     at_bound: tuple[str, ...] = ()
     diagnostics: Mapping[str, float | int] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
         """Return the estimate of one parameter."""
@@ -69,12 +77,66 @@ class Fit:
         Parameters
         ----------
         probability
-            Nominal coverage, in (0, 1). It holds where the likelihood is close to normal; on
-            the flat ridge of a travel-time fit it is too small (see the grid posterior).
+            Nominal coverage, in (0, 1). Actual coverage is near it where the likelihood is
+            close to normal; on the flat ridge of a travel-time fit it is smaller (see the grid
+            posterior).
+
+        Returns
+        -------
+        dict
+            From the name to the lower and upper end; NaN for parameters at a bound.
         """
         check_probability("interval", probability=probability)
-        width = float(special.ndtri(0.5 + probability / 2))
+        width = float(ndtri(0.5 + probability / 2))
         return {
             name: (self[name] - width * error, self[name] + width * error)
             for name, error in self.standard_error.items()
         }
+
+    def draws(self, key: PRNGKeyArray, count: int) -> dict[str, np.ndarray]:
+        """Draw from the normal approximation about the estimate, truncated to `ranges`.
+
+        Parameters
+        ----------
+        key
+            JAX random key.
+        count
+            Number of draws.
+
+        Returns
+        -------
+        dict of numpy.ndarray
+            Each parameter, shape (count,); parameters at a bound stay at their estimate.
+
+        Raises
+        ------
+        eqstat.inference.InferenceError
+            When the fit has no covariance.
+
+        Examples
+        --------
+        >>> import jax
+        >>> fit = Fit(("depth_km",), np.array([1.0]), np.array([[4.0]]), 1.0, Result.CONVERGED,
+        ...           ranges={"depth_km": (0.0, 700.0)})
+        >>> depth_km = fit.draws(jax.random.key(0), 100)["depth_km"]
+        >>> bool(depth_km.min() >= 0)
+        True
+        """
+        free = np.array([name not in self.at_bound for name in self.names])
+        block = self.covariance[np.ix_(free, free)]
+        if not np.all(np.isfinite(block)):
+            raise InferenceError(self.result, "no covariance to draw from")
+        unbounded = (-np.inf, np.inf)
+        low, high = np.array([self.ranges.get(name, unbounded) for name in self.names])[free].T
+        rng = generator(key)
+        draws = np.tile(self.estimate, (count, 1)).astype(np.float64)
+        missing = np.arange(count)
+        for _ in range(MAX_ROUNDS):
+            rows = rng.multivariate_normal(self.estimate[free], block, len(missing))
+            draws[np.ix_(missing, np.flatnonzero(free))] = rows
+            missing = missing[np.any((rows < low) | (rows > high), axis=1)]
+            if not missing.size:
+                break
+        else:
+            raise InferenceError(self.result, "the estimate lies outside the parameters' ranges")
+        return dict(zip(self.names, draws.T, strict=True))

@@ -1,4 +1,4 @@
-"""What came of a computation: result codes that carry a sentence for a person."""
+"""Result codes of fits, grids and sampling runs, and the error that carries one."""
 
 from __future__ import annotations
 
@@ -8,34 +8,52 @@ import enum
 class Result(enum.Enum):
     """How a fit, a grid or a sampling run ended.
 
-    Each member's value is the sentence to show to a person. `ok` says whether the
-    numbers beside it may be used as they stand.
+    Each member's value is a sentence for a person; a package may say more of its own data. `ok`
+    says whether the numbers that come with it can be used as they stand.
 
     Examples
     --------
     >>> Result.CONVERGED.ok
     True
     >>> Result.TOO_FEW.value
-    'too few triggers: a hypocentre needs at least 5 at 3 or more places'
+    'too few data for an estimate'
     """
 
     CONVERGED = "converged"
     AT_BOUND = "converged, with a parameter at the bound of its range"
-    DEPTH_NOT_RESOLVED = "converged, but the depth is not resolved by these triggers"
+    NOT_RESOLVED = "converged, but the data do not resolve every parameter"
     NOT_CONVERGED = "not converged: the optimiser stopped before the optimum"
     NOT_FINITE = "not finite: the objective has no finite value at the optimum"
-    TOO_FEW = "too few triggers: a hypocentre needs at least 5 at 3 or more places"
-    POORLY_MIXED = "sampled, but R-hat, effective sample size or divergences are not good"
+    TOO_FEW = "too few data for an estimate"
+    POORLY_MIXED = (
+        "sampled, but R-hat, effective sample size, E-BFMI or divergences are not good"
+    )
 
     @property
     def ok(self) -> bool:
-        """Whether the estimate is an optimum or the draws can be trusted."""
-        return self in (Result.CONVERGED, Result.AT_BOUND, Result.DEPTH_NOT_RESOLVED)
+        """Whether the estimate is an optimum, or the draws can be trusted."""
+        return self in (Result.CONVERGED, Result.AT_BOUND, Result.NOT_RESOLVED)
 
 
 class InferenceError(RuntimeError):
-    """A computation that could not give a usable answer; `result` tells why."""
+    """A computation that gave no usable answer.
 
-    def __init__(self, result: Result, detail: str = "") -> None:
+    Parameters
+    ----------
+    result
+        Its result code.
+    detail
+        What to add in brackets.
+    message
+        A sentence of the package's own, in place of the code's.
+
+    Examples
+    --------
+    >>> error = InferenceError(Result.TOO_FEW, "2 records")
+    >>> error.result.name, str(error)
+    ('TOO_FEW', 'too few data for an estimate (2 records)')
+    """
+
+    def __init__(self, result: Result, detail: str = "", *, message: str = "") -> None:
         self.result = result
-        super().__init__(result.value + (f" ({detail})" if detail else ""))
+        super().__init__((message or result.value) + (f" ({detail})" if detail else ""))

@@ -1,8 +1,8 @@
-"""NUTS on a NumPyro model: compiled once per shape, started from the data, with a verdict."""
+"""NUTS on a NumPyro model: compiled once per shape, and started from an approximation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,13 +16,12 @@ from numpyro.infer.hmc import hmc
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 from tqdm.auto import tqdm
 
-from eqstat.inference._results import Result
+from eqstat.inference._diagnostics import MAX_TREE_DEPTH
+from eqstat.inference._tree import to_tree
 
 Model = Callable[..., Any]
 
 BLOCK = 250
-R_HAT_LIMIT = 1.01
-MIN_ESS_PER_CHAIN = 100
 
 
 class Warp(NamedTuple):
@@ -38,6 +37,18 @@ class Warp(NamedTuple):
 
     forward: Callable[[dict[str, Array], Any], tuple[dict[str, Array], Array]]
     inverse: Callable[[dict[str, Array], Any], dict[str, Array]]
+
+
+class _Kept(NamedTuple):
+    """What is kept of each step of each chain."""
+
+    z: Array
+    diverging: Array
+    steps: Array
+    acceptance: Array
+    potential: Array
+    energy: Array
+    step_size: Array
 
 
 class _Space(NamedTuple):
@@ -83,7 +94,7 @@ def _kernels(
         step_size=0.5,
         dense_mass=dense_mass,
         target_accept_prob=0.85,
-        max_tree_depth=8,
+        max_tree_depth=MAX_TREE_DEPTH,
     )
     return begin, step
 
@@ -128,7 +139,7 @@ def _advance(
     length: int,
     dense_mass: bool,
     sequential: bool,
-) -> tuple[PyTree, tuple[Array, ...]]:
+) -> tuple[PyTree, _Kept]:
     """Move all chains by `length` steps; the same program serves warm-up and sampling."""
     unravel = _position(model, warp, args, template)[1]
     begin, step = _kernels(_Space(model, warp, args, unravel), frame, warmup, dense_mass)
@@ -136,10 +147,18 @@ def _advance(
     one = jax.tree.map(lambda leaf: leaf[0], (states.z, states.rng_key))
     jax.eval_shape(lambda z, key: begin(z, rng_key=key), *one)
 
-    def move(state: PyTree, _: None) -> tuple[PyTree, tuple[Array, ...]]:
+    def move(state: PyTree, _: None) -> tuple[PyTree, _Kept]:
         state = jax.lax.map(step, state) if sequential else jax.vmap(step)(state)
-        info = (state.diverging, state.num_steps, state.accept_prob, state.potential_energy)
-        return state, (state.z, *info)
+        kept = _Kept(
+            state.z,
+            state.diverging,
+            state.num_steps,
+            state.accept_prob,
+            state.potential_energy,
+            state.energy,
+            state.adapt_state.step_size,
+        )
+        return state, kept
 
     return jax.lax.scan(move, states, None, length=length)
 
@@ -172,13 +191,21 @@ def run_nuts(
     dense_mass: bool = True,
     sequential: bool = False,
     progress: bool | None = None,
+    derived: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]] | None = None,
+    log_likelihood: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]] | None = None,
+    observed_data: Mapping[str, Any] | None = None,
+    constant_data: Mapping[str, Any] | None = None,
+    dims: Mapping[str, Sequence[str]] | None = None,
+    coords: Mapping[str, Any] | None = None,
+    units: Mapping[str, str] | None = None,
+    attrs: Mapping[str, Any] | None = None,
 ) -> xr.DataTree:
     """Sample the posterior of a NumPyro model by the No-U-Turn sampler.
 
-    The model's unconstrained space is whitened by the covariance of a cloud of starting
-    points, and the chains start at points of it, so sampling neither dies of a bad start nor
-    spends its warm-up on learning scales. The compiled program depends on the model and on
-    the shapes of `args` only; other data of these shapes never recompile.
+    The model's unconstrained space is whitened by the covariance of a cloud of starting points,
+    and the chains start at points of it, so that sampling neither fails from a bad start nor
+    spends its warm-up on learning scales. The compiled program depends on the model and on the
+    shapes of `args` only; other data of these shapes never recompile.
 
     Parameters
     ----------
@@ -198,26 +225,50 @@ def run_nuts(
         Number of chains, of warm-up steps (rounded up to a multiple of 250), and of draws of
         each chain.
     dense_mass
-        Whether warm-up learns a full mass matrix in the whitened space, or only its diagonal:
-        better where parameters are so many that a warm-up cannot know their covariance, and
+        Whether warm-up adapts a full mass matrix in the whitened space, or only its diagonal:
+        better where parameters are too many for a warm-up to estimate their covariance, and
         the cloud's is good.
     sequential
         Move the chains one after another, not side by side: faster where one evaluation of
         the model keeps a core busy, since no chain then waits for the longest path.
     progress
         Show a progress bar; by default where a terminal is attached.
+    derived
+        From the sites, each of shape (chains, draws, ...), to further variables of the
+        posterior.
+    log_likelihood
+        From the sites, each of shape (chains, draws, ...), to pointwise log-likelihoods of
+        shape (chains, draws, observations).
+    observed_data, constant_data
+        Arrays of these groups.
+    dims, coords, units
+        Names of the variables' dimensions beyond chain and draw, labels of dimensions, and
+        units of variables whose name does not tell; for all groups.
+    attrs
+        Further attributes of the root.
 
     Returns
     -------
     xarray.DataTree
-        Groups `posterior` and `sample_stats` with dims `chain` and `draw`. The root's attrs
-        tell `result`, `r_hat_max`, `ess_bulk_min`, `ess_tail_min` and `divergences`.
+        Groups `posterior` and `sample_stats` with dims `chain` and `draw`, and `log_likelihood`,
+        `observed_data`, `constant_data` where they are given. The root's attributes hold the
+        diagnostics of `diagnose`.
 
     References
     ----------
     Hoffman, M. and Gelman, A. (2014), The No-U-Turn Sampler, JMLR 15, 1593-1623.
-    Vehtari, A. et al. (2021), Rank-normalization, folding, and localization, Bayesian
-    Analysis 16(2), 667-718, doi:10.1214/20-BA1221.
+
+    Examples
+    --------
+    >>> import numpyro, numpyro.distributions as dist
+    >>> def model(data):
+    ...     mean = numpyro.sample("mean_s", dist.Normal(0.0, 10.0))
+    ...     numpyro.factor("data", jnp.sum(dist.Normal(mean, 1.0).log_prob(data)))
+    >>> data = jnp.array([1.0, 2.0, 3.0])
+    >>> cloud = {"mean_s": 2.0 + 0.6 * jax.random.normal(jax.random.key(0), (64,))}
+    >>> tree = run_nuts(jax.random.key(1), model, (data,), cloud, warmup=250, draws=250)
+    >>> dict(tree["posterior"].sizes), tree["posterior"]["mean_s"].attrs["units"]
+    ({'chain': 4, 'draw': 250}, 's')
     """
     cloud = {name: jnp.asarray(values) for name, values in cloud.items()}
     blocks = max(1, -(-warmup // BLOCK)), max(1, -(-draws // BLOCK))
@@ -225,7 +276,7 @@ def run_nuts(
     template = {name: values[0] for name, values in cloud.items()}
     keys = jax.vmap(lambda chain: jax.random.fold_in(key, chain))(jnp.arange(chains))
     states, frame = _start(model, warp, args, cloud, keys, warmup, dense_mass)
-    kept = []
+    parts = []
     disable = None if progress is None else not progress
     with tqdm(total=sum(blocks) * BLOCK, desc="NUTS", disable=disable, leave=False) as bar:
         for block in range(sum(blocks)):
@@ -233,71 +284,28 @@ def run_nuts(
                 model, warp, args, template, frame, states, warmup, BLOCK, dense_mass, sequential
             )
             if block >= blocks[0]:
-                kept.append(block_kept)
+                parts.append(block_kept)
             bar.update(BLOCK)
-    z, diverging, steps, accept, energy = (
-        jnp.moveaxis(jnp.concatenate(parts), 0, 1)[:, :draws] for parts in zip(*kept, strict=True)
+    kept: _Kept = jax.tree.map(
+        lambda *each: jnp.moveaxis(jnp.concatenate(each), 0, 1)[:, :draws], *parts
     )
-    posterior = _constrain(model, warp, args, template, frame, z)
-    import arviz_base  # slow to import, and fits do not need it
-
-    tree = arviz_base.from_dict(
-        {
-            "posterior": {name: np.asarray(values) for name, values in posterior.items()},
-            "sample_stats": {
-                "diverging": np.asarray(diverging),
-                "n_steps": np.asarray(steps),
-                "acceptance_rate": np.asarray(accept),
-                "lp": -np.asarray(energy),
-            },
-        }
-    )
-    tree.attrs.update(verdict(tree))
-    return tree
-
-
-def verdict(tree: xr.DataTree) -> dict[str, Any]:
-    """Judge a sampling run by R-hat, effective sample size and divergences.
-
-    Parameters
-    ----------
-    tree
-        With groups `posterior` and `sample_stats`.
-
-    Returns
-    -------
-    dict
-        `result` (the name of a `Result`), `result_text`, `r_hat_max`, `ess_bulk_min`,
-        `ess_tail_min`, `divergences`. Good means R-hat at most 1.01, at least 100 effective
-        draws for each chain, and no divergence.
-    """
-    from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage, reportAttributeAccessIssue]
-
-    posterior = tree["posterior"].to_dataset()
-    names = set(posterior.data_vars)
-    columns = np.concatenate(
-        [
-            posterior[name].to_numpy().reshape(*posterior[name].shape[:2], -1)
-            for name in sorted(map(str, names))
-        ],
-        axis=-1,
-    )
-
-    def each(judge: Callable, **options: Any) -> np.ndarray:
-        return np.asarray(judge(columns, chain_axis=0, draw_axis=1, **options))
-
-    r_hat = float(np.max(each(array_stats.rhat)))
-    bulk = float(np.min(each(array_stats.ess, method="bulk")))
-    tail = float(np.min(each(array_stats.ess, method="tail", prob=(0.05, 0.95))))
-    divergences = int(np.sum(np.asarray(tree["sample_stats"]["diverging"])))
-    enough = min(bulk, tail) >= MIN_ESS_PER_CHAIN * posterior.sizes["chain"]
-    good = r_hat <= R_HAT_LIMIT and enough and divergences == 0
-    result = Result.CONVERGED if good else Result.POORLY_MIXED
-    return {
-        "result": result.name,
-        "result_text": result.value,
-        "r_hat_max": r_hat,
-        "ess_bulk_min": bulk,
-        "ess_tail_min": tail,
-        "divergences": divergences,
+    sites = jax.tree.map(np.asarray, _constrain(model, warp, args, template, frame, kept.z))
+    steps = np.asarray(kept.steps)
+    groups: dict[str, Mapping[str, Any]] = {
+        "posterior": {**sites, **(derived(sites) if derived else {})},
+        "sample_stats": {
+            "diverging": np.asarray(kept.diverging),
+            "n_steps": steps,
+            # A tree of depth d has at most 2^d - 1 steps, and more than half of them.
+            "tree_depth": np.log2(np.maximum(steps, 1)).astype(int) + 1,
+            "acceptance_rate": np.asarray(kept.acceptance),
+            "energy": np.asarray(kept.energy),
+            "lp": -np.asarray(kept.potential),
+            "step_size": np.asarray(kept.step_size),
+        },
     }
+    if log_likelihood is not None:
+        groups["log_likelihood"] = log_likelihood(sites)
+    more = {"observed_data": observed_data, "constant_data": constant_data}
+    groups.update({name: group for name, group in more.items() if group is not None})
+    return to_tree(groups, dims=dims, coords=coords, units=units, attrs=attrs)

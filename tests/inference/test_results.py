@@ -8,7 +8,7 @@ from eqstat.inference import Fit, InferenceError, Result
 
 
 def test_only_optima_and_good_draws_are_ok():
-    good = {Result.CONVERGED, Result.AT_BOUND, Result.DEPTH_NOT_RESOLVED}
+    good = {Result.CONVERGED, Result.AT_BOUND, Result.NOT_RESOLVED}
     assert {result for result in Result if result.ok} == good
 
 

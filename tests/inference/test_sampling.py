@@ -1,4 +1,4 @@
-"""Tests of NUTS on models whose posterior is known, and of its verdict."""
+"""Tests of NUTS on models whose posterior is known, and of its diagnostics."""
 
 import arviz_base
 import jax
@@ -9,7 +9,7 @@ import numpyro.distributions as dist
 import pytest
 from scipy import stats
 
-from eqstat.inference import Result, run_nuts, verdict
+from eqstat.inference import Result, diagnose, run_nuts
 from eqstat.inference._sampling import _advance, _start
 
 SD_S = 2.0
@@ -114,7 +114,7 @@ def contrived(kind):
 
 @pytest.mark.parametrize("kind", ["stuck chain", "sticky", "one divergence"])
 def test_a_poor_run_is_called_poor(kind):
-    judged = verdict(contrived(kind))
+    judged = diagnose(contrived(kind))
     assert judged["result"] == Result.POORLY_MIXED.name
     assert judged["result_text"] == Result.POORLY_MIXED.value
     assert judged["divergences"] == (kind == "one divergence")
@@ -125,6 +125,6 @@ def test_a_poor_run_is_called_poor(kind):
 
 
 def test_independent_draws_are_called_good():
-    judged = verdict(contrived("fine"))
+    judged = diagnose(contrived("fine"))
     assert judged["result"] == Result.CONVERGED.name
     assert judged["ess_bulk_min"] > 1200
