@@ -20,7 +20,6 @@ from eqstat.counts import (
     Background,
     Bursts,
     Design,
-    draws,
     fit,
     prepare,
     simulate_table,
@@ -71,8 +70,8 @@ print(
 # %% [markdown]
 # ## Backgrounds
 #
-# Three candidate families. Each fit is the posterior mode; `draws` samples the Laplace
-# approximation of the posterior.
+# Three candidate families. Each fit is the posterior mode; its `posterior` draws from the
+# Laplace approximation.
 
 # %%
 fits = {
@@ -80,7 +79,7 @@ fits = {
     "negative binomial": fit(history, family="negative_binomial"),
     "with bursts": fit(history, family="negative_binomial", bursts=True),
 }
-backgrounds = {name: draws(jax.random.key(2), result, 100) for name, result in fits.items()}
+backgrounds = {name: result.posterior(jax.random.key(2), 100) for name, result in fits.items()}
 best = fits["with bursts"]
 for name in ("rate_per_device_h", "dispersion", "burst_probability", "burst_share"):
     print(f"{name:20} {best[name]:.3g} ± {best.standard_error[name]:.2g}")

@@ -68,7 +68,7 @@ class Bayes:
         if name not in self.kept:
             motions = prepare(train, max_distance_km=np.inf)
             if self.sampler == "fit":
-                self.kept[name] = fit(motions).posterior(draws=500)
+                self.kept[name] = fit(motions).posterior(jax.random.key(0), 500)
             else:
                 tree = sample(
                     jax.random.key(SEED), motions, chains=4, warmup=250, draws=500, progress=False
@@ -121,7 +121,7 @@ def network(
 
 def network_with_stations(train: pd.DataFrame, test: pd.DataFrame) -> Mixture:
     """The same, given also what the stations recorded in the training events."""
-    posterior = fit(prepare(train, max_distance_km=np.inf)).posterior()
+    posterior = fit(prepare(train, max_distance_km=np.inf)).posterior(jax.random.key(0))
     crossed = cross_fit(jax.random.key(SEED), train)
     return network(crossed, with_terms(test, posterior), (*FEATURES, STATION_TERM))
 

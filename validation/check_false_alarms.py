@@ -27,7 +27,7 @@ from records import Record, each, record, show
 from scipy import stats
 
 from eqstat._core.constants import HOURS_PER_YEAR
-from eqstat.counts import Background, Bursts, Design, draws, fit, simulate
+from eqstat.counts import Background, Bursts, Design, fit, simulate
 from eqstat.counts._simulate import week_means
 from eqstat.counts.alarm import threshold, true_rates
 from eqstat.counts.scan import alm_log_rate
@@ -72,7 +72,7 @@ def one_history(number: int, bursts: bool) -> dict[str, float]:
     result = fit(history, family="negative_binomial", bursts=bursts)
     devices = xr.DataArray(active, dims=("region", "hour"))
     table = threshold(
-        draws(jax.random.fold_in(key, 1), result, DRAWS), devices, HOURS, minimum=MINIMUM
+        result.posterior(jax.random.fold_in(key, 1), DRAWS), devices, HOURS, minimum=MINIMUM
     )
     needed = table["triggers"].to_numpy()
     simple = usual_practice(history, active)

@@ -14,7 +14,7 @@ import xarray as xr
 from eqstat import schema
 from eqstat.cli import _files
 from eqstat.cli._errors import BadInputError
-from eqstat.counts import BackgroundFit, History, draws, fit, prepare
+from eqstat.counts import BackgroundFit, History, fit, prepare
 from eqstat.counts.alarm import threshold as find
 
 MOST_LINES = 24
@@ -28,7 +28,7 @@ def threshold(options: argparse.Namespace) -> None:
     found = fit(history, family=options.family, bursts=options.bursts)
     background = found.background
     if options.kind == "predictive":
-        background = draws(jax.random.key(options.seed), found, options.draws)
+        background = found.posterior(jax.random.key(options.seed), options.draws)
     result = find(
         background,
         options.active,

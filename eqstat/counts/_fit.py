@@ -193,9 +193,7 @@ def fit(
             **approximation.diagnostics,
         },
         laplace=approximation,
-        background=background_of(
-            sites, family, window_s=history.window_s, regions=history.regions
-        ),
+        background=background_of(sites, family, window_s=history.window_s, regions=history.regions),
     )
     if throw and not result.result.ok:
         raise InferenceError(result.result, f"{history.total_windows} windows")

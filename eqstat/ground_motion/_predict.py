@@ -73,11 +73,10 @@ class MotionPredictor(eqx.Module):
     Examples
     --------
     >>> import jax
-    >>> from eqstat.exceedance.fit import fit
-    >>> from eqstat.exceedance.mixture import exceedance
-    >>> from eqstat.exceedance.simulate import Design, simulate
+    >>> from eqstat.ground_motion import Design, fit, simulate
+    >>> from eqstat.ground_motion.mixture import exceedance
     >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=30, stations=20))
-    >>> predictor = fit(motions).predictor()
+    >>> predictor = fit(motions).predictor(jax.random.key(1))
     >>> mixture = predictor(6.0, jnp.array([20.0, 80.0]), 8.0, jnp.nan)
     >>> near, far = exceedance(mixture, jnp.log10(0.5))
     >>> bool(near > far)

@@ -39,9 +39,7 @@ class _Mode(NamedTuple):
     jacobian: Sites
 
 
-@partial(
-    jax.jit, static_argnames=("model", "adjustment", "max_steps", "stages", "batch")
-)
+@partial(jax.jit, static_argnames=("model", "adjustment", "max_steps", "stages", "batch"))
 def _find_mode(
     model: Model,
     args: tuple,

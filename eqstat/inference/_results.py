@@ -25,9 +25,7 @@ class Result(enum.Enum):
     NOT_CONVERGED = "not converged: the optimiser stopped before the optimum"
     NOT_FINITE = "not finite: the objective has no finite value at the optimum"
     TOO_FEW = "too few data for an estimate"
-    POORLY_MIXED = (
-        "sampled, but R-hat, effective sample size, E-BFMI or divergences are not good"
-    )
+    POORLY_MIXED = "sampled, but R-hat, effective sample size, E-BFMI or divergences are not good"
 
     @property
     def ok(self) -> bool:

@@ -11,12 +11,13 @@ import numpy as np
 from scipy import special
 
 from eqstat._core.checks import check_probability, check_range
-from eqstat.inference import Fit, InferenceError, Result
+from eqstat.inference import Fit, Result
 from eqstat.traveltime import _start
 from eqstat.traveltime._data import Observations
 from eqstat.traveltime._fit import both_waves, from_wave_fit
 from eqstat.traveltime._prior import Prior
 from eqstat.traveltime._profile import ESTIMATED, WaveFit
+from eqstat.traveltime._results import failure, sentence
 
 DELTA_S = 1.29
 
@@ -83,7 +84,7 @@ class Classification:
                     "degrees_of_freedom": test.degrees_of_freedom,
                     "rejected": test.rejected,
                     "variance_s2": test.variance_s2,
-                    "result": test.fit.result.value,
+                    "result": sentence(test.fit.result),
                 }
                 for wave, test in self.models.items()
             },
@@ -161,7 +162,7 @@ def classify(
     check_range("classify", 0, ends="()", delta_s=delta_s)
     count = len(observations.triggers)
     if not observations.enough or count <= estimated_parameters:
-        raise InferenceError(Result.TOO_FEW, f"{count} triggers")
+        raise failure(Result.TOO_FEW, count)
     region = float(Prior().region_km) if region_km is None else float(region_km)
     waves = both_waves(observations, region)
     freedom = count - estimated_parameters

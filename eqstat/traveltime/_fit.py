@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eqstat.inference import Fit, InferenceError, Result, covariance
+from eqstat.inference import Fit, Result, covariance
 from eqstat.traveltime._data import Observations, P, S
 from eqstat.traveltime._mode import Mode, find_mode
 from eqstat.traveltime._model import LikelihoodName
 from eqstat.traveltime._prior import MAX_DEPTH_KM, Prior
 from eqstat.traveltime._profile import ESTIMATED, WaveFit, covariance_of, fit_waves
+from eqstat.traveltime._results import failure
 
 HYPOCENTRE = ("east_km", "north_km", "depth_km", "origin_time_s")
 # A depth whose 90 % interval reaches the surface and is wider than this is not resolved.
@@ -39,7 +40,7 @@ def _judge(
         return Result.AT_BOUND
     width = NORMAL_90 * errors[2]
     if not np.isfinite(width) or (width > estimate["depth_km"] and 2 * width > UNRESOLVED_KM):
-        return Result.DEPTH_NOT_RESOLVED
+        return Result.NOT_RESOLVED
     return Result.CONVERGED
 
 
@@ -218,5 +219,5 @@ def fit(
         mode = mode_of(observations, likelihood, prior)
         result = _from_mode(mode, count, float(prior.region_km))
     if throw and not result.result.ok:
-        raise InferenceError(result.result, f"{count} triggers")
+        raise failure(result.result, count)
     return result

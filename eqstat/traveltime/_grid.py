@@ -25,6 +25,7 @@ from eqstat.traveltime._grid_posterior import GridPosterior
 from eqstat.traveltime._mode import Mode, unconstrained_covariance
 from eqstat.traveltime._model import LikelihoodName, arrival_bounds
 from eqstat.traveltime._prior import Prior
+from eqstat.traveltime._results import failure
 
 DEEPEST_KM = 700.0
 SHAPE_PROFILED = (44, 44, 22)
@@ -132,7 +133,7 @@ def grid(
     if wave is not None:
         observations = with_wave(observations, wave)
     if not observations.enough:
-        raise InferenceError(Result.TOO_FEW, f"{len(observations.triggers)} triggers")
+        raise failure(Result.TOO_FEW, len(observations.triggers))
     data = observations.data
     profiled = likelihood == "gaussian" and not (data.truncated or data.has_silent)
     mode = mode_of(observations, likelihood, prior)
@@ -191,5 +192,5 @@ def _judge(posterior: GridPosterior, done: bool, limits: np.ndarray) -> Result:
             return Result.AT_BOUND
     low, high = posterior.quantile("depth_km", np.array([0.05, 0.95]))
     if high - low > UNRESOLVED_KM and low < 0.1 * high:
-        return Result.DEPTH_NOT_RESOLVED
+        return Result.NOT_RESOLVED
     return Result.CONVERGED

@@ -23,6 +23,7 @@ from eqstat.traveltime._grid_density import SPACE
 from eqstat.traveltime._grid_posterior import GridPosterior
 from eqstat.traveltime._hypocentre import SITES, to_hypocentre
 from eqstat.traveltime._likelihood import MixtureParameters, arrival_times, class_probabilities
+from eqstat.traveltime._results import sentence
 from eqstat.traveltime._sample import parameters_of
 
 REPORT_DRAWS = 4000
@@ -186,10 +187,14 @@ def _diagnostics(result: Fit | GridPosterior | xr.DataTree) -> tuple[str, str, d
         about = {**result.diagnostics, "objective": result.objective}
         if result.at_bound:
             about["at_bound"] = list(result.at_bound)
-        return "bfgs", result.result.value, about
+        return "bfgs", sentence(result.result), about
     if isinstance(result, GridPosterior):
         cells = int(np.prod(result.mass.shape))
-        return "grid", result.result.value, {"log_evidence": result.log_evidence, "cells": cells}
+        return (
+            "grid",
+            sentence(result.result),
+            {"log_evidence": result.log_evidence, "cells": cells},
+        )
     names = ("r_hat_max", "ess_bulk_min", "ess_tail_min", "divergences")
     return "nuts", result.attrs["result_text"], {name: result.attrs[name] for name in names}
 

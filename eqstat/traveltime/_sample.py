@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
-from eqstat.inference import InferenceError, Result, run_nuts
+from eqstat.inference import Result, run_nuts
 from eqstat.traveltime._data import Observations, TriggerData
 from eqstat.traveltime._fit import with_wave
 from eqstat.traveltime._grid import grid
@@ -22,6 +22,7 @@ from eqstat.traveltime._likelihood import (
 )
 from eqstat.traveltime._model import MODELS, LikelihoodName
 from eqstat.traveltime._prior import Prior
+from eqstat.traveltime._results import failure
 from eqstat.traveltime._warp import warp_for
 
 CLOUD = 256
@@ -142,7 +143,7 @@ def sample(
         observations = with_wave(observations, wave)
     count = len(observations.triggers)
     if not observations.enough:
-        raise InferenceError(Result.TOO_FEW, f"{count} triggers")
+        raise failure(Result.TOO_FEW, count)
     start = grid(observations, likelihood=likelihood, prior=prior)
     latent = list(LATENT[likelihood])
     if observations.data.has_silent:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from eqstat.counts import History, background_from, combine, draws, fit, log_tail, simulate
+from eqstat.counts import History, background_from, combine, fit, log_tail, simulate
 from eqstat.counts._background import FAMILIES
 
 from . import cases
@@ -44,7 +44,7 @@ def test_the_truth_is_recovered(family):
     far = errors(found, background)
     assert max(map(abs, far.values())) < 4, far
     assert background_from(found).regions == background.regions
-    many = draws(jax.random.key(0), found, 400)
+    many = found.posterior(jax.random.key(0), 400)
     spread = np.std(np.asarray(many.daily)[:, 0])
     assert spread == pytest.approx(found.standard_error["daily[0]"], rel=0.15)
 
@@ -92,7 +92,7 @@ def test_unmarked_earthquakes_do_not_move_the_tail():
     found = fit(clean)
     with jax.enable_x64(True):
         before = float(tail(found.background))
-        sd = float(jnp.std(jax.vmap(tail)(draws(jax.random.key(1), found, 400))))
+        sd = float(jnp.std(jax.vmap(tail)(found.posterior(jax.random.key(1), 400))))
         guarded = abs(float(tail(fit(dirty).background)) - before)
         bare = abs(float(tail(fit(dirty, earthquake_share=0.0).background)) - before)
     assert guarded < 0.3 * sd

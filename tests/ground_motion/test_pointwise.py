@@ -36,8 +36,10 @@ def dense(motions):
     return residual, covariance, rows
 
 
-@pytest.mark.parametrize("design", [Design(events=4, stations=6, recorded=0.7),
-                                    Design(events=20, stations=5, recorded=0.7)])
+@pytest.mark.parametrize(
+    "design",
+    [Design(events=4, stations=6, recorded=0.7), Design(events=20, stations=5, recorded=0.7)],
+)
 def test_records_have_the_density_given_the_others(design):
     motions = simulate(jax.random.key(1), MOTION, design)
     residual, covariance, rows = dense(motions)

@@ -94,9 +94,7 @@ def test_a_flat_direction_is_reported_and_bounded():
 
 def test_a_fit_of_an_approximation_draws_from_it(approximation):
     names, estimate, covariance = approximation.marginal(LABELS)
-    fit = LaplaceFit(
-        names, estimate, covariance, 0.0, approximation.result, laplace=approximation
-    )
+    fit = LaplaceFit(names, estimate, covariance, 0.0, approximation.result, laplace=approximation)
     draws = fit.draws(jax.random.key(3), 10)
     again = approximation.draws(jax.random.key(3), 10)
     np.testing.assert_array_equal(draws["slope"], again["slope"])
@@ -116,8 +114,9 @@ def test_draws_of_a_plain_fit_keep_to_the_ranges_and_the_bound():
     draws = fit.draws(jax.random.key(0), 4000)
     assert draws["depth_km"].min() >= 0
     assert np.all(draws["north_km"] == 500.0)
-    assert draws["east_km"].mean() == pytest.approx(1 + 1 / 9 * (draws["depth_km"].mean() - 2),
-                                                    abs=0.15)
+    assert draws["east_km"].mean() == pytest.approx(
+        1 + 1 / 9 * (draws["depth_km"].mean() - 2), abs=0.15
+    )
     with pytest.raises(InferenceError, match="no covariance"):
         Fit(("a",), np.ones(1), np.full((1, 1), np.nan), 0.0, Result.CONVERGED).draws(
             jax.random.key(0), 3

@@ -173,7 +173,7 @@ def test_a_source_beyond_the_region_is_at_its_edge():
 
 def test_says_when_the_depth_is_not_resolved():
     found = fit(prepare(cases.quake(12, 3, at=(80.0, 0.0), depth_km=60.0, sd_s=0.5)))
-    assert found.result is Result.DEPTH_NOT_RESOLVED
+    assert found.result is Result.NOT_RESOLVED
     low, high = found.interval(0.9)["depth_km"]
     assert low < 0 and high - low > 50
     near = fit(prepare(cases.quake(16, 3, sd_s=0.05)))

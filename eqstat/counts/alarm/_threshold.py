@@ -58,7 +58,8 @@ def threshold(
     Parameters
     ----------
     background
-        From `draws` or `background_from` with an axis of draws (predictive), or one background (plug-in).
+        Draws from a fit's `posterior` or from `background_from` (predictive), or one background
+        (plug-in).
     active
         Numbers of active devices: a number or a sequence (axis `active` of the result), or a
         DataArray over `region` and/or `hour` where the number is known for each.
@@ -237,7 +238,7 @@ def _draws(background: Background, kind: str) -> dict[str, np.ndarray]:
         return {k: v.mean(axis=0, keepdims=True) for k, v in draws_of(background).items()}
     if np.ndim(background.rate_per_device_h) == 0:
         raise InputError(
-            "threshold: a predictive threshold needs draws of the background (from `draws` of a fit); "
+            "threshold: a predictive threshold needs draws of the background (`posterior` of a fit); "
             "for parameters that are known ask for kind='plug-in'"
         )
     return draws_of(background, MOST_DRAWS)

@@ -68,8 +68,8 @@ def loo(
     Parameters
     ----------
     background
-        Draws of the posterior, from `draws` or `background_from`, or the tree of `sample`. Draws of
-        `draws` are of the normal approximation, which a long history makes good; at most 400 are
+        Draws of the posterior, from a fit's `posterior`, `background_from` or the tree of
+        `sample`. Those of a fit are of the normal approximation, which a long history makes good; at most 400 are
         used.
     history
         The windows that the posterior was learned from.
@@ -100,7 +100,7 @@ def loo(
     check_background(background, history, "loo")
     if np.ndim(background.rate_per_device_h) != 1 or np.shape(background.rate_per_device_h)[0] < 25:
         raise InputError(
-            "loo: needs 25 draws of the background or more (`draws` of a fit, or `sample`)"
+            "loo: needs 25 draws of the background or more (`posterior` of a fit, or `sample`)"
         )
     # Rows are in classes by the length of the bursts' sums, and the same for all backgrounds.
     data = count_data(

@@ -18,6 +18,7 @@ from eqstat.schema import check_ground_motions
 
 __all__ = ["STATION_TERM", "cross_fit", "with_terms"]
 
+DRAWS = 64
 STATION_TERM = Feature("station_term", "log10 units", optional=True)
 """How much more a station records than the ground-motion model says; missing for a new one."""
 
@@ -92,8 +93,7 @@ def cross_fit(
 
     Examples
     --------
-    >>> from eqstat.exceedance.parameters import GroundMotion
-    >>> from eqstat.exceedance.simulate import Design, simulate
+    >>> from eqstat.ground_motion import Design, GroundMotion, simulate
     >>> table = simulate(jax.random.key(0), GroundMotion(), Design(events=30, stations=20)).table
     >>> with_term = cross_fit(jax.random.key(1), table, folds=2)
     >>> truth = with_term["station_term"].corr(table["station_term"])
@@ -118,6 +118,7 @@ def cross_fit(
     for fold in range(folds):
         own = rows["event"].isin(events[order[fold::folds]]).to_numpy()
         # The caller has said by the table how far records reach.
-        rest = prepare(rows[~own], max_distance_km=np.inf, check_unit=False)
-        term[own] = with_terms(rows[own], fit(rest).posterior(draws=64))[STATION_TERM.name]
+        others = prepare(rows[~own], max_distance_km=np.inf, check_unit=False)
+        posterior = fit(others).posterior(jax.random.fold_in(key, fold), DRAWS)
+        term[own] = with_terms(rows[own], posterior)[STATION_TERM.name]
     return table.assign(**{STATION_TERM.name: term})

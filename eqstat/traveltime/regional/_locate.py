@@ -35,6 +35,7 @@ from eqstat.inference import (
     grid_posterior,
     pad_rows,
 )
+from eqstat.traveltime._results import sentence
 from eqstat.traveltime.regional._core import Picks, Target, log_posterior, origin_time
 from eqstat.traveltime.regional._evidence import Known, maximise
 from eqstat.traveltime.regional._location import CRUSTAL, DepthPrior, RegionalLocation
@@ -272,7 +273,7 @@ def locate(
     """
     used, left_out = _ready(picks, "picks")
     if len(used) < max(min_picks, 1) or len(np.unique(_station(used))) < MINIMUM_STATIONS:
-        raise InferenceError(Result.TOO_FEW)
+        raise InferenceError(Result.TOO_FEW, message=sentence(Result.TOO_FEW))
     if centre is None:
         early = used.iloc[: max(3, len(used) // 6)]
         frame = LocalFrame.around(early["latitude"].to_numpy(), early["longitude"].to_numpy())

@@ -9,7 +9,7 @@ import xarray as xr
 
 from eqstat import InputError
 from eqstat._core.constants import HOURS_PER_YEAR
-from eqstat.counts import Background, Bursts, Design, draws, fit, prepare, simulate, simulate_table
+from eqstat.counts import Background, Bursts, Design, fit, prepare, simulate, simulate_table
 from eqstat.counts.alarm import threshold
 from eqstat.counts.scan import false_alarm_table
 
@@ -281,7 +281,7 @@ def watched():
 
 def seen(table, hours):
     history = prepare(table.iloc[: round(hours * 360)])
-    return draws(jax.random.key(1), fit(history), 200)
+    return fit(history).posterior(jax.random.key(1), 200)
 
 
 @pytest.mark.slow
@@ -315,7 +315,7 @@ def test_a_week_supports_one_a_year(watched):
 def test_a_network_of_one_size_says_little_of_one_far_larger():
     background = Background("negative_binomial", 0.8, dispersion=0.15, dispersion_slope=0.2)
     history = simulate(jax.random.key(0), background, Design(active=300, days=90))
-    told = draws(jax.random.key(1), fit(history), 200)
+    told = fit(history).posterior(jax.random.key(1), 200)
     threshold(told, [150, 600], 15.0)
     with pytest.raises(InputError, match="among 20000 devices"):
         threshold(told, [300, 20000], 15.0)

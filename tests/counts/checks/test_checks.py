@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from eqstat import InputError
-from eqstat.counts import Background, Bursts, Design, History, combine, draws, fit, simulate
+from eqstat.counts import Background, Bursts, Design, History, combine, fit, simulate
 from eqstat.counts._background import FAMILIES
 from eqstat.counts._simulate import week_means
 from eqstat.counts.checks import _checks as check
@@ -52,7 +52,7 @@ def dispersed():
 def learned(dispersed):
     """Draws of two families fitted to it."""
     return {
-        family: draws(jax.random.key(1), fit(dispersed, family=family), 100)
+        family: fit(dispersed, family=family).posterior(jax.random.key(1), 100)
         for family in ("poisson", "negative_binomial")
     }
 

@@ -91,7 +91,9 @@ def test_a_network_gains_by_what_stations_recorded_before():
     knowing = learn(
         jax.random.key(1), crossed, features=(*FEATURES, STATION_TERM), members=3, options=options
     )
-    test = with_terms(everything[late], fit(prepare(everything[~late])).posterior())
+    test = with_terms(
+        everything[late], fit(prepare(everything[~late])).posterior(jax.random.key(0))
+    )
     observed = np.log10(test["pga_m_s2"].to_numpy())
 
     def crps(learned):

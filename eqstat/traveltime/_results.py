@@ -1,0 +1,28 @@
+"""Sentences for the result codes of a hypocentre, where the general ones say too little."""
+
+from __future__ import annotations
+
+from eqstat.inference import InferenceError, Result
+
+SENTENCES = {
+    Result.TOO_FEW: "too few triggers: a hypocentre needs at least 5 at 3 or more places",
+    Result.NOT_RESOLVED: "converged, but the depth is not resolved by these triggers",
+}
+
+
+def sentence(result: Result) -> str:
+    """Return what a result code says of a hypocentre.
+
+    Examples
+    --------
+    >>> sentence(Result.NOT_RESOLVED)
+    'converged, but the depth is not resolved by these triggers'
+    >>> sentence(Result.CONVERGED)
+    'converged'
+    """
+    return SENTENCES.get(result, result.value)
+
+
+def failure(result: Result, triggers: int) -> InferenceError:
+    """Return the error of a location that gave no usable answer."""
+    return InferenceError(result, f"{triggers} triggers", message=sentence(result))
