@@ -7,7 +7,13 @@ import pytest
 from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
-from eqstat.counts import background_from, log_likelihood, pointwise_log_likelihood, sample, simulate
+from eqstat.counts import (
+    background_from,
+    log_likelihood,
+    pointwise_log_likelihood,
+    sample,
+    simulate,
+)
 from eqstat.counts._arrays import count_data
 
 from . import cases
