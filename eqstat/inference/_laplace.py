@@ -26,7 +26,7 @@ Adjustment = Callable[[Sites, Any], Array]
 
 # Step of the central differences of the sites, in the unconstrained space.
 STEP = 1e-5
-# Smallest curvature of `Laplace.bounded_covariance`: a standard deviation of 10 unconstrained units.
+# Smallest curvature of `Laplace.bounded_covariance`: a standard deviation of 10 units.
 MIN_CURVATURE = 1e-2
 
 

@@ -238,7 +238,7 @@ def _draws(background: Background, kind: str) -> dict[str, np.ndarray]:
         return {k: v.mean(axis=0, keepdims=True) for k, v in draws_of(background).items()}
     if np.ndim(background.rate_per_device_h) == 0:
         raise InputError(
-            "threshold: a predictive threshold needs draws of the background (`posterior` of a fit); "
+            "threshold: a predictive threshold needs draws (`posterior` of a fit); "
             "for parameters that are known ask for kind='plug-in'"
         )
     return draws_of(background, MOST_DRAWS)

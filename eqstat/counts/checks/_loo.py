@@ -69,8 +69,8 @@ def loo(
     ----------
     background
         Draws of the posterior, from a fit's `posterior`, `background_from` or the tree of
-        `sample`. Those of a fit are of the normal approximation, which a long history makes good; at most 400 are
-        used.
+        `sample`. Those of a fit are of the normal approximation, which a long history makes
+        good; at most 400 are used.
     history
         The windows that the posterior was learned from.
     earthquake_share
