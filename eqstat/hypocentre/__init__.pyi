@@ -6,6 +6,11 @@ from ._form import check as check
 from ._form import from_draws as from_draws
 from ._form import from_grid as from_grid
 from ._form import from_normal as from_normal
+from ._formats import read as read
+from ._formats import write as write
+from ._geojson import read_geojson as read_geojson
+from ._geojson import to_geojson as to_geojson
+from ._quakeml import to_event as to_event
 from ._region import CredibleRegion as CredibleRegion
 from ._region import contains as contains
 from ._region import credible_level as credible_level
