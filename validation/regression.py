@@ -11,7 +11,7 @@ import argparse
 from typing import Any
 
 import run
-from records import number_text, value_text
+from records import value_text
 
 TIMES = ("s", "ms", "GB")
 TIMED = (
@@ -93,10 +93,10 @@ def markdown(pairs: list[dict[str, Any]]) -> str:
             ]
             last = group
         unit = pair["before"].get("unit", "")
-        after = value_text(pair["after"] | {"unit": unit}).replace(f" {unit}", "")
-        before = number_text(pair["before"]["value"], unit)
-        if "interval" in pair["before"]:
-            before = value_text(pair["before"]).replace(f" {unit}", "")
+        before, after = (
+            value_text(pair[side] | {"unit": unit}).removesuffix(f" {unit}" if unit else "")
+            for side in ("before", "after")
+        )
         name = pair["name"] + (f", {unit}" if unit else "")
         lines.append(f"| {name} | {before} | {after} | {pair['agreement']} |")
     return "\n".join(lines)
