@@ -16,12 +16,12 @@ import os
 import matplotlib.pyplot as plt
 import numpy as np
 
-from eqstat.counts import Background, threshold
-from eqstat.counts.scan import log_alarms_per_hour
+from eqstat.counts import Background
+from eqstat.counts.alarm import threshold
+from eqstat.counts.scan import HOURS_PER_YEAR, log_alarms_per_hour
 from eqstat.datasets import load_eqn
 
 WINDOW_S = 10.0
-HOURS_PER_YEAR = 8766.0
 PER_HOUR = 3600 / WINDOW_S
 # The fewest triggers ever claimed.
 MINIMUM = 8

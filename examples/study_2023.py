@@ -24,7 +24,8 @@ import pandas as pd
 from scipy import stats
 
 from eqstat.calibration import at_miss_probability, error_rates
-from eqstat.counts import Background, threshold
+from eqstat.counts import Background
+from eqstat.counts.alarm import threshold
 from eqstat.simulation import count_rule, first_detections, ratio_rule, simulate, study2023
 
 NUMBER = int(os.environ.get("EQSTAT_STUDY", "120"))

@@ -39,7 +39,7 @@ rng = np.random.default_rng(7)
 true_rate_per_h = np.array([0.1, 0.5, 2.5])
 hours = np.array([12.0, 12.0, 5.0]) * 24.0
 counts = rng.poisson(true_rate_per_h * hours)
-prior = Sensors.alike(3, rate_per_h=0.5, worth_h=2.0, pick_probability=0.8, worth_picks=5.0)
+prior = Sensors.alike(3, rate_per_h=0.5, prior_hours=2.0, pick_probability=0.8, prior_picks=5.0)
 sensors = prior.update(counts, hours)
 low, high = sensors.interval(0.9)["rate_per_h"]
 for i, name in enumerate(NAMES):
@@ -90,7 +90,7 @@ for name, pattern in patterns.items():
 # as both together; then the rule is two of two, with the false alarms of a rule for two sensors.
 
 # %%
-sites = Sensors.alike(2, rate_per_h=0.5, worth_h=2.0).update(
+sites = Sensors.alike(2, rate_per_h=0.5, prior_hours=2.0).update(
     [counts[0] + counts[1], counts[2]], [hours[0], hours[2]]
 )
 both = np.exp(log_coincidences_per_year(sites, 2, FRAME_S))
@@ -107,7 +107,9 @@ print(f"three sensors {sliding[2]:.2g}, two sensors {both:.2g} false alarms per 
 numbers = np.arange(3, 41)
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.6), layout="constrained")
 for m, colour in zip((2, 3, 4, 5), ("#9ecae1", "#6baed6", "#3182bd", "#08519c"), strict=True):
-    networks = (Sensors.alike(int(n), rate_per_h=0.5, worth_h=300.0) for n in numbers[numbers >= m])
+    networks = (
+        Sensors.alike(int(n), rate_per_h=0.5, prior_hours=300.0) for n in numbers[numbers >= m]
+    )
     rates = [np.exp(log_coincidences_per_year(network, m, FRAME_S)) for network in networks]
     left.semilogy(numbers[numbers >= m], rates, color=colour, label=f"{m} pre-warn")
 left.axhline(1.0, color="0.3", linewidth=0.8, linestyle="--")
@@ -115,7 +117,7 @@ left.set(xlabel="sensors", ylabel="false alarms per year", ylim=(1e-9, 1e4))
 left.legend(frameon=False, fontsize=8)
 
 for n, colour in zip((3, 6, 12, 24), ("#fdae6b", "#fd8d3c", "#d94801", "#7f2704"), strict=True):
-    network = Sensors.alike(n, rate_per_h=0.5, worth_h=300.0)
+    network = Sensors.alike(n, rate_per_h=0.5, prior_hours=300.0)
     patterns = np.tri(n + 1, n, -1, dtype=bool)
     chance = probability_of_earthquake(
         network, patterns, frame_s=FRAME_S, earthquakes_per_year=EARTHQUAKES_PER_YEAR

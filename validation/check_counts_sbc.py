@@ -24,7 +24,7 @@ from records import Record, each, record, show
 
 from eqstat.calibration import rank_uniformity, sbc_ranks
 from eqstat.counts import Design, Prior, sample, simulate
-from eqstat.counts._background import Family
+from eqstat.counts._families import Family
 from eqstat.counts._model import KINDS, background_of, site_names
 from eqstat.counts._prior import logit_normal
 from eqstat.inference import InferenceError

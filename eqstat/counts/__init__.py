@@ -1,10 +1,9 @@
-"""Is this number of triggers more than the background gives?
+"""Background model of trigger counts: is this number of triggers more than chance?
 
-`prepare` a table of counts, `fit` (BFGS) or `sample` (NUTS) a background, draw from its
-posterior, and ask for a `threshold` of so many false alarms a year, or for a `scorer` whose
-`score` a service calls.
-Parameters are in `background`, checks in `check`, sliding windows in `scan`, few sensors in
-`coincidence`.
+`prepare` turns a table of counts into a `History`; `fit` (BFGS and Laplace) or `sample` (NUTS)
+gives a `Background`, one or with draws of its posterior. From it follow posterior-predictive
+thresholds and compiled scores (`alarm`), false-alarm rates of a sliding window (`scan`) and model
+checks (`checks`). `coincidence` treats a few sensors with rates of their own.
 """
 
 import lazy_loader

@@ -2,6 +2,7 @@ from . import alarm as alarm
 from . import checks as checks
 from . import coincidence as coincidence
 from . import scan as scan
+from ._arrays import count_data as count_data
 from ._background import Background as Background
 from ._background import Bursts as Bursts
 from ._background import log_pmf as log_pmf
@@ -23,6 +24,5 @@ from ._sample import sample as sample
 from ._simulate import Design as Design
 from ._simulate import simulate as simulate
 from ._simulate import simulate_table as simulate_table
-from .alarm._score import score as score
-from .alarm._score import scorer as scorer
-from .alarm._threshold import threshold as threshold
+from ._store import load as load
+from ._store import save as save

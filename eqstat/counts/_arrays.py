@@ -1,4 +1,4 @@
-"""From a history's cells to the likelihood's rows, merged where they are too many."""
+"""The cells of a history as rows of the likelihood, merged where they are many."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from eqstat.inference import bucket_size, pad_rows
 
 # Up to this many cells nothing is merged.
 MERGE_ABOVE = 20_000
-# Widths of merged bins: of active devices (relative), of the log mean, and of counts above 40,
-# which are of bursts nearly always (relative).
+# Widths of merged bins: of active devices (relative), of the log mean, and of counts above 40
+# (relative), nearly all of which are bursts.
 WIDTHS = (0.10, 0.20, 0.0)
 WIDEST = (2.0, 3.0, 0.10)
 SMALL_COUNT = 40
-# Base counts of smaller tail probability do not matter beside a burst.
+# Base counts with a smaller tail probability are negligible in sums with a burst.
 LEAST = 1e-9
-# Few classes of sums and few sizes of rows: every new combination costs half a minute to compile.
+# Few classes of sums and few sizes of arrays: each new combination takes half a minute to compile.
 CLASSES = (8, 32, 256, 4096, 1 << 20)
 EARTHQUAKE_SHARE = 1e-6
 
@@ -29,8 +29,8 @@ EARTHQUAKE_SHARE = 1e-6
 def earthquake_weight(history: History, share: float | int = EARTHQUAKE_SHARE) -> float:
     """Probability of an unmarked earthquake in a window.
 
-    Such that earthquakes, which trigger half of the devices on average here, make `share` of all
-    triggers; at most one window in a hundred.
+    Chosen so that earthquakes, in which half of the devices trigger on average, cause the share
+    `share` of all triggers; at most one window in a hundred.
     """
     if not 0 <= share < 0.1:
         raise InputError(f"earthquake_share must lie in [0, 0.1), not {share!r}")
@@ -39,7 +39,7 @@ def earthquake_weight(history: History, share: float | int = EARTHQUAKE_SHARE) -
 
 
 def _padded(count: int, terms: int, widths: tuple[float, float, float]) -> int:
-    """Size of the bucket of rows: powers of four, above 16,384 of two; the sums are short there."""
+    """Padded number of rows: powers of four, above 16,384 of two, for few compiled programs."""
     if terms > CLASSES[0] or widths == WIDEST:
         return bucket_size(count, smallest=512)
     size = bucket_size(count, smallest=1024)
@@ -47,7 +47,7 @@ def _padded(count: int, terms: int, widths: tuple[float, float, float]) -> int:
 
 
 def _group(*labels: np.ndarray) -> tuple[np.ndarray, int]:
-    """Number the distinct combinations of whole labels."""
+    """Group number of each combination of whole-number labels, and the number of groups."""
     key = np.zeros(len(labels[0]), np.int64)
     for label in labels:
         label = label - label.min()
@@ -59,11 +59,12 @@ def _group(*labels: np.ndarray) -> tuple[np.ndarray, int]:
 def _merged(
     history: History, start: Start, widths: tuple[float, float, float]
 ) -> dict[str, np.ndarray]:
-    r"""Cells of a region, a count and similar means as two rows at $\bar x \pm \sqrt{V}$.
+    r"""Replace cells of one region and count and similar means by two rows, $\bar x \pm \sqrt V$.
 
-    x is the log mean and V its variance within the group, which the likelihood takes from the
-    covariance of log exposure and harmonics at the parameters at hand. So the sum over the
-    group of a smooth function of x, its slopes and its curvatures are right to third order.
+    x is the log mean and V its variance within the group, which the likelihood computes from the
+    covariance of log exposure and harmonics at the current parameters. Two points with the mean
+    and variance of the group integrate a smooth function of x, its gradient and its Hessian
+    correctly to third order.
     """
     w, basis = history.windows, week_basis()[history.hour_of_week]
     log_active = np.log(history.active)
@@ -102,7 +103,7 @@ def _merged(
         "spread": spread,
         "side": np.ones(groups),
     }
-    # A cell that is alone in its group needs one row only; its two would be the same.
+    # A group of one cell needs one row; its two would be identical.
     alone = np.bincount(which, minlength=groups) == 1
     lower = {name: values[~alone] for name, values in half.items()}
     lower["side"] = -lower["side"]
@@ -112,7 +113,7 @@ def _merged(
 
 
 def _plain(history: History, start: Start) -> dict[str, np.ndarray]:
-    """Each cell as it is."""
+    """One row for each cell."""
     log_active = np.log(history.active)
     return {
         "region": history.region,
@@ -128,7 +129,7 @@ def _plain(history: History, start: Start) -> dict[str, np.ndarray]:
 
 
 def _pairs(cells: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Number the pairs of triggers and active devices; the mean of a bin serves all its cells."""
+    """Number the pairs of triggers and active devices; cells of a bin share its mean."""
     bins, count = _group(cells["bin"])
     devices = np.exp(cells["log_active"]) * cells["windows"]
     active = np.bincount(bins, devices, count) / np.bincount(bins, cells["windows"], count)
@@ -139,7 +140,7 @@ def _pairs(cells: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def _terms(cells: dict[str, np.ndarray], start: Start) -> np.ndarray:
-    """Base counts that matter beside a burst, by a negative binomial of like variance."""
+    """Base counts that matter in sums with a burst, by a negative binomial of similar variance."""
     mean = np.exp(np.minimum(cells["log_mean"] + np.log(start.window_h), 15.0))
     excess = np.maximum(start.excess(mean, np.exp(cells["log_active"])), 1e-2)
     most = stats.nbinom.isf(LEAST, mean / excess, 1 / (1 + excess))
@@ -154,25 +155,35 @@ def count_data(
     merge_above: int = MERGE_ABOVE,
     widths: tuple[float, float, float] = WIDTHS,
 ) -> CountData:
-    """Turn a history into the likelihood's padded arrays.
+    """Padded arrays of a history, as `log_likelihood` and `model` take them.
 
     Parameters
     ----------
     history
         From `prepare`, `combine` or `simulate`.
     bursts
-        Whether the background has bursts: their sums need rows in classes of like length.
+        Whether the background has bursts: their sums need rows in classes of similar length.
     earthquake_share
-        Share of all triggers that unmarked earthquakes may have caused: the guard's weight
-        follows from it. 0 leaves the guard off.
+        Share of all triggers that unmarked earthquakes may have caused, which determines the
+        weight of the outlier component of the likelihood; 0 switches it off.
     merge_above
         Histories with more cells are merged: within a region, cells of one count whose active
-        devices agree to 10 % and log means to 0.2 become two rows that keep the mean and the
+        devices agree to 10 % and log means to 0.2 become two rows that preserve the mean and the
         variance of the log mean.
+    widths
+        Widths of these bins: active devices (relative), log mean, and counts above 40 (relative).
 
     Returns
     -------
     CountData
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.counts import Background, Design, simulate
+    >>> history = simulate(jax.random.key(0), Background("poisson", 1.0), Design(active=9, days=1))
+    >>> count_data(history).regions
+    1
     """
     start = start_of(history)
     merge = len(history.region) > merge_above
@@ -186,7 +197,7 @@ def count_data(
         lowest = most
         if not use.any():
             continue
-        # Rows need only the pairs of their own class.
+        # Each class has only the pairs that its rows refer to.
         own, renumbered = np.unique(pair[use], return_inverse=True)
         size, pairs = _padded(int(use.sum()), most, widths), bucket_size(len(own), smallest=512)
 

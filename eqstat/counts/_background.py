@@ -1,9 +1,9 @@
-"""The background of trigger counts: parameters, rate, log probabilities and tails."""
+"""Background of trigger counts: parameters, rates, log probabilities and tails."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,15 +15,13 @@ from eqstat._core.arrays import Number
 from eqstat._core.checks import check_choice, check_fields
 from eqstat._core.errors import InputError
 from eqstat.counts import _tails
+from eqstat.counts._families import FAMILIES, SHAPE_PARAMETERS, CountFamily, Family
 from eqstat.counts._harmonics import DAILY, WEEKLY, basis
-
-Family = Literal["poisson", "negative_binomial", "beta_binomial"]
-FAMILIES: tuple[Family, ...] = ("poisson", "negative_binomial", "beta_binomial")
-REFERENCE_ACTIVE = 100.0
+from eqstat.counts._special import log1mexp
 
 
 class Bursts(eqx.Module):
-    r"""Bursts in which people react together: thunder, a goal, a quarry blast.
+    r"""Bursts: windows in which people react together, to thunder, a goal or a quarry blast.
 
     Attributes
     ----------
@@ -34,6 +32,11 @@ class Bursts(eqx.Module):
     concentration
         Of the Beta distribution of that share: $a = \text{share} \cdot \text{concentration}$,
         $b = (1 - \text{share}) \cdot \text{concentration}$; positive.
+
+    Examples
+    --------
+    >>> [round(float(value), 2) for value in Bursts(1e-5, 0.1, 8.0).beta]
+    [0.8, 7.2]
     """
 
     probability: Number
@@ -51,7 +54,7 @@ class Bursts(eqx.Module):
 
 
 class Background(eqx.Module):
-    r"""Distribution of the number of triggers among active devices when nothing happens.
+    r"""Distribution of the number of triggers among active devices without an earthquake.
 
     With n active devices in region r the mean count of a window of w seconds is
 
@@ -65,15 +68,15 @@ class Background(eqx.Module):
     bursts, a beta-binomial count of all n devices is added in a small share of the windows. No
     count exceeds n.
 
-    A posterior is the same object with a leading axis of draws on every array; map over it with
-    `jax.vmap`.
+    A posterior is the same object with a leading axis of draws on every array; use `jax.vmap` to
+    evaluate functions of it.
 
     Attributes
     ----------
     family
         "poisson", "negative_binomial" or "beta_binomial".
     rate_per_device_h
-        Triggers per device and hour at the middle of all harmonics and of the regions.
+        Triggers per device and hour, $\lambda_0$: cycles and region effects are relative to it.
     daily
         Coefficients of the log rate: cosine and sine of one, then of two cycles a day, (4,).
     weekly
@@ -81,9 +84,10 @@ class Background(eqx.Module):
     region_effect
         Effects of the regions on the log rate, (regions,).
     region_sd
-        Their standard deviation over all regions, known or new.
+        Standard deviation of the region effects, for known and new regions.
     dispersion, dispersion_slope
-        Dispersion among 100 active devices and how it falls with their number; None for Poisson.
+        Dispersion among 100 active devices, and the slope of its log in the negative log of their
+        number; None for Poisson.
     bursts
         The bursts, or None.
     window_s
@@ -115,11 +119,10 @@ class Background(eqx.Module):
 
     def __check_init__(self) -> None:
         check_choice("Background", FAMILIES, family=self.family)
-        dispersed = self.family != "poisson"
-        if dispersed != (self.dispersion is not None) or dispersed != (
-            self.dispersion_slope is not None
-        ):
-            needs = "needs dispersion and dispersion_slope" if dispersed else "has no dispersion"
+        own = self.count_family.parameters
+        given = {name for name in SHAPE_PARAMETERS if getattr(self, name) is not None}
+        if given != set(own):
+            needs = f"needs {' and '.join(own)}" if own else "has no dispersion"
             raise InputError(f"Background: the family {self.family} {needs}")
         check_fields(self, rate_per_device_h=(1e-12, 1e6), window_s=(1e-3, 1e6))
         check_fields(self, daily=(-20, 20), weekly=(-20, 20), region_effect=(-20, 20))
@@ -133,8 +136,24 @@ class Background(eqx.Module):
             if hasattr(value, "shape") and value.shape[-1:] != (size,):
                 raise InputError(f"Background: {name} must have {size} entries, not {value.shape}")
 
+    @property
+    def count_family(self) -> CountFamily:
+        """Definition of the family."""
+        return FAMILIES[self.family]
+
     def index(self, region: str) -> int:
-        """Number of a region by its name."""
+        """Index of a region.
+
+        Parameters
+        ----------
+        region
+            Its name.
+
+        Examples
+        --------
+        >>> Background("poisson", 1.0).index("all")
+        0
+        """
         if region not in self.regions:
             known = ", ".join(self.regions[:10]) + (", ..." if len(self.regions) > 10 else "")
             raise InputError(f"no region {region!r} in the background; known are {known}")
@@ -150,15 +169,16 @@ def _float(*values: Number | None) -> list[Array]:
 
 def dispersion_at(background: Background, active: Array) -> Array | None:
     """Dispersion among `active` devices; None for Poisson."""
-    if background.dispersion is None or background.dispersion_slope is None:
-        return None
-    return background.dispersion * (active / REFERENCE_ACTIVE) ** (-background.dispersion_slope)
+    family = background.count_family
+    return family.dispersion(
+        {name: getattr(background, name) for name in family.parameters}, active
+    )
 
 
 def rate_per_device_h(
     background: Background, hour: Number, day: Number, region: Number | None = None
 ) -> Array:
-    """Triggers per device and hour.
+    r"""Triggers per device and hour, $\lambda_0 \exp(h + d + u_r)$.
 
     Parameters
     ----------
@@ -169,12 +189,18 @@ def rate_per_device_h(
     day
         Day of the week, Monday is 0.
     region
-        Number of the region (`background.index(name)`); None for the middle of all regions.
+        Index of the region (`background.index(name)`); None for the average region, $u = 0$.
 
     Returns
     -------
     Array
-        Of the shape that the arguments broadcast to.
+        Of the broadcast shape of the arguments.
+
+    Examples
+    --------
+    >>> background = Background("poisson", 2.0, daily=np.array([0.5, 0.0, 0.0, 0.0]))
+    >>> rate_per_device_h(background, np.array([0.0, 12.0]), 0).round(3).tolist()
+    [3.297, 1.213]
     """
     log_rate = basis(hour, day) @ jnp.concatenate(
         [jnp.asarray(background.daily), jnp.asarray(background.weekly)]
@@ -194,7 +220,17 @@ def mean_count(
     background, hour, day, region
         As in `rate_per_device_h`.
     active
-        Active devices.
+        Number of active devices.
+
+    Returns
+    -------
+    Array
+        Of the broadcast shape of the arguments.
+
+    Examples
+    --------
+    >>> float(mean_count(Background("poisson", 0.6), 600.0, hour=14.5, day=2))
+    1.0
     """
     return (
         jnp.asarray(active)
@@ -205,16 +241,16 @@ def mean_count(
 
 
 def log_pmf(background: Background, triggers: Number, active: Number, mean_count: Number) -> Array:
-    """Log probability of a number of triggers in a window.
+    r"""Log probability of a number of triggers in a window, $\log P(K = k)$.
 
     Parameters
     ----------
     background
         One background (no axis of draws).
     triggers, active
-        Numbers of triggers and of active devices, at least 1; shapes that broadcast.
+        Number of triggers, and of active devices, at least 1; their shapes broadcast.
     mean_count
-        From `mean_count`: the mean without bursts.
+        Mean count without bursts, from `mean_count`.
 
     Returns
     -------
@@ -222,23 +258,28 @@ def log_pmf(background: Background, triggers: Number, active: Number, mean_count
         Log probability; minus infinity above `active`. The small probability with which Poisson
         and negative binomial counts, or sums with a burst, would exceed `active` is not added
         to that of `active` itself.
+
+    Examples
+    --------
+    >>> round(float(log_pmf(Background("poisson", 1.0), 2.0, 500.0, 1.0)), 3)
+    -1.693
     """
     k, n, mean = _float(triggers, active, mean_count)
     dispersion = dispersion_at(background, n)
-    alone = _tails.log_base(background.family, k, n, mean, dispersion)
+    alone = _tails.log_base(background.count_family, k, n, mean, dispersion)
     if background.bursts is None:
         return alone
     a, b = background.bursts.beta
-    shaken = _tails.log_in_burst(background.family, k, n, mean, dispersion, a, b)
-    return _tails.mix(jnp.asarray(background.bursts.probability), alone, shaken)
+    with_burst = _tails.log_in_burst(background.count_family, k, n, mean, dispersion, a, b)
+    return _tails.mix(jnp.asarray(background.bursts.probability), alone, with_burst)
 
 
 def log_tail(background: Background, triggers: Number, active: Number, mean_count: Number) -> Array:
-    r"""Log probability of so many triggers or more, $\log P(K \ge k)$.
+    r"""Log tail probability of a number of triggers, $\log P(K \ge k)$.
 
-    Sums of positive terms on the side of the smaller probability: in float64 within 1e-8 of
-    the logarithm, down to 1e-300 and for up to 1e5 devices; in float32 within 1e-4 of the
-    logarithm or 1e-3, whichever is larger. Not differentiable in reverse.
+    Computed as a sum of positive terms on the side of the smaller probability. The relative error
+    of the logarithm is below 1e-8 in float64, down to probabilities of 1e-300 and for up to 1e5
+    devices, and below 1e-4 (or 1e-3 absolute) in float32. Not differentiable in reverse mode.
 
     Parameters
     ----------
@@ -249,38 +290,43 @@ def log_tail(background: Background, triggers: Number, active: Number, mean_coun
     -------
     Array
         Log probability; 0 for no trigger, minus infinity above `active`.
+
+    Examples
+    --------
+    >>> round(float(log_tail(Background("poisson", 1.0), 2.0, 500.0, 1.0)), 3)
+    -1.331
     """
     k, n, mean = _float(triggers, active, mean_count)
     dispersion = dispersion_at(background, n)
-    high, low = _tails.log_sides(background.family, k, n, mean, dispersion)
+    high, low = _tails.log_sides(background.count_family, k, n, mean, dispersion)
     if background.bursts is None:
         return high
     a, b = background.bursts.beta
     probability = jnp.asarray(background.bursts.probability)
-    above, below = _tails.log_sides_in_burst(background.family, k, n, mean, dispersion, a, b)
+    above, below = _tails.log_sides_in_burst(background.count_family, k, n, mean, dispersion, a, b)
     up = _tails.mix(probability, high, above)
     down = _tails.mix(probability, low, below)
-    value = jnp.where(k <= mean, _tails.log1mexp(down), jnp.minimum(up, 0.0))
+    value = jnp.where(k <= mean, log1mexp(down), jnp.minimum(up, 0.0))
     return jnp.where(k <= 0, 0.0, value)
 
 
 def log_tails(background: Background, count: int, active: Number, mean_count: Number) -> Array:
-    """Log tail probabilities of 0, 1, ... `count` triggers at once: a row of a table.
+    r"""Log tail probabilities of 0, 1, ..., `count` triggers at once.
 
-    One pass serves all counts, so this is the way to thresholds and to scorers' tables. The
-    sums run in plain probabilities: in float64 good to 1e-300, in float32 to 1e-37 only.
+    One pass serves all counts, as tables of scorers need them. Sums are of plain probabilities:
+    down to 1e-300 in float64, 1e-37 in float32.
 
     Parameters
     ----------
     background, active, mean_count
         As in `log_pmf`.
     count
-        The largest number of triggers (known when compiled).
+        Largest number of triggers (static).
 
     Returns
     -------
     Array
-        Of the broadcast shape of `active` and `mean_count`, and `count + 1` on a last axis.
+        (..., count + 1), after the broadcast shape of `active` and `mean_count`.
     """
     n, mean = _float(active, mean_count)
     burst: Any = None
@@ -288,12 +334,12 @@ def log_tails(background: Background, count: int, active: Number, mean_count: Nu
         values = (background.bursts.probability, *background.bursts.beta)
         burst = tuple(jnp.broadcast_to(jnp.asarray(v, n.dtype), n.shape) for v in values)
     return _tails.all_log_sides(
-        background.family, count, n, mean, dispersion_at(background, n), burst
+        background.count_family, count, n, mean, dispersion_at(background, n), burst
     )
 
 
 def with_new_region(key: PRNGKeyArray, background: Background, name: str = "new") -> Background:
-    """Add a region without a history: its effect is drawn from the spread of the others.
+    r"""Add a region without a history, with an effect drawn from $N(0, \sigma_u^2)$.
 
     Parameters
     ----------
@@ -303,6 +349,16 @@ def with_new_region(key: PRNGKeyArray, background: Background, name: str = "new"
         A background or a posterior; each draw gets an effect of its own.
     name
         Name of the region.
+
+    Returns
+    -------
+    Background
+
+    Examples
+    --------
+    >>> background = Background("poisson", 1.0, region_sd=0.3)
+    >>> with_new_region(jax.random.key(0), background, "Chile").regions
+    ('all', 'Chile')
     """
     effect = jnp.asarray(background.region_effect)
     new = jax.random.normal(key, (*effect.shape[:-1], 1), effect.dtype)

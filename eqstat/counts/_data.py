@@ -1,4 +1,4 @@
-"""From tables of counts to sparse cells: how often each count came, where, when, among how many."""
+"""Histories: tables of counts aggregated into sparse cells."""
 
 from __future__ import annotations
 
@@ -21,31 +21,39 @@ RELATIVE_WIDTH = 0.02
 
 @dataclass(frozen=True)
 class History:
-    """Windows without an earthquake, counted into sparse cells.
+    """History of a network: windows without an earthquake, aggregated into sparse cells.
 
     Attributes
     ----------
     region
-        Number of the region of each cell, (cells,).
+        Index of the region of each cell, (cells,).
     hour_of_week
         Local hour of the week, 0 (Monday from 0 to 1) to 167, (cells,).
     active
-        Active devices: exact to 50, above the mean of the cell's windows in a bin of at most
-        2 %, (cells,).
+        Active devices: exact up to 50, above that the mean over the windows of the cell, whose
+        bin is at most 2 % wide, (cells,).
     triggers
         Number of triggers, (cells,).
     windows
-        How many windows a cell holds, (cells,).
+        Number of windows of each cell, (cells,).
     regions
         Names of the regions.
     window_s
         Length of a window, s.
     span_days
-        From the start of the first to the end of the last window, days.
+        Time from the start of the first to the end of the last window, days.
     left_out
-        Windows that are not in the cells, by reason.
+        Number of windows that were excluded, by reason.
     notes
-        What a reader of the result should know.
+        Remarks for the reader of a result.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"time": pd.date_range("2026-01-05", periods=3, freq="10s", tz="UTC"),
+    ...                       "triggers": [0, 2, 0], "active": 80})
+    >>> history = prepare(table)
+    >>> history.total_triggers, round(history.device_hours, 2)
+    (2.0, 0.67)
     """
 
     region: np.ndarray
@@ -71,11 +79,29 @@ class History:
 
     @property
     def device_hours(self) -> float:
-        """Hours of active devices, summed over them."""
+        """Sum of the hours over active devices."""
         return float(np.sum(self.windows * self.active)) * self.window_s / 3600
 
     def of_region(self, region: str) -> History:
-        """Return the cells of one region, as a history of its own."""
+        """History of one region.
+
+        Parameters
+        ----------
+        region
+            Its name.
+
+        Returns
+        -------
+        History
+
+        Examples
+        --------
+        >>> import jax
+        >>> from eqstat.counts import Background, Design, simulate
+        >>> background = Background("poisson", 1.0, region_effect=np.zeros(2), regions=("a", "b"))
+        >>> simulate(jax.random.key(0), background, Design(9, days=1)).of_region("b").regions
+        ('b',)
+        """
         if region not in self.regions:
             raise InputError(f"counts: no region {region!r} in the history")
         use = self.region == self.regions.index(region)
@@ -93,7 +119,7 @@ class History:
 
 
 def active_bin(active: np.ndarray) -> np.ndarray:
-    """Number of the bin of active devices: exact to 50, then of equal relative width."""
+    """Bin of active devices: exact up to 50, then of equal relative width."""
     active = np.asarray(active, np.float64)
     log_bin = np.log(np.maximum(active, EXACT_ACTIVE + 1) / (EXACT_ACTIVE + 1))
     far = EXACT_ACTIVE + 1 + np.floor(log_bin / np.log1p(RELATIVE_WIDTH) + 1e-9)
@@ -101,7 +127,7 @@ def active_bin(active: np.ndarray) -> np.ndarray:
 
 
 def _sum_by(key: np.ndarray, *weights: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """First row of each key's group, and sums of the weights over the groups."""
+    """First row of each group of equal keys, and sums of the weights over the groups."""
     order = np.argsort(key, kind="stable")
     starts = np.flatnonzero(np.diff(key[order], prepend=key[order][:1] - 1))
     return order[starts], [np.add.reduceat(weight[order], starts) for weight in weights]
@@ -114,7 +140,7 @@ def to_cells(
     triggers: np.ndarray,
     windows: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Merge windows that agree: region, hour, active (mean of its bin), triggers, windows."""
+    """Merge equal windows: region, hour, active (mean of its bin), triggers, windows."""
     if not len(region):
         return region, hour_of_week, active, triggers, windows
     bins = active_bin(active)
@@ -126,7 +152,7 @@ def to_cells(
 
 
 def _near_earthquakes(table: Any, codes: np.ndarray, window_s: float) -> np.ndarray:
-    """Windows of a region that touch one with an earthquake."""
+    """Windows next to one with an earthquake in the same region."""
     quake = table["is_earthquake"].fillna(False).to_numpy(dtype=bool)
     order = np.argsort(codes, kind="stable")
     seconds = table["time"].to_numpy(dtype="datetime64[ns]").astype(np.int64)[order] / 1e9
@@ -165,7 +191,7 @@ def _hours(
 
 
 def _window_s(table: Any, window_s: float | int | None) -> tuple[float, list[str]]:
-    """Length of the windows: given, of the column, or the smallest spacing."""
+    """Length of the windows: the argument, the column, or the smallest spacing."""
     given = None
     if "window_s" in table and bool(table["window_s"].notna().any()):
         given = float(table["window_s"].iloc[0])
@@ -173,7 +199,7 @@ def _window_s(table: Any, window_s: float | int | None) -> tuple[float, list[str
         check_range("counts", 0, ends="()", window_s=window_s)
         if given is not None and abs(given - window_s) > 1e-6:
             raise InputError(
-                f"counts: window_s={window_s:g} is asked for, but the table's is {given:g}; "
+                f"counts: window_s={window_s:g} is requested, but the table's is {given:g}; "
                 "leave out the argument, or correct the column"
             )
         return float(window_s), []
@@ -197,23 +223,23 @@ def prepare(
     utc_offset_h: float | int | Mapping[str, float | int] = 0.0,
     exclude_earthquakes: bool = True,
 ) -> History:
-    """Check a table of counts and count its windows into sparse cells.
+    """Check a table of counts and aggregate its windows into sparse cells.
 
-    A long history is made in parts, one for each month, say, that `combine` puts together:
-    then only the part at hand is in memory.
+    A long history can be prepared in parts, one per month, say, and merged by `combine`, so that
+    only one part is in memory.
 
     Parameters
     ----------
     counts
         Table of the counts contract: `time` (start of the window, UTC), `triggers`, `active`;
-        `region`, `window_s`, `is_earthquake` and `windows` are used where they are given.
+        `region`, `window_s`, `is_earthquake` and `windows` are used if present.
     window_s
         Length of a window, s, where the table has no such column; by default the smallest
-        spacing of a region's windows, which is then noted.
+        spacing of a region's windows, with a note.
     utc_offset_h
-        Local time minus UTC, hours: for all regions, or for each by its name.
+        Local time minus UTC, hours: one for all regions, or one for each by its name.
     exclude_earthquakes
-        Whether windows marked `is_earthquake`, and those that touch them, are left out.
+        Whether to exclude windows marked `is_earthquake` and their neighbours.
 
     Returns
     -------
@@ -222,7 +248,7 @@ def prepare(
     Raises
     ------
     eqstat.InputError
-        When the table breaks its contract, windows overlap, or nothing is left.
+        When the table violates its contract, windows overlap, or no window is left.
 
     Examples
     --------
@@ -231,7 +257,7 @@ def prepare(
     ...                       "triggers": [0, 0, 1, 0, 0, 0], "active": 80})
     >>> history = prepare(table, utc_offset_h=1.0)
     >>> history.total_windows, history.windows.tolist(), history.hour_of_week.tolist()
-    (6, [5, 1], [1, 1])
+    (6, [5.0, 1.0], [1, 1])
     """
     table: Any = check_counts(counts)
     notes = list(table.attrs.get("notes", ()))
@@ -275,9 +301,9 @@ def prepare(
 
 
 def combine(histories: Sequence[History]) -> History:
-    """Put histories of other times or regions together.
+    """Merge histories of different times or regions.
 
-    Whether a window is in more than one of them cannot be seen any more.
+    Windows that are in more than one of them are not detected and count twice.
 
     Parameters
     ----------
@@ -287,12 +313,20 @@ def combine(histories: Sequence[History]) -> History:
     Returns
     -------
     History
-        Its span is the sum of the spans of those that share a region, at most.
+        Its span is the largest, over regions, of the sum of the spans.
 
     Raises
     ------
     eqstat.InputError
         When there is none, or lengths of windows differ.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.counts import Background, Design, simulate
+    >>> history = simulate(jax.random.key(0), Background("poisson", 1.0), Design(9, days=1))
+    >>> combine([history, history]).span_days
+    2.0
     """
     histories = list(histories)
     if not histories:

@@ -11,8 +11,9 @@ import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
 from eqstat.counts._arrays import EARTHQUAKE_SHARE, count_data
-from eqstat.counts._background import Background, Family
+from eqstat.counts._background import Background
 from eqstat.counts._data import History
+from eqstat.counts._families import Family
 from eqstat.counts._likelihood import CountData
 from eqstat.counts._model import MODELS, background_of, site_names
 from eqstat.counts._prior import Prior

@@ -1,4 +1,4 @@
-"""Hour of day and day of week as a few harmonics."""
+"""Harmonics of the hour of the day and of the day of the week."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def basis(
     hour: Array | np.ndarray | np.number | float | int,
     day: Array | np.ndarray | np.number | float | int,
 ) -> Array:
-    """Cosine and sine of one and of two cycles a day, and of one a week; (..., 6)."""
+    """Cosine and sine of one and two cycles per day and of one per week; (..., 6)."""
     hour, day = jnp.broadcast_arrays(jnp.asarray(hour), jnp.asarray(day))
     once, week = 2 * jnp.pi * hour / 24, 2 * jnp.pi * day / 7
     return jnp.stack(
@@ -31,7 +31,7 @@ def basis(
 
 
 def week_basis() -> np.ndarray:
-    """The harmonics in the middle of each hour of the week, Monday first; (168, 6)."""
+    """The harmonics at the centre of each hour of the week, Monday first; (168, 6)."""
     index = np.arange(HOURS_OF_WEEK)
     once, week = 2 * np.pi * (index % 24 + 0.5) / 24, 2 * np.pi * (index // 24) / 7
     columns = [f(m * once) for m in (1, 2) for f in (np.cos, np.sin)]

@@ -1,4 +1,4 @@
-"""The likelihood of a history: weighted rows of equal counts, and a guard against earthquakes."""
+"""Likelihood of a history: weighted rows of equal counts, robust to unmarked earthquakes."""
 
 from __future__ import annotations
 
@@ -12,35 +12,37 @@ from jaxtyping import Array, Float
 
 from eqstat._core.arrays import FloatArray, IntArray
 from eqstat.counts import _tails
-from eqstat.counts._background import Background, Family, dispersion_at
+from eqstat.counts._background import Background, dispersion_at
+from eqstat.counts._families import CountFamily
+from eqstat.counts._special import log_beta_binomial
 
-# Sums over so few terms run in plain numbers; longer ones in logs.
+# Sums of up to this many terms are in plain numbers, longer ones in logs.
 PLAIN_TERMS = 256
 
 
 class Rows(eqx.Module):
-    """Rows of a history whose bursts need sums of the same length.
+    """Rows of a history whose sums over the base count have the same length.
 
     Attributes
     ----------
     region
-        Number of the region, (n,).
+        Index of the region, (n,).
     basis
         Harmonics of the hour of the week, (n, 6).
     log_exposure
         Log of active devices times hours of a window, (n,).
     pair
-        Which pair of (triggers, active) the row has, (n,).
+        Index of the row's pair of (triggers, active), (n,).
     windows
-        How many windows the row stands for; 0 where it is padding, (n,).
+        Number of windows that the row represents; 0 for padding, (n,).
     side, spread
-        Of a merged row: -1 or 1, (n,), and the covariance of log exposure and harmonics within
-        the cells that it stands for, (n, 7, 7). The row lies at the mean of the cells' log
-        means plus or minus their standard deviation; without merging there are no entries.
+        For merged rows: -1 or 1, (n,), and the covariance of log exposure and harmonics within
+        the merged cells, (n, 7, 7). The row lies at the mean of the cells' log means plus or
+        minus their standard deviation; without merging there are no entries.
     triggers, active
         The pairs, (pairs,).
     terms
-        Base counts that a burst's sum runs over, 1 for the smallest class.
+        Number of base counts in the sum with a burst, 1 without bursts.
     """
 
     region: IntArray
@@ -56,14 +58,14 @@ class Rows(eqx.Module):
 
 
 class CountData(eqx.Module):
-    """What the likelihood sees: a pytree of padded arrays.
+    """Data of the likelihood: a pytree of padded arrays, from `count_data`.
 
     Attributes
     ----------
     rows
         The rows, in classes.
     earthquake_weight
-        Weight of the guard: probability that an unmarked window holds an earthquake.
+        Weight of the outlier component: probability that a window holds an unmarked earthquake.
     regions
         Number of regions.
     """
@@ -85,31 +87,24 @@ def _log_mean(background: Background, rows: Rows) -> Array:
     return log_mean
 
 
-def _step(family: Family, i: Array, k: Array, n: Array, values: tuple) -> tuple[Array, tuple]:
-    """Term i + 1 of the sum over the base count over term i, and its slopes in the log."""
+def _step(family: CountFamily, i: Array, k: Array, n: Array, values: tuple) -> tuple[Array, tuple]:
+    """Ratio of terms i + 1 and i of the sum over the base count, and the slopes of its log."""
     first, second, a, b = values
-    # The burst is smaller by one: m + 1 to m devices, and m below n keeps all factors positive.
+    # As the base count grows by one, the burst shrinks from m + 1 to m devices.
     m = jnp.maximum(k - i - 1, 0.0)
     from_a, from_b = 1 / (a + m), b + n - m - 1
     safe_b = jnp.where(from_b > 0, from_b, 1.0)
-    ratio = (m + 1) * safe_b * from_a / ((i + 1) * (n - m))
-    slopes_burst = (-from_a, 1 / safe_b)
-    if family == "poisson":
-        return ratio * first, (1 / first, jnp.zeros_like(k), *slopes_burst)
-    up = first + i
-    if family == "negative_binomial":
-        return ratio * up * second, (1 / up, 1 / second, *slopes_burst)
-    rest = jnp.maximum(n - i, 0.0)
-    down = second + rest - 1
-    inverse = 1 / jnp.where(down > 0, down, 1.0)
-    return ratio * rest * up * inverse, (1 / up, -inverse, *slopes_burst)
+    burst = (m + 1) * safe_b * from_a / ((i + 1) * (n - m))
+    base, slope_first, slope_second = family.scaled_ratio(i, n, first, second)
+    return burst * base, (slope_first, slope_second, -from_a, 1 / safe_b)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _sum_over_base(family: Family, terms: int, k: Array, n: Array, values: tuple) -> Array:
-    """Probability of a base count i and of a burst of k - i, summed, over that of i = 0.
+def _sum_over_base(family: CountFamily, terms: int, k: Array, n: Array, values: tuple) -> Array:
+    """Sum over i of P(base = i) P(burst = k - i), relative to the term i = 0.
 
-    The ratio of one term to the one before it is a simple fraction.
+    Each term is the one before times a ratio of polynomials, so that the sum needs no gamma
+    function.
     """
 
     def step(state: tuple[Array, Array], i: Array) -> tuple[tuple[Array, Array], None]:
@@ -123,11 +118,12 @@ def _sum_over_base(family: Family, terms: int, k: Array, n: Array, values: tuple
 
 @_sum_over_base.defjvp
 def _sum_and_slopes(
-    family: Family, terms: int, primals: tuple, tangents: tuple
+    family: CountFamily, terms: int, primals: tuple, tangents: tuple
 ) -> tuple[Array, Array]:
-    """Slopes go along with the sum: a fraction of what a walk back through it would cost.
+    """Forward-mode derivative: the slopes of the log terms are accumulated beside the sum.
 
-    Counts and numbers of devices are data and have none.
+    Reverse mode through the scan would store every term. JAX transposes this linear rule, so
+    gradients cost little more than the value. Counts and devices are data, without derivatives.
     """
     (k, n, values), (_, _, directions) = primals, tangents
 
@@ -149,11 +145,12 @@ def _sum_and_slopes(
 
 
 def _log_probability(background: Background, parts: tuple[Rows, ...]) -> Array:
-    """Log probability of each row's count; what does not know the mean comes from the pairs.
+    """Log probability of each row's count.
 
-    Rows and pairs of all classes are joined, so that all but the sums is compiled once.
+    Terms without the mean are computed once per pair. Rows and pairs of all classes are joined,
+    so that everything but the sums is compiled once.
     """
-    family = background.family
+    family = background.count_family
     k = jnp.concatenate([jnp.asarray(rows.triggers) for rows in parts])
     n = jnp.concatenate([jnp.asarray(rows.active) for rows in parts])
     firsts = np.cumsum([0, *(len(rows.triggers) for rows in parts[:-1])]).tolist()
@@ -161,61 +158,44 @@ def _log_probability(background: Background, parts: tuple[Rows, ...]) -> Array:
         [jnp.asarray(rows.pair) + first for rows, first in zip(parts, firsts, strict=True)]
     )
     spread = dispersion_at(background, n)
-    fixed = _tails.pair_term(family, k, n, spread)[pair]
+    fixed = family.pair_term(k, n, spread)[pair]
     mean = jnp.exp(jnp.concatenate([_log_mean(background, rows) for rows in parts]))
     row_k, row_n = k[pair], n[pair]
     row_spread = None if spread is None else spread[pair]
-    alone = fixed + _tails.mean_term(family, row_k, row_n, mean, row_spread)
+    alone = fixed + family.mean_term(row_k, row_n, mean, row_spread)
     if background.bursts is None:
         return alone
     a, b = background.bursts.beta
     ones = jnp.ones_like(k)
-    log_burst = _tails.log_beta_binomial(k, n, a * ones, b * ones)[pair]
-    first, second = _tails.ratio_parameters(family, row_n, mean, row_spread)
+    log_burst = log_beta_binomial(k, n, a * ones, b * ones)[pair]
+    first, second = family.ratio_parameters(row_n, mean, row_spread)
     second = jnp.ones_like(first) if second is None else second
-    nothing = _tails.mean_term(family, 0 * row_k, row_n, mean, row_spread)
-    shaken, start = [], 0
+    at_zero = family.mean_term(0 * row_k, row_n, mean, row_spread)
+    with_burst, start = [], 0
     for rows in parts:
         use = slice(start, start + len(rows.pair))
         start = use.stop
         if rows.terms > PLAIN_TERMS:
             own = None if row_spread is None else row_spread[use]
             at = (row_k[use], row_n[use], mean[use], own)
-            shaken.append(_tails.log_in_burst(family, *at, a, b, terms=rows.terms))
+            with_burst.append(_tails.log_in_burst(family, *at, a, b, terms=rows.terms))
         else:
             values = (first[use], second[use], a, b)
             total = _sum_over_base(family, rows.terms, row_k[use], row_n[use], values)
-            shaken.append(nothing[use] + log_burst[use] + jnp.log(total))
+            with_burst.append(at_zero[use] + log_burst[use] + jnp.log(total))
     probability = jnp.asarray(background.bursts.probability)
-    together = jnp.log(probability) + jnp.concatenate(shaken)
+    together = jnp.log(probability) + jnp.concatenate(with_burst)
     return jnp.logaddexp(jnp.log1p(-probability) + alone, together)
 
 
 def pointwise_log_likelihood(background: Background, data: CountData) -> list[Array]:
-    r"""Log probability of one window of each row, class by class.
+    r"""Log likelihood of one window of each row, class by class.
 
-    .. math:: \log\Bigl\{(1-\epsilon)\, f(k \mid n, \mu) + \frac{\epsilon}{n + 1}\Bigr\}
+    .. math:: \log\Bigl\{(1-\eta)\, P(K = k \mid n, \mu) + \frac{\eta}{n + 1}\Bigr\}
 
-    The second term is the guard: with the small fixed weight an unmarked window holds an
-    earthquake, of which any number of the n devices is as likely. A window that the background
-    cannot explain then costs a bounded amount and pulls at no parameter.
-    """
-    if not data.rows:
-        return []
-    weight = jnp.asarray(data.earthquake_weight)
-    log_f = _log_probability(background, data.rows)
-    out, start = [], 0
-    for rows in data.rows:
-        broad = jnp.log(weight) - jnp.log(jnp.asarray(rows.active) + 1)
-        guard = jnp.broadcast_to(broad, rows.triggers.shape)[rows.pair]
-        own = log_f[start : start + len(rows.pair)]
-        start += len(rows.pair)
-        out.append(jnp.logaddexp(jnp.log1p(-weight) + own, guard))
-    return out
-
-
-def log_likelihood(background: Background, data: CountData) -> Float[Array, ""]:
-    """Log likelihood of all windows, scalar; differentiable.
+    The second component is for unmarked earthquakes: with a small fixed weight every number of
+    triggers is equally probable. The influence of a window that the background cannot explain is
+    thus bounded.
 
     Parameters
     ----------
@@ -223,6 +203,58 @@ def log_likelihood(background: Background, data: CountData) -> Float[Array, ""]:
         One background (no axis of draws).
     data
         From `count_data(history)`.
+
+    Returns
+    -------
+    list of Array
+        One array of rows for each class of `data.rows`.
+
+    Examples
+    --------
+    >>> from eqstat.counts import Design, count_data, simulate
+    >>> background = Background("poisson", 1.0)
+    >>> history = simulate(jax.random.key(0), background, Design(active=9, days=1))
+    >>> (points,) = pointwise_log_likelihood(background, count_data(history))
+    >>> bool(points.max() < 0)
+    True
+    """
+    if not data.rows:
+        return []
+    weight = jnp.asarray(data.earthquake_weight)
+    log_f = _log_probability(background, data.rows)
+    out, start = [], 0
+    for rows in data.rows:
+        uniform = jnp.log(weight) - jnp.log(jnp.asarray(rows.active) + 1)
+        outlier = jnp.broadcast_to(uniform, rows.triggers.shape)[rows.pair]
+        own = log_f[start : start + len(rows.pair)]
+        start += len(rows.pair)
+        out.append(jnp.logaddexp(jnp.log1p(-weight) + own, outlier))
+    return out
+
+
+def log_likelihood(background: Background, data: CountData) -> Float[Array, ""]:
+    """Log likelihood of a history; differentiable.
+
+    Parameters
+    ----------
+    background
+        One background (no axis of draws).
+    data
+        From `count_data(history)`.
+
+    Returns
+    -------
+    Array
+        Scalar.
+
+    Examples
+    --------
+    >>> from eqstat.counts import Design, count_data, simulate
+    >>> background = Background("poisson", 1.0)
+    >>> history = simulate(jax.random.key(0), background, Design(active=9, days=1))
+    >>> data = count_data(history)
+    >>> bool(log_likelihood(background, data) > log_likelihood(Background("poisson", 2.0), data))
+    True
     """
     points = pointwise_log_likelihood(background, data)
     return sum(

@@ -1,9 +1,9 @@
-"""The NumPyro model of the counts room: the likelihood with its priors in sight."""
+"""NumPyro model of a history of counts: the likelihood and its priors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,12 +12,13 @@ import numpyro.distributions as dist
 from jaxtyping import Array
 from numpyro import handlers
 
-from eqstat.counts._background import FAMILIES, Background, Bursts, Family
+from eqstat.counts._background import Background, Bursts
+from eqstat.counts._families import FAMILIES, SHAPE_PARAMETERS, Family
 from eqstat.counts._harmonics import DAILY, WEEKLY
 from eqstat.counts._likelihood import CountData, log_likelihood
 from eqstat.counts._prior import Prior
 
-SHOCKS = ("burst_probability", "burst_share", "burst_concentration")
+BURST_SITES = ("burst_probability", "burst_share", "burst_concentration")
 
 
 def _sample(name: str, prior: dist.Distribution) -> Array:
@@ -28,19 +29,20 @@ def site_names(family: Family, bursts: bool, regions: int) -> tuple[str, ...]:
     """Sites that the data speak about; a single region has no effect of its own."""
     names = ["rate_per_device_h", "daily", "weekly"]
     names += ["region_sd", "region_effect"] if regions > 1 else []
-    names += ["dispersion", "dispersion_slope"] if family != "poisson" else []
-    return tuple([*names, *SHOCKS] if bursts else names)
+    names += FAMILIES[family].parameters
+    return tuple([*names, *BURST_SITES] if bursts else names)
 
 
 def background_of(
-    sites: Mapping[str, Array | np.ndarray], family: Family, **known: object
+    sites: Mapping[str, Array | np.ndarray], family: Family, **known: Any
 ) -> Background:
     """Build the background from the sites of one draw (or of batched draws)."""
     bursts: Any = None
-    if SHOCKS[0] in sites:
-        bursts = Bursts(*(sites[name] for name in SHOCKS))
+    if BURST_SITES[0] in sites:
+        bursts = Bursts(*(sites[name] for name in BURST_SITES))
     rate: Any = sites["rate_per_device_h"]
     effect: Any = sites.get("region_effect", jnp.zeros((*jnp.shape(rate), 1)))
+    shape: dict[str, Any] = {name: sites.get(name) for name in SHAPE_PARAMETERS}
     return Background(
         family=family,
         rate_per_device_h=rate,
@@ -48,10 +50,9 @@ def background_of(
         weekly=sites["weekly"],
         region_effect=effect,
         region_sd=sites.get("region_sd", jnp.zeros_like(rate)),
-        dispersion=sites.get("dispersion"),
-        dispersion_slope=sites.get("dispersion_slope"),
         bursts=bursts,
-        **known,  # pyright: ignore[reportArgumentType]
+        **shape,
+        **known,
     )
 
 
@@ -90,12 +91,8 @@ def model(
         sd = sites["region_sd"] = _sample("region_sd", prior.region_sd)
         effect = dist.Normal(0.0, sd).expand([data.regions]).to_event(1)
         sites["region_effect"] = _sample("region_effect", effect)
-    if family != "poisson":
-        for name in ("dispersion", "dispersion_slope"):
-            sites[name] = _sample(name, getattr(prior, name))
-    if bursts:
-        for name in SHOCKS:
-            sites[name] = _sample(name, getattr(prior, name))
+    for name in (*FAMILIES[family].parameters, *(BURST_SITES if bursts else ())):
+        sites[name] = _sample(name, getattr(prior, name))
     names = tuple(f"region {number}" for number in range(data.regions))
     background = background_of(sites, family, regions=names)
     numpyro.factor("counts", log_likelihood(background, data))
@@ -141,7 +138,7 @@ def _corrected(family: Family, bursts: bool) -> Callable[[CountData, Prior, Corr
 
 # One function object for each background, so that its compiled programs are found again.
 KINDS: list[tuple[Family, bool]] = [
-    (family, bursts) for family in FAMILIES for bursts in (False, True)
+    (family, bursts) for family in get_args(Family) for bursts in (False, True)
 ]
 MODELS = {kind: _named(*kind) for kind in KINDS}
 CORRECTED = {kind: _corrected(*kind) for kind in KINDS}

@@ -1,4 +1,4 @@
-"""Priors of the background, in the open: each one can be replaced."""
+"""Priors of the background; each can be replaced."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from numpyro.distributions.transforms import SigmoidTransform
 
 
 def logit_normal(median: float, scale: float) -> dist.Distribution:
-    """A distribution on (0, 1) whose logit is normal about that of the median."""
+    """Logit-normal distribution on (0, 1) with the given median and scale of the logit."""
     centre = float(np.log(median) - np.log1p(-median))
     return dist.TransformedDistribution(dist.Normal(centre, scale), SigmoidTransform())
 
 
 class Prior(eqx.Module):
-    r"""Priors of what `fit` and `sample` learn; NumPyro distributions.
+    r"""Priors of the parameters that `fit` and `sample` estimate; NumPyro distributions.
 
     Attributes
     ----------
@@ -24,20 +24,27 @@ class Prior(eqx.Module):
     daily, weekly
         Each harmonic's coefficient on the log rate; normal, 0.5 and 0.3.
     region_sd
-        Standard deviation of the regions' effects; log-normal about 0.3 with a factor of 2. It
-        vanishes at 0, where the regions would be one.
+        Standard deviation of the region effects; log-normal about 0.3 with a factor of 2. Its
+        density vanishes at 0, where the regions would be identical.
     dispersion
         Dispersion among 100 devices; log-normal about 0.1 with a factor of 4.5.
     dispersion_slope
-        How it falls with the number of devices; normal, 0.5: people react together no less
-        often where they are many.
+        Slope of its decrease with the number of devices; normal about 0 with 0.5: by default
+        common reactions are as strong among many devices as among few.
     burst_probability
-        Of a burst in a window; logit-normal about 1e-5 (once in eleven days of 10 s windows)
-        with a factor of 7.
+        Probability of a burst in a window; logit-normal about 1e-5 (once in eleven days of 10 s
+        windows) with a factor of 7.
     burst_share
-        Mean share that triggers in a burst; logit-normal about 0.1.
+        Mean share of devices that trigger in a burst; logit-normal about 0.1.
     burst_concentration
-        Of the share's Beta distribution; log-normal about 8 with a factor of 2.
+        Concentration of the Beta distribution of that share; log-normal about 8 with a factor
+        of 2.
+
+    Examples
+    --------
+    >>> prior = Prior(dispersion=dist.LogNormal(np.log(0.2), 1.0))
+    >>> round(float(prior.rate_per_device_h.mean), 2)
+    3.69
     """
 
     rate_per_device_h: dist.Distribution = eqx.field(

@@ -14,8 +14,8 @@ from jaxtyping import Array, PRNGKeyArray
 from numpyro.infer.util import potential_energy, unconstrain_fn
 
 from eqstat.counts._arrays import EARTHQUAKE_SHARE, MERGE_ABOVE, WIDEST, count_data
-from eqstat.counts._background import Family
 from eqstat.counts._data import History
+from eqstat.counts._families import Family
 from eqstat.counts._fit import BackgroundFit, fit, without_rows
 from eqstat.counts._harmonics import HOURS_OF_WEEK
 from eqstat.counts._likelihood import CountData, pointwise_log_likelihood

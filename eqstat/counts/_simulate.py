@@ -1,4 +1,4 @@
-"""Draw the counts that a background would have given."""
+"""Simulated histories and tables of counts."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
-from scipy.special import betaln
 
 from eqstat._core.checks import check_range
 from eqstat._core.random import generator
-from eqstat.counts import _tails
 from eqstat.counts._background import Background, dispersion_at, mean_count
 from eqstat.counts._data import History, to_cells
+from eqstat.counts._families import Marginal
 from eqstat.counts._harmonics import HOURS_OF_WEEK
 
-# Levels of the number of active devices about its mean, with equal weights: quantiles of a normal.
+# Quantiles of a standard normal, scaled to unit variance: levels of the number of active devices.
 LEVELS = np.array([-1.2816, -0.5244, 0.0, 0.5244, 1.2816]) / 0.86786
 ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
 class Design:
-    """What is watched: devices, and for how long.
+    """Design of a simulated history: active devices and duration.
 
     Attributes
     ----------
@@ -40,6 +39,11 @@ class Design:
         Relative standard deviation of the number of active devices from day to day.
     start
         Start of a table of counts, UTC (`simulate_table`).
+
+    Examples
+    --------
+    >>> Design(active=[60, 300], days=7).mean_active(2).shape
+    (2, 168)
     """
 
     active: Any
@@ -64,7 +68,7 @@ class Design:
 def week_means(
     background: Background, region: np.ndarray, hour: np.ndarray, active: np.ndarray
 ) -> np.ndarray:
-    """Mean counts of cells (middle of the hour), float64."""
+    """Mean counts of cells at the centre of the hour, float64."""
     with jax.enable_x64(True):
         exact = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), background)
         mean = mean_count(exact, jnp.asarray(active), hour % 24 + 0.5, hour // 24, region)
@@ -72,8 +76,8 @@ def week_means(
 
 
 def dispersions(background: Background, active: np.ndarray) -> np.ndarray | None:
-    """Dispersion among these devices, float64."""
-    if background.dispersion is None or background.dispersion_slope is None:
+    """Dispersion among `active` devices, float64; None for families without."""
+    if not background.count_family.parameters:
         return None
     with jax.enable_x64(True):
         exact = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), background)
@@ -83,72 +87,41 @@ def dispersions(background: Background, active: np.ndarray) -> np.ndarray | None
 def draw_base(
     rng: np.random.Generator, background: Background, active: np.ndarray, mean: np.ndarray
 ) -> np.ndarray:
-    """Draw one count without bursts for each entry, by the generating process."""
+    """Draw one count without bursts for each entry."""
     spread = dispersions(background, active)
-    if spread is None:
-        return np.minimum(rng.poisson(mean), active).astype(np.int64)
-    spread = np.maximum(spread, _tails.SMALLEST)
-    if background.family == "negative_binomial":
-        return np.minimum(rng.poisson(mean * rng.gamma(1 / spread) * spread), active).astype(
-            np.int64
-        )
-    p = -np.expm1(-mean / active)
-    return rng.binomial(active.astype(np.int64), rng.beta(p / spread, (1 - p) / spread))
+    return background.count_family.draw(rng, active, mean, spread)
 
 
 def draw_bursts(rng: np.random.Generator, background: Background, active: np.ndarray) -> np.ndarray:
-    """Draw the devices that a burst adds for each entry."""
+    """Draw the number of devices in a burst for each entry."""
     assert background.bursts is not None
     share, concentration = float(background.bursts.share), float(background.bursts.concentration)
     shares = rng.beta(share * concentration, (1 - share) * concentration, np.shape(active))
     return rng.binomial(np.asarray(active).astype(np.int64), shares)
 
 
-def _log_base(
-    family: str, most: int, n: np.ndarray, mean: np.ndarray, spread: np.ndarray | None
-) -> np.ndarray:
-    """Log probabilities of 0 ... most by recurrence from 0: no code shared with the likelihood."""
-    k = np.arange(most, dtype=np.float64)
-    if spread is None:
-        first, ratio = -mean, mean / (k + 1)
-    elif family == "negative_binomial":
-        size = 1 / np.maximum(spread[:, None], _tails.SMALLEST)
-        first = -size * np.log1p(mean / size)
-        ratio = (size + k) * mean / ((size + mean) * (k + 1))
-    else:
-        total = 1 / np.maximum(spread[:, None], _tails.SMALLEST)
-        a, b = -np.expm1(-mean / n) * total, np.exp(-mean / n) * total
-        first = betaln(a, b + n) - betaln(a, b)
-        rest = n - k
-        ratio = np.where(rest > 0, rest, 0) * (a + k) / ((k + 1) * np.abs(b + rest - 1))
-    with np.errstate(divide="ignore"):
-        steps = np.cumsum(np.log(ratio), axis=1)
-    return np.concatenate([first, first + steps], axis=1)
-
-
 def _base_tables(background: Background, active: np.ndarray, mean: np.ndarray) -> Iterator[tuple]:
-    """Slices of rows of similar means with their probabilities of 0, 1, ... triggers."""
+    """Blocks of rows of similar means with their probabilities of 0, 1, ... triggers."""
     order = np.argsort(mean, kind="stable")
+    family = background.count_family
     spread = dispersions(background, active)
+    spread = np.zeros_like(mean) if spread is None else spread
     for start in range(0, len(order), ROWS_AT_ONCE):
         rows = order[start : start + ROWS_AT_ONCE]
-        n, mu = active[rows], mean[rows]
-        d = None if spread is None else spread[rows]
-        if background.family == "beta_binomial":
-            variance = mu * (1 + n * d)
-        else:
-            variance = mu * (1 + (0 if d is None else mu * d))
-        # Beyond this count no window in 1e12 comes: tails are at most geometric here.
+        n, mu, delta = active[rows], mean[rows], spread[rows]
+        variance = mu * (1 + family.excess(mu, n, delta))
+        # Less than one window in 1e12 lies beyond: these tails are at most geometric.
         most = int(np.max(np.minimum(mu + 12 * np.sqrt(variance) + 30 * variance / mu + 12, n)))
-        p = np.exp(_log_base(background.family, most, n[:, None], mu[:, None], d))
+        marginal = Marginal(family, mu, family.sliding_dispersion(delta), n)
+        p = np.exp(family.log_pmf_table(marginal, most))
         yield rows, p / p.sum(axis=1, keepdims=True)
 
 
 def simulate(key: PRNGKeyArray, background: Background, design: Design) -> History:
-    """Draw a history as sparse cells, whatever its number of windows.
+    """Simulate a history as sparse cells, at a cost independent of its number of windows.
 
-    Windows of a region and hour of the week share five levels of active devices. Counts of
-    windows without a burst are drawn by their multinomial; the few with a burst one by one.
+    Windows of a region and hour of the week share five levels of active devices. The numbers of
+    windows without a burst by count are multinomial; the few with a burst are drawn one by one.
 
     Parameters
     ----------
@@ -157,7 +130,7 @@ def simulate(key: PRNGKeyArray, background: Background, design: Design) -> Histo
     background
         One background (no axis of draws).
     design
-        Active devices and length of the history.
+        Active devices and duration.
 
     Returns
     -------
@@ -176,7 +149,7 @@ def simulate(key: PRNGKeyArray, background: Background, design: Design) -> Histo
     spread = 1 + design.variation * LEVELS if design.variation else np.ones(1)
     active = np.maximum(np.round(mean_active[:, :, None] * spread), 1.0)
     total = round(design.days * 86400 / background.window_s)
-    # Windows fill the week's hours and levels evenly; what is left over goes to the first ones.
+    # Windows are spread evenly over hours and levels; the remainder goes to the first ones.
     slots = HOURS_OF_WEEK * len(spread)
     each = np.full(slots, total // slots)
     each[: total % slots] += 1
@@ -185,16 +158,16 @@ def simulate(key: PRNGKeyArray, background: Background, design: Design) -> Histo
     keep = windows > 0
     region, hour, active, windows = region[keep], hour[keep], active[keep], windows[keep]
     mean = week_means(background, region, hour, active)
-    shaken = np.zeros_like(windows)
+    burst_windows = np.zeros_like(windows)
     if background.bursts is not None:
-        shaken = rng.binomial(windows, float(background.bursts.probability))
+        burst_windows = rng.binomial(windows, float(background.bursts.probability))
     parts = []
     for rows, p in _base_tables(background, active, mean):
-        drawn = rng.multinomial((windows - shaken)[rows], p)
+        drawn = rng.multinomial((windows - burst_windows)[rows], p)
         which, count = np.nonzero(drawn)
         parts.append((rows[which], count, drawn[which, count]))
-    if shaken.any():
-        which = np.repeat(np.arange(len(windows)), shaken)
+    if burst_windows.any():
+        which = np.repeat(np.arange(len(windows)), burst_windows)
         count = draw_base(rng, background, active[which], mean[which])
         count = np.minimum(count + draw_bursts(rng, background, active[which]), active[which])
         parts.append((which, count, np.ones(len(which), np.int64)))
@@ -212,7 +185,7 @@ def simulate(key: PRNGKeyArray, background: Background, design: Design) -> Histo
 
 
 def simulate_table(key: PRNGKeyArray, background: Background, design: Design) -> pd.DataFrame:
-    """Draw a table of counts, window by window; for histories that fit in memory.
+    """Simulate a table of counts, window by window.
 
     Parameters
     ----------
@@ -224,6 +197,13 @@ def simulate_table(key: PRNGKeyArray, background: Background, design: Design) ->
     pandas.DataFrame
         Table of the counts contract with `time`, `triggers`, `active`, `region`, `window_s`,
         and the truth in `is_burst`; sorted by region and time.
+
+    Examples
+    --------
+    >>> import jax
+    >>> table = simulate_table(jax.random.key(0), Background("poisson", 1.0), Design(9, days=1))
+    >>> len(table), bool(table["active"].max() < 12)
+    (8640, True)
     """
     rng = generator(key)
     start: Any = pd.Timestamp(design.start)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from eqstat.counts._data import History
+from eqstat.counts._families import FAMILIES
 from eqstat.counts._harmonics import HOURS_OF_WEEK, week_basis
 
 NEWTON_STEPS = 30
@@ -121,11 +122,10 @@ def starting_sites(start: Start, family: str, names: tuple[str, ...]) -> dict[st
         "weekly": start.harmonics[4:],
         "region_sd": np.clip(np.std(spread), 0.05, 3.0),
         "region_effect": spread,
-        "dispersion": start.correlation if family == "beta_binomial" else start.dispersion,
-        "dispersion_slope": 0.0,
         "burst_probability": np.clip(start.burst_probability, 1e-8, 0.05),
         "burst_share": start.burst_share,
         "burst_concentration": 8.0,
+        **FAMILIES[family].starting_values(start.dispersion, start.correlation),
     }
     return {name: np.asarray(values[name], np.float64) for name in names}
 
@@ -134,9 +134,6 @@ def region_information(history: History, start: Start, family: str) -> np.ndarra
     """Fisher information about the log rate of each region, (regions,)."""
     mean = np.exp(start.log_rate[history.region, history.hour_of_week])
     mean = mean * history.active * start.window_h
-    excess = {
-        "poisson": 0.0,
-        "negative_binomial": start.dispersion * mean,
-        "beta_binomial": start.correlation * history.active,
-    }[family]
+    own = FAMILIES[family].starting_values(start.dispersion, start.correlation)
+    excess = FAMILIES[family].excess(mean, history.active, own.get("dispersion"))
     return np.bincount(history.region, history.windows * mean / (1 + excess), len(history.regions))

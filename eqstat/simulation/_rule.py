@@ -101,7 +101,7 @@ def count_rule(thresholds: xr.Dataset, *, region: str | None = None) -> Rule:
     Parameters
     ----------
     thresholds
-        From `eqstat.counts.threshold` with a sequence of active devices (which should reach as
+        Of `eqstat.counts.alarm.threshold` with a sequence of active devices (which should reach as
         far as the network does) and one or more hours. Between its numbers of active devices the
         next larger one holds, which asks for no fewer triggers; the nearest hour holds.
     region

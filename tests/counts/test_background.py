@@ -15,7 +15,8 @@ from eqstat.counts import (
     rate_per_device_h,
     with_new_region,
 )
-from eqstat.counts._background import FAMILIES, log_tails
+from eqstat.counts._background import log_tails
+from eqstat.counts._families import FAMILIES
 
 from . import exact
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eqstat.counts import History, background_from, combine, fit, log_tail, simulate
-from eqstat.counts._background import FAMILIES
+from eqstat.counts._families import FAMILIES
 
 from . import cases
 

@@ -10,7 +10,7 @@ import pytest
 
 from eqstat.counts import log_likelihood, log_pmf, simulate
 from eqstat.counts._arrays import count_data, earthquake_weight
-from eqstat.counts._background import FAMILIES
+from eqstat.counts._families import FAMILIES
 from eqstat.counts._simulate import week_means
 
 from . import cases

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from eqstat.counts import Design, prepare, simulate, simulate_table
-from eqstat.counts._background import FAMILIES
+from eqstat.counts._families import FAMILIES
 from eqstat.counts._simulate import week_means
 
 from . import cases

@@ -1,4 +1,4 @@
-"""Alarm rates of many cells: a region, an hour and a number of active devices each."""
+"""Alarm rates of many cells, each a region, an hour and a number of active devices."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OUT_OF_REACH = 1 << 30
 
 
 class _Group(NamedTuple):
-    """Cells of one number of active devices, or between two nodes of it."""
+    """Cells with the same number of active devices, or between the same two nodes of it."""
 
     cells: np.ndarray
     nodes: np.ndarray
@@ -39,7 +39,7 @@ class _Group(NamedTuple):
 
 
 class AlarmCells:
-    """Alarm rates of the cells asked for, from tables as long as they need to be."""
+    """Alarm rates of cells, from tables that are extended until they reach the budget."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class AlarmCells:
         self.correlation_windows = correlation_windows
         self.kept: dict[float, RateTable] = {}
         nodes = active_nodes(active)
-        # A net over many numbers may have few nodes itself: what counts is that none lies between.
+        # Without interpolation where every number of devices is a node.
         if np.all(np.isin(active, nodes)):
             self.groups = [
                 _Group(np.flatnonzero(active == n), np.array([n]), np.zeros(np.sum(active == n)))
@@ -72,41 +72,41 @@ class AlarmCells:
         ]
 
     def _table(self, group: _Group, rates: np.ndarray, top: int) -> RateTable:
-        """The group's table, made once where memory allows."""
+        """Table of a group, kept for later calls where memory allows."""
         name = float(group.nodes[0])
         if name in self.kept and self.kept[name].values.shape[-1] >= top:
             return self.kept[name]
         span = float(rates.min()), float(rates.max())
-        made = tabulate(
+        table = tabulate(
             self.background, self.draws, group.nodes, span, top, self.correlation_windows
         )
         if len(group.nodes) == 2:
-            # Counts that fewer devices cannot reach are those of the upper node: the safe side.
+            # Counts above the devices of the lower node get the rates of the upper: the safe side.
             beyond = int(group.nodes[0])
-            made.values[:, 0, :, beyond:] = made.values[:, 1, :, beyond:]
-            filled = np.maximum.accumulate(made.values[..., ::-1], axis=-1)[..., ::-1]
-            made = made._replace(values=filled)
-        if made.values.nbytes * len(self.groups) <= KEPT_BYTES:
-            self.kept[name] = made
-        return made
+            table.values[:, 0, :, beyond:] = table.values[:, 1, :, beyond:]
+            filled = np.maximum.accumulate(table.values[..., ::-1], axis=-1)[..., ::-1]
+            table = table._replace(values=filled)
+        if table.values.nbytes * len(self.groups) <= KEPT_BYTES:
+            self.kept[name] = table
+        return table
 
     def _blocks(self, group: _Group, top: int, run: Callable, *more: np.ndarray) -> np.ndarray:
-        """Run a compiled function over a group's cells, in blocks of one size."""
+        """Apply a compiled function to a group's cells, in blocks of one size."""
         rates = self.log_rates[group.cells]
-        made = self._table(group, rates, top)
+        tabulated = self._table(group, rates, top)
         parts = []
         with jax.enable_x64(True):
-            table = tuple(jnp.asarray(part) for part in made)
+            table = tuple(jnp.asarray(part) for part in tabulated)
             for begin in range(0, len(group.cells), CELLS_AT_ONCE):
                 kept = np.arange(len(group.cells))[begin : begin + CELLS_AT_ONCE]
                 rows = np.resize(kept, CELLS_AT_ONCE)
                 columns = (np.zeros(CELLS_AT_ONCE, int), group.upper, rates, *more)
-                found = run(table, columns[0], *(column[rows] for column in columns[1:]))
-                parts.append(np.asarray(found)[: len(kept)])
+                values = run(table, columns[0], *(column[rows] for column in columns[1:]))
+                parts.append(np.asarray(values)[: len(kept)])
         return np.concatenate(parts)
 
     def _reach(self, group: _Group, budget: float | int) -> int:
-        """A first guess of how many triggers a group's table must hold."""
+        """First guess of the number of triggers that a group's table must reach."""
         n = float(group.nodes[-1])
         mean = n * np.exp(self.log_rates[group.cells].max()) * self.background.window_s / 3600
         spread = float(np.max(shape_at(self.draws, self.background, group.nodes)))
@@ -122,9 +122,9 @@ class AlarmCells:
         return round_up(min(top, n + 1, LARGEST_TABLE))
 
     def tables(self, budget: float | int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Cells and their predictive log rates per hour of 1, 2, ... triggers, by group.
+        """Cells and their predictive log rates per hour at 1, 2, ... triggers, by group.
 
-        The tables go on until the rate is below `budget` per year, or all devices.
+        The tables extend to where the rate is below `budget` per year, or to all devices.
         """
         goal = np.log(budget / HOURS_PER_YEAR)
         for group in self.groups:
@@ -139,7 +139,7 @@ class AlarmCells:
             if most == LARGEST_TABLE and not np.all(few | (log_rate[:, -1] <= goal)):
                 raise InputError(
                     f"threshold: {self.active[group.cells].max():g} active devices need more than "
-                    f"{LARGEST_TABLE:,} triggers, the end of the tables; ask for fewer devices, "
+                    f"{LARGEST_TABLE:,} triggers, the end of the tables; use fewer devices, "
                     "or split the region"
                 )
             yield group.cells, log_rate

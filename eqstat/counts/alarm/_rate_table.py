@@ -1,4 +1,4 @@
-"""Alarm rates of a background (or of draws of it) tabulated over active devices and the device rate."""
+"""Alarm rates of a background, or of draws of it, tabulated over devices and device rate."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from eqstat.counts._background import REFERENCE_ACTIVE, Background
+from eqstat.counts._background import Background
+from eqstat.counts._families import SHAPE_PARAMETERS
 from eqstat.counts._harmonics import basis
 from eqstat.counts.scan._scan import log_alarm_table_per_hour
 
-# Steps of the nodes: cubic interpolation over the rate, linear over the devices at equal mean.
+# Steps of the nodes. Log rates are interpolated: cubic over the log device rate, linear over the
+# log of the devices at equal mean count.
 RATE_STEP = 0.2
 ACTIVE_STEP = 0.05
 EXACT_ACTIVE = 48
@@ -23,16 +25,16 @@ Arrays = tuple[Array, Array, Array]
 
 
 class RateTable(NamedTuple):
-    """Log false alarms per hour, for 1, 2, ... triggers.
+    """Log of false alarms per hour at 1, 2, ... triggers.
 
     Attributes
     ----------
     log_active
         Nodes of the logarithm of active devices, (nodes,).
     log_rate
-        First node of the log rate per device and hour; the others follow in `RATE_STEP`.
+        First node of the log rate per device and hour; the others follow in steps `RATE_STEP`.
     values
-        (draws, nodes of active, nodes of rate, triggers), never rising with the triggers.
+        (draws, nodes of active, nodes of rate, triggers), non-increasing in the triggers.
     """
 
     log_active: Float[np.ndarray, " nodes"]
@@ -41,17 +43,17 @@ class RateTable(NamedTuple):
 
 
 def draws_of(background: Background, most: int | None = None) -> dict[str, np.ndarray]:
-    """Arrays of a background with a leading axis of draws (one for a point estimate), thinned evenly."""
+    """Arrays of a background with a leading axis of draws, evenly thinned to `most`."""
     lead = np.ndim(background.rate_per_device_h)
     parts = {
         "rate_per_device_h": background.rate_per_device_h,
         "daily": background.daily,
         "weekly": background.weekly,
         "region_effect": background.region_effect,
-        "dispersion": 0.0 if background.dispersion is None else background.dispersion,
-        "dispersion_slope": 0.0
-        if background.dispersion_slope is None
-        else background.dispersion_slope,
+        **{
+            name: 0.0 if getattr(background, name) is None else getattr(background, name)
+            for name in SHAPE_PARAMETERS
+        },
         "probability": 0.0 if background.bursts is None else background.bursts.probability,
         "share": 0.01 if background.bursts is None else background.bursts.share,
         "concentration": 1.0 if background.bursts is None else background.bursts.concentration,
@@ -94,11 +96,12 @@ def active_nodes(active: np.ndarray) -> np.ndarray:
 def shape_at(
     draws: dict[str, np.ndarray], background: Background, active: np.ndarray
 ) -> np.ndarray:
-    """Dispersion among so many devices as `scan` wants it, (draws, nodes)."""
-    slope = draws["dispersion_slope"][:, None]
-    value = draws["dispersion"][:, None] * (active / REFERENCE_ACTIVE) ** -slope
-    # The beta-binomial's a + b is one over the dispersion; its correlation is then as follows.
-    return value / (1 + value) if background.family == "beta_binomial" else value
+    """Dispersion among `active` devices as `scan` defines it, (draws, nodes)."""
+    family = background.count_family
+    value = family.dispersion({name: draws[name][:, None] for name in family.parameters}, active)
+    if value is None:
+        return np.zeros((len(draws["rate_per_device_h"]), len(active)))
+    return family.sliding_dispersion(value)
 
 
 def tabulate(
@@ -119,13 +122,13 @@ def tabulate(
     active
         One node, or two neighbours between which the cells lie.
     log_rates
-        Smallest and largest log rate per device and hour that will be asked for.
+        Smallest and largest log rate per device and hour of the cells.
     top
         Largest number of triggers.
     correlation_windows
         As in `scan`.
     gap
-        By how much the rates asked for may lie outside; by default the log ratio of the nodes.
+        How far rates may lie outside this range; by default the log ratio of the nodes.
     """
     if gap is None:
         gap = float(np.log(active[-1] / active[0]))
@@ -134,15 +137,15 @@ def tabulate(
     nodes = first + RATE_STEP * np.arange(count)
     mean = active[:, None] * np.exp(nodes) * background.window_s / 3600
 
-    def every(name: str) -> np.ndarray:
+    def column(name: str) -> np.ndarray:
         return draws[name][:, None, None]
 
     bursts = {}
     if background.bursts is not None:
         bursts = {
-            "burst_probability": every("probability"),
-            "burst_share": every("share"),
-            "burst_concentration": every("concentration"),
+            "burst_probability": column("probability"),
+            "burst_share": column("share"),
+            "burst_concentration": column("concentration"),
         }
     values = log_alarm_table_per_hour(
         mean,
@@ -155,7 +158,8 @@ def tabulate(
         **bursts,
     )
     values = np.maximum(values, -1e4)
-    # Just above the mean Alm's factor dips; an alarm at more triggers is one at fewer.
+    # Just above the mean the declumping factor makes the rate dip. An alarm at more triggers is one
+    # at fewer, so the rate is made non-increasing.
     values = np.maximum.accumulate(values[..., ::-1], axis=-1)[..., ::-1]
     return RateTable(np.log(active), first, values)
 
@@ -181,8 +185,8 @@ def bracket(nodes: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def _row(table: Arrays, node: Array, upper: Array, log_rate: Array, draw: Array) -> Array:
     """Log alarms per hour of one draw at one device rate, for all counts.
 
-    Between two nodes of active devices both are asked at the cell's own mean count, along
-    which the tail changes little.
+    Between two nodes of active devices both are read at the cell's own mean count: at a constant
+    mean the tail depends weakly on the number of devices, so that linear interpolation is good.
     """
     log_active, first, values = table
 
@@ -201,7 +205,7 @@ def _row(table: Arrays, node: Array, upper: Array, log_rate: Array, draw: Array)
 
 
 def _of_draws(table: Arrays, node: Array, upper: Array, log_rates: Array) -> Array:
-    """The same for all draws, averaged over the days; (draws, triggers)."""
+    """As `_row` for all draws, averaged over the days; (draws, triggers)."""
     draws = jnp.arange(log_rates.shape[0])
     days = jax.vmap(_row, (None, None, None, 0, None))
     logs = jax.vmap(days, (None, None, None, 0, 0))(table, node, upper, log_rates, draws)

@@ -1,4 +1,4 @@
-"""Score a count now: how rare is it, how often would it alarm, how far is the threshold?"""
+"""Real-time scores of a count: tail probability, false-alarm rate and margin to the threshold."""
 
 from __future__ import annotations
 
@@ -22,28 +22,33 @@ BLOCK = 4096
 
 
 class Score(NamedTuple):
-    """What a count among so many devices means.
+    """Scores of a count among active devices.
 
     Attributes
     ----------
     log_tail
-        Natural log of the probability that the background gives so many triggers or more in
-        one window.
+        Natural log of the probability that one window of the background holds as many triggers
+        or more.
     false_alarm_probability
         The same as a probability (0 where it is below the smallest number of its type; the
         logarithm is not).
     log_false_alarm_rate_per_year
-        Natural log of how often a year a continuously sliding window alarms in this region at
-        this count, if it were always this hour and so many devices.
+        Natural log of the alarms per year of a continuously sliding window with this count as
+        threshold, in this region, if hour and active devices were constant.
     false_alarm_rate_per_year
         The same as a rate.
     margin
-        Triggers above the threshold: 0 or more calls an earthquake.
+        Triggers above the threshold; 0 or more is an alarm.
     status
-        0 good; 1 the count or the devices lie beyond the table, and the end of the table,
-        which is on the safe side in the count, was used; 2 bad input (not a number, negative,
-        a fraction of a trigger, more triggers than devices, an hour outside [0, 24)): all else
-        is NaN.
+        0: valid. 1: the count or the devices lie beyond the table, whose end was used (for the
+        count this is on the safe side). 2: invalid input (not a number, negative, a fraction of
+        a trigger, more triggers than devices, an hour outside [0, 24)); all else is NaN.
+
+    Examples
+    --------
+    >>> tables = scorer(Background("poisson", 5.76), most_active=100, most_triggers=16)
+    >>> int(score(tables, 101, 100, 12.5).status)
+    2
     """
 
     log_tail: Float[Array, "..."]
@@ -55,7 +60,7 @@ class Score(NamedTuple):
 
 
 class Scorer(eqx.Module):
-    """Tables of a background from which `score` reads; a pytree of float32 arrays, made by `scorer`.
+    """Tables that `score` reads: a pytree of float32 arrays, made by `scorer`.
 
     Attributes
     ----------
@@ -65,22 +70,27 @@ class Scorer(eqx.Module):
         Log rate per device and hour of each region, day of the week (the eighth is any day)
         and hour, (regions, 8, 24).
     level
-        Which spread of the log rate that is, as a fractional index, (regions, 8, 24).
+        Standard deviation of that log rate, as a fractional index of `spreads`, (regions, 8, 24).
     first_log_rate
         First node of the log rate.
     log_devices
         Nodes of the log of active devices, (devices,).
     crossing
-        Count, in fractions, at which the alarm rate passes the budget; (budgets, spreads,
+        Interpolated count at which the alarm rate falls to the budget; (budgets, spreads,
         devices, rates).
     budget, log_budget
-        Which budget each region has, (regions,), and the logs of the budgets per year.
+        Index of the budget of each region, (regions,), and the logs of the budgets per year.
     minimum
-        Fewest triggers that may be called.
+        Smallest admissible threshold.
     regions
         Names of the regions.
     between
-        Whether spreads are interpolated: False where the table has all there are.
+        Whether spreads are interpolated; False where the table has all that occur.
+
+    Examples
+    --------
+    >>> scorer(Background("poisson", 5.76), most_active=100, most_triggers=16).regions
+    ('all',)
     """
 
     table: Float[Array, "spreads devices triggers rates two"]
@@ -109,19 +119,19 @@ def scorer(
 
     Tables run over the count, the active devices n (every number to 50, then steps of 10 %) and
     the log rate $\log\lambda$ (steps of 0.2). With a posterior the tables are means over 32 of
-    its draws (`threshold` takes 200, so the two may part where bursts are little known); how
-    well the rate of each region and hour is known is a further axis: there the tail is averaged
-    over a normal $\log\lambda$ with that standard deviation, so that a region with little
-    history is given a heavier tail.
+    its draws (`threshold` takes 200, so the two may differ where bursts are poorly constrained).
+    The posterior standard deviation of the log rate of each region and hour is a further axis:
+    the tail is averaged over a normal $\log\lambda$ with that standard deviation, so that a
+    region with a short history has a heavier tail.
 
     Parameters
     ----------
     background
-        One background, or draws of it (then scores are posterior predictive).
+        One background, or draws of it; the scores are then posterior predictive.
     false_alarm_rate_per_year
-        Budget of all regions together, split equally; or one budget for each region.
+        Budget of all regions together, split equally; or one budget per region.
     minimum
-        Fewest triggers that may be called an earthquake.
+        Smallest admissible threshold.
     most_active, most_triggers
         Ends of the tables. Memory is about 300 bytes for each of `most_triggers` times the
         nodes of active devices (100 to 10,000).
@@ -139,33 +149,33 @@ def scorer(
 
     Examples
     --------
-    >>> made = scorer(Background("poisson", 5.76), most_active=1000, most_triggers=64)
-    >>> found = score(made, 30, 500, 12.5)
-    >>> bool(found.margin >= 0), round(float(found.log_tail), 1)
-    (True, -16.1)
+    >>> tables = scorer(Background("poisson", 5.76), most_active=1000, most_triggers=64)
+    >>> result = score(tables, 30, 500, 12.5)
+    >>> bool(result.margin >= 0), round(float(result.log_tail), 1)
+    (True, -20.0)
     """
     budgets = np.atleast_1d(np.asarray(false_alarm_rate_per_year, np.float64))
     if budgets.size == 1:
         budgets = np.full(len(background.regions), budgets[0] / len(background.regions))
     check_budget(budgets, len(background.regions), minimum, most_active, most_triggers)
-    made = _score_table.build(background, most_active, most_triggers, correlation_windows)
+    tables = _score_table.build(background, most_active, most_triggers, correlation_windows)
     unique, which = np.unique(budgets, return_inverse=True)
     crossing = np.stack(
-        [_score_table.crossing(made.table[..., 1], np.log(b), minimum) for b in unique]
+        [_score_table.crossing(tables.table[..., 1], np.log(b), minimum) for b in unique]
     )
     return Scorer(
-        # What one score interpolates lies side by side.
-        jnp.asarray(np.moveaxis(made.table, 2, 3), jnp.float32),
-        jnp.asarray(made.log_rate, jnp.float32),
-        jnp.asarray(made.level, jnp.float32),
-        jnp.asarray(made.first, jnp.float32),
+        # The values that one score interpolates are adjacent in memory.
+        jnp.asarray(np.moveaxis(tables.table, 2, 3), jnp.float32),
+        jnp.asarray(tables.log_rate, jnp.float32),
+        jnp.asarray(tables.level, jnp.float32),
+        jnp.asarray(tables.first, jnp.float32),
         jnp.asarray(np.log(_score_table.device_nodes(most_active)), jnp.float32),
         jnp.asarray(crossing, jnp.float32),
         jnp.asarray(which, jnp.int32),
         jnp.asarray(np.log(unique), jnp.float32),
         jnp.asarray(minimum, jnp.float32),
         background.regions,
-        made.between,
+        tables.between,
     )
 
 
@@ -177,12 +187,12 @@ def score(
     region: Number = 0,
     day: Number = ANY_DAY,
 ) -> Score:
-    """Score counts of triggers; pure, jit-safe, vectorised, never raises on data.
+    """Score counts of triggers; pure, jit-safe, vectorised, without errors on data.
 
-    Interpolated in the tables: cubic in the log rate, linear in the log of the devices at
-    equal mean count. The logarithms err by less than 0.02 or 0.2 %, whichever is larger
-    (tested against exact sums), but by up to 0.2 where more than two in five of over 50
-    devices trigger; the count itself is not interpolated.
+    Scores are interpolated in the tables: cubic in the log rate, linear in the log of the devices
+    at equal mean count. The errors of the logarithms are below 0.02 or 0.2 %, whichever is larger
+    (tested against exact sums), but up to 0.2 where more than two in five of over 50 devices
+    trigger; the count itself is not interpolated.
 
     Parameters
     ----------
@@ -204,9 +214,11 @@ def score(
     Score
         Arrays of the broadcast shape.
 
-    References
-    ----------
-    As `threshold` and `scan`.
+    Examples
+    --------
+    >>> tables = scorer(Background("poisson", 5.76), most_active=1000, most_triggers=64)
+    >>> score(tables, [20, 30], 500, 12.5).margin.tolist()
+    [-9.0, 1.0]
     """
     kind = scorer.table.dtype
     k, n, h = (jnp.asarray(value).astype(kind) for value in (triggers, active, hour))
@@ -214,20 +226,20 @@ def score(
     shape, size = columns[0].shape, columns[0].size
     if size <= BLOCK:
         return _score(scorer, *columns)
-    # In blocks that stay in the processor's cache: three times as fast for a million. Where a
-    # block divides the size, nothing is copied to fill the last one.
+    # Blocks that fit the processor's cache are three times as fast for a million scores. Where a
+    # block length divides the size, no padding is copied.
     block = next((b for b in range(BLOCK, BLOCK // 4, -1) if size % b == 0), BLOCK)
     fill = -size % block
     flat = (jnp.pad(column.ravel(), (0, fill)) if fill else column for column in columns)
     blocks = tuple(column.reshape(-1, block) for column in flat)
-    found = jax.lax.map(lambda block: _score(scorer, *block), blocks)
-    return Score(*(values.ravel()[:size].reshape(shape) for values in found))
+    scores = jax.lax.map(lambda block: _score(scorer, *block), blocks)
+    return Score(*(values.ravel()[:size].reshape(shape) for values in scores))
 
 
 def _run(table: Array, first: Array, length: int) -> Array:
-    """So many entries of the flat table from each first one on; (..., length).
+    """`length` consecutive entries of the flat table from each `first` on; (..., length).
 
-    The caller's indices are clipped to the table, and not checked again.
+    The caller clips the indices to the table, so the bounds are not checked again.
     """
     numbers = jax.lax.GatherDimensionNumbers(
         offset_dims=(first.ndim,), collapsed_slice_dims=(), start_index_map=(0,)
@@ -240,13 +252,15 @@ def _score(scorer: Scorer, k: Array, n: Array, h: Array, r: Array, d: Array) -> 
     """Score arrays of one shape."""
     kind = scorer.table.dtype
     regions, most = scorer.log_rate.shape[0], scorer.table.shape[2] - 1
-    good = (k >= 0) & (n >= 1) & (k <= n) & (h >= 0) & (h < 24) & jnp.isfinite(n)
-    good = good & (k == jnp.floor(k))
-    good = good & (r >= 0) & (r < regions) & (d >= 0) & (d <= ANY_DAY)
+    valid = (k >= 0) & (n >= 1) & (k <= n) & (h >= 0) & (h < 24) & jnp.isfinite(n)
+    valid = valid & (k == jnp.floor(k))
+    valid = valid & (r >= 0) & (r < regions) & (d >= 0) & (d <= ANY_DAY)
     at = (jnp.clip(r, 0, regions - 1), jnp.clip(d, 0, ANY_DAY), jnp.clip(h, 0, 23).astype(int))
     where = (at[0] * (ANY_DAY + 1) + at[1]) * 24 + at[2]
     log_rate, level = (_run(table, where, 1)[..., 0] for table in (scorer.log_rate, scorer.level))
-    node, upper, ends, log_n, far = _score_table.place(jnp.clip(n, 1, None), scorer.log_devices)
+    node, upper, node_logs, log_n, beyond = _score_table.place(
+        jnp.clip(n, 1, None), scorer.log_devices
+    )
     whole = jnp.clip(jnp.nan_to_num(k), 0, most).astype(int)
     spreads, devices, counts, rates, _ = scorer.table.shape
     nearest = jnp.round(level).astype(int)
@@ -254,8 +268,8 @@ def _score(scorer: Scorer, k: Array, n: Array, h: Array, r: Array, d: Array) -> 
     budget = scorer.budget[at[0]]
     read, needed = jnp.zeros((*k.shape, 2), kind), jnp.zeros(k.shape, kind)
     for end, side in zip((0, 1), (1 - upper, upper), strict=True):
-        # Both neighbours are asked at the window's own mean count.
-        position = (log_n - ends[end] + log_rate - scorer.first_log_rate) / RATE_STEP
+        # Both neighbouring numbers of devices are read at the window's own mean count.
+        position = (log_n - node_logs[end] + log_rate - scorer.first_log_rate) / RATE_STEP
         j = jnp.clip(position.astype(int), 1, rates - 3)
         part = position - j
         for step in range(1 + scorer.between):
@@ -269,10 +283,10 @@ def _score(scorer: Scorer, k: Array, n: Array, h: Array, r: Array, d: Array) -> 
         needed = needed + side * ((1 - part) * left + part * right)
     log_tail, log_year = jnp.minimum(read[..., 0], 0.0), read[..., 1]
     enough = (log_year <= scorer.log_budget[budget]) & (k >= scorer.minimum)
-    # The crossing is interpolated; the rate at the count itself has the last word.
+    # The crossing is interpolated; the sign of the margin follows from the rate at the count.
     needed = jnp.maximum(jnp.ceil(needed - 1e-3), scorer.minimum)
     margin = jnp.where(enough, jnp.maximum(k - needed, 0), jnp.minimum(k - needed, -1))
-    status = jnp.where(good, jnp.where(far | (k > most), BEYOND_TABLE, OK), BAD_INPUT)
+    status = jnp.where(valid, jnp.where(beyond | (k > most), BEYOND_TABLE, OK), BAD_INPUT)
     tail, year = jnp.exp(log_tail), jnp.exp(log_year)
-    values = (jnp.where(good, v, jnp.nan) for v in (log_tail, tail, log_year, year, margin))
+    values = (jnp.where(valid, v, jnp.nan) for v in (log_tail, tail, log_year, year, margin))
     return Score(*values, status=status)

@@ -1,4 +1,4 @@
-"""Score one count by plain Python: the tables of a `Scorer` without JAX's cost of a call."""
+"""Score one count in plain Python, without the overhead of a compiled call."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Plain = float | int
 
 
 def score_one(scorer: Scorer) -> ScoreOne:
-    """Return a function that scores one count at a time, in some microseconds.
+    """Make a function that scores one count at a time in a few microseconds.
 
-    The tables, the interpolation and the result are those of `score`; a compiled JAX call
-    costs more than the arithmetic where a service scores trigger by trigger.
+    Tables, interpolation and result are those of `score`. Where a service scores trigger by
+    trigger, the overhead of a compiled JAX call exceeds the arithmetic.
 
     Parameters
     ----------
@@ -34,15 +34,16 @@ def score_one(scorer: Scorer) -> ScoreOne:
 
     Examples
     --------
-    >>> from eqstat.counts.background import Background
-    >>> from eqstat.counts.score import scorer
-    >>> ask = score_one(scorer(Background("poisson", 5.76), most_active=1000, most_triggers=64))
-    >>> ask(30, 500, 12.5).margin
-    1.0
+    >>> from eqstat.counts import Background
+    >>> from eqstat.counts.alarm import scorer
+    >>> tables = scorer(Background("poisson", 5.76), most_active=1000, most_triggers=64)
+    >>> score_count = score_one(tables)
+    >>> score_count(30, 500, 12.5).margin
+    1
     """
     tables = np.ascontiguousarray(scorer.table, np.float32)
     spreads, devices, counts, rates, _ = tables.shape
-    # Memory views give Python numbers; indexing an array of NumPy is several times slower.
+    # Memory views return Python numbers; indexing NumPy arrays is several times slower.
     rows = tables.reshape(-1).data
     crossings = np.ascontiguousarray(scorer.crossing, np.float32).reshape(-1).data
     log_rates = np.ascontiguousarray(scorer.log_rate, np.float32).reshape(-1).data
@@ -54,32 +55,32 @@ def score_one(scorer: Scorer) -> ScoreOne:
     between = scorer.between
     regions, last, most = scorer.log_rate.shape[0], devices - 1, counts - 1
     nan: Any = math.nan
-    bad = Score(nan, nan, nan, nan, nan, BAD_INPUT)  # pyright: ignore[reportArgumentType]
+    invalid = Score(nan, nan, nan, nan, nan, BAD_INPUT)  # pyright: ignore[reportArgumentType]
 
-    def ask(
+    def score_count(
         triggers: Plain, active: Plain, hour: Plain, region: int = 0, day: int = ANY_DAY
     ) -> Score:
         # Comparisons with NaN are false.
-        good = 0 <= triggers <= active and 1 <= active < math.inf and 0 <= hour < 24
-        good = good and triggers == int(triggers)
-        if not (good and 0 <= region < regions and 0 <= day <= ANY_DAY):
-            return bad
+        valid = 0 <= triggers <= active and 1 <= active < math.inf and 0 <= hour < 24
+        valid = valid and triggers == int(triggers)
+        if not (valid and 0 <= region < regions and 0 <= day <= ANY_DAY):
+            return invalid
         where = (region * 8 + day) * 24 + int(hour)
         log_rate, level, log_n = log_rates[where], levels[where], math.log(active)
         position = active - 1 if active <= EXACT else EXACT - 1 + (log_n - math.log(EXACT)) / STEP
         node = min(int(position + 1e-4), last - 1)
         below, above = log_devices[node], log_devices[node + 1]
         upper = min(max((log_n - below) / (above - below), 0.0), 1.0)
-        far = log_n > log_devices[last] + 1e-4
+        beyond = log_n > log_devices[last] + 1e-4
         log_n = min(log_n, log_devices[last])
         whole = min(int(triggers), most)
         nearest, budget = round(level), budgets[region]
         low = min(int(level), spreads - 2) if between else nearest
         log_tail = log_year = needed = 0.0
         for node_log, at, side in ((below, node, 1 - upper), (above, node + 1, upper)):
-            place = (log_n - node_log + log_rate - first) / RATE_STEP
-            j = min(max(int(place), 1), rates - 3)
-            f = place - j
+            position = (log_n - node_log + log_rate - first) / RATE_STEP
+            j = min(max(int(position), 1), rates - 3)
+            f = position - j
             weights = (
                 -f * (f - 1) * (f - 2) / 6,
                 (f + 1) * (f - 1) * (f - 2) / 2,
@@ -101,10 +102,10 @@ def score_one(scorer: Scorer) -> ScoreOne:
             margin = max(triggers - needed, 0.0)
         else:
             margin = min(triggers - needed, -1.0)
-        status = BEYOND_TABLE if far or triggers > most else OK
+        status = BEYOND_TABLE if beyond or triggers > most else OK
         return Score(log_tail, math.exp(log_tail), log_year, _exp(log_year), margin, status)  # pyright: ignore[reportArgumentType]
 
-    return ask
+    return score_count
 
 
 def _exp(value: float) -> float:

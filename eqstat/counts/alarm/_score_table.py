@@ -1,4 +1,4 @@
-"""Tables for real-time scores: log tails and log alarm rates over devices, rate and count."""
+"""Tables behind `score`: log tails and log alarm rates over devices, device rate and count."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from eqstat.counts.alarm._rate_table import (
     tabulate,
 )
 
-# Every number of devices to here, then equal steps of the logarithm.
+# Every number of devices up to `EXACT`, then equal steps of the logarithm.
 EXACT = 50
 STEP = 0.1
 DRAWS = 32
 DEVICES_AT_ONCE = 8
-# Standard deviations of the log rate for which tables are made, unless there are few of them.
+# Standard deviations of the log rate at which tables are made, unless the background has few.
 SPREADS = np.array([0.0, 0.03, 0.045, 0.06, 0.085, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7, 1.0])
 MOST_EXACT = 3
 NORMAL = np.polynomial.hermite_e.hermegauss(31)
 
 
 class Tables(NamedTuple):
-    """What `Scorer` holds, in float64."""
+    """The arrays of a `Scorer` in float64."""
 
     table: np.ndarray
     log_rate: np.ndarray
@@ -54,11 +54,11 @@ def device_nodes(most: int) -> np.ndarray:
 def place(
     active: Array, log_devices: Array
 ) -> tuple[Array, Array, tuple[Array, Array], Array, Array]:
-    """Lower node, weight of the upper one, logs of both nodes, log of the devices, beyond."""
+    """Lower node, weight of the upper one, logs of both, log of the devices, whether beyond."""
     last = len(log_devices) - 1
     log_n = jnp.log(active)
     position = jnp.where(active <= EXACT, active - 1, EXACT - 1 + (log_n - np.log(EXACT)) / STEP)
-    # Rounding must not put an exact number of devices below its node.
+    # Rounding must not place an exact number of devices below its node.
     node = jnp.clip((position + 1e-4).astype(int), 0, last - 1)
     below, above = log_devices[node], log_devices[node + 1]
     upper = jnp.clip((log_n - below) / (above - below), 0, 1)
@@ -67,13 +67,13 @@ def place(
 
 
 def week(background: Background) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the log rate by region, day (the eighth: any) and hour."""
+    """Mean and standard deviation of the log rate by region, day (the eighth is any) and hour."""
     draws = draws_of(background)
     regions = np.arange(len(background.regions))
     logs = log_device_rates(draws, np.arange(24) + 0.5, np.arange(7.0), regions)
     logs = np.moveaxis(logs, 3, 2)  # draws, regions, days, hours
     mean, variance = logs.mean(axis=0), logs.var(axis=0)
-    # Any day: what differs between the days is one more thing that is not known.
+    # If the day is not given, the differences between days add to the variance.
     any_mean = mean.mean(axis=1, keepdims=True)
     any_variance = variance.mean(axis=1, keepdims=True) + mean.var(axis=1, keepdims=True)
     both = np.concatenate([mean, any_mean], 1), np.concatenate([variance, any_variance], 1)
@@ -83,13 +83,14 @@ def week(background: Background) -> tuple[np.ndarray, np.ndarray]:
 def build(
     background: Background, most_active: int, most: int, correlation_windows: float
 ) -> Tables:
-    """Tabulate; see `eqstat.counts.score.scorer`."""
+    """Tabulate; see `scorer`."""
     centre, spread = week(background)
-    # With known parameters only the days differ, by the same everywhere: few spreads, all exact.
+    # With known parameters only the days differ, equally everywhere: few distinct spreads, so that
+    # each has a table of its own.
     own, which = np.unique(np.round(spread, 6), return_inverse=True)
     between = len(own) > MOST_EXACT
-    # Between two spreads the log of the mean is nearly straight or bends up, so that interpolation
-    # errs to the safe side.
+    # As a function of the spread the log of the mean is nearly linear or convex, so that linear
+    # interpolation errs on the safe side.
     spreads = SPREADS[: np.searchsorted(SPREADS, spread.max()) + 1] if between else own
     level = np.interp(spread, spreads, np.arange(len(spreads))) if between else which
     margin = 6.0 * spreads[-1] + STEP + 2 * RATE_STEP
@@ -116,11 +117,11 @@ def _block(
 ) -> tuple[np.ndarray, float]:
     """Tables of a few numbers of devices, averaged over the draws: (devices, rates, k, 2)."""
     width = span[1] - span[0]
-    made = tabulate(background, draws, active, span, most, correlation_windows, gap=0.0)
-    rates = made.log_rate + RATE_STEP * np.arange(made.values.shape[2])
+    tabulated = tabulate(background, draws, active, span, most, correlation_windows, gap=0.0)
+    rates = tabulated.log_rate + RATE_STEP * np.arange(tabulated.values.shape[2])
     assert rates[-1] >= span[0] + width
     mean = active[:, None] * np.exp(rates) * background.window_s / 3600
-    count = made.values.shape[0]
+    count = tabulated.values.shape[0]
     with jax.enable_x64(True):
         one, arrays = _each_draw(background, draws), (jnp.asarray(active), jnp.asarray(mean))
         tails = np.stack(
@@ -130,18 +131,18 @@ def _block(
             ]
         )
     tail = logsumexp(np.maximum(tails, -1e4), axis=0) - np.log(count)
-    rate = logsumexp(made.values, axis=0) - np.log(count) + np.log(HOURS_PER_YEAR)
-    # No trigger alarms always: as often as one trigger at the least.
+    rate = logsumexp(tabulated.values, axis=0) - np.log(count) + np.log(HOURS_PER_YEAR)
+    # A threshold of 0 gets the rate of 1.
     rate = np.concatenate([rate[..., :1], rate], axis=-1)
     both = np.stack([tail, rate], axis=-1)
-    # Counts above the devices cannot be, yet a net between two numbers of devices asks for them:
-    # they go on as straight as the last two.
+    # Counts above the devices are impossible, but interpolation between two numbers of devices
+    # reads them: they continue linearly from the last two.
     for row, n in zip(both, active, strict=True):
         last = int(n)
         if last < most:
             fall = row[:, [last]] - row[:, [max(last - 1, 0)]]
             row[:, last + 1 :] = row[:, [last]] + fall * np.arange(1, most - last + 1)[:, None]
-    return both, made.log_rate
+    return both, tabulated.log_rate
 
 
 @eqx.filter_jit
@@ -150,7 +151,7 @@ def _tails(background: Background, most: int, active: Array, mean: Array) -> Arr
 
 
 def _each_draw(background: Background, draws: dict[str, np.ndarray]) -> Background:
-    """The background with the thinned draws; regions and hours are of no use here."""
+    """The background with the thinned draws, without regions and cycles."""
     count = len(draws["rate_per_device_h"])
     zero = np.zeros((count, 1))
     pieces: dict[str, object] = {
@@ -160,17 +161,19 @@ def _each_draw(background: Background, draws: dict[str, np.ndarray]) -> Backgrou
         "region_sd": zero[:, 0],
         "rate_per_device_h": draws["rate_per_device_h"],
     }
-    if background.dispersion is not None:
-        pieces |= {name: draws[name] for name in ("dispersion", "dispersion_slope")}
+    pieces |= {name: draws[name] for name in background.count_family.parameters}
     if background.bursts is not None:
         values = (draws[name] for name in ("probability", "share", "concentration"))
         pieces["bursts"] = type(background.bursts)(*values)
-    made = Background(family=background.family, window_s=background.window_s, **pieces)  # pyright: ignore[reportArgumentType]
-    return jax.tree.map(jnp.asarray, made)
+    thinned = Background(family=background.family, window_s=background.window_s, **pieces)  # pyright: ignore[reportArgumentType]
+    return jax.tree.map(jnp.asarray, thinned)
 
 
 def _smooth(base: np.ndarray, sd: float) -> np.ndarray:
-    """Average the tables over a normal log rate, in plain probabilities and rates."""
+    """Average the tables over a normal distribution of the log rate by Gauss-Hermite quadrature.
+
+    Probabilities and rates are averaged, not their logs.
+    """
     if sd == 0:
         return base
     nodes, weights = NORMAL
@@ -186,7 +189,7 @@ def _smooth(base: np.ndarray, sd: float) -> np.ndarray:
 
 
 def crossing(log_rate: np.ndarray, log_budget: float, minimum: int) -> np.ndarray:
-    """Count in fractions at which the log rate falls to the budget, along the last axis."""
+    """Interpolated count at which the log rate falls to the budget, along the last axis."""
     above = log_rate > log_budget
     count = above.shape[-1]
     first = np.where(above.any(axis=-1), count - 1 - np.argmax(above[..., ::-1], axis=-1), 0)
@@ -196,6 +199,6 @@ def crossing(log_rate: np.ndarray, log_budget: float, minimum: int) -> np.ndarra
     )
     left, right = ends
     fall = np.maximum(left - right, 1e-9)
-    found = first + np.clip((left - log_budget) / fall, 0, 1)
-    found = np.where(first >= count - 1, count, found)
-    return np.maximum(found, minimum)
+    count_at_budget = first + np.clip((left - log_budget) / fall, 0, 1)
+    count_at_budget = np.where(first >= count - 1, count, count_at_budget)
+    return np.maximum(count_at_budget, minimum)

@@ -1,4 +1,4 @@
-"""Whether a history is long enough for the rate asked of it."""
+"""Whether a history is long enough to support a predictive threshold."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from eqstat.counts._background import Background
 from eqstat.counts.alarm._rate_table import shape_at
 from eqstat.counts.scan._scan import log_alarm_table_per_hour
 
-# A mean rate within twice the median's keeps its budget, however flat the tail.
+# A mean rate within twice the median is well determined, however flat the tail.
 HARMLESS = np.log(2.0)
 CENTRAL = 0.05, 0.95
 
 
 class Cells(NamedTuple):
-    """What was asked, in cells of a region, an hour and a number of active devices.
+    """The cells of a request: a region, an hour and a number of active devices each.
 
     Attributes
     ----------
@@ -29,9 +29,9 @@ class Cells(NamedTuple):
     log_rates
         Log rate per device and hour, (cells, draws, days).
     budget
-        Of each cell, per year, (cells,).
+        Budget of each cell, false alarms per year, (cells,).
     share
-        That budget as a share of the whole, (cells,).
+        That budget as a share of the total, (cells,).
     names
         Region and hour of each cell.
     """
@@ -55,36 +55,36 @@ def check_support(
     caution: float | int,
     correlation_windows: float | int,
 ) -> None:
-    r"""Refuse thresholds that ignorance sets, not the history.
+    r"""Refuse thresholds that are determined by the prior rather than by the history.
 
-    The predictive threshold $k^*$ keeps the budget on average over the draws. The median of
-    the draws, were each the truth, needs fewer triggers, $k_m$: the first count whose median
-    rate is not above the mean rate at $k^*$. As a history grows the two become one; where it
-    is short the mean is that of a few extreme draws of the prior. Refused is
+    The predictive threshold $k^*$ keeps the budget on average over the draws. Let $k_m$ be the
+    smallest count whose median rate over the draws does not exceed the mean rate at $k^*$. As a
+    history grows the two converge; where it is short a few extreme draws dominate the mean. An
+    error is raised where
 
     .. math:: k^* > c \max(k_m, k_{\min})
 
-    with the caution c, unless the mean rate at $k^*$ is within twice the median rate: then the
-    budget is known, however flat the tail.
+    with the caution c, unless the mean rate at $k^*$ is within twice the median rate, so that the
+    rate is well determined, however flat the tail.
 
     With 100 to 500 devices of 0.5 triggers per hour, dispersion 0.2 and a day cycle the ratio
-    is 2.7 to 11 after one hour; after six, 1.3 to 1.8 at the hours that were watched and 2.9
-    to 8 at those that were not; after one day 1.1 to 1.8, after a week at most 1.15.
+    $k^*/k_m$ is 2.7 to 11 after one hour; after six, 1.3 to 1.8 at observed hours and 2.9 to 8
+    at unobserved ones; after one day 1.1 to 1.8, after a week at most 1.15.
 
     Parameters
     ----------
     rates_at
-        Gives log rates per hour of each draw at each cell's own count, (cells, draws).
+        Function from the count of each cell to log rates per hour, (cells, draws).
     background, draws
         The background and its arrays.
     cells
-        What was asked.
+        The cells.
     needed
-        Smallest counts that keep the budget, more than the devices where there is none.
+        Predictive thresholds, more than the devices where no count keeps the budget.
     at_needed
-        Log rates per hour of the draws there, (cells, draws).
+        Log rates per hour of the draws at these, (cells, draws).
     minimum
-        Fewest triggers.
+        Smallest admissible threshold.
     caution
         c, at least 1.
     correlation_windows
@@ -93,12 +93,12 @@ def check_support(
     Raises
     ------
     eqstat.InputError
-        With what the history supports, for the cell where it is shortest.
+        The message says what the history supports, for the cell where it supports least.
     """
     asked = np.minimum(needed, np.floor(cells.active) + 1).astype(int)
     mean = _log_mean(at_needed, axis=1)
     goal = np.where(needed > cells.active, np.log(cells.budget / HOURS_PER_YEAR), mean)
-    # The largest count that is c times smaller.
+    # The largest count below k* / c.
     fewer = np.ceil(asked / caution - 1e-9).astype(int) - 1 if np.isfinite(caution) else 0 * asked
     suspect = (fewer >= minimum) & (mean - np.median(at_needed, axis=1) > HARMLESS)
     if not suspect.any():
@@ -112,8 +112,8 @@ def check_support(
     table = _table(
         background, draws, cells, worst, min(int(asked[worst]), most), correlation_windows
     )
-    asks = f"{asked[worst]} triggers" if asked[worst] <= most else "more triggers than devices"
-    would_do = max(int(np.argmax(np.median(table, axis=0) <= goal[worst])) + 1, minimum)
+    needs = f"{asked[worst]} triggers" if asked[worst] <= most else "more triggers than devices"
+    at_median = max(int(np.argmax(np.median(table, axis=0) <= goal[worst])) + 1, minimum)
     most, log_rate = _supported(table, minimum, caution)
     low, high = np.quantile(table[:, -1], CENTRAL) / np.log(10)
     region, hour = cells.names[worst]
@@ -121,11 +121,11 @@ def check_support(
     total = cells.budget[worst] / cells.share[worst]
     raise InputError(
         f"threshold: the history is too short for a false alarm rate of {total:g} per year. In "
-        f"region {region!r} at hour {hour:g} among {cells.active[worst]:g} devices it asks for "
-        f"{asks} where {would_do} would do for the median of its draws: it "
-        f"leaves the rate open by {high - low:.0f} powers of ten. There it supports {most} "
-        f"triggers, at {_up(rate)} false alarms per year in all; ask for that rate, give a longer "
-        "history (or devices and hours nearer to it), or raise caution"
+        f"region {region!r} at hour {hour:g} among {cells.active[worst]:g} devices the posterior "
+        f"predictive threshold is {needs} while the posterior median rate needs {at_median}: "
+        f"the rate is uncertain by {high - low:.0f} powers of ten. There the history supports "
+        f"{most} triggers, at {_up(rate)} false alarms per year in all; use that rate, a longer "
+        "history (or devices and hours nearer to it), or a larger caution"
     )
 
 
@@ -164,17 +164,17 @@ def _table(
 
 
 def _supported(table: np.ndarray, minimum: int, caution: float | int) -> tuple[int, float]:
-    """The largest count up to which none is refused, and its log rate per hour."""
+    """The largest threshold up to which none is refused, and its log rate per hour."""
     mean, median = _log_mean(table, axis=0), np.median(table, axis=0)
     counts = np.arange(1, len(mean) + 1)
-    # The first count whose median rate is not above each mean rate; medians never rise.
+    # k_m for each mean rate; medians do not increase with the count.
     own = np.searchsorted(-median, -mean) + 1
-    fine = (counts <= caution * np.maximum(own, minimum)) | (mean - median <= HARMLESS)
-    most = len(counts) if fine.all() else int(np.argmin(fine))
+    supported = (counts <= caution * np.maximum(own, minimum)) | (mean - median <= HARMLESS)
+    most = len(counts) if supported.all() else int(np.argmin(supported))
     return most, float(mean[most - 1])
 
 
 def _up(rate: float) -> str:
-    """Write a rate rounded up to two digits; interpolated rates of extreme draws are 3 % off."""
+    """A rate rounded up to two digits, with a margin for the error of interpolation (3 %)."""
     step = 10.0 ** (np.floor(np.log10(rate)) - 1)
     return f"{np.ceil(1.05 * rate / step) * step:.10g}"

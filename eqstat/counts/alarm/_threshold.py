@@ -1,4 +1,4 @@
-"""The smallest count that keeps a budget of false alarms."""
+"""Posterior-predictive thresholds at a given false-alarm rate."""
 
 from __future__ import annotations
 
@@ -40,20 +40,21 @@ def threshold(
     correlation_windows: float | int = np.inf,
     caution: float | int = 2.0,
 ) -> xr.Dataset:
-    r"""Smallest count of triggers that keeps a budget of false alarms, by region and hour.
+    r"""Posterior-predictive threshold at a given false-alarm rate, by region and hour.
 
     The budget b of all regions together is split over them. In region r at hour h with n
-    active devices, with $\nu$ the alarm rate of a window that slides continuously (see
-    `scan`) and $\theta$ the parameters of the background,
+    active devices, with $\nu$ the alarm rate of a continuously sliding window (see
+    `eqstat.counts.scan`) and $\theta$ the parameters of the background, the threshold is the
+    smallest count from which on the expected rate keeps the budget,
 
     .. math:: k^*(r, h, n) = \min \{k \ge k_{\min}:
         \operatorname{E}[\nu(j; n, h, r, \theta) \mid \text{history}] \le b_r
         \text{ for all } j \ge k\}.
 
-    The expectation runs over the draws of a posterior ("predictive"; of more than 200, over 200
-    evenly spaced), so that a short or foreign history asks for more triggers; with "plug-in" the
-    parameters are taken for known.
-    Keeping the budget at every hour keeps it over the year, whatever devices are active.
+    The expectation marginalises over the draws of a posterior ("predictive"; over 200 evenly
+    spaced ones where there are more), so that a short history needs more triggers; with "plug-in"
+    the parameters are treated as known. A budget that is kept at every hour is kept over the
+    year, whatever devices are active.
 
     Parameters
     ----------
@@ -61,62 +62,63 @@ def threshold(
         Draws from a fit's `posterior` or from `background_from` (predictive), or one background
         (plug-in).
     active
-        Numbers of active devices: a number or a sequence (axis `active` of the result), or a
-        DataArray over `region` and/or `hour` where the number is known for each.
+        Active devices: a number, a sequence (dimension `active` of the result), or a DataArray
+        over `region` and/or `hour`.
     hour
         Local times of day in hours, [0, 24): a number or a sequence.
     false_alarm_rate_per_year
         Budget of all `regions` together.
     regions
-        Names of the regions that share the budget; all of the background by default.
+        Names of the regions that share the budget; by default all of the background.
     minimum
-        Fewest triggers that may be called an earthquake.
+        Smallest admissible threshold.
     day
-        Day of the week, Monday is 0; by default the rate is the mean over the seven days.
+        Day of the week, Monday is 0; by default rates are averaged over the seven days.
     kind
         "predictive" or "plug-in"; a plug-in threshold of draws uses their mean parameters.
     split
-        "equal": every region the same share. "least_miss": counts are chosen so that the sum
-        of miss probabilities over regions and hours is least.
+        "equal": the same share for every region. "least_miss": thresholds that minimise the sum
+        of miss probabilities over regions and hours.
     miss_probability
-        For "least_miss": a function (triggers, active, hour, region) of arrays of one shape
-        and the region's name that gives the probability to miss an earthquake.
+        For "least_miss": a function of `triggers`, `active`, `hour` (arrays of one shape) and the
+        name of the region that returns the probability of missing an earthquake.
     probability
-        Of the central interval of the rate at the threshold.
+        Probability content of the central interval of the rate at the threshold.
     correlation_windows
-        How many windows an excess of the intensity lasts, see `scan`; by default as long as
-        matters, which is the usual case for people's habits.
+        Windows for which an excess of the intensity lasts, see `eqstat.counts.scan`; by default
+        longer than any alarm, which is usual for the habits of people.
     caution
-        By what factor, at least 1, the uncertainty of the background may raise a predictive
-        threshold above the count that the median of the draws needs. More is an error: the
-        prior, not the history, would set the threshold. `numpy.inf` accepts all.
+        Factor, at least 1, by which the uncertainty of the background may raise a predictive
+        threshold above the count that the posterior median rate needs. Beyond it the prior
+        rather than the history would determine the threshold, which is an error.
+        `numpy.inf` accepts all.
 
     Returns
     -------
     xarray.Dataset
-        On dims `region`, `hour` and, for a sequence, `active`: `triggers`; `attainable`,
-        False where even all devices together would alarm too often or are fewer than `minimum`
-        (`triggers` is then one more than the active devices); `false_alarm_rate_per_year`, the
-        rate of that region as if it were that hour all year, and its interval `rate_low`,
+        On dims `region`, `hour` and, for a sequence, `active`: `triggers`, the threshold;
+        `attainable`, False where no count keeps the budget or the devices are fewer than
+        `minimum` (`triggers` is then one more than the active devices);
+        `false_alarm_rate_per_year`, the rate at this hour all year, and its interval `rate_low`,
         `rate_high`; `budget_per_year`.
 
     Raises
     ------
     eqstat.InputError
-        When an argument is out of range, a region is unknown, "predictive" is asked of a background
-        without draws, or the history behind the draws is too short for the rate asked (see
-        `caution`); the message then says which threshold and rate it supports.
+        When an argument is out of range, a region is unknown, a predictive threshold is requested
+        of a background without draws, or the history behind the draws is too short for the rate
+        (see `caution`); the message then says which threshold and rate it supports.
 
     References
     ----------
     Finazzi, F. (2020), Front. Earth Sci. 8:243, doi:10.3389/feart.2020.00243 (one false alarm
-    per year and country). Alm, S. E. (1983), see `scan`.
+    per year and country). Alm (1983), see `eqstat.counts.scan`.
 
     Examples
     --------
     >>> background = Background("poisson", 5.76)
-    >>> found = threshold(background, [50, 500], 12.0, kind="plug-in")
-    >>> found["triggers"].sel(region="all", hour=12.0).values.tolist()
+    >>> result = threshold(background, [50, 500], 12.0, kind="plug-in")
+    >>> result["triggers"].sel(region="all", hour=12.0).values.tolist()
     [10, 29]
     """
     hours, names = _hours(hour), tuple(background.regions if regions is None else regions)
@@ -126,16 +128,16 @@ def threshold(
     draws = _draws(background, kind)
     counts, dims = _active(active, names, hours)
     days = DAYS if day is None else np.array([day])
-    evaluate = alarm_cells(background, draws, counts, hours, index, days, correlation_windows)
+    cells = alarm_cells(background, draws, counts, hours, index, days, correlation_windows)
     budget = np.full(len(names), false_alarm_rate_per_year / len(names))
     if split == "equal":
-        needed = evaluate.smallest(np.repeat(budget, counts[0].size), minimum)
+        needed = cells.smallest(np.repeat(budget, counts[0].size), minimum)
     else:
         assert miss_probability is not None
-        parts = list(evaluate.tables(1e-3 * float(budget.min())))
+        parts = list(cells.tables(1e-3 * float(budget.min())))
         log_rate = np.full((counts.size, max(part.shape[1] for _, part in parts)), -np.inf)
-        for cells, part in parts:
-            log_rate[cells, : part.shape[1]] = part
+        for rows, part in parts:
+            log_rate[rows, : part.shape[1]] = part
         needed = _budget.least_miss(
             log_rate + np.log(HOURS_PER_YEAR),
             counts,
@@ -145,13 +147,18 @@ def threshold(
             false_alarm_rate_per_year,
             miss_probability,
         )
-    log_each = evaluate.at(needed)
+    log_each = cells.at(needed)
     if kind == "predictive":
         shares = np.repeat(budget, counts[0].size)
         labels = [(name, float(hour)) for name in names for hour in hours for _ in counts[0, 0]]
-        part = shares / false_alarm_rate_per_year
-        cells = Cells(counts.ravel(), evaluate.log_rates, shares, part, labels)
-        check_support(evaluate.at, background, draws, cells, needed, log_each, minimum=minimum,
+        asked = Cells(
+            active=counts.ravel(),
+            log_rates=cells.log_rates,
+            budget=shares,
+            share=shares / false_alarm_rate_per_year,
+            names=labels,
+        )
+        check_support(cells.at, background, draws, asked, needed, log_each, minimum=minimum,
                       caution=caution, correlation_windows=correlation_windows)  # fmt: skip
     each = np.exp(log_each) * HOURS_PER_YEAR
     shape = counts.shape
@@ -163,7 +170,7 @@ def threshold(
     low, high = (np.where(attainable, q, 0.0).reshape(shape) for q in np.quantile(each, tails, 1))
     triggers = np.where(attainable, needed, np.floor(counts.ravel()) + 1).astype(int)
     data = {
-        "triggers": (triggers.reshape(shape), "1", "smallest count that may be called"),
+        "triggers": (triggers.reshape(shape), "1", "smallest count that is an alarm"),
         "attainable": (attainable.reshape(shape), "1", "whether a count keeps the budget"),
         "false_alarm_rate_per_year": (mean, "1/year", "false alarms at this hour all year"),
         "rate_low": (low, "1/year", f"lower end of its central {probability:.0%} interval"),
@@ -188,8 +195,8 @@ def threshold(
             "interval_kind": "central",
         },
     )
-    note = {"units": "1/year", "long_name": "share of the budget"}
-    result["budget_per_year"] = ("region", budget, note)
+    attributes = {"units": "1/year", "long_name": "share of the budget"}
+    result["budget_per_year"] = ("region", budget, attributes)
     devices = {"units": "1", "long_name": "active devices"}
     if "active" in dims:
         return result.assign_coords(active=("active", counts[0, 0], devices))
@@ -205,7 +212,7 @@ def true_rates(
     *,
     correlation_windows: float | int = np.inf,
 ) -> np.ndarray:
-    """False alarms a year of given counts under a background that is known, by region and hour.
+    """False alarms per year at given thresholds under a known background, by region and hour.
 
     Parameters
     ----------
@@ -214,22 +221,27 @@ def true_rates(
     active, hour, correlation_windows
         As in `threshold`.
     triggers
-        Counts at which an alarm is given, of the shape of the result; more than the active
-        devices never come.
+        Thresholds, of the shape of the result; those above the active devices are never reached.
 
     Returns
     -------
     numpy.ndarray
-        (regions, hours) or (regions, hours, active): the rate if it were always this hour.
+        (regions, hours) or (regions, hours, active): the rate at this hour all year.
+
+    Examples
+    --------
+    >>> rates = true_rates(Background("poisson", 5.76), 500, 12.0, np.array([[29]]))
+    >>> rates.round(2).tolist()
+    [[0.39]]
     """
     hours = _hours(hour)
     draws = _draws(background, "plug-in")
     counts, dims = _active(active, background.regions, hours)
     index = np.arange(len(background.regions))
-    evaluate = alarm_cells(background, draws, counts, hours, index, DAYS, correlation_windows)
-    called = np.broadcast_to(triggers, counts.shape[: len(dims)]).ravel()
-    found = np.where(called <= counts.ravel(), np.exp(evaluate.at(called))[:, 0], 0.0)
-    rates = found.reshape(counts.shape) * HOURS_PER_YEAR
+    cells = alarm_cells(background, draws, counts, hours, index, DAYS, correlation_windows)
+    levels = np.broadcast_to(triggers, counts.shape[: len(dims)]).ravel()
+    per_hour = np.where(levels <= counts.ravel(), np.exp(cells.at(levels))[:, 0], 0.0)
+    rates = per_hour.reshape(counts.shape) * HOURS_PER_YEAR
     return rates if "active" in dims else rates[..., 0]
 
 
@@ -238,8 +250,8 @@ def _draws(background: Background, kind: str) -> dict[str, np.ndarray]:
         return {k: v.mean(axis=0, keepdims=True) for k, v in draws_of(background).items()}
     if np.ndim(background.rate_per_device_h) == 0:
         raise InputError(
-            "threshold: a predictive threshold needs draws (`posterior` of a fit); "
-            "for parameters that are known ask for kind='plug-in'"
+            "threshold: a predictive threshold needs draws of the background (from `posterior` of "
+            "a fit); for known parameters use kind='plug-in'"
         )
     return draws_of(background, MOST_DRAWS)
 
@@ -256,7 +268,7 @@ def _regions(background: Background, names: tuple[str, ...]) -> np.ndarray:
     if unknown or not names or len(set(names)) < len(names):
         what = f"unknown {unknown[:5]}" if unknown else "empty or named twice"
         raise InputError(
-            f"threshold: regions are {what}; the background knows {background.regions[:10]}"
+            f"threshold: regions are {what}; the background has {background.regions[:10]}"
         )
     return np.array([background.regions.index(name) for name in names])
 
@@ -264,7 +276,7 @@ def _regions(background: Background, names: tuple[str, ...]) -> np.ndarray:
 def _active(
     active: ArrayLike | xr.DataArray, names: tuple[str, ...], hours: np.ndarray
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Numbers of devices over (region, hour, active) and which of these dims vary."""
+    """Active devices over (region, hour, active), and which of these dims the result has."""
     if isinstance(active, xr.DataArray):
         if not set(active.dims) <= {"region", "hour"}:
             raise InputError(f"threshold: active has dims {active.dims}, not region and hour")
@@ -316,7 +328,7 @@ def _check(
 def check_budget(
     budgets: np.ndarray, regions: int, minimum: int, most_active: int, most_triggers: int
 ) -> None:
-    """Refuse budgets and ends of tables that cannot be."""
+    """Refuse budgets and ends of tables out of range."""
     if budgets.shape != (regions,):
         raise InputError(
             f"scorer: false_alarm_rate_per_year must be one positive number or {regions} of them"

@@ -1,21 +1,10 @@
-r"""Does the background fit its history, and which background fits best?
-
-A history holds millions of windows, most of them without a trigger: the average over all windows
-says nothing of the few counts that make alarms. So the checks look at each count
-(`rootogram`), at the whole distribution (`randomised_pit`) and at the far tail
-(`tail_calibration`). They work on the sparse cells and are exact for any number of windows, up to
-the bins of 2 % of active devices. `loo` and `compare` rank backgrounds by how well they predict a
-window that was left out.
-
-All bands take windows as independent given the background. Triggers that come in spells longer
-than a window make counts scatter more than the bands say.
+r"""Rootogram, tail calibration and probability integral transform of a background.
 
 References
 ----------
 Kleiber and Zeileis (2016), The American Statistician 70, 296-303,
 doi:10.1080/00031305.2016.1173590. Czado, Gneiting and Held (2009), Biometrics 65, 1254-1261,
-doi:10.1111/j.1541-0420.2009.01191.x. Vehtari, Gelman and Gabry (2017), Statistics and Computing
-27, 1413-1432, doi:10.1007/s11222-016-9696-4.
+doi:10.1111/j.1541-0420.2009.01191.x.
 """
 
 from __future__ import annotations
@@ -32,10 +21,7 @@ from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat.counts._background import Background
 from eqstat.counts._data import History
-from eqstat.counts.checks._loo import compare, loo
 from eqstat.counts.checks._tables import blocks, check_background, count_interval, places_of, tails
-
-__all__ = ["compare", "loo", "randomised_pit", "rootogram", "tail_calibration"]
 
 LEVELS = tuple(10.0**-power for power in range(1, 9))
 
@@ -43,33 +29,33 @@ LEVELS = tuple(10.0**-power for power in range(1, 9))
 def rootogram(
     background: Background, history: History, *, probability: float | int = 0.9
 ) -> xr.Dataset:
-    r"""Observed and expected number of windows of every count.
+    r"""Observed and expected number of windows of each count (rootogram).
 
-    In the hanging form bars of height $\sqrt{O_k}$ hang from the curve $\sqrt{E_k}$, so that
-    misfits of rare and of frequent counts are seen on one scale; what is missing to zero is the
-    misfit.
+    In a hanging rootogram bars of height $\sqrt{O_k}$ hang from the curve $\sqrt{E_k}$, so that
+    misfits of rare and frequent counts are on one scale; the distance of their foot from zero is
+    the misfit.
 
     .. math:: E_k = \sum_i w_i\, P(K = k \mid n_i, \mu_i)
 
     Parameters
     ----------
     background
-        One background, or draws of it (at most 100 are used); its regions are those of the history.
+        One background, or draws of it (at most 100 are used), with the regions of the history.
     history
-        The windows.
+        The history.
     probability
-        Of the predictive interval of the number of windows of each count.
+        Probability content of the predictive interval of the number of windows.
 
     Returns
     -------
     xarray.Dataset
-        Over `triggers`: `observed`, `expected`, `low` and `high` numbers of windows, and the foot
-        of the hanging bar, `hanging` $= \sqrt{E_k} - \sqrt{O_k}$.
+        Over `triggers`: numbers of windows `observed`, `expected` and its predictive interval
+        `low`, `high`; and the foot of the hanging bar, `hanging` $= \sqrt{E_k} - \sqrt{O_k}$.
 
     Raises
     ------
     eqstat.InputError
-        When background and history do not belong together or the probability is no probability.
+        When background and history do not match or an argument is out of range.
 
     References
     ----------
@@ -78,7 +64,7 @@ def rootogram(
     Examples
     --------
     >>> import jax
-    >>> from eqstat.counts.simulate import Design, simulate
+    >>> from eqstat.counts import Background, Design, simulate
     >>> background = Background("poisson", 1.0)
     >>> history = simulate(jax.random.key(0), background, Design(active=300, days=7))
     >>> roots = rootogram(background, history)
@@ -126,17 +112,18 @@ def tail_calibration(
     tail_probability: Sequence[float | int] | np.ndarray = LEVELS,
     probability: float | int = 0.9,
 ) -> xr.Dataset:
-    r"""Windows whose tail probability is at most a, observed and expected.
+    r"""Observed and expected number of windows whose tail probability is at most a.
 
-    Each window is judged by its own background: region, hour, devices. The number with
+    The tail probability of each window is that for its region, hour and devices. The number with
     $P(K \ge k_i) \le a$ is expected to be
 
     .. math:: \sum_i w_i\, P\bigl(K \ge k^*_i(a)\bigr) \le a \sum_i w_i, \qquad
         k^*_i(a) = \min\{k: P(K \ge k \mid n_i, \mu_i) \le a\},
 
-    less than a times the windows because counts are whole. With draws, tail probabilities are
-    posterior-predictive. An excess at small a is a tail that is too thin: false alarms will
-    come more often than a threshold promises. Earthquakes that are not marked show there too.
+    less than a times the number of windows because counts are discrete. With draws the tail
+    probabilities are posterior predictive. An excess at small a indicates a tail that is too
+    thin: false alarms will be more frequent than a threshold promises. Unmarked earthquakes
+    have the same effect.
 
     Parameters
     ----------
@@ -148,19 +135,19 @@ def tail_calibration(
     Returns
     -------
     xarray.Dataset
-        Over `tail_probability`: windows `observed`, `expected`, the predictive interval `low`,
-        `high` of the number, and the interval `observed_low`, `observed_high` of the Poisson mean
-        that the observed number supports (Garwood).
+        Over `tail_probability`: numbers of windows `observed`, `expected`, with its predictive
+        interval `low`, `high`; and the confidence interval `observed_low`, `observed_high` of a
+        Poisson mean given the observed number (Garwood).
 
     Raises
     ------
     eqstat.InputError
-        When background and history do not belong together or an argument is out of range.
+        When background and history do not match or an argument is out of range.
 
     Examples
     --------
     >>> import jax
-    >>> from eqstat.counts.simulate import Design, simulate
+    >>> from eqstat.counts import Background, Design, simulate
     >>> heavy = Background("negative_binomial", 1.0, dispersion=1.0, dispersion_slope=0.0)
     >>> history = simulate(jax.random.key(0), heavy, Design(active=300, days=7))
     >>> tail = tail_calibration(Background("poisson", 1.0), history).sel(tail_probability=1e-4)
@@ -216,33 +203,33 @@ def randomised_pit(
 ) -> xr.Dataset:
     r"""Histogram of the probability integral transform, without and with randomisation.
 
-    With $F_i$ the distribution function of window i, its transform is spread evenly over
-    $[F_i(k_i - 1), F_i(k_i)]$: the mean of these is the non-randomised histogram, whose
-    scatter about the uniform is known exactly; a uniform draw for each window gives the randomised
-    one, whose bins are binomial. Both are uniform where the background is right. A
-    U shape means that counts scatter more than the background says.
+    The transform of a discrete count is an interval: with $F_i$ the distribution function of
+    window i it is uniform on $[F_i(k_i - 1), F_i(k_i)]$. The mean of these uniform densities is
+    the non-randomised histogram, whose variance is known exactly; one uniform draw per window
+    gives the randomised histogram, whose bins are binomial. Both are uniform if the background
+    is right. A U shape indicates more dispersion than that of the background.
 
     Parameters
     ----------
     key
         JAX random key, for the randomised form.
     background, history
-        As in `rootogram`; draws are averaged to the predictive distribution.
+        As in `rootogram`; draws are averaged to the posterior predictive distribution.
     bins
         Number of bins of equal width, from 2.
     probability
-        Of the bands in which a bin lies when the background is right.
+        Probability content of the bands of a bin if the background is right.
 
     Returns
     -------
     xarray.Dataset
-        Over `pit` (middle of the bin): `density` of the non-randomised form with band `low`,
+        Over `pit` (centre of the bin): `density` of the non-randomised form with band `low`,
         `high`; `randomised` with band `randomised_low`, `randomised_high`; 1 is uniform.
 
     Raises
     ------
     eqstat.InputError
-        When background and history do not belong together or an argument is out of range.
+        When background and history do not match or an argument is out of range.
 
     References
     ----------
@@ -251,7 +238,7 @@ def randomised_pit(
     Examples
     --------
     >>> import jax
-    >>> from eqstat.counts.simulate import Design, simulate
+    >>> from eqstat.counts import Background, Design, simulate
     >>> background = Background("poisson", 1.0)
     >>> history = simulate(jax.random.key(0), background, Design(active=300, days=7))
     >>> pit = randomised_pit(jax.random.key(1), background, history, bins=10)
@@ -272,7 +259,9 @@ def randomised_pit(
         p = block.probability.mean(axis=0)
         upper = np.minimum(np.cumsum(p, axis=-1), 1.0)
         lower = np.concatenate([np.zeros((len(p), 1)), upper[:, :-1]], axis=-1)
-        # Share of each count's stretch of the unit interval in each bin, (places, counts, bins).
+        # Share of each count's interval [F(k - 1), F(k)] in each bin, (places, counts, bins). Given
+        # the background, a window's contribution to a bin has mean 1 / bins and the variance
+        # sum_k P(k) share_k^2 - 1 / bins^2.
         reach = np.clip(edges, lower[..., None], upper[..., None])
         width = upper - lower
         share = np.diff(reach, axis=-1) / np.where(width > 0, width, 1.0)[..., None]
@@ -281,12 +270,12 @@ def randomised_pit(
         rows = [order[starts[place] : starts[place + 1]] for place in block.places]
         cell = np.concatenate(rows)
         own = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
-        seen = share[own, at[cell]]
-        # A count beyond all probability stands at the upper end.
-        seen[seen.sum(axis=-1) < 0.5] = np.eye(bins)[-1]
-        seen = seen / seen.sum(axis=-1, keepdims=True)
-        total += history.windows[cell] @ seen
-        drawn += rng.multinomial(history.windows[cell].astype(np.int64), seen).sum(axis=0)
+        observed = share[own, at[cell]]
+        # A count whose probability underflows belongs to the last bin.
+        observed[observed.sum(axis=-1) < 0.5] = np.eye(bins)[-1]
+        observed = observed / observed.sum(axis=-1, keepdims=True)
+        total += history.windows[cell] @ observed
+        drawn += rng.multinomial(history.windows[cell].astype(np.int64), observed).sum(axis=0)
     windows = float(np.sum(history.windows))
     z = stats.norm.isf((1 - probability) / 2)
     half = z * np.sqrt(variance) * bins / windows

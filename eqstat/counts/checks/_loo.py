@@ -1,4 +1,4 @@
-"""Leave-one-out prediction of single windows, over cells of identical ones."""
+"""Leave-one-out cross-validation of single windows by importance sampling over cells."""
 
 from __future__ import annotations
 
@@ -47,36 +47,35 @@ def loo(
     earthquake_share: float | int = EARTHQUAKE_SHARE,
     relative_efficiency: float | int = 1.0,
 ) -> xr.Dataset:
-    r"""Expected log predictive density of a window that was left out (PSIS-LOO).
+    r"""Expected log predictive density of single windows, left out one at a time (PSIS-LOO).
 
-    Leaving out one window divides each draw's weight by the window's likelihood; for the windows of
-    a cell, which are alike, these ratios are the same. So one importance sampling serves a
-    cell, for leaving out *one* of its windows, and counts as often as it has windows:
+    Leaving out one window divides each draw's weight by the likelihood of the window. The windows
+    of a cell are identical and have the same importance ratios, so that one importance sampling
+    serves the cell, for leaving out *one* of its windows, and counts as often as it has windows:
 
     .. math:: \text{elpd} = \sum_i w_i \log p(k_i \mid \text{history without one such window})
 
-    With millions of windows one of them hardly moves the posterior, and ratios are all but
-    equal. They are Pareto-smoothed where the log likelihood of the cell varies by more than
-    0.02 over the draws (standard deviation); elsewhere the plain ratios are as good, and
-    `pareto_k` is NaN. Only the rare large counts say something here: where their `pareto_k` is
-    above 0.7 a single window bears on the posterior, and the sum is not to be trusted.
+    Among millions of windows one hardly changes the posterior, and the ratios are nearly equal.
+    They are Pareto-smoothed where the log likelihood of the cell varies by more than 0.02 over
+    the draws (standard deviation); elsewhere plain ratios suffice and `pareto_k` is NaN. Only
+    rare large counts matter: where their `pareto_k` is above 0.7 a single window influences the
+    posterior, and the sum is unreliable.
 
-    Windows are taken as independent given the parameters; leaving out single windows says nothing
-    about another month or region. Leave out whole regions or weeks, by `fit` to the others,
-    for that.
+    Windows are independent given the parameters; leaving out single windows does not measure the
+    prediction of another month or region. For that, leave out whole regions or weeks in `fit`.
 
     Parameters
     ----------
     background
-        Draws of the posterior, from a fit's `posterior`, `background_from` or the tree of
-        `sample`. Those of a fit are of the normal approximation, which a long history makes
-        good; at most 400 are used.
+        Draws of the posterior (`posterior` of a fit, `background_from`), or the result of
+        `sample`. Draws of a fit are from the normal approximation, which is good for long
+        histories. At most 400 are used.
     history
-        The windows that the posterior was learned from.
+        The history to which the background was fitted.
     earthquake_share
-        As in the fit: the guard belongs to the likelihood.
+        As in the fit; it is part of the likelihood.
     relative_efficiency
-        Effective over actual number of draws.
+        Effective number of draws over their number.
 
     Returns
     -------
@@ -93,7 +92,18 @@ def loo(
 
     References
     ----------
-    Vehtari, Gelman and Gabry (2017), doi:10.1007/s11222-016-9696-4, section 2.
+    Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, 1413-1432,
+    doi:10.1007/s11222-016-9696-4, section 2.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.counts import Background, Design, fit, simulate
+    >>> background = Background("poisson", 1.0)
+    >>> history = simulate(jax.random.key(0), background, Design(active=300, days=2))
+    >>> posterior = fit(history, family="poisson").posterior(jax.random.key(1), 50)
+    >>> bool(6 < loo(posterior, history)["p_loo"] < 9)  # rate and six harmonics
+    True
     """
     if isinstance(background, xr.DataTree):
         background = background_from(background)
@@ -102,7 +112,7 @@ def loo(
         raise InputError(
             "loo: needs 25 draws of the background or more (`posterior` of a fit, or `sample`)"
         )
-    # Rows are in classes by the length of the bursts' sums, and the same for all backgrounds.
+    # With `bursts=True` the rows are the same for all backgrounds, so that they can be compared.
     data = count_data(
         history, bursts=True, earthquake_share=earthquake_share, merge_above=MERGE_ABOVE
     )
@@ -148,24 +158,35 @@ def loo(
 
 
 def compare(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
-    """Rank backgrounds by their leave-one-out predictions of the same history.
+    """Rank backgrounds by leave-one-out predictions of the same history.
 
     Parameters
     ----------
     results
-        From a name to the result of `loo`; all of one history.
+        Results of `loo` by name, all of one history.
 
     Returns
     -------
     xarray.Dataset
         Over `model`, the best first: `elpd_loo`, `elpd_diff` (to the best, not positive) with
         the standard error `se_diff` of the difference, `p_loo`, `high_k_windows`. A difference of
-        less than four, or of less than two standard errors, decides nothing.
+        less than four, or of less than two standard errors, is inconclusive.
 
     Raises
     ------
     eqstat.InputError
-        When there is none, or the histories differ.
+        When there is no result, or the histories differ.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.counts import Background, Design, fit, simulate
+    >>> background = Background("poisson", 1.0)
+    >>> history = simulate(jax.random.key(0), background, Design(active=300, days=2))
+    >>> posterior = fit(history, family="poisson").posterior(jax.random.key(1), 50)
+    >>> result = loo(posterior, history)
+    >>> compare({"one": result, "other": result})["elpd_diff"].values.tolist()
+    [0.0, 0.0]
     """
     if not results:
         raise InputError("compare: there is nothing to compare")
@@ -179,9 +200,9 @@ def compare(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
             one["triggers"].to_numpy(), best["triggers"].to_numpy()
         ):
             raise InputError(f"compare: {name!r} is of another history than {order[0]!r}")
-        apart = one["elpd_i"].to_numpy() - best["elpd_i"].to_numpy()
+        difference = one["elpd_i"].to_numpy() - best["elpd_i"].to_numpy()
         own = [float(one[key]) for key in ("elpd_loo", "p_loo", "high_k_windows")]
-        rows.append([*own, *_sum(apart, windows)])
+        rows.append([*own, *_sum(difference, windows)])
     columns = np.array(rows).T
     names = {
         "elpd_loo": "expected log predictive density of all windows",
@@ -200,14 +221,14 @@ def compare(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
 
 
 def _left_out(points: np.ndarray, relative_efficiency: float) -> tuple[np.ndarray, np.ndarray]:
-    """Log predictive density of each row without one window, and the shape of the ratios."""
+    """Log predictive density of each row left out, and the Pareto shape of its ratios."""
     elpd = -_log_mean(-points)
     k = np.full(len(points), np.nan)
     rows = np.flatnonzero(np.std(points, axis=1) > STEADY)
     if rows.size:
-        # One chain: draws are thinned from all.
-        found: Any = array_stats.loo(points[rows][:, None, :], r_eff=relative_efficiency)
-        elpd[rows], k[rows] = np.asarray(found[0]), np.asarray(found[1])
+        # As one chain: the draws are thinned from all chains.
+        smoothed: Any = array_stats.loo(points[rows][:, None, :], r_eff=relative_efficiency)
+        elpd[rows], k[rows] = np.asarray(smoothed[0]), np.asarray(smoothed[1])
     return elpd, k
 
 
@@ -217,7 +238,7 @@ def _log_mean(points: np.ndarray) -> np.ndarray:
 
 
 def _sum(each: np.ndarray, windows: np.ndarray) -> tuple[float, float]:
-    """Sum over the windows and its standard error."""
+    """Sum over the windows, and its standard error."""
     number = float(np.sum(windows))
     total = float(np.sum(windows * each))
     variance = np.sum(windows * (each - total / number) ** 2) / max(number - 1, 1.0)

@@ -1,4 +1,4 @@
-"""Tables of a background's probabilities over the cells of a history, for its checks."""
+"""Tables of the probabilities of a background over the cells of a history."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from scipy import stats
 from eqstat._core.errors import InputError
 from eqstat.counts._background import Background
 from eqstat.counts._data import History, active_bin
+from eqstat.counts._families import CountFamily, Marginal
 from eqstat.counts.alarm._rate_table import draws_of, log_device_rates, shape_at
-from eqstat.counts.scan._tables import Marginal, log_burst_table, log_pmf_table
+from eqstat.counts.scan._tables import log_burst_table
 
 MOST_DRAWS = 100
-# Tables go on until no more than this is left beyond them.
+# Tables extend until less probability than this is left beyond them.
 LEFT_OUT = 1e-12
 ELEMENTS = 4_000_000
 
 
 class Places(NamedTuple):
-    """Cells that share region, hour of the week and bin of active devices: one background count each.
+    """Groups of cells with the same region, hour of the week and bin of active devices.
 
     Attributes
     ----------
     region, hour_of_week, active, windows
-        Of each place, (places,).
+        Of each group, (places,).
     group
         Number of the bin of active devices, (places,).
     of_cell
-        Place of each cell of the history, (cells,).
+        Group of each cell of the history, (cells,).
     """
 
     region: np.ndarray
@@ -49,7 +50,7 @@ class Block(NamedTuple):
 
 
 def places_of(history: History) -> Places:
-    """Merge the cells of a history that differ in their counts only."""
+    """Merge the cells of a history that differ only in their counts."""
     bins = active_bin(history.active)
     key = (history.region.astype(np.int64) * 168 + history.hour_of_week) * (bins.max() + 1) + bins
     _, first, of_cell = np.unique(key, return_index=True, return_inverse=True)
@@ -80,12 +81,12 @@ def check_background(background: Background, history: History, caller: str) -> N
         )
 
 
-def _base_top(family: str, mean: float, spread: float, n: int) -> int:
-    """Count beyond which next to nothing is left, without bursts."""
-    excess = spread * (n if family == "beta_binomial" else mean)
+def _base_top(family: CountFamily, mean: float, spread: float, n: int) -> int:
+    """Count beyond which the probability without bursts is negligible."""
+    excess = family.excess(mean, n, spread)
     top = min(n, int(mean + 8 * np.sqrt(mean * (1 + excess)) + 30 * excess + 12))
     case = Marginal(family, *(np.array([value]) for value in (mean, spread, float(n))))
-    while top < n and 1 - np.exp(log_pmf_table(case, top)).sum() > LEFT_OUT:
+    while top < n and 1 - np.exp(case.family.log_pmf_table(case, top)).sum() > LEFT_OUT:
         top = min(n, 2 * top)
     return top
 
@@ -93,22 +94,22 @@ def _base_top(family: str, mean: float, spread: float, n: int) -> int:
 def blocks(
     background: Background, history: History, places: Places, wide: int = 1
 ) -> Iterator[Block]:
-    """Probabilities of each place, active devices by active devices, for at most 100 draws.
+    """Probabilities at each place, by number of active devices, for at most 100 draws.
 
-    No code is shared with the likelihood. What a table lacks to 1 lies beyond it.
+    No code is shared with the likelihood. Probability that a table lacks lies beyond its end.
 
     Parameters
     ----------
     background, history, places
         The background (or draws), the history and its places.
     wide
-        Entries that the caller makes of each probability: blocks are kept smaller by as much.
+        Entries that the caller makes of each probability, to limit the memory of a block.
     """
     draws = draws_of(background, MOST_DRAWS)
     regions = np.arange(len(history.regions))
     log_rate = log_device_rates(draws, np.arange(24) + 0.5, np.arange(7), regions)
-    seen = np.zeros(places.group.max() + 1, np.int64)
-    np.maximum.at(seen, places.group[places.of_cell], history.triggers.astype(np.int64))
+    largest_count = np.zeros(places.group.max() + 1, np.int64)
+    np.maximum.at(largest_count, places.group[places.of_cell], history.triggers.astype(np.int64))
     order = np.argsort(places.group, kind="stable")
     ends = np.cumsum(np.bincount(places.group))
     for group, members in enumerate(np.split(order, ends[:-1])):
@@ -117,32 +118,32 @@ def blocks(
         mean = places.active[members] * rate * background.window_s / 3600
         weight = places.windows[members]
         active = np.average(places.active[members], weights=weight)
-        n = int(max(np.rint(active), seen[group]))
+        n = int(max(np.rint(active), largest_count[group]))
         spread = shape_at(draws, background, np.array([active]))
-        base = _base_top(background.family, float(mean.max()), float(spread.max()), n)
-        top, burst = max(base, int(seen[group])), None
+        base = _base_top(background.count_family, float(mean.max()), float(spread.max()), n)
+        top, burst = max(base, int(largest_count[group])), None
         if background.bursts is not None:
             log_s, tail = log_burst_table(
                 draws["share"], draws["concentration"], np.full(len(rate), float(n)), n
             )
-            rare = draws["probability"][:, None] * np.exp(tail) < LEFT_OUT
-            top = min(n, max(top, base + int(np.max(np.sum(~rare, axis=1)))))
+            negligible = draws["probability"][:, None] * np.exp(tail) < LEFT_OUT
+            top = min(n, max(top, base + int(np.max(np.sum(~negligible, axis=1)))))
             burst = np.exp(log_s)
         step = max(1, ELEMENTS // (max(len(rate), wide) * (top + 1)))
         for begin in range(0, len(members), step):
             use = slice(begin, begin + step)
             case = Marginal(
-                background.family,
+                background.count_family,
                 mean[:, use],
                 np.broadcast_to(spread, mean[:, use].shape),
                 np.full(mean[:, use].shape, float(n)),
             )
             table = np.zeros((*case.mean.shape, top + 1))
-            table[..., : base + 1] = np.exp(log_pmf_table(case, base))
+            table[..., : base + 1] = np.exp(case.family.log_pmf_table(case, base))
             if burst is not None:
                 table = _with_bursts(table, base, burst, draws["probability"])
             if top == n:
-                # No count exceeds n: the rest belongs to n.
+                # No count exceeds n: what the families have above n is added to n.
                 table[..., n] += np.maximum(1 - table.sum(axis=-1), 0.0)
             yield Block(members[use], table)
 
@@ -150,13 +151,13 @@ def blocks(
 def _with_bursts(
     table: np.ndarray, base: int, burst: np.ndarray, probability: np.ndarray
 ) -> np.ndarray:
-    """Mix windows without and with a burst, whose count is added."""
+    """Mix windows without a burst and with one, whose size is added."""
     out = np.empty_like(table)
     size = table.shape[-1]
     padded = np.zeros((len(burst), base + size))
     width = min(size, burst.shape[-1])
     padded[:, base : base + width] = burst[:, :width]
-    # Entry (i, k) is the probability of a burst of k - i.
+    # The convolution as a product of matrices: entry (i, k) is the probability of a burst of k - i.
     lag = base + np.arange(size)[None, :] - np.arange(base + 1)[:, None]
     for draw, epsilon in enumerate(probability):
         alone = table[draw]
@@ -166,28 +167,28 @@ def _with_bursts(
 
 
 def tails(probability: np.ndarray) -> np.ndarray:
-    """P(K >= k) for k = 0, ..., one beyond the table; good to about 1e-14."""
+    """P(K >= k) for k = 0, ..., one beyond the table; accurate to about 1e-14."""
     below = np.cumsum(probability, axis=-1)
     zero = np.zeros((*below.shape[:-1], 1))
     return np.maximum(1 - np.concatenate([zero, below], axis=-1), 0.0)
 
 
 def count_interval(mean: np.ndarray, variance: np.ndarray, probability: float) -> np.ndarray:
-    """Central interval of sums of many unlike yes-or-no variables, over draws of parameters.
+    """Central interval of a sum of independent Bernoulli variables, marginalised over draws.
 
-    Each draw's sum is taken as binomial with its mean and variance.
+    Given a draw the sum is approximated by a binomial variable of its mean and variance.
 
     Parameters
     ----------
     mean, variance
-        Of each draw, (draws, points); the variance does not exceed the mean.
+        For each draw, (draws, points); the variance does not exceed the mean.
     probability
-        Of the interval.
+        Probability content.
 
     Returns
     -------
     numpy.ndarray
-        Lower and upper ends, (2, points).
+        Lower and upper bounds, (2, points).
     """
     chance = np.clip(1 - variance / np.maximum(mean, 1e-300), 1e-12, 1 - 1e-12)
     trials = np.maximum(np.round(mean / chance), 1.0)
@@ -196,12 +197,12 @@ def count_interval(mean: np.ndarray, variance: np.ndarray, probability: float) -
     def below(count: np.ndarray) -> np.ndarray:
         return stats.binom.cdf(count, trials, chance).mean(axis=0)
 
-    ends = []
+    bounds = []
     for goal in ((1 - probability) / 2, (1 + probability) / 2):
         low, high = np.full(mean.shape[1], -1.0), trials.max(axis=0)
         while np.any(high - low > 1):
             middle = np.floor((low + high) / 2)
             enough = below(middle) >= goal
             high, low = np.where(enough, middle, high), np.where(enough, low, middle)
-        ends.append(high)
-    return np.stack(ends)
+        bounds.append(high)
+    return np.stack(bounds)

@@ -4,6 +4,7 @@ from ._circles import members_of_circles as members_of_circles
 from ._false_alarms import false_alarm_table as false_alarm_table
 from ._false_alarms import log_false_alarms_per_hour as log_false_alarms_per_hour
 from ._false_alarms import log_false_alarms_per_year as log_false_alarms_per_year
+from ._scan import HOURS_PER_YEAR as HOURS_PER_YEAR
 from ._scan import ScanTail as ScanTail
 from ._scan import alm_log_rate as alm_log_rate
 from ._scan import log_alarm_table_per_hour as log_alarm_table_per_hour

@@ -1,16 +1,16 @@
-r"""Overlapping circles over a country: how often does any of them alarm by chance?
+r"""False alarms of many overlapping circles: the rate at which any of them alarms by chance.
 
 A network counts triggers within, say, 30 km of many places at once. The sum of the circles' rates
 (the union bound) counts an alarm once for every circle that shares it. Each *clump* of alarms is
-counted once if every begin of a circle's alarm gets the weight one over their number U in its
-clump,
+counted once if every start of a circle's alarm has the weight 1 / U, with U the number of starts
+in its clump,
 
-.. math:: \nu = \sum_c \kappa_c\, E[1 / U \mid \text{circle } c \text{ begins at } 0],
+.. math:: \nu = \sum_c \kappa_c\, E[1 / U \mid \text{circle } c \text{ starts at } 0],
           \qquad \kappa_c = \frac{k_c}{w} P(N_c = k_c),
 
-which is estimated by drawing circles in proportion to :math:`\kappa_c` and, for each, the triggers
-of the country given that this circle's count steps up to its threshold at time 0. All alarms less
-than one window apart, of any circles, are one clump. Nothing rare has to be waited for.
+which is estimated by importance sampling: circles are drawn in proportion to :math:`\kappa_c`
+and, for each, the triggers of all devices given that the count of this circle steps up to its
+threshold at time 0. All alarms less than one window apart, of any circles, are one clump.
 
 References
 ----------
@@ -28,30 +28,30 @@ from jaxtyping import PRNGKeyArray
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat._core.typing import ArrayLike
+from eqstat.counts._families import FAMILIES, Marginal
+from eqstat.counts.scan._clumps import clump_size
 from eqstat.counts.scan._scan import log_alarms_per_hour, whole
-from eqstat.counts.scan._stream import clump_size
-from eqstat.counts.scan._tables import Marginal, log_pmf_table
 from eqstat.geodesy import great_circle_distance
 
 __all__ = ["CountryRate", "country_rate", "members_of_circles"]
 
 
 class CountryRate(NamedTuple):
-    """Alarms by chance of all circles together, natural logs of rates per hour.
+    """Rate of false alarms of all circles together, natural logs per hour.
 
     Attributes
     ----------
     log_union_per_hour
         Sum of the circles' own rates: an upper bound.
     log_per_hour
-        Each clump counted once.
+        With each clump of alarms counted once.
     standard_error
         Monte Carlo standard error of `log_per_hour`.
     mean_clump
-        Begins of circles' alarms in a clump, on average over clumps.
+        Mean number of circles' alarms in a clump.
     at_horizon
-        Share of the draws whose clump reached the end of the time that was drawn; where it is
-        not small, `log_per_hour` is too large.
+        Share of draws whose clump reached the end of the simulated time; where it is not small,
+        `log_per_hour` is too large.
     """
 
     log_union_per_hour: float
@@ -69,12 +69,12 @@ def members_of_circles(
     centre_latitude: ArrayLike | None = None,
     centre_longitude: ArrayLike | None = None,
 ) -> Any:
-    """Which devices lie in which circle.
+    """Devices that lie within each circle.
 
     Parameters
     ----------
     latitude, longitude : array_like
-        Places of the devices, (devices,), degrees.
+        Coordinates of the devices, (devices,), degrees.
     radius_km : float
         Radius of the circles.
     centre_latitude, centre_longitude : array_like, optional
@@ -87,7 +87,7 @@ def members_of_circles(
 
     Raises
     ------
-    ValueError
+    eqstat.InputError
         When only one coordinate of the centres is given.
 
     Examples
@@ -114,10 +114,14 @@ def country_rate(
     draws: int = 1000,
     horizon_windows: float = 6.0,
 ) -> CountryRate:
-    """Rate at which any circle of a country alarms by chance.
+    r"""Rate at which any of many overlapping circles alarms by chance.
 
-    Devices trigger as independent Poisson streams; with a dispersion, all their rates are
-    multiplied by one gamma variable of mean 1, the same in the whole country and for long.
+    .. math:: \nu = \sum_c \kappa_c\, E[1 / U \mid \text{circle } c \text{ starts at } 0],
+              \qquad \kappa_c = \frac{k_c}{w} P(N_c = k_c),
+
+    with U the number of circles' alarms in the clump. Devices trigger as independent Poisson
+    processes; with a dispersion, all their rates are multiplied by one gamma variable of mean 1,
+    the same for all devices and constant over a clump.
 
     Parameters
     ----------
@@ -126,7 +130,7 @@ def country_rate(
     members : array_like of bool
         Devices of each circle, (circles, devices), from `members_of_circles`.
     triggers : array_like of int
-        Thresholds, one or (circles,). Circles with fewer devices cannot alarm.
+        Thresholds, one or (circles,). Circles with fewer devices than that cannot alarm.
     rate_per_device_h : array_like
         Triggers per hour, one or (devices,).
     window_s : float
@@ -134,9 +138,9 @@ def country_rate(
     dispersion : float
         Variance of the common factor.
     draws : int
-        Fields to draw.
+        Number of simulated streams.
     horizon_windows : float
-        Time drawn before and after the begin, in windows.
+        Simulated time before and after the start of the alarm, in windows.
 
     Returns
     -------
@@ -144,8 +148,12 @@ def country_rate(
 
     Raises
     ------
-    ValueError
+    eqstat.InputError
         When an argument is out of range or no circle can alarm.
+
+    References
+    ----------
+    Naiman and Priebe (2001), doi:10.1198/10618600152628293.
 
     Examples
     --------
@@ -163,24 +171,27 @@ def country_rate(
     per_s = np.broadcast_to(np.asarray(rate_per_device_h, float), inside.shape[1:]) / 3600.0
     if not (np.all(per_s > 0.0) and dispersion >= 0.0 and draws >= 2):
         raise InputError("rates must be above 0, the dispersion not below, and draws at least 2")
-    # Circles with the same devices and threshold alarm together: one stands for all.
-    can = inside.sum(axis=1) >= need
-    rows = np.unique(np.column_stack([need[can], inside[can]]), axis=0)
+    # Circles with the same devices and threshold alarm together and are counted as one.
+    possible = inside.sum(axis=1) >= need
+    rows = np.unique(np.column_stack([need[possible], inside[possible]]), axis=0)
     if not len(rows):
-        raise InputError("no circle has as many devices as its threshold asks for")
+        raise InputError("no circle has as many devices as its threshold")
     need, inside = rows[:, 0].astype(np.int64), rows[:, 1:].astype(bool)
     mean = inside @ per_s * window_s
     family = "negative_binomial" if dispersion > 0.0 else "poisson"
     spread = np.full(mean.shape, float(dispersion))
-    table = log_pmf_table(Marginal(family, mean, spread, spread), int(need.max()))
+    table = FAMILIES[family].log_pmf_table(
+        Marginal(FAMILIES[family], mean, spread, spread), int(need.max())
+    )
     log_begin = np.log(need) + table[np.arange(len(need)), need] + np.log(3600.0 / window_s)
     alone = log_alarms_per_hour(need, mean, window_s=window_s, family=family, dispersion=spread)
     total = np.logaddexp.reduce(log_begin)
     rng = generator(key)
     chosen = rng.choice(len(need), draws, p=np.exp(log_begin - total))
     sizes = np.empty(draws)
-    cut = 0
+    truncated = 0
     for i, circle in enumerate(chosen):
+        # Given k triggers in the window, the common factor is gamma by conjugacy.
         factor = 1.0
         if dispersion > 0.0:
             shape = 1.0 / dispersion
@@ -188,27 +199,31 @@ def country_rate(
         times, devices = _field(
             rng, inside[circle], int(need[circle]), factor * per_s, window_s, horizon_windows
         )
-        sizes[i], ends = clump_size(times, devices, inside, need, window_s)
-        cut += ends > (horizon_windows - 1.0) * window_s
+        sizes[i], reach_s = clump_size(times, devices, inside, need, window_s)
+        truncated += reach_s > (horizon_windows - 1.0) * window_s
     weight = 1.0 / sizes
     return CountryRate(
         float(np.logaddexp.reduce(alone)),
         float(total + np.log(weight.mean())),
         float(weight.std(ddof=1) / np.sqrt(draws) / weight.mean()),
         float(1.0 / weight.mean()),
-        cut / draws,
+        truncated / draws,
     )
 
 
 def _field(
     rng: np.random.Generator, circle: Any, need: int, per_s: Any, window_s: float, horizon: float
 ) -> tuple[Any, Any]:
-    """Triggers of a country, given that the circle's count steps up to `need` at time 0."""
+    """Triggers of all devices given that the circle's count steps up to `need` at time 0.
+
+    That count is a Poisson process outside the last window; inside it has need - 1 uniform times
+    and the trigger at 0.
+    """
     reach = horizon * window_s
     number = rng.poisson(2.0 * reach * per_s.sum())
     times = rng.uniform(-reach, reach, number)
     devices = rng.choice(per_s.size, number, p=per_s / per_s.sum())
-    # The circle's own triggers of the last window are given instead.
+    # The circle's own triggers of the last window are replaced by those that are given.
     kept = ~(circle[devices] & (times > -window_s) & (times <= 0.0))
     share = np.where(circle, per_s, 0.0)
     own = rng.choice(per_s.size, need, p=share / share.sum())

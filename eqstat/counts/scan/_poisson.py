@@ -1,7 +1,8 @@
-"""Naus' approximation, written in complements and relative to one Poisson probability.
+"""Naus' approximation of the scan statistic, in complements relative to one Poisson probability.
 
-With p = P(N = k) everything that is small is p times something of order one, so nothing cancels
-and nothing underflows however rare an exceedance is.
+Q2 and Q3 are close to 1 where exceedances are rare, and 1 - Q would lose all digits. Every small
+term of the complements is p = P(N = k) times a factor of order one, so that the complements
+divided by p are computed without cancellation or underflow, and p enters by its log.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ def _tail_ratio(k: int, mean: float) -> float:
 def complements(k: int, mean: float) -> tuple[float, float, float]:
     """Log of p, and (1 - Q2) / p and (1 - Q3) / p (Naus 1982, theorem 1).
 
-    Q2 and Q3 are the probabilities of no window of k in two and in three windows' length; they
-    are exact.
+    Q2 and Q3 are the exact probabilities that no window holds k triggers within two and three
+    window lengths. With s the tail over p, 1 - Q2 follows from F(k - 1)^2 = (1 - p s)^2, and
+    1 - Q3 from F(k - 1)^3; `a1` to `a4` are Naus' A1 to A4, each divided by p.
     """
     log_p = log_poisson(k, mean)
     p, s = math.exp(log_p), _tail_ratio(k, mean)
@@ -60,7 +62,7 @@ def complements(k: int, mean: float) -> tuple[float, float, float]:
 
 
 def _per_p(log_p: float, y: float) -> float:
-    """-log(1 - p y) / p, also where p is 0 in floating point."""
+    """-log(1 - p y) / p, also where p underflows to 0."""
     z = math.exp(log_p) * y
     if z < 1e-8:
         return y * (1.0 + z / 2.0)
@@ -68,10 +70,10 @@ def _per_p(log_p: float, y: float) -> float:
 
 
 def scan(k: int, mean: float, length: float) -> tuple[float, float]:
-    """Log probability of an exceedance in `length` windows, and its log rate per window."""
+    """Log probability of an exceedance within `length` windows, and its log rate per window."""
     log_p, q2, q3 = complements(k, mean)
     if math.exp(log_p) * max(q2, q3) > 1.0 - 1e-9:
-        # An exceedance is all but certain within three windows: the formula has lost its digits.
+        # An exceedance within three windows is all but certain, and the formula loses all digits.
         return (0.0, math.nan)
     first = _per_p(log_p, q2)
     later = _per_p(log_p, q3) - first

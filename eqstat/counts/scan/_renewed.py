@@ -1,4 +1,4 @@
-"""Alarm rates when the intensity is renewed every few windows (the other limit of correlation)."""
+"""Alarm rates of an intensity that is renewed every few windows."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
-from eqstat.counts.scan._tables import Marginal, log_pmf_table
+from eqstat.counts._families import Marginal
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 
 
 def crossings(marginal: Marginal, inside: Any, correlation_windows: float) -> Any:
-    r"""Log rate per window of crossings, when a new intensity is drawn every so many windows.
+    r"""Log rate of crossings per window if the intensity is renewed every few windows.
 
-    Within a block of one intensity the rate is that of `inside`. While the window lies over the
-    seam, a share x of it over the new block, the count is a sum of two independent negative
-    binomials and crosses the level at rate
-    :math:`\sum_b E[\lambda_2 | b] P(b) P(k - 1 - b)`, b triggers being of the new block.
+    Within a block of constant intensity the rate is that of `inside`. While the window straddles
+    the boundary of two blocks, with a share x in the new one, the count is a sum of two
+    independent negative binomials and crosses the level at rate
+    :math:`\sum_b E[\lambda_2 | b] P(b) P(k - 1 - b)`, with b triggers in the new block.
     """
     k = inside.shape[-1]
     share = 0.5 * (_NODES + 1.0)
     parts = [
-        np.log(0.5 * weight) + _seam(marginal, float(x), k)
+        np.log(0.5 * weight) + _at_boundary(marginal, float(x), k)
         for x, weight in zip(share, _WEIGHTS, strict=True)
     ]
-    seam = logsumexp(np.stack(parts), axis=0)
+    boundary = logsumexp(np.stack(parts), axis=0)
     with np.errstate(divide="ignore"):
-        rest = np.log(1.0 - 1.0 / correlation_windows)
-    return np.logaddexp(rest + inside, seam - np.log(correlation_windows))
+        log_within = np.log(1.0 - 1.0 / correlation_windows)
+    return np.logaddexp(log_within + inside, boundary - np.log(correlation_windows))
 
 
-def _seam(marginal: Marginal, x: float, top: int) -> Any:
-    """Log crossing rate per window with a share x of the window over the new block."""
+def _at_boundary(marginal: Marginal, x: float, top: int) -> Any:
+    """Log crossing rate per window with a share x of the window in the new block."""
     mean, spread = marginal.mean, marginal.dispersion
-    new = log_pmf_table(marginal._replace(mean=mean * x), top)
-    old = log_pmf_table(marginal._replace(mean=mean * (1.0 - x)), top)
+    new = marginal.family.log_pmf_table(marginal._replace(mean=mean * x), top)
+    old = marginal.family.log_pmf_table(marginal._replace(mean=mean * (1.0 - x)), top)
     up_rate = mean[..., None] * (1.0 + spread[..., None] * np.arange(top + 1.0))
     up_rate = up_rate / (1.0 + spread * mean * x)[..., None]  # E[rate | b of the new block]
     out = np.full((*mean.shape, top), -np.inf)
     for b in range(top):
-        a = np.arange(top - b, dtype=float)  # of the old block, so that k - 1 = a + b
+        a = np.arange(top - b, dtype=float)  # in the old block, so that k - 1 = a + b
         up, down = up_rate[..., b : b + 1], a / (1.0 - x)
         with np.errstate(divide="ignore"):
-            first = np.log(np.abs(up - down) / np.maximum(up, down))
-        term = new[..., b : b + 1] + np.log(up) + old[..., : top - b] + first
+            log_declumped = np.log(np.abs(up - down) / np.maximum(up, down))
+        term = new[..., b : b + 1] + np.log(up) + old[..., : top - b] + log_declumped
         np.logaddexp(out[..., b:], term, out[..., b:])
     return out

@@ -1,38 +1,40 @@
-r"""Scan statistics: how often a continuously sliding window alarms without an earthquake.
+r"""Scan statistics: the rate of false alarms of a continuously sliding window.
 
 A window of `window_s` seconds slides over the stream of triggers. An *alarm* is a stretch of time
 in which at least k triggers lie in it; stretches less than one window apart are the same alarm.
-Counting separate bins instead misses the bursts that lie across two of them.
+Counting in separate bins instead misses clusters that straddle two of them.
 
-The count of a bin does not say how long an excess lasts, so the process is said here:
+The distribution of the count of one window does not determine how long an excess lasts, so the
+process in continuous time is an assumption:
 
-- singles: given the intensity they are a Poisson stream (of many devices), or devices that each
-  rest for one window after a trigger (beta-binomial). Over-dispersion is an intensity that
-  differs from time to time and stays what it is for `correlation_windows` windows, by default
-  for ever;
-- bursts: the devices that a burst takes trigger at the same moment.
+- without bursts, triggers are a Poisson process given the intensity or, for the beta-binomial,
+  come from devices with a dead time of one window. Over-dispersion is an intensity that varies
+  between times and is constant for `correlation_windows` windows, by default forever;
+- the devices that take part in a burst trigger at the same moment.
 
-With :math:`\nu` the rate of new alarms per window, :math:`f, \bar F` the probabilities and tails
-of the bin count (:math:`\bar F^*` with bursts in it), bursts of size j with probability
-:math:`\epsilon s_j` per window, and the expectation over the intensity given k in the window:
+With :math:`\nu` the rate of new alarms per window, :math:`f` and :math:`\bar F` the probability
+mass and tail of the count of a window (:math:`\bar F^*` with bursts), bursts of size j with
+probability :math:`\epsilon s_j` per window, and the expectation over the intensity given k:
 
 .. math:: \nu_0(k) = k\, f(k)\, E[(1 - u / d)_+ \mid k]
 
 .. math:: \nu(k) = e^{-\epsilon} \nu_0(k)
           + \epsilon \sum_{j \ge 1} s_j [\bar F^*(k - j) - \bar F^*(k) + \nu_0(k - j)]
 
-where u and d = k are the up and down rates (per window) of the count at the level; for a Poisson
-stream :math:`u = m` and :math:`\nu_0` is Alm's formula. Rates are for alarms that are rare. An
-intensity that stays for ever gives the greater rate, up to three times that of one renewed every
-window, as long as an alarm is shorter than the window; where dispersion times mean is far above
-1 alarms outlast it, and a finite `correlation_windows` gives the greater rate.
+where u and d = k are the up and down rates (per window) of the count at the level. Up-crossings
+of a level come in clumps, and the factor is the share that begin a clump (*declumping*). For a
+Poisson process :math:`u = m` and :math:`\nu_0` is Alm's formula. The formulas hold for rare
+alarms. A constant intensity gives the larger rate, up to three times that of an intensity that
+is renewed every window, as long as alarms are shorter than the window; where dispersion times
+mean is far above 1 alarms are longer, and a finite `correlation_windows` gives the larger rate.
 
 References
 ----------
 Naus (1982), Journal of the American Statistical Association 77, 177-183,
-doi:10.1080/01621459.1982.10477783. Alm (1983), in: Probability and Mathematical
-Statistics: Essays in Honour of Carl-Gustav Esseen, Uppsala. Glaz, Naus and Wallenstein (2001),
-Scan Statistics, Springer, doi:10.1007/978-1-4757-3460-7.
+doi:10.1080/01621459.1982.10477783. Alm (1983), On the distribution of the scan statistic of a
+Poisson process, in: Probability and Mathematical Statistics: Essays in Honour of Carl-Gustav
+Esseen, Uppsala University, 1-10. Glaz, Naus and Wallenstein (2001), Scan Statistics, Springer,
+doi:10.1007/978-1-4757-3460-7.
 """
 
 from __future__ import annotations
@@ -45,9 +47,9 @@ from scipy.special import gammaln, logsumexp
 from eqstat._core.checks import check_choice, check_range, check_whole, refuse
 from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat._core.typing import ArrayLike
+from eqstat.counts._families import FAMILIES, Marginal
 from eqstat.counts.scan import _alarm_rate
 from eqstat.counts.scan import _poisson as _scan_poisson
-from eqstat.counts.scan._tables import FAMILIES, Marginal
 
 __all__ = [
     "ScanTail",
@@ -62,15 +64,20 @@ _CELLS_AT_ONCE = 2_000_000
 
 
 class ScanTail(NamedTuple):
-    """An exceedance of a Poisson stream, in natural logs.
+    """Exceedance of a threshold by the scan statistic of a Poisson process, natural logs.
 
     Attributes
     ----------
     log_probability
-        Of at least one window with `triggers` or more.
+        Log probability of at least one window with `triggers` or more.
     log_rate
-        Of first exceedances per window length, after the first windows; NaN where an exceedance
-        is all but certain at once.
+        Log rate of the first exceedance per window length, after the first windows; NaN where an
+        exceedance within three windows is all but certain.
+
+    Examples
+    --------
+    >>> float(scan_tail(12, 3.0, 500.0).log_rate.round(2))
+    -7.61
     """
 
     log_probability: Any
@@ -78,21 +85,21 @@ class ScanTail(NamedTuple):
 
 
 def scan_tail(triggers: ArrayLike, mean: ArrayLike, length: ArrayLike) -> ScanTail:
-    r"""Probability that some window of a Poisson stream holds at least k triggers (Naus).
+    r"""Probability that some window of a Poisson process holds at least k triggers (Naus).
 
     .. math:: P(S \ge k) = 1 - Q_2 (Q_3 / Q_2)^{L - 2}
 
     with the exact :math:`Q_2` and :math:`Q_3`, computed as complements relative to
-    :math:`P(N = k)`, so that the logs keep twelve digits for any rarity.
+    :math:`P(N = k)`, so that the logs are accurate to twelve digits however rare the exceedance.
 
     Parameters
     ----------
     triggers : array_like of int
-        k, at least 1.
+        Threshold k, at least 1.
     mean : array_like
         Mean number in a window, m > 0.
     length : array_like
-        Length of the stream in windows, L >= 2.
+        Length L of the process in windows, at least 2.
 
     Returns
     -------
@@ -101,7 +108,7 @@ def scan_tail(triggers: ArrayLike, mean: ArrayLike, length: ArrayLike) -> ScanTa
 
     Raises
     ------
-    ValueError
+    eqstat.InputError
         When an argument is out of range.
 
     References
@@ -125,14 +132,14 @@ def scan_tail(triggers: ArrayLike, mean: ArrayLike, length: ArrayLike) -> ScanTa
 
 
 def alm_log_rate(triggers: ArrayLike, mean: ArrayLike) -> Any:
-    r"""Log rate per window of alarms of a Poisson stream (Alm).
+    r"""Log rate of alarms per window of a Poisson process (Alm).
 
     .. math:: \nu = (1 - m / k)\, m\, P(N = k - 1)
 
     Parameters
     ----------
     triggers : array_like of int
-        k, at least 1.
+        Threshold k, at least 1.
     mean : array_like
         Mean number in a window, m > 0.
 
@@ -143,7 +150,7 @@ def alm_log_rate(triggers: ArrayLike, mean: ArrayLike) -> Any:
 
     Raises
     ------
-    ValueError
+    eqstat.InputError
         When an argument is out of range.
 
     Examples
@@ -153,8 +160,8 @@ def alm_log_rate(triggers: ArrayLike, mean: ArrayLike) -> Any:
     """
     k, m = np.broadcast_arrays(whole(triggers), _positive(mean))
     with np.errstate(divide="ignore"):
-        new = np.log(np.maximum(1.0 - m / k, 0.0))
-    return new + k * np.log(m) - m - gammaln(k)
+        log_declumped = np.log(np.maximum(1.0 - m / k, 0.0))
+    return log_declumped + k * np.log(m) - m - gammaln(k)
 
 
 def log_alarm_table_per_hour(
@@ -170,52 +177,58 @@ def log_alarm_table_per_hour(
     burst_concentration: ArrayLike = 1.0,
     correlation_windows: float = np.inf,
 ) -> Any:
-    """Log false alarms per hour for every count from 1 to `max_triggers`.
+    r"""Log rate of false alarms per hour for every count from 1 to `max_triggers`.
 
-    The formulas stand at the head of this file.
+    .. math:: \nu(k) = e^{-\epsilon} \nu_0(k)
+              + \epsilon \sum_{j \ge 1} s_j [\bar F^*(k - j) - \bar F^*(k) + \nu_0(k - j)],
+              \qquad \nu_0(k) = k\, f(k)\, E[(1 - u / d)_+ \mid k],
+
+    per window, with f the distribution of the count without bursts, :math:`\bar F^*` the tail
+    with bursts, :math:`\epsilon s_j` the probability of a burst of j devices, u the up rate and
+    d = k the down rate of the count; the expectation is over the intensity given the count.
 
     Parameters
     ----------
     mean : array_like
-        Mean number of triggers in a window, bursts not counted.
+        Mean number of triggers in a window, without bursts.
     max_triggers : int
         Length of the table.
     window_s : float
         Length of the sliding window.
     family : {"poisson", "negative_binomial", "beta_binomial"}
-        Of the count of a window without bursts.
+        Family of the count of a window without bursts.
     active : array_like
         Active devices; needed by the beta-binomial family and by bursts. Fractions (means over
         bins) are allowed.
     dispersion : array_like
-        Variance is m + m^2 dispersion (negative binomial), or intra-class correlation in [0, 1)
-        (beta-binomial, p = 1 - exp(-m / n)).
+        Negative binomial: the variance is m + m^2 dispersion. Beta-binomial: intra-class
+        correlation in [0, 1), with p = 1 - exp(-m / n).
     burst_probability : array_like
-        Bursts per window, in [0, 1).
+        Probability of a burst in a window, in [0, 1).
     burst_share, burst_concentration : array_like
-        A burst takes a Beta(share c, (1 - share) c) share of the active devices, c the
+        The share of active devices that take part is Beta(share c, (1 - share) c), with c the
         concentration.
     correlation_windows : float
-        Windows for which an intensity stays, at least 1; infinite: as long as it matters. A
-        finite number is for the first two families only.
+        Windows for which the intensity is constant, at least 1; infinite for an intensity that
+        outlasts every alarm. Finite values are not available for the beta-binomial.
 
     Returns
     -------
     numpy.ndarray
-        Shape (..., max_triggers) of natural logs, the front by broadcasting. Levels not above the
-        mean count as one alarm per window; counts that cannot be are minus infinity.
+        Natural logs, (..., max_triggers), after the broadcast shape of the arguments. Levels at or
+        below the mean count as one alarm per window; impossible counts are minus infinity.
 
     Raises
     ------
-    ValueError
+    eqstat.InputError
         When an argument is out of range.
 
     Examples
     --------
     >>> table = log_alarm_table_per_hour(2.0, 30, window_s=10.0, dispersion=0.1,
     ...                                  family="negative_binomial")
-    >>> int(np.argmax(table < np.log(1.0 / 8766.0))) + 1
-    20
+    >>> int(np.argmax(table < np.log(1.0 / HOURS_PER_YEAR))) + 1
+    18
     """
     cases = _cases(mean, active, dispersion, burst_probability, burst_share, burst_concentration)
     _check(family, cases, correlation_windows, window_s)
@@ -228,7 +241,7 @@ def log_alarm_table_per_hour(
     out = []
     for at in range(0, max(flat[0].size, 1), step):
         part = [case[at : at + step] for case in flat]
-        marginal = Marginal(family, part[0], part[2], part[1])
+        marginal = Marginal(FAMILIES[family], part[0], part[2], part[1])
         bursts = _alarm_rate.BurstTerms(*part[3:]) if with_bursts else None
         out.append(_alarm_rate.rates(marginal, bursts, max_triggers, correlation_windows))
     table = np.concatenate(out) if out else np.empty((0, max_triggers))
@@ -236,16 +249,16 @@ def log_alarm_table_per_hour(
 
 
 def log_alarms_per_hour(triggers: ArrayLike, mean: ArrayLike, **model: Any) -> Any:
-    """Log false alarms per hour at the given counts.
+    """Log rate of false alarms per hour at the given thresholds.
 
     Parameters
     ----------
     triggers : array_like of int
-        k, at least 1; broadcast against the model's arguments.
+        Threshold k, at least 1; broadcast against the other arguments.
     mean : array_like
-        Mean number of triggers in a window, bursts not counted.
+        Mean number of triggers in a window, without bursts.
     **model
-        Arguments of `log_alarm_table_per_hour`.
+        Other arguments of `log_alarm_table_per_hour`.
 
     Returns
     -------
@@ -254,15 +267,15 @@ def log_alarms_per_hour(triggers: ArrayLike, mean: ArrayLike, **model: Any) -> A
 
     Raises
     ------
-    ValueError
+    eqstat.InputError
         When an argument is out of range.
 
     Examples
     --------
     >>> rate = log_alarms_per_hour([20, 40], 2.0, window_s=10.0, active=500,
     ...                            burst_probability=1e-5, burst_share=0.05)
-    >>> bool(rate[1] > -8.0)  # bursts keep the tail up
-    True
+    >>> rate.round(1).tolist()  # bursts make the tail heavy
+    [-7.5, -7.7]
     """
     k = whole(triggers)
     table = log_alarm_table_per_hour(mean, int(np.max(k)), **model)
@@ -272,19 +285,19 @@ def log_alarms_per_hour(triggers: ArrayLike, mean: ArrayLike, **model: Any) -> A
 
 
 def log_alarms_per_year(log_per_hour: ArrayLike, axis: int = -1) -> Any:
-    """Log false alarms per year from the log rates of the hours of a week (or a day).
+    """Log rate of false alarms per year from the log rates of the hours of a week (or a day).
 
     Parameters
     ----------
     log_per_hour : array_like
-        Natural logs of alarms per hour, hours along `axis`, all equally frequent.
+        Natural logs of alarms per hour; all hours along `axis` are equally frequent.
     axis : int
         Axis of the hours.
 
     Returns
     -------
     numpy.ndarray
-        Natural logs; 8766 hours times the mean over the hours.
+        Natural logs of 8766 h times the mean rate over the hours.
 
     Examples
     --------
@@ -296,6 +309,7 @@ def log_alarms_per_year(log_per_hour: ArrayLike, axis: int = -1) -> Any:
 
 
 def whole(triggers: ArrayLike) -> Any:
+    """Whole numbers from 1."""
     check_whole("", 1, triggers=triggers)
     return np.asarray(triggers).astype(np.int64)
 
@@ -321,17 +335,14 @@ def _check(family: str, cases: list[Any], correlation_windows: float, window_s: 
     if bursts:
         check_range("", 0, 1, ends="()", burst_share=share)
         check_range("", 0, ends="(]", burst_concentration=concentration)
-    beta = family == "beta_binomial"
+    definition = FAMILIES[family]
+    problem = definition.check_marginal(active, dispersion)
     refuse(
         "",
-        (family == "poisson" and np.any(dispersion > 0), "the Poisson family has no dispersion"),
-        (
-            beta and not np.all((dispersion < 1.0) & (active <= 1e6)),
-            "beta_binomial needs a correlation below 1 and the active devices",
-        ),
+        (problem is not None, problem or ""),
         (bursts and not np.all(active <= 1e6), "bursts need the active devices"),
         (
-            beta and np.isfinite(correlation_windows),
-            "a finite correlation_windows is not available for beta_binomial",
+            np.isfinite(correlation_windows) and not definition.may_renew,
+            f"a finite correlation_windows is not available for {family}",
         ),
     )

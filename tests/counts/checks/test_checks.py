@@ -7,9 +7,9 @@ from scipy import stats
 
 from eqstat import InputError
 from eqstat.counts import Background, Bursts, Design, History, combine, fit, simulate
-from eqstat.counts._background import FAMILIES
+from eqstat.counts import checks as check
+from eqstat.counts._families import FAMILIES
 from eqstat.counts._simulate import week_means
-from eqstat.counts.checks import _checks as check
 from eqstat.counts.checks._tables import blocks, count_interval, places_of
 
 from .. import cases

@@ -15,7 +15,8 @@ from eqstat.counts.coincidence import (
     probability_of_earthquake,
     smallest_required,
 )
-from eqstat.counts.scan import _stream
+
+from .. import streams
 
 FRAME_S = 20.0
 HOUR_S = 3600.0
@@ -24,7 +25,9 @@ YEAR_H = 8766.0
 
 def known(rates_per_h, pick=0.8):
     """Sensors whose rates are known."""
-    sensors = Sensors.alike(len(rates_per_h), rate_per_h=1.0, worth_h=1e-9, pick_probability=pick)
+    sensors = Sensors.alike(
+        len(rates_per_h), rate_per_h=1.0, prior_hours=1e-9, pick_probability=pick
+    )
     return sensors.update(np.asarray(rates_per_h) * 1e9, 1e9)
 
 
@@ -80,12 +83,12 @@ def test_uncertain_rates_are_integrated():
 def test_sliding_rate_against_the_stream(rates, required):
     rng, hours = np.random.default_rng(6), 4000.0
     times = [np.sort(rng.random(rng.poisson(r * hours)) * hours * HOUR_S) for r in rates]
-    found = _stream.distinct_alarms(times, required, FRAME_S).size
+    found = streams.distinct_alarms(times, required, FRAME_S).size
     expected = np.exp(log_coincidences_per_year(known(rates), required, FRAME_S)) / YEAR_H * hours
     assert found > 100
     assert found == pytest.approx(expected, abs=5 * np.sqrt(expected))
     # Alarms in the frame after another are few: their share is of the order of the chance.
-    merged = _stream.distinct_alarms(times, required, FRAME_S, merge_s=FRAME_S).size
+    merged = streams.distinct_alarms(times, required, FRAME_S, merge_s=FRAME_S).size
     q = -np.expm1(-np.sum(rates) * FRAME_S / HOUR_S)
     assert 1.0 >= merged / found > 1.0 - 2.0 * required * q
 
@@ -98,7 +101,7 @@ def test_separate_frames_understate_the_rate():
 
 
 def test_learning_is_conjugate_and_online():
-    prior = Sensors.alike(2, rate_per_h=0.5, worth_h=4.0, pick_probability=0.5, worth_picks=4.0)
+    prior = Sensors.alike(2, rate_per_h=0.5, prior_hours=4.0, pick_probability=0.5, prior_picks=4.0)
     at_once = prior.update([3, 40], 100.0).update_picks([2, 0], 2)
     in_parts = prior.update([1, 15], 30.0).update_picks([1, 0], 1)
     in_parts = in_parts.update([2, 25], [70.0, 70.0]).update_picks([1, 0], 1)
@@ -115,7 +118,7 @@ def test_learned_rates_cover_the_truth():
     rng, rates = np.random.default_rng(3), np.array([0.02, 0.5, 5.0])
     inside = np.zeros(3)
     for _ in range(400):
-        learned = Sensors.alike(3, rate_per_h=1.0, worth_h=1.0).update(
+        learned = Sensors.alike(3, rate_per_h=1.0, prior_hours=1.0).update(
             rng.poisson(rates * 500), 500
         )
         low, high = learned.interval(0.9)["rate_per_h"]
@@ -156,7 +159,7 @@ def test_a_silent_sensor_speaks_against_it():
 def test_more_sensors_make_fewer_false_alarms_at_the_same_share():
     rates = []
     for number in (3, 6, 12, 24):
-        sensors = Sensors.alike(number, rate_per_h=1.0, worth_h=100.0)
+        sensors = Sensors.alike(number, rate_per_h=1.0, prior_hours=100.0)
         rates.append(float(log_coincidences_per_year(sensors, 2 * number // 3, 2.0)))
     assert np.all(np.diff(rates) < -5.0)
     assert smallest_required(sensors, frame_s=2.0) == 4
@@ -189,7 +192,7 @@ def test_more_sensors_make_fewer_false_alarms_at_the_same_share():
             lambda: smallest_required(known([1.0]), frame_s=1.0, false_alarm_rate_per_year=0.0),
             "above",
         ),
-        (lambda: Sensors.alike(2, rate_per_h=1.0, worth_h=1.0, pick_probability=1.0), "pick"),
+        (lambda: Sensors.alike(2, rate_per_h=1.0, prior_hours=1.0, pick_probability=1.0), "pick"),
     ],
 )
 def test_bad_arguments_get_one_clear_error(call, match):

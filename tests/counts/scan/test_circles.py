@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from eqstat.counts.scan import _stream, country_rate, log_alarms_per_hour, members_of_circles
+from eqstat.counts.scan import country_rate, log_alarms_per_hour, members_of_circles
+from eqstat.counts.scan._clumps import clumps, stretches
 from eqstat.geodesy import great_circle_distance
 
 WINDOW_S = 10.0
@@ -26,8 +27,8 @@ def by_brute_force(rng, members, need, per_h, windows, block_windows, dispersion
         number = rng.poisson(factor * per_h / 3600 * members.shape[1] * length)
         times = np.sort(rng.random(number) * length)
         devices = rng.integers(members.shape[1], size=number)
-        both = _stream.stretches(times, devices, members, need, WINDOW_S)
-        counts.append(_stream.clumps(both, WINDOW_S)[-1] + 1 if len(both) else 0)
+        both = stretches(times, devices, members, need, WINDOW_S)
+        counts.append(clumps(both, WINDOW_S)[-1] + 1 if len(both) else 0)
     rate = np.array(counts) / (length / 3600)
     return rate.mean(), rate.std() / np.sqrt(rate.size)
 

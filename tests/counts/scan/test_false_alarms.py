@@ -25,10 +25,17 @@ def stacked(backgrounds):
 def test_rates_of_a_background(family, bursts):
     spread = {} if family == "poisson" else {"dispersion": 0.02, "dispersion_slope": 0.5}
     backgrounds = [
-        Background(family, rate, daily=np.array([0.5, 0.2, 0.0, 0.1]), region_effect=np.array([0.0, 0.4]),
-             regions=("a", "b"), bursts=bursts, **spread)
+        Background(
+            family,
+            rate,
+            daily=np.array([0.5, 0.2, 0.0, 0.1]),
+            region_effect=np.array([0.0, 0.4]),
+            regions=("a", "b"),
+            bursts=bursts,
+            **spread,
+        )
         for rate in (0.5, 0.7)
-    ]  # fmt: skip
+    ]
     hour, day, active = np.array([2.5, 14.5]), 3.0, np.array([400.0, 900.0])
     with jax.enable_x64(True):
         mean = mean_count(backgrounds[0], active, hour, day, 1)

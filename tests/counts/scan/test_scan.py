@@ -8,21 +8,18 @@ import numpy as np
 import pytest
 from scipy.stats import betabinom, chi2, nbinom, poisson
 
+from eqstat.counts._families import FAMILIES, Marginal
 from eqstat.counts.scan import (
-    _stream,
     alm_log_rate,
     log_alarm_table_per_hour,
     log_alarms_per_hour,
     log_alarms_per_year,
     scan_tail,
 )
-from eqstat.counts.scan._tables import (
-    Marginal,
-    log_convolve,
-    log_pmf_table,
-    log_tail_table,
-    table_top,
-)
+from eqstat.counts.scan._clumps import alarms
+from eqstat.counts.scan._tables import log_convolve, log_tail_table, table_top
+
+from .. import streams
 
 WINDOW_S = 10.0
 # 20,000 runs each, standard error about 0.003.
@@ -106,7 +103,7 @@ def test_twenty_random_settings_agree_with_brute_force():
     rng, runs, z = np.random.default_rng(4), 3000, []
     for k, mean, length in random_settings(20):
         p = float(np.exp(scan_tail(k, mean, length).log_probability))
-        share = _stream.share_in_alarm(rng, k, mean, length, runs)
+        share = streams.share_in_alarm(rng, k, mean, length, runs)
         z.append((share - p) / np.sqrt(p * (1.0 - p) / runs))
     assert np.max(np.abs(z)) < 4.0
     assert np.sum(np.square(z)) < chi2(20).ppf(0.999)
@@ -114,8 +111,10 @@ def test_twenty_random_settings_agree_with_brute_force():
 
 @pytest.mark.parametrize(("mean", "spread"), [(3.0, 0.1), (50.0, 0.5), (0.01, 2.0), (5.0, 0.0)])
 def test_negative_binomial_table(mean, spread):
-    marginal = Marginal("negative_binomial", *(np.array([v]) for v in (mean, spread, 1e9)))
-    pmf = log_pmf_table(marginal, table_top(marginal, 100))
+    marginal = Marginal(
+        FAMILIES["negative_binomial"], *(np.array([v]) for v in (mean, spread, 1e9))
+    )
+    pmf = marginal.family.log_pmf_table(marginal, table_top(marginal, 100))
     exact = nbinom(1 / spread, 1 / (1 + spread * mean)) if spread else poisson(mean)
     k = np.arange(101)
     np.testing.assert_allclose(pmf[0, :101], exact.logpmf(k), rtol=1e-11, atol=1e-11)
@@ -127,8 +126,10 @@ def test_negative_binomial_table(mean, spread):
     ("mean", "devices", "rho"), [(3.0, 100, 0.01), (50.0, 5000, 0.3), (0.01, 20, 0.1)]
 )
 def test_beta_binomial_table(mean, devices, rho):
-    marginal = Marginal("beta_binomial", *(np.array([v]) for v in (mean, rho, float(devices))))
-    pmf = log_pmf_table(marginal, table_top(marginal, 100))
+    marginal = Marginal(
+        FAMILIES["beta_binomial"], *(np.array([v]) for v in (mean, rho, float(devices)))
+    )
+    pmf = marginal.family.log_pmf_table(marginal, table_top(marginal, 100))
     p, scale = -np.expm1(-mean / devices), (1 - rho) / rho
     exact = betabinom(devices, p * scale, (1 - p) * scale)
     k = np.arange(min(101, devices + 1))
@@ -153,7 +154,7 @@ def per_window(k, mean, **model):
 
 
 def alarms_in(times, k):
-    return _stream.alarms(times, k, WINDOW_S)[0]
+    return alarms(times, k, WINDOW_S)[0]
 
 
 def by_blocks(starts, block_windows, blocks):
@@ -165,16 +166,16 @@ def by_blocks(starts, block_windows, blocks):
 
 def test_stretches_less_than_a_window_apart_are_one_alarm():
     times = np.array([0.0, 1.0, 12.0, 13.0, 40.0, 41.0])
-    starts, ends = _stream.alarms(times, 2, WINDOW_S)
+    starts, ends = alarms(times, 2, WINDOW_S)
     assert (starts.tolist(), ends.tolist()) == ([1.0, 41.0], [22.0, 50.0])
-    assert _stream.alarms(times, 2, WINDOW_S, merge_s=0.0)[0].tolist() == [1.0, 13.0, 41.0]
-    assert _stream.alarms(np.zeros(3), 4, WINDOW_S)[0].size == 0
+    assert alarms(times, 2, WINDOW_S, merge_s=0.0)[0].tolist() == [1.0, 13.0, 41.0]
+    assert alarms(np.zeros(3), 4, WINDOW_S)[0].size == 0
 
 
 @pytest.mark.parametrize(("mean", "k"), [(1.0, 6), (3.0, 9), (10.0, 20)])
 def test_poisson_rate_against_the_stream(mean, k):
     windows = 300_000
-    times = _stream.poisson_times(
+    times = streams.poisson_times(
         np.random.default_rng(8), np.full(windows // 100, mean / WINDOW_S), 100 * WINDOW_S
     )
     rate, error = by_blocks(alarms_in(times, k), 100, windows // 100)
@@ -199,7 +200,7 @@ def test_over_dispersed_rate_against_the_stream(mean, spread, k, blocks):
     """An intensity that stays for some windows; the formula for this and for ever."""
     rng, windows = np.random.default_rng(11), 900_000
     rate_s = rng.gamma(1 / spread, spread, windows // blocks) * mean / WINDOW_S
-    times = _stream.poisson_times(rng, rate_s, blocks * WINDOW_S)
+    times = streams.poisson_times(rng, rate_s, blocks * WINDOW_S)
     rate, error = by_blocks(alarms_in(times, k), 300, windows // 300)
     model = {"family": "negative_binomial", "dispersion": spread}
     exact = per_window(k, mean, **model, correlation_windows=float(blocks))
@@ -215,7 +216,7 @@ def test_over_dispersed_rate_against_the_stream(mean, spread, k, blocks):
 def test_resting_devices_against_the_stream(devices, mean, k):
     rng, windows = np.random.default_rng(12), 200_000
     p = -np.expm1(-mean / devices)
-    times = _stream.device_times(rng, devices, p / (1 - p) / WINDOW_S, WINDOW_S, windows * WINDOW_S)
+    times = streams.device_times(rng, devices, p / (1 - p) / WINDOW_S, WINDOW_S, windows * WINDOW_S)
     assert times.size / windows == pytest.approx(devices * p, rel=0.01)
     rate, error = by_blocks(alarms_in(times, k), 200, windows // 200)
     model = {"family": "beta_binomial", "active": devices}
@@ -253,10 +254,10 @@ SHOCKS = [
 def test_bursts_against_the_stream(mean, devices, per, share, concentration, k):
     rng, windows = np.random.default_rng(13), int(min(600_000, 6e6 / mean))
     windows -= windows % 300
-    times = _stream.poisson_times(rng, np.full(windows // 300, mean / WINDOW_S), 300 * WINDOW_S)
+    times = streams.poisson_times(rng, np.full(windows // 300, mean / WINDOW_S), 300 * WINDOW_S)
     size = betabinom(devices, share * concentration, (1 - share) * concentration)
     pmf = size.pmf(np.arange(devices + 1))
-    times = _stream.with_bursts(rng, times, windows * WINDOW_S, per / WINDOW_S, pmf / pmf.sum())
+    times = streams.with_bursts(rng, times, windows * WINDOW_S, per / WINDOW_S, pmf / pmf.sum())
     rate, error = by_blocks(alarms_in(times, k), 300, windows // 300)
     burst = {
         "active": devices,
@@ -273,9 +274,9 @@ def test_bursts_on_an_over_dispersed_background(k):
     mean, spread, devices, blocks, windows = 4.0, 0.1, 200, 30, 900_000
     rng = np.random.default_rng(17)
     rate_s = rng.gamma(1 / spread, spread, windows // blocks) * mean / WINDOW_S
-    times = _stream.poisson_times(rng, rate_s, blocks * WINDOW_S)
+    times = streams.poisson_times(rng, rate_s, blocks * WINDOW_S)
     pmf = betabinom(devices, 0.5, 9.5).pmf(np.arange(devices + 1))
-    times = _stream.with_bursts(rng, times, windows * WINDOW_S, 0.002 / WINDOW_S, pmf / pmf.sum())
+    times = streams.with_bursts(rng, times, windows * WINDOW_S, 0.002 / WINDOW_S, pmf / pmf.sum())
     rate, error = by_blocks(alarms_in(times, k), 300, windows // 300)
     expected = per_window(
         k, mean, family="negative_binomial", dispersion=spread, active=devices,
@@ -289,7 +290,7 @@ def test_a_day_cycle_against_the_stream():
     """Rates by the hour, 150 days; alarms of the whole stream against the mean over the hours."""
     rng, days, k = np.random.default_rng(19), 150, 9
     mean = 1.5 * np.exp(0.8 * np.cos(2 * np.pi * (np.arange(24) - 14) / 24))
-    times = _stream.poisson_times(rng, np.tile(mean, days) / WINDOW_S, 3600.0)
+    times = streams.poisson_times(rng, np.tile(mean, days) / WINDOW_S, 3600.0)
     rate, error = by_blocks(alarms_in(times, k), 24 * 360, days)
     by_hour = log_alarms_per_hour(k, mean, window_s=WINDOW_S)
     expected = np.exp(log_alarms_per_year(by_hour)) / 8766 * WINDOW_S / 3600

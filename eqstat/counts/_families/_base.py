@@ -1,0 +1,158 @@
+"""What a family of counts must provide."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from jaxtyping import Array
+
+REFERENCE_ACTIVE = 100.0
+
+
+class Marginal(NamedTuple):
+    r"""Count of a window without bursts: NumPy arrays of one shape, one case each.
+
+    Attributes
+    ----------
+    family
+        The family.
+    mean
+        Mean count $\mu$ (the parameter; see `CountFamily.expected`).
+    dispersion
+        As `CountFamily.sliding_dispersion` gives it.
+    active
+        Active devices; not used by families without an upper limit.
+    """
+
+    family: CountFamily
+    mean: Any
+    dispersion: Any
+    active: Any
+
+
+class CountFamily(ABC):
+    r"""Distribution of the count of a window without bursts, given $\mu$, n and a dispersion.
+
+    The methods are in three groups. Those in JAX make the likelihood and the tails of single
+    windows: the log probability is split into a term of (k, n) and one of the mean, and tails
+    and convolutions with bursts follow from the ratios of neighbouring probabilities. Those in
+    NumPy make tables over the count for the sliding window, the checks and simulated histories;
+    they share no code with the first group, so that each is a test of the other. The last group
+    draws counts and gives starting values.
+
+    Attributes
+    ----------
+    name
+        What `Background.family` says.
+    parameters
+        Fields of `Background`, sites of the model and fields of `Prior` that this family has.
+    largest_active
+        Active devices up to which the tables are valid.
+    may_renew
+        Whether a finite correlation time of the intensity is available.
+    """
+
+    name: ClassVar[str]
+    parameters: ClassVar[tuple[str, ...]] = ("dispersion", "dispersion_slope")
+    largest_active: ClassVar[float] = np.inf
+    may_renew: ClassVar[bool] = True
+
+    def dispersion(self, values: Mapping[str, Any], active: Any) -> Any:
+        r"""$\delta(n) = \text{dispersion} \cdot (n / 100)^{-\text{slope}}$ among n devices."""
+        return values["dispersion"] * (active / REFERENCE_ACTIVE) ** (-values["dispersion_slope"])
+
+    # JAX: one window.
+
+    @abstractmethod
+    def pair_term(self, k: Array, n: Array, dispersion: Array | None) -> Array:
+        """The part of the log probability that does not depend on the mean."""
+
+    @abstractmethod
+    def mean_term(self, k: Array, n: Array, mean: Array, dispersion: Array | None) -> Array:
+        """The other part of the log probability."""
+
+    @abstractmethod
+    def ratio_parameters(
+        self, n: Array, mean: Array, dispersion: Array | None
+    ) -> tuple[Array, Array | None]:
+        """The one or two numbers on which the ratios depend."""
+
+    @abstractmethod
+    def ratio(self, k: Array, n: Array, first: Array, second: Array | None) -> Array:
+        """Probability of k + 1 over that of k, given `ratio_parameters`."""
+
+    @abstractmethod
+    def scaled_ratio(
+        self, k: Array, n: Array, first: Array, second: Array
+    ) -> tuple[Array, Array, Array]:
+        """(k + 1) times the ratio, and the slopes of its log in both parameters."""
+
+    # NumPy: tables over the count, last axis.
+
+    def sliding_dispersion(self, dispersion: Any) -> Any:
+        """The dispersion as the tables and the formulas of the sliding window use it."""
+        return dispersion
+
+    def check_marginal(self, active: np.ndarray, dispersion: np.ndarray) -> str | None:
+        """What is wrong with these arguments, or None."""
+        del active, dispersion
+        return None
+
+    def expected(self, marginal: Marginal) -> Any:
+        """Expected count."""
+        return marginal.mean
+
+    @abstractmethod
+    def log_first_and_steps(self, marginal: Marginal, k: np.ndarray) -> tuple[Any, Any]:
+        """Log probability of 0, (..., 1), and log ratios of k + 1 to k, (..., k)."""
+
+    def log_pmf_table(self, marginal: Marginal, top: int) -> Any:
+        """Log probabilities of 0, ..., top triggers, shape (..., top + 1)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            first, steps = self.log_first_and_steps(marginal, np.arange(top, dtype=float))
+            return np.concatenate([first, first + np.cumsum(steps, axis=-1)], axis=-1)
+
+    @abstractmethod
+    def table_top(self, marginal: Marginal, least: int) -> int:
+        """A length of table, from `least` on, beyond which only a geometric tail is left."""
+
+    @abstractmethod
+    def new_alarm_share(self, marginal: Marginal, k: np.ndarray) -> tuple[Any, Any]:
+        r"""$E[(1 - u / d)_+ \mid k]$ without and with dispersion, shape (..., k).
+
+        u and d are the up and down rates of the count at the level k, and the expectation is
+        over the intensity given that k triggers are in the window.
+        """
+
+    @abstractmethod
+    def intensity_nodes(
+        self, marginal: Marginal, quantile: np.ndarray, weight: np.ndarray
+    ) -> tuple[Any, np.ndarray]:
+        """Means at quantiles of the intensity, (cases, nodes), and the weights of the nodes."""
+
+    # Moments and draws.
+
+    @abstractmethod
+    def excess(self, mean: Any, active: Any, dispersion: Any) -> Any:
+        """Variance over mean, less one (for a small mean per device)."""
+
+    @abstractmethod
+    def starting_values(self, dispersion: float, correlation: float) -> dict[str, float]:
+        """First estimates of `parameters` from two moment estimates.
+
+        `dispersion` is that of a negative binomial and `correlation` the intra-class correlation
+        of a beta-binomial with the variance of the history.
+        """
+
+    @abstractmethod
+    def draw(
+        self,
+        rng: np.random.Generator,
+        active: np.ndarray,
+        mean: np.ndarray,
+        dispersion: np.ndarray | None,
+    ) -> np.ndarray:
+        """Draw one count for each entry by the generating process; none exceeds `active`."""

@@ -1,0 +1,31 @@
+"""Tables of Poisson counts whose rate is constant or varies by a gamma factor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from eqstat.counts._families._base import Marginal
+
+
+def log_first_and_steps(marginal: Marginal, k: np.ndarray) -> tuple[Any, Any]:
+    """See `CountFamily`; the limit of no dispersion is Poisson."""
+    mean, spread = marginal.mean[..., None], marginal.dispersion[..., None]
+    steps = np.log(mean * (1.0 + spread * k) / ((1.0 + spread * mean) * (k + 1.0)))
+    product = spread * mean
+    first = -mean * np.where(product > 1e-12, np.log1p(product) / product, 1.0)
+    return first, steps
+
+
+def table_top(marginal: Marginal, least: int) -> int:
+    """See `CountFamily`: as many counts as the geometric tail needs to fall by e^-40."""
+    mean, spread = np.max(marginal.mean), float(np.max(marginal.dispersion))
+    share = spread * mean / (1.0 + spread * mean)
+    ratio = max(share + (1.0 - share) * mean / (least + 1.0), 1e-3)
+    return int(least + min(60.0 + 40.0 / -np.log(ratio), 20000.0))
+
+
+def plain_share(marginal: Marginal, k: np.ndarray) -> Any:
+    r"""$(1 - \mu / k)_+$: the up rate per window is $\mu$, the down rate k."""
+    return np.maximum(1.0 - marginal.mean[..., None] / k, 0.0)

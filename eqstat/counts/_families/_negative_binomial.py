@@ -1,0 +1,95 @@
+"""Negative binomial counts: the rate varies from window to window by a gamma factor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+from scipy.special import gammainc, gammaincinv
+
+from eqstat.counts._families._base import CountFamily, Marginal
+from eqstat.counts._families._gamma_mixture import (
+    log_first_and_steps,
+    plain_share,
+    table_top,
+)
+from eqstat.counts._special import SMALLEST, log_rising
+
+
+class NegativeBinomial(CountFamily):
+    r"""$K \mid g \sim \mathrm{Poisson}(g \mu)$, $g \sim \mathrm{Gamma}(1/\delta, 1/\delta)$.
+
+    The variance is $\mu + \mu^2 \delta(n)$.
+    """
+
+    name = "negative_binomial"
+
+    def pair_term(self, k: Array, n: Array, dispersion: Array | None) -> Array:
+        assert dispersion is not None
+        constant = -log_rising(jnp.ones_like(k), k)
+        return constant + log_rising(1 / jnp.maximum(dispersion, SMALLEST), k)
+
+    def mean_term(self, k: Array, n: Array, mean: Array, dispersion: Array | None) -> Array:
+        assert dispersion is not None
+        size = 1 / jnp.maximum(dispersion, SMALLEST)
+        return k * (jnp.log(mean) - jnp.log(size + mean)) - size * jnp.log1p(mean / size)
+
+    def ratio_parameters(
+        self, n: Array, mean: Array, dispersion: Array | None
+    ) -> tuple[Array, Array | None]:
+        """Size and odds."""
+        assert dispersion is not None
+        size = 1 / jnp.maximum(dispersion, SMALLEST)
+        return size, mean / (size + mean)
+
+    def ratio(self, k: Array, n: Array, first: Array, second: Array | None) -> Array:
+        assert second is not None
+        return (first + k) * second / (k + 1)
+
+    def scaled_ratio(
+        self, k: Array, n: Array, first: Array, second: Array
+    ) -> tuple[Array, Array, Array]:
+        up = first + k
+        return up * second, 1 / up, 1 / second
+
+    def log_first_and_steps(self, marginal: Marginal, k: np.ndarray) -> tuple[Any, Any]:
+        return log_first_and_steps(marginal, k)
+
+    def table_top(self, marginal: Marginal, least: int) -> int:
+        return table_top(marginal, least)
+
+    def new_alarm_share(self, marginal: Marginal, k: np.ndarray) -> tuple[Any, Any]:
+        # Given k in the window the rate is gamma by conjugacy, shape a and scale theta (per
+        # window); the expectation of (1 - rate / k)_+ is a difference of incomplete gammas.
+        mean, spread = marginal.mean[..., None], marginal.dispersion[..., None]
+        shape = 1.0 / np.where(spread > 0.0, spread, 1.0)
+        a, theta = shape + k, mean / (mean + shape)
+        at = k / theta
+        mixed = gammainc(a, at) - a * theta / k * gammainc(a + 1.0, at)
+        return plain_share(marginal, k), mixed
+
+    def intensity_nodes(
+        self, marginal: Marginal, quantile: np.ndarray, weight: np.ndarray
+    ) -> tuple[Any, np.ndarray]:
+        shape = 1.0 / np.maximum(marginal.dispersion[:, None], 1e-5)
+        return gammaincinv(shape, quantile) * marginal.mean[:, None] / shape, weight
+
+    def excess(self, mean: Any, active: Any, dispersion: Any) -> Any:
+        return dispersion * mean
+
+    def starting_values(self, dispersion: float, correlation: float) -> dict[str, float]:
+        return {"dispersion": dispersion, "dispersion_slope": 0.0}
+
+    def draw(
+        self,
+        rng: np.random.Generator,
+        active: np.ndarray,
+        mean: np.ndarray,
+        dispersion: np.ndarray | None,
+    ) -> np.ndarray:
+        assert dispersion is not None
+        spread = np.maximum(dispersion, SMALLEST)
+        count = rng.poisson(mean * rng.gamma(1 / spread) * spread)
+        return np.minimum(count, active).astype(np.int64)
