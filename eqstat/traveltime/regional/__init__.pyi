@@ -5,4 +5,5 @@ from ._location import CRUSTAL as CRUSTAL
 from ._location import DepthPrior as DepthPrior
 from ._location import RegionalLocation as RegionalLocation
 from ._parameters import RegionalError as RegionalError
+from ._report import report as report
 from ._simulate import simulate as simulate

@@ -78,7 +78,7 @@ def _reference(table: pd.DataFrame) -> pd.Timestamp:
     return table["time"].iloc[len(table) // 2]
 
 
-def _pad(table: pd.DataFrame, frame: LocalFrame) -> Picks:
+def pad_picks(table: pd.DataFrame, frame: LocalFrame) -> Picks:
     """Arrays of one event, of the next size, in float64."""
     count = len(table)
     size = bucket_size(count, smallest=SMALLEST)
@@ -178,7 +178,7 @@ def learn(
         if used is None or len(used) < min_picks:
             few.append(str(name))
             continue
-        padded = _pad(used, LocalFrame(float(latitude), float(longitude)))
+        padded = pad_picks(used, LocalFrame(float(latitude), float(longitude)))
         sets.setdefault(len(padded.mask), []).append(padded)
     if not sets:
         raise schema.InputError(f"picks: no event has {min_picks} picks")
@@ -280,7 +280,7 @@ def locate(
     else:
         frame = LocalFrame(*centre)
     with jax.enable_x64(True):
-        target = _target(_pad(used, frame), error, depth)
+        target = target_of(pad_picks(used, frame), error, depth)
         grid = _grid(target, depth, half_width_km)
         axes = [np.asarray(axis) for axis in grid.axes]
         mass = np.exp(np.asarray(grid.log_mass))
@@ -331,7 +331,7 @@ def _origin_in_cells(axes: list[np.ndarray], mass: np.ndarray, target: Target) -
     return origin.reshape(*mass.shape, 2)
 
 
-def _target(picks: Picks, error: RegionalError, depth: DepthPrior) -> Target:
+def target_of(picks: Picks, error: RegionalError, depth: DepthPrior) -> Target:
     """Arguments of the densities; numbers go in as arrays, so that no model compiles anew."""
     return Target(
         jax.tree.map(lambda v: jnp.asarray(v, jnp.float64), error),

@@ -11,7 +11,7 @@ from eqstat import InputError, hypocentre
 from eqstat.geodesy import LocalFrame, great_circle_distance
 from eqstat.hypocentre import credible_level
 from eqstat.inference import InferenceError
-from eqstat.traveltime.regional import DepthPrior, RegionalError, learn, locate, simulate
+from eqstat.traveltime.regional import DepthPrior, RegionalError, learn, locate, report, simulate
 from eqstat.traveltime.regional import _locate as regional
 from eqstat.traveltime.regional._core import (
     Picks,
@@ -202,7 +202,7 @@ def test_padding_changes_nothing(event):
     with jax.enable_x64(True):
         frame = LocalFrame(*CENTRE)
         table = event.iloc[:13]
-        small = regional._pad(table, frame)
+        small = regional.pad_picks(table, frame)
         few = Picks(*(part[: len(table)] for part in small))
         values = []
         for part in (small, few):
@@ -243,6 +243,31 @@ def test_a_clean_event_is_located(event, location):
     assert 0.1 < float(origin.sel(statistic="sd")) < 2.0
     assert abs(error) < 3 * float(origin.sel(statistic="sd"))
     assert location.picks_used == len(event)
+
+
+def test_the_report_has_all_that_other_reports_have(event, location):
+    summary = report(location, probability=0.8)
+    given = summary.to_dict()
+    assert (given["method"], given["likelihood"]) == ("grid", "regional")
+    assert given["interval"]["probability"] == given["region"]["probability"] == 0.8
+    assert given["triggers"]["used"] == len(event) == len(summary.triggers)
+    low, high = (pd.Timestamp(end) for end in given["interval"]["origin_time"])
+    assert low < pd.Timestamp(given["hypocentre"]["origin_time"]) < high
+    rows = summary.triggers
+    is_p = rows["probability_p"] > 0.5
+    true_p = rows["branch"] < 2
+    assert np.mean(is_p == true_p) > 0.9
+    fine = (rows["branch"] < 4) & (is_p == true_p)
+    assert np.median(np.abs(rows["residual_s"][fine])) < 4.0  # errors of slowness are in them
+    assert set(given) == set(location_keys())
+
+
+def location_keys():
+    """Keys of the reports of phone triggers."""
+    return (
+        "method likelihood hypocentre standard_error interval region azimuthal_gap_deg "
+        "nearest_device_km triggers result diagnostics"
+    ).split()
 
 
 def test_a_wrong_label_does_no_harm(event, location):
