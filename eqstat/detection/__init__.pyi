@@ -13,6 +13,7 @@ from ._causes import venue as venue
 from ._detector import BackgroundRate as BackgroundRate
 from ._detector import Detector as Detector
 from ._detector import detector as detector
+from ._from_counts import background_rate as background_rate
 from ._locate import locate as locate
 from ._locate import region_contains as region_contains
 from ._match import devices_of as devices_of
