@@ -19,4 +19,6 @@ from ._results import InferenceError as InferenceError
 from ._results import Result as Result
 from ._sampling import Warp as Warp
 from ._sampling import run_nuts as run_nuts
+from ._smc import Particles as Particles
+from ._smc import temper as temper
 from ._tree import posterior_sites as posterior_sites

@@ -15,7 +15,7 @@ from eqstat.inference import Fit, Result
 from eqstat.traveltime import _start
 from eqstat.traveltime._data import Observations
 from eqstat.traveltime._fit import both_waves, from_wave_fit
-from eqstat.traveltime._prior import Prior
+from eqstat.traveltime._parameters import Prior
 from eqstat.traveltime._profile import ESTIMATED, WaveFit
 from eqstat.traveltime._results import failure, sentence
 

@@ -13,11 +13,10 @@ from eqstat.inference import Fit, Result, covariance
 from eqstat.traveltime._data import Observations, P, S
 from eqstat.traveltime._mode import Mode, find_mode
 from eqstat.traveltime._model import LikelihoodName
-from eqstat.traveltime._prior import MAX_DEPTH_KM, Prior
+from eqstat.traveltime._parameters import HYPOCENTRE, MAX_DEPTH_KM, Prior, labels_of
 from eqstat.traveltime._profile import ESTIMATED, WaveFit, covariance_of, fit_waves
 from eqstat.traveltime._results import failure
 
-HYPOCENTRE = ("east_km", "north_km", "depth_km", "origin_time_s")
 # A depth whose 90 % interval reaches the surface and is wider than this is not resolved.
 UNRESOLVED_KM = 50.0
 NORMAL_90 = 1.6449
@@ -95,7 +94,7 @@ def _from_mode(mode: Mode, count: int, region_km: float) -> Fit:
     order = [*HYPOCENTRE, *sorted(set(mode.sites) - set(HYPOCENTRE) - {"arrival_s"})]
     for name in order:
         value = np.atleast_1d(np.asarray(mode.sites[name], np.float64))
-        labels = ("p_share", "s_share", "background_share") if name == "shares" else (name,)
+        labels = labels_of(name)
         names += labels
         values += value.tolist()
         rows.append(np.asarray(mode.jacobian[name], np.float64).reshape(len(value), -1))

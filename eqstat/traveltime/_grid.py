@@ -1,4 +1,4 @@
-"""The exact posterior of the hypocentre on a grid, with everything else integrated."""
+"""The posterior of the hypocentre on a grid, marginalised over everything else."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PRNGKeyArray
 
 from eqstat.inference import Grid, InferenceError, Result, grid_posterior, marginal
 from eqstat.traveltime._data import Observations
 from eqstat.traveltime._fit import UNRESOLVED_KM, mode_of, with_wave
 from eqstat.traveltime._grid_density import (
     AXES,
+    DEPTH_SCALE_KM,
+    Bundle,
     full_bundle,
     gaussian_bundle,
     single,
@@ -24,12 +27,14 @@ from eqstat.traveltime._grid_density import profiled as profiled_density
 from eqstat.traveltime._grid_posterior import GridPosterior
 from eqstat.traveltime._mode import Mode, unconstrained_covariance
 from eqstat.traveltime._model import LikelihoodName, arrival_bounds
-from eqstat.traveltime._prior import Prior
+from eqstat.traveltime._parameters import Prior
+from eqstat.traveltime._population import FEWEST_ACCEPTED, population, to_cells
 from eqstat.traveltime._results import failure
 
 DEEPEST_KM = 700.0
 SHAPE_PROFILED = (44, 44, 22)
 SHAPE_FULL = (22, 22, 10, 14)
+SHAPE_POPULATION = (40, 40, 20)
 # Mass in the outermost cells beyond which the box is too small.
 EDGE_MASS = 2e-4
 WIDTH = 8.0
@@ -82,6 +87,66 @@ def _widen(
     return low, high, wider
 
 
+def _mixture_grid(
+    key: PRNGKeyArray, observations: Observations, prior: Prior, shape: tuple[int, ...]
+) -> GridPosterior:
+    """Cells counted from particles of the mixture's posterior."""
+    data = observations.data
+    particles, sites = population(key, data, prior, observations.aperture_km)
+    if not (np.isfinite(particles.log_evidence) and np.all(np.isfinite(sites["east_km"]))):
+        raise InferenceError(Result.NOT_FINITE)
+    half = float(prior.region_km)
+    place = np.stack([sites["east_km"], sites["north_km"]])
+    centre = np.median(place, axis=1)
+    spread = np.subtract(*np.quantile(place, [0.84, 0.16], axis=1)) / 2
+    scale = np.clip(3.0 * spread, 1.0, 0.5 * half)
+    stretched = np.stack(
+        [
+            *np.arcsinh((place - centre[:, None]) / scale[:, None]),
+            np.log1p(sites["depth_km"] / DEPTH_SCALE_KM),
+        ],
+        axis=1,
+    )
+    limits = _limits(prior, centre, scale)
+    low, high = stretched.min(axis=0), stretched.max(axis=0)
+    margin = (high - low) / np.array(shape)
+    low = np.maximum(low - margin, limits[0])
+    high = np.minimum(high + margin, limits[1])
+    found = to_cells(stretched, low, high, shape, float(particles.log_evidence))
+    nothing = np.zeros(0)
+    bundle = Bundle(
+        data=data,
+        prior=prior,
+        centre_km=centre,
+        scale_km=scale,
+        nodes=nothing,
+        log_weights=nothing,
+        mean=nothing,
+        slopes=nothing,
+        root=nothing,
+        reach=nothing,
+        origin=nothing,
+        likelihood="mixture",
+    )
+    posterior = GridPosterior(
+        observations, "mixture", prior, found, bundle, None, Result.CONVERGED, sites
+    )
+    done = bool(particles.finished) and float(particles.acceptance) > FEWEST_ACCEPTED
+    return replace(posterior, result=_judge(posterior, done, limits))
+
+
+def _limits(prior: Prior, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Bounds of the prior in stretched coordinates (east, north, depth), (2, 3)."""
+    half, deepest = float(prior.region_km), prior.deepest_km
+    down = DEEPEST_KM if deepest is None else float(deepest)
+    return np.array(
+        [
+            [*np.arcsinh((-half - centre) / scale), stretch_depth(float(prior.shallowest_km))],
+            [*np.arcsinh((half - centre) / scale), stretch_depth(down)],
+        ]
+    )
+
+
 def grid(
     observations: Observations,
     *,
@@ -89,18 +154,22 @@ def grid(
     wave: Literal["P", "S"] | None = None,
     prior: Prior | None = None,
     shape: tuple[int, ...] | None = None,
+    key: PRNGKeyArray | None = None,
 ) -> GridPosterior:
-    r"""Exact posterior of the hypocentre on a grid, with log evidence.
+    r"""Posterior of the hypocentre on a grid, marginalised over everything else.
 
     .. math:: p(\theta \mid t) \propto p(\theta) \int p(t \mid \theta, t_0, \psi)\,
               p(t_0)\, p(\psi)\, dt_0\, d\psi
 
     For the plain Gaussian likelihood the origin time is integrated in closed form and the
-    scatter by the trapezoid rule. Otherwise the mean arrival at the triggered devices is a
-    fourth axis, and the nuisance $\psi$ (scatter, shares, slowness, trigger probability) is
-    integrated at each cell over a design about its conditional mean there, which the normal
-    approximation at the posterior mode gives. The mixture's delay is known
-    from its prior alone: the triggers tell origin time plus delay.
+    scatter by the trapezoid rule. With silent devices or truncation the mean arrival at the
+    triggered devices is a fourth axis, and scatter and trigger probability are integrated at
+    each cell over a design about their conditional mean there, which the normal approximation
+    at the posterior mode gives.
+
+    The mixture's posterior often has more than one mode, since the same triggers may be P or S.
+    Its cells are counted from draws by sequential Monte Carlo, which start at the prior. The
+    delay keeps its prior: the triggers determine origin time plus delay only.
 
     Parameters
     ----------
@@ -110,6 +179,9 @@ def grid(
         As in `fit`.
     shape
         Cells over (east, north, depth) or (east, north, depth, arrival).
+    key
+        JAX random key of the mixture's particles; a fixed one by default, so that the result is
+        the same at each call.
 
     Returns
     -------
@@ -127,7 +199,8 @@ def grid(
     References
     ----------
     Tarantola, A. and Valette, B. (1982), J. Geophys. 50, 159-170 (the grid posterior).
-    Rue, H. et al. (2009), doi:10.1111/j.1467-9868.2008.00700.x (the nuisance).
+    Rue, H. et al. (2009), doi:10.1111/j.1467-9868.2008.00700.x (the design).
+    Del Moral, P. et al. (2006), doi:10.1111/j.1467-9868.2006.00553.x (the mixture).
     """
     prior = Prior() if prior is None else prior
     if wave is not None:
@@ -135,27 +208,16 @@ def grid(
     if not observations.enough:
         raise failure(Result.TOO_FEW, len(observations.triggers))
     data = observations.data
+    if likelihood == "mixture":
+        key = jax.random.key(0) if key is None else key
+        return _mixture_grid(key, observations, prior, (shape or SHAPE_POPULATION)[:3])
     profiled = likelihood == "gaussian" and not (data.truncated or data.has_silent)
     mode = mode_of(observations, likelihood, prior)
     shape = shape or (SHAPE_PROFILED if profiled else SHAPE_FULL)
     coarse = (16, 16, 12) if profiled else (12, 12, 8, 12)
     low, high, centre, scale = _box(mode, prior, not profiled)
-    half, deepest = float(prior.region_km), prior.deepest_km
-    bounds = arrival_bounds(data, prior)
-    limits = np.array(
-        [
-            *zip(
-                np.arcsinh((-half - centre) / scale),
-                np.arcsinh((half - centre) / scale),
-                strict=True,
-            ),
-            (
-                stretch_depth(float(prior.shallowest_km)),
-                stretch_depth(DEEPEST_KM if deepest is None else float(deepest)),
-            ),
-            (float(bounds[0]), float(bounds[1])),
-        ]
-    )[: len(low)].T
+    bounds = np.array(arrival_bounds(data, prior), np.float64)
+    limits = np.column_stack([_limits(prior, centre, scale), bounds])[:, : len(low)]
     low, high = np.maximum(low, limits[0]), np.minimum(high, limits[1])
     with jax.enable_x64(True):
         if profiled:

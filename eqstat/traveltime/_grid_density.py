@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,18 +10,26 @@ import numpyro.distributions as dist
 from jaxtyping import Array
 
 from eqstat.traveltime import _start
-from eqstat.traveltime._data import S, TriggerData
-from eqstat.traveltime._likelihood import GaussianParameters, MixtureParameters, log_likelihood
+from eqstat.traveltime._data import TriggerData
+from eqstat.traveltime._likelihood import log_likelihood
 from eqstat.traveltime._mode import Mode, unconstrained_covariance
-from eqstat.traveltime._model import LikelihoodName, arrival_bounds, mean_travel_time
+from eqstat.traveltime._model import (
+    LikelihoodName,
+    arrival_bounds,
+    delay_and_ratio,
+    mean_travel_time,
+)
 from eqstat.traveltime._nuisance import (
     conditional,
-    from_coordinates,
     scale_nodes,
     standard_nodes,
+)
+from eqstat.traveltime._parameters import (
+    Prior,
+    from_coordinates,
+    parameters_of,
     to_coordinates,
 )
-from eqstat.traveltime._prior import Prior
 
 # Depth axis: equal steps of log(1 + depth / 5 km), fine near the surface.
 DEPTH_SCALE_KM = 5.0
@@ -121,20 +127,16 @@ def full(x: Array, y: Array, stretched: Array, arrival: Array, bundle: Bundle) -
 
     def at(row: Array) -> Array:
         values, log_density = from_coordinates(row, bundle.likelihood, data.has_silent, prior)
-        common: dict[str, Any] = {"east_km": east, "north_km": north, "depth_km": depth}
-        if bundle.likelihood == "gaussian":
-            params = GaussianParameters(**common, origin_time_s=arrival - travel, **values)
-        else:
-            ratio = jnp.where(
-                data.wave == S, values["s_slowness_ratio"], values["p_slowness_ratio"]
-            )
-            params = MixtureParameters(
-                **common,
-                origin_time_s=arrival - ratio * travel,
-                delay_s=jnp.zeros_like(arrival),
-                **values,
-            )
-        return log_likelihood(params, data) + log_density
+        delay, ratio = delay_and_ratio(values, data)
+        sites = {
+            "east_km": east,
+            "north_km": north,
+            "depth_km": depth,
+            "origin_time_s": arrival - delay - ratio * travel,
+            "delay_s": delay,
+            **values,
+        }
+        return log_likelihood(parameters_of(sites), data) + log_density
 
     rows = nuisance_at(jnp.stack([x, y, stretched, arrival]), bundle)
     prior_here = log_area + _log_prior(east, north, stretched, bundle)
@@ -183,8 +185,8 @@ def full_bundle(
 ) -> Bundle:
     """Bundle of `full`: a design about the conditional mean of the joint normal at the mode."""
     sites = {key: jnp.asarray(value) for key, value in mode.sites.items()}
-    mean = to_coordinates(sites, likelihood)
-    slopes = jax.jacfwd(lambda values: to_coordinates(values, likelihood))(sites)
+    mean = to_coordinates(sites, likelihood, prior)
+    slopes = jax.jacfwd(lambda values: to_coordinates(values, likelihood, prior))(sites)
     size = len(mode.optimum.value)
     by_free = {k: np.asarray(v, np.float64).reshape(-1, size) for k, v in mode.jacobian.items()}
     nuisance = sum(

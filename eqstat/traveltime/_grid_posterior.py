@@ -10,19 +10,21 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
+from scipy import ndimage
 
 from eqstat.hypocentre import Axis, from_grid
 from eqstat.inference import Grid, Result, cell_edges, marginal, quantile
 from eqstat.traveltime import _start
-from eqstat.traveltime._data import Observations, S, TriggerData
+from eqstat.traveltime._data import Observations, TriggerData
 from eqstat.traveltime._grid_density import DEPTH_SCALE_KM, SPACE, Bundle, nuisance_at
 from eqstat.traveltime._mode import Mode
 from eqstat.traveltime._model import LikelihoodName, mean_travel_time
-from eqstat.traveltime._nuisance import from_coordinates
-from eqstat.traveltime._prior import Prior
+from eqstat.traveltime._parameters import Prior, from_coordinates
 
-# Cells whose travel times are computed at a time, and nuisance draws for a variance.
-CHUNK, NUISANCE_DRAWS = 4096, 256
+# Cells whose travel times are computed at a time.
+CHUNK = 4096
+# Smoothing of moments over cells, as a share of their number along an axis.
+SMOOTH_CELLS = 0.04
 # Cells of less than this share of the largest probability get the average origin time.
 NEGLIGIBLE = 1e-9
 
@@ -48,9 +50,11 @@ class GridPosterior:
     bundle
         Axes and nuisance nodes of the grid.
     mode
-        The posterior mode that the grid was built about.
+        The posterior mode that the grid was built about; None for the mixture.
     result
         How it ended.
+    particles
+        Draws of all sites that the cells were counted from (mixture), or None.
     """
 
     observations: Observations
@@ -58,8 +62,9 @@ class GridPosterior:
     prior: Prior
     grid: Grid
     bundle: Bundle
-    mode: Mode
+    mode: Mode | None
     result: Result
+    particles: dict[str, np.ndarray] | None = None
 
     @property
     def log_evidence(self) -> float:
@@ -123,8 +128,9 @@ class GridPosterior:
     def draws(self, key: Array | int, count: int = 4000) -> dict[str, np.ndarray]:
         """Independent draws of all sites: a cell by its mass, uniform in it, then the rest.
 
-        Origin time and scatter follow exactly where they are integrated in closed form; the
-        nuisance of the other likelihoods is drawn from its conditional normal at the cell.
+        Origin time and scatter follow exactly where they are integrated in closed form; with
+        silent devices or truncation the other parameters are drawn from their conditional normal
+        at the cell. For the mixture these are the particles themselves, in random order.
 
         Parameters
         ----------
@@ -172,11 +178,7 @@ def _draw_nuisance(
     """Nuisance sites drawn from their conditional normal at each drawn cell."""
     with jax.enable_x64(True):
         values = _nuisance_sites(posterior.bundle, cells, standard)
-        sites = {name: np.asarray(value) for name, value in values.items()}
-    if "p_share" in sites:
-        p, s = sites.pop("p_share"), sites.pop("s_share")
-        sites["shares"] = np.stack([p, s, 1 - p - s], axis=-1)
-    return sites
+        return {name: np.asarray(value) for name, value in values.items()}
 
 
 def _tilted(uniform: np.ndarray, slope: np.ndarray) -> np.ndarray:
@@ -189,6 +191,13 @@ def _tilted(uniform: np.ndarray, slope: np.ndarray) -> np.ndarray:
 def _draw(posterior: GridPosterior, key: Array | int, count: int) -> dict[str, np.ndarray]:
     seed = key if isinstance(key, int) else int(jax.random.bits(key, dtype=jnp.uint32))
     rng = np.random.default_rng(seed)
+    if posterior.particles is not None:
+        available = len(posterior.particles["east_km"])
+        # Without replacement as far as they reach, each as often as any other beyond that.
+        rows = np.concatenate([rng.permutation(available) for _ in range(-(-count // available))])[
+            :count
+        ]
+        return {name: values[rows] for name, values in posterior.particles.items()}
     grid, data = posterior.grid, posterior.observations.data
     log_mass = np.asarray(grid.log_mass, np.float64)
     cumulative = np.cumsum(np.exp(log_mass - log_mass.max()).ravel())
@@ -223,20 +232,15 @@ def _draw(posterior: GridPosterior, key: Array | int, count: int) -> dict[str, n
         mean = np.sum(weight * (data.time_s - travel), axis=1) / total
         arrival = mean + mean_travel + rng.normal(size=count) / np.sqrt(total)
         sites["sd_s"] = sd
-    delay = np.zeros(count)
-    if posterior.likelihood == "mixture":
-        # The data tell origin time plus delay only; the delay keeps its prior.
-        uniform = jnp.asarray(rng.uniform(1e-6, 1 - 1e-6, count))
-        delay = np.asarray(posterior.prior.delay_s.icdf(uniform), np.float64)
-        sites["delay_s"] = delay
-        wave = "s" if int(data.wave) == S else "p"
-        mean_travel = mean_travel * sites[f"{wave}_slowness_ratio"]
-    return {**sites, "arrival_s": arrival, "origin_time_s": arrival - delay - mean_travel}
+    return {**sites, "arrival_s": arrival, "origin_time_s": arrival - mean_travel}
 
 
 def origin_moments(posterior: GridPosterior) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the origin time given the cell, (east, north, depth)."""
-    moments = _moments_full if posterior.has_arrival else _moments_profiled
+    if posterior.particles is not None:
+        moments = _moments_particles
+    else:
+        moments = _moments_full if posterior.has_arrival else _moments_profiled
     mass = posterior.mass
     chosen = np.flatnonzero(mass > NEGLIGIBLE * mass.max())
     shape = mass.shape
@@ -283,7 +287,7 @@ def _moments_full(
     posterior: GridPosterior, chosen: np.ndarray, places: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where the mean arrival is an axis: arrival less travel time, slowness ratio and delay."""
-    data, bundle = posterior.observations.data, posterior.bundle
+    data = posterior.observations.data
     axes = [np.asarray(axis, np.float64) for axis in posterior.grid.axes]
     arrival = axes[3]
     mass = np.exp(np.asarray(posterior.grid.log_mass, np.float64)).sum(axis=-1)
@@ -293,25 +297,37 @@ def _moments_full(
         travel = np.concatenate(
             [np.asarray(_travel_times(data, part, False)[0]) for part in _chunks(places)]
         )[: len(places), None]
-    ratio, ratio_sd, delay, delay_variance = np.ones((1, 1)), 0.0, 0.0, 0.0
-    if posterior.likelihood == "mixture":
-        name = f"{'s' if int(data.wave) == S else 'p'}_slowness_ratio"
-        rows = [part.ravel()[chosen] for part in np.meshgrid(*axes[:3], indexing="ij")]
-        cells = np.stack(
-            [*(np.repeat(row, len(arrival)) for row in rows), np.tile(arrival, len(chosen))], 1
-        )
-        nothing = np.zeros((CHUNK, len(bundle.mean)))
-        # The conditional normal of the nuisance about each cell, of one spread in all of them.
-        middle = [_draw_nuisance(posterior, part, nothing)[name] for part in _chunks(cells)]
-        ratio = np.concatenate(middle)[: len(cells)].reshape(share.shape)
-        noise = np.random.default_rng(0).normal(size=(NUISANCE_DRAWS, len(bundle.mean)))
-        one = np.repeat(np.asarray(bundle.origin, np.float64)[None], NUISANCE_DRAWS, axis=0)
-        ratio_sd = float(np.std(_draw_nuisance(posterior, one, noise)[name]))
-        levels = (jnp.arange(1024.0) + 0.5) / 1024
-        delays = np.asarray(posterior.prior.delay_s.icdf(levels), np.float64)
-        delay, delay_variance = float(delays.mean()), float(delays.var())
-    each = arrival - ratio * travel
+    each = arrival - travel
     mean = np.sum(share * each, axis=1)
     # Mass lies evenly within a cell of the arrival.
-    within = (arrival[1] - arrival[0]) ** 2 / 12 + delay_variance + (ratio_sd * travel[:, 0]) ** 2
-    return mean - delay, np.sum(share * (each - mean[:, None]) ** 2, axis=1) + within
+    within = (arrival[1] - arrival[0]) ** 2 / 12
+    return mean, np.sum(share * (each - mean[:, None]) ** 2, axis=1) + within
+
+
+def _moments_particles(
+    posterior: GridPosterior, chosen: np.ndarray, places: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where cells are counted from particles: smoothed moments of origin plus travel time.
+
+    The sum hardly changes from cell to cell, so smoothing does not blur the origin time.
+    """
+    particles, data = posterior.particles, posterior.observations.data
+    assert particles is not None
+    drawn = np.stack([particles[name] for name in SPACE], axis=1)
+    with jax.enable_x64(True):
+        travel, of_cells = (
+            np.concatenate([np.asarray(_travel_times(data, part, False)[0]) for part in parts])
+            for parts in (_chunks(drawn), _chunks(places))
+        )
+    total = particles["origin_time_s"] + travel[: len(drawn)]
+    middle = total.mean()
+    edges = [posterior.edges(name) for name in SPACE]
+    width = np.maximum(SMOOTH_CELLS * np.array(posterior.mass.shape), 1.0)
+    count, first, second = (
+        ndimage.gaussian_filter(np.histogramdd(drawn, edges, weights=weights)[0], width)
+        for weights in (np.ones(len(drawn)), total - middle, (total - middle) ** 2)
+    )
+    safe = np.maximum(count, 1e-12 * count.max()).ravel()[chosen]
+    mean = first.ravel()[chosen] / safe
+    variance = np.maximum(second.ravel()[chosen] / safe - mean**2, 1e-6)
+    return middle + mean - of_cells[: len(places)], variance

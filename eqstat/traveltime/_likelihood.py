@@ -2,100 +2,23 @@
 
 from __future__ import annotations
 
-import equinox as eqx
 import jax.numpy as jnp
 from jax.scipy.special import log_ndtr, logsumexp
 from jaxtyping import Array, Float
 
 from eqstat._core.arrays import FloatArray
-from eqstat._core.checks import check_fields
 from eqstat._core.constants import HALF_LOG_2PI
 from eqstat.traveltime._data import P, S, TriggerData
+from eqstat.traveltime._parameters import (
+    GaussianParameters,
+    MixtureParameters,
+    Parameters,
+    Scalar,
+)
 from eqstat.velocity import VelocityModel, squared_chord, surface_point
-
-Scalar = Float[Array, ""] | float
 
 # Below the smallest weight a class is as good as impossible, yet its logarithm stays finite.
 TINY = 1e-30
-
-
-class GaussianParameters(eqx.Module):
-    """Parameters of the Gaussian likelihood; every trigger is of one wave.
-
-    Attributes
-    ----------
-    east_km, north_km
-        Epicentre in the local frame, scalars.
-    depth_km
-        Depth, positive down, in [0, 700].
-    origin_time_s
-        Origin time after the reference time.
-    sd_s
-        Standard deviation of a trigger time about its arrival.
-    trigger_probability
-        Probability that an active device triggers in the end; used with silent devices only.
-    """
-
-    east_km: Scalar
-    north_km: Scalar
-    depth_km: Scalar
-    origin_time_s: Scalar
-    sd_s: Scalar = 1.29
-    trigger_probability: Scalar = 0.5
-
-    def __check_init__(self) -> None:
-        check_fields(self, depth_km=(0, 700), sd_s=(1e-6, 1e3), trigger_probability=(0, 1))
-
-
-class MixtureParameters(eqx.Module):
-    """Parameters of the mixture likelihood; a trigger is of P, of S, or background.
-
-    Attributes
-    ----------
-    east_km, north_km, depth_km, origin_time_s
-        As in `GaussianParameters`.
-    delay_s
-        Mean delay of a trigger after the arrival that caused it.
-    scatter_s
-        Standard deviation of that delay.
-    p_share, s_share
-        Shares of triggers caused by P and by S; the rest is background. Their sum is below 1.
-    trigger_probability
-        Probability that an active device triggers in the end; used with silent devices only.
-    p_slowness_ratio, s_slowness_ratio
-        Travel times of the region over those of the velocity model: what the model errs by
-        as a whole. Every trigger shares this error, so it widens a region as scatter cannot.
-    slowness_east, slowness_north
-        Relative excess of travel times towards the east and the north (and lack of it towards
-        the west and the south), of both waves: the first azimuthal term of the model's error.
-    """
-
-    east_km: Scalar
-    north_km: Scalar
-    depth_km: Scalar
-    origin_time_s: Scalar
-    delay_s: Scalar = 2.0
-    scatter_s: Scalar = 0.8
-    p_share: Scalar = 0.4
-    s_share: Scalar = 0.4
-    trigger_probability: Scalar = 0.5
-    p_slowness_ratio: Scalar = 1.0
-    s_slowness_ratio: Scalar = 1.0
-    slowness_east: Scalar = 0.0
-    slowness_north: Scalar = 0.0
-
-    def __check_init__(self) -> None:
-        check_fields(self, depth_km=(0, 700), scatter_s=(1e-6, 1e3))
-        check_fields(self, p_slowness_ratio=(0.5, 2), s_slowness_ratio=(0.5, 2))
-        check_fields(self, p_share=(0, 1), s_share=(0, 1), trigger_probability=(0, 1))
-
-    @property
-    def background_share(self) -> Scalar:
-        """Share of triggers that are no earthquake's."""
-        return 1.0 - self.p_share - self.s_share
-
-
-Parameters = GaussianParameters | MixtureParameters
 
 
 def arrivals_at(

@@ -17,7 +17,7 @@ from eqstat.inference import InferenceError, Optimum, Result, minimise
 from eqstat.traveltime import _start
 from eqstat.traveltime._data import TriggerData
 from eqstat.traveltime._model import MODELS, LikelihoodName, mean_travel_time
-from eqstat.traveltime._prior import MAX_DEPTH_KM, Prior
+from eqstat.traveltime._parameters import MAX_DEPTH_KM, Prior, nominal_values
 
 STARTS = 6
 
@@ -39,24 +39,6 @@ class Mode(NamedTuple):
     optimum: Optimum
     sites: dict[str, Array]
     jacobian: dict[str, Array]
-
-
-def _nominal(name: LikelihoodName, data: TriggerData, prior: Prior) -> dict[str, Array]:
-    """Starting values of what is learned beside the hypocentre: about the prior's middle."""
-    values: dict[str, Array] = {}
-    if name == "gaussian":
-        values["sd_s"] = jnp.asarray(prior.sd_s.mean)
-    else:
-        values["delay_s"] = jnp.asarray(prior.delay_s.mean)
-        values["scatter_s"] = jnp.asarray(prior.scatter_s.mean)
-        values["shares"] = jnp.asarray(prior.shares.mean)
-        values["p_slowness_ratio"] = jnp.asarray(prior.slowness_ratio.mean)
-        values["slowness_east"] = jnp.asarray(prior.slowness_lateral.mean)
-        values["slowness_north"] = jnp.asarray(prior.slowness_lateral.mean)
-        values["s_slowness_ratio"] = jnp.asarray(prior.slowness_ratio.mean)
-    if data.has_silent:
-        values["trigger_probability"] = jnp.asarray(prior.trigger_probability.mean)
-    return values
 
 
 def _inside(depth_km: Array, prior: Prior) -> Array:
@@ -89,7 +71,7 @@ def _starts(
     chosen = nodes[place, depth]
     shift = shift.reshape(nodes.shape[:2])[place, depth]
     travel = jax.vmap(lambda node: mean_travel_time(data, *node))(chosen)
-    nominal = _nominal(name, data, prior)
+    nominal = nominal_values(name, prior, data.has_silent)
     low, high = data.window_s[0] - prior.lead_s, data.window_s[1] + prior.lead_s
     inside = 0.01 * (high - low)
     return {

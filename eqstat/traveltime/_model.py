@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
 
 import jax.numpy as jnp
 import numpyro
@@ -10,11 +10,9 @@ import numpyro.distributions as dist
 from jaxtyping import Array
 
 from eqstat.traveltime._data import S, TriggerData
-from eqstat.traveltime._likelihood import GaussianParameters, MixtureParameters, log_likelihood
-from eqstat.traveltime._prior import Prior
+from eqstat.traveltime._likelihood import log_likelihood
+from eqstat.traveltime._parameters import LikelihoodName, Prior, parameters_of, sites_of
 from eqstat.velocity import squared_chord
-
-LikelihoodName = Literal["gaussian", "mixture"]
 
 
 def mean_travel_time(data: TriggerData, east_km: Array, north_km: Array, depth_km: Array) -> Array:
@@ -29,6 +27,16 @@ def mean_travel_time(data: TriggerData, east_km: Array, north_km: Array, depth_k
 def arrival_bounds(data: TriggerData, prior: Prior) -> tuple[Array | float, Array | float]:
     """Range of the mean arrival: the window, `lead_s` longer at both ends."""
     return data.window_s[0] - prior.lead_s, data.window_s[1] + prior.lead_s
+
+
+def delay_and_ratio(
+    values: Mapping[str, Array], data: TriggerData
+) -> tuple[Array | float, Array | float]:
+    """What a mean arrival adds to and multiplies the mean travel time by: delay and slowness."""
+    if "p_slowness_ratio" not in values:
+        return 0.0, 1.0
+    ratio = jnp.where(data.wave == S, values["s_slowness_ratio"], values["p_slowness_ratio"])
+    return values.get("delay_s", jnp.zeros_like(ratio)), ratio
 
 
 def _sample(name: str, prior: dist.Distribution) -> Array:
@@ -57,43 +65,23 @@ def _hypocentre(
     return {"east_km": east, "north_km": north, "depth_km": depth, "origin_time_s": origin}
 
 
-def _trigger_probability(data: TriggerData, prior: Prior) -> Array | float:
-    """Sampled only where silent devices tell about it."""
-    if not data.has_silent:
-        return 0.5
-    return _sample("trigger_probability", prior.trigger_probability)
+def _model(likelihood: LikelihoodName, data: TriggerData, prior: Prior) -> None:
+    values = {
+        site.name: _sample(site.name, getattr(prior, site.prior))
+        for site in sites_of(likelihood, data.has_silent)
+    }
+    hypocentre = _hypocentre(data, prior, *delay_and_ratio(values, data))
+    numpyro.factor("triggers", log_likelihood(parameters_of({**hypocentre, **values}), data))
 
 
 def gaussian_model(data: TriggerData, prior: Prior) -> None:
     """Priors and the Gaussian likelihood: every trigger is of one wave."""
-    hypocentre = _hypocentre(data, prior, 0.0)
-    sd = _sample("sd_s", prior.sd_s)
-    probability = _trigger_probability(data, prior)
-    params = GaussianParameters(**hypocentre, sd_s=sd, trigger_probability=probability)
-    numpyro.factor("triggers", log_likelihood(params, data))
+    _model("gaussian", data, prior)
 
 
 def mixture_model(data: TriggerData, prior: Prior) -> None:
     """Priors and the mixture likelihood: a trigger is of P, of S, or background."""
-    delay = _sample("delay_s", prior.delay_s)
-    ratios = [_sample(f"{w}_slowness_ratio", prior.slowness_ratio) for w in ("p", "s")]
-    hypocentre = _hypocentre(data, prior, delay, jnp.where(data.wave == S, ratios[1], ratios[0]))
-    scatter = _sample("scatter_s", prior.scatter_s)
-    shares = _sample("shares", prior.shares)
-    probability = _trigger_probability(data, prior)
-    params = MixtureParameters(
-        **hypocentre,
-        delay_s=delay,
-        scatter_s=scatter,
-        p_share=shares[..., 0],
-        s_share=shares[..., 1],
-        trigger_probability=probability,
-        p_slowness_ratio=ratios[0],
-        s_slowness_ratio=ratios[1],
-        slowness_east=_sample("slowness_east", prior.slowness_lateral),
-        slowness_north=_sample("slowness_north", prior.slowness_lateral),
-    )
-    numpyro.factor("triggers", log_likelihood(params, data))
+    _model("mixture", data, prior)
 
 
 MODELS = {"gaussian": gaussian_model, "mixture": mixture_model}

@@ -1,24 +1,15 @@
-"""What a likelihood learns beside the hypocentre: coordinates, and nodes to integrate it."""
+"""Nodes to integrate the parameters of a likelihood beside the hypocentre."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import product
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
-
-from eqstat.traveltime._model import LikelihoodName
-from eqstat.traveltime._prior import Prior
 
 # Radius of the design in units of sqrt(dimensions); just above 1, as Rue et al. advise.
 STRETCH = 1.1
 # From this many dimensions the star alone is used; the cube would double with each.
 STAR_ONLY = 4
-
-Values = dict[str, Array]
 
 
 def standard_nodes(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -65,58 +56,6 @@ def scale_nodes(log_centre: float, spread: float, count: int = 21) -> tuple[np.n
     half = 5.0 * spread
     nodes = log_centre + np.linspace(-half, half, count)
     return nodes, np.full(count, np.log(nodes[1] - nodes[0]))
-
-
-def to_coordinates(sites: Mapping[str, Array], likelihood: LikelihoodName) -> Array:
-    """Nuisance sites as a free vector: logarithms, log shares over background, logits."""
-    if likelihood == "gaussian":
-        parts = [jnp.log(sites["sd_s"])[None]]
-    else:
-        shares = jnp.log(sites["shares"])
-        logs = [jnp.log(sites[k]) for k in ("scatter_s", "p_slowness_ratio", "s_slowness_ratio")]
-        lateral = jnp.stack([sites["slowness_east"], sites["slowness_north"]])
-        parts = [jnp.stack(logs), lateral, shares[:2] - shares[2]]
-    if "trigger_probability" in sites:
-        chance = sites["trigger_probability"]
-        parts.append((jnp.log(chance) - jnp.log1p(-chance))[None])
-    return jnp.concatenate(parts)
-
-
-def from_coordinates(
-    row: Array, likelihood: LikelihoodName, has_silent: bool, prior: Prior
-) -> tuple[Values, Array]:
-    """Parameters of the likelihood and the log prior density of the free vector."""
-    if likelihood == "gaussian":
-        sd = jnp.exp(row[0])
-        values, log_prior = {"sd_s": sd}, prior.sd_s.log_prob(sd) + row[0]
-    else:
-        scatter, p_ratio, s_ratio = jnp.exp(row[0]), jnp.exp(row[1]), jnp.exp(row[2])
-        log_shares = jax.nn.log_softmax(jnp.append(row[5:7], 0.0))
-        shares = jnp.exp(log_shares)
-        values = {
-            "scatter_s": scatter,
-            "p_slowness_ratio": p_ratio,
-            "s_slowness_ratio": s_ratio,
-            "slowness_east": row[3],
-            "slowness_north": row[4],
-            "p_share": shares[0],
-            "s_share": shares[1],
-        }
-        log_prior = (
-            prior.scatter_s.log_prob(scatter)
-            + prior.slowness_ratio.log_prob(p_ratio)
-            + prior.slowness_ratio.log_prob(s_ratio)
-            + jnp.sum(row[:3])
-            + jnp.sum(prior.slowness_lateral.log_prob(row[3:5]))
-            + prior.shares.log_prob(shares / jnp.sum(shares))
-            + jnp.sum(log_shares)
-        )
-    if has_silent:
-        chance = jax.nn.sigmoid(row[-1])
-        values["trigger_probability"] = chance
-        jacobian = jax.nn.log_sigmoid(row[-1]) + jax.nn.log_sigmoid(-row[-1])
-        log_prior = log_prior + prior.trigger_probability.log_prob(chance) + jacobian
-    return values, jnp.asarray(log_prior)
 
 
 def conditional(covariance: np.ndarray, given: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from eqstat.inference import covariance, minimise
 from eqstat.traveltime import _start
 from eqstat.traveltime._data import TriggerData
-from eqstat.traveltime._prior import MAX_DEPTH_KM
+from eqstat.traveltime._parameters import MAX_DEPTH_KM
 
 STARTS = 4
 ESTIMATED = 4

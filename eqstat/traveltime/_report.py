@@ -22,7 +22,8 @@ from eqstat.traveltime._data import Observations, TriggerData
 from eqstat.traveltime._grid_density import SPACE
 from eqstat.traveltime._grid_posterior import GridPosterior
 from eqstat.traveltime._hypocentre import SITES, to_hypocentre
-from eqstat.traveltime._likelihood import MixtureParameters, arrival_times, class_probabilities
+from eqstat.traveltime._likelihood import arrival_times, class_probabilities
+from eqstat.traveltime._parameters import MixtureParameters
 from eqstat.traveltime._results import sentence
 from eqstat.traveltime._sample import parameters_of
 

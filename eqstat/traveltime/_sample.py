@@ -14,57 +14,16 @@ from eqstat.inference import Result, run_nuts
 from eqstat.traveltime._data import Observations, TriggerData
 from eqstat.traveltime._fit import with_wave
 from eqstat.traveltime._grid import grid
-from eqstat.traveltime._likelihood import (
-    GaussianParameters,
-    MixtureParameters,
-    Parameters,
-    pointwise_log_likelihood,
-)
+from eqstat.traveltime._likelihood import pointwise_log_likelihood
 from eqstat.traveltime._model import MODELS, LikelihoodName
-from eqstat.traveltime._prior import Prior
+from eqstat.traveltime._parameters import Prior, parameters_of, sites_of
 from eqstat.traveltime._results import failure
 from eqstat.traveltime._warp import warp_for
 
 CLOUD = 256
-LATENT = {
-    "gaussian": ("east_km", "north_km", "depth_km", "arrival_s", "sd_s"),
-    "mixture": (
-        "east_km",
-        "north_km",
-        "depth_km",
-        "arrival_s",
-        "delay_s",
-        "scatter_s",
-        "shares",
-        "p_slowness_ratio",
-        "s_slowness_ratio",
-        "slowness_east",
-        "slowness_north",
-    ),
-}
+PLACE = ("east_km", "north_km", "depth_km", "arrival_s")
 UNITS = {"_km": "km", "_s": "s"}
 COMPONENTS = ["P", "S", "background"]
-
-
-def parameters_of(sites: dict[str, Array]) -> Parameters:
-    """Build the likelihood's parameter object from the sites of one draw (or batched draws)."""
-    common = {k: sites[k] for k in ("east_km", "north_km", "depth_km", "origin_time_s")}
-    if "trigger_probability" in sites:
-        common["trigger_probability"] = sites["trigger_probability"]
-    if "shares" not in sites:
-        return GaussianParameters(**common, sd_s=sites["sd_s"])
-    shares = sites["shares"]
-    return MixtureParameters(
-        **common,
-        delay_s=sites["delay_s"],
-        scatter_s=sites["scatter_s"],
-        p_share=shares[..., 0],
-        s_share=shares[..., 1],
-        p_slowness_ratio=sites["p_slowness_ratio"],
-        s_slowness_ratio=sites["s_slowness_ratio"],
-        slowness_east=sites["slowness_east"],
-        slowness_north=sites["slowness_north"],
-    )
 
 
 @jax.jit
@@ -144,10 +103,10 @@ def sample(
     count = len(observations.triggers)
     if not observations.enough:
         raise failure(Result.TOO_FEW, count)
-    start = grid(observations, likelihood=likelihood, prior=prior)
-    latent = list(LATENT[likelihood])
-    if observations.data.has_silent:
-        latent.append("trigger_probability")
+    start_key = jax.random.fold_in(key, 2)
+    start = grid(observations, likelihood=likelihood, prior=prior, key=start_key)
+    beside = sites_of(likelihood, observations.data.has_silent)
+    latent = [*PLACE, *(site.name for site in beside)]
     seed_key, run_key = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
     cloud = start.draws(seed_key, CLOUD)
     with jax.enable_x64(True):

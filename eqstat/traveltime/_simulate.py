@@ -13,7 +13,8 @@ from jaxtyping import Array, PRNGKeyArray
 
 from eqstat.geodesy import LocalFrame
 from eqstat.traveltime._data import P, S
-from eqstat.traveltime._likelihood import GaussianParameters, Parameters, arrivals_at
+from eqstat.traveltime._likelihood import arrivals_at
+from eqstat.traveltime._parameters import GaussianParameters, Parameters
 from eqstat.velocity import ConstantVelocity, VelocityModel
 
 CLASSES = ("P", "S", "background")

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from eqstat.traveltime._data import S, TriggerData
-from eqstat.traveltime._prior import MAX_DEPTH_KM
+from eqstat.traveltime._parameters import MAX_DEPTH_KM
 from eqstat.velocity import squared_chord
 
 AZIMUTHS = 16

@@ -14,7 +14,7 @@ from numpyro.distributions.transforms import biject_to
 
 from eqstat.inference import Warp
 from eqstat.traveltime._data import TriggerData
-from eqstat.traveltime._prior import Prior
+from eqstat.traveltime._parameters import Prior
 
 Values = dict[str, Array]
 
