@@ -41,7 +41,7 @@ class EpicentreDensity(eqx.Module):
     low_km: Float[Array, " 2"] | np.ndarray
     step_km: Float[Array, " 2"] | np.ndarray
 
-    def __call__(self, east_km: Array, north_km: Array) -> Array:
+    def __call__(self, east_km: Array | np.ndarray, north_km: Array | np.ndarray) -> Array:
         """Log density at an epicentre, bilinear between nodes and constant beyond the edge."""
         at = [(north_km - self.low_km[0]) / self.step_km[0]]
         at.append((east_km - self.low_km[1]) / self.step_km[1])
