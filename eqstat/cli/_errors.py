@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from eqstat._core.errors import InputError
+
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 
 
@@ -22,8 +24,7 @@ def exit_code(error: BaseException) -> int:
     """Tell bad input from all else, without importing what was not needed so far."""
     if isinstance(error, BadInputError):
         return BAD_INPUT
-    schema = sys.modules.get("eqstat.schema")
-    if schema is not None and isinstance(error, schema.InputError):
+    if isinstance(error, InputError):
         return BAD_INPUT
     inference: Any = sys.modules.get("eqstat.inference")
     if inference is not None and isinstance(error, inference.InferenceError):
