@@ -13,7 +13,7 @@ from eqstat import calibration as cal
 from eqstat import cli, counts, detection, exceedance, geodesy, hypocentre, inference, simulation
 from eqstat import ground_motion as gm
 from eqstat import traveltime as tt
-from eqstat.counts import coincidence, scan
+from eqstat.counts import alarm, coincidence, scan
 from eqstat.exceedance import alerts
 from eqstat.ground_motion import mixture
 from eqstat.velocity import ConstantVelocity, layered, load_velocity
@@ -51,12 +51,12 @@ BAD = {
     "counts, region": lambda: BACKGROUND.index("nowhere"),
     "counts, table": lambda: counts.prepare(pd.DataFrame({"time": [1.8e9]})),
     "counts, no table": lambda: counts.prepare([1, 2, 3]),
-    "counts, kind": lambda: counts.threshold(BACKGROUND, 100, 12, kind="guess"),
-    "counts, active": lambda: counts.threshold(BACKGROUND, -5, 12, kind="plug-in"),
+    "counts, kind": lambda: alarm.threshold(BACKGROUND, 100, 12, kind="guess"),
+    "counts, active": lambda: alarm.threshold(BACKGROUND, -5, 12, kind="plug-in"),
     "scan, half a trigger": lambda: scan.scan_tail(2.5, 1.0, 10.0),
     "scan, mean": lambda: scan.alm_log_rate(3, -1.0),
     "coincidence, probability": lambda: coincidence.Sensors.alike(
-        3, rate_per_h=1.0, worth_h=1.0, pick_probability=2.0
+        3, rate_per_h=1.0, prior_hours=1.0, pick_probability=2.0
     ),
     "traveltime, table": lambda: tt.prepare(PLACE),
     "traveltime, now": lambda: tt.prepare(TRIGGERS, truncated=True),

@@ -1,11 +1,11 @@
 from . import regional as regional
+from ._arrays import Devices as Devices
+from ._arrays import TriggerData as TriggerData
+from ._arrays import padded as padded
 from ._classify import Classification as Classification
 from ._classify import WaveTest as WaveTest
 from ._classify import classify as classify
-from ._data import Devices as Devices
 from ._data import Observations as Observations
-from ._data import TriggerData as TriggerData
-from ._data import padded as padded
 from ._data import prepare as prepare
 from ._fit import fit as fit
 from ._grid import grid as grid
