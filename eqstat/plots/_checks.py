@@ -1,4 +1,4 @@
-"""Figures of how a background fits its history; offered by `eqstat.plots.counts`."""
+"""Figures of model checks of a background; public in `eqstat.plots.counts`."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ from eqstat.plots._series import BAND, INK, SERIES, plain, series, share
 Named = xr.Dataset | Mapping[str, xr.Dataset]
 
 
-def _named(found: Named) -> dict[str, xr.Dataset]:
-    """A single result has no name and needs no legend of its own."""
-    return {"": found} if isinstance(found, xr.Dataset) else dict(found)
+def _named(results: Named) -> dict[str, xr.Dataset]:
+    """Results by name; a single result has an empty name."""
+    return {"": results} if isinstance(results, xr.Dataset) else dict(results)
 
 
 def rootogram(roots: xr.Dataset, *, form: str = "hanging", ax: Axes | None = None) -> Axes:
-    """Rootogram of the counts: bars hang from the expected ones, or their misfit alone.
+    """Hanging rootogram of the counts, or its misfit alone.
 
     Parameters
     ----------
     roots
-        From `eqstat.counts.check.rootogram`.
+        Result of `eqstat.counts.checks.rootogram`.
     form
-        "hanging", or "misfit": by how much each bar misses zero, with the interval of what chance
-        alone would miss. With millions of windows only the second shows small misfits.
+        "hanging", or "misfit": the distance of each bar from zero, with its predictive interval.
+        With millions of windows only the second shows small misfits.
     ax
-        Axes to draw into. Counts of which less than half a window is expected are not drawn but
-        told.
+        Axes to draw into. Counts with an expectation below half a window are summed in a note.
 
     Returns
     -------
@@ -42,7 +41,7 @@ def rootogram(roots: xr.Dataset, *, form: str = "hanging", ax: Axes | None = Non
 
     Raises
     ------
-    ValueError
+    eqstat.InputError
         When the form is unknown.
     """
     if form not in ("hanging", "misfit"):
@@ -75,9 +74,9 @@ def rootogram(roots: xr.Dataset, *, form: str = "hanging", ax: Axes | None = Non
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     _style.label_axes(ax, f"Triggers in {roots.attrs['window_s']:g} s", label)
     beyond = roots.isel(triggers=slice(last, None))
-    rest, hoped = float(beyond["observed"].sum()), float(beyond["expected"].sum())
-    if rest:
-        text = f"{plain(rest)} windows of {last} triggers or more\n({hoped:.2g} expected)"
+    observed, predicted = (float(beyond[name].sum()) for name in ("observed", "expected"))
+    if observed:
+        text = f"{plain(observed)} windows of {last} triggers or more\n({predicted:.2g} expected)"
         ax.text(
             0.98, 0.95, text, transform=ax.transAxes, ha="right", va="top", fontsize=_style.SMALL
         )
@@ -85,24 +84,24 @@ def rootogram(roots: xr.Dataset, *, form: str = "hanging", ax: Axes | None = Non
     return ax
 
 
-def tail_calibration(found: Named, *, ax: Axes | None = None) -> Axes:
-    """Windows at most as likely as a level: observed against expected, both logarithmic.
+def tail_calibration(results: Named, *, ax: Axes | None = None) -> Axes:
+    """Observed and expected numbers of windows below tail probabilities, on log axes.
 
     Parameters
     ----------
-    found
-        From `eqstat.counts.check.tail_calibration`; or several of one history by name, of which
-        the first gives the grey band.
+    results
+        Result of `eqstat.counts.checks.tail_calibration`, or several of one history by name; the
+        band is that of the first.
     ax
-        Axes to draw into. The levels fall to the right. Where nothing was observed an arrow
-        goes down from the upper end of the interval.
+        Axes to draw into. Levels decrease to the right. Where nothing was observed, an arrow
+        points down from the upper bound of the interval.
 
     Returns
     -------
     matplotlib.axes.Axes
     """
     ax = _style.new_axes(ax, 6.4, 4.6)
-    every = _named(found)
+    every = _named(results)
     first = next(iter(every.values()))
     level = first["tail_probability"].to_numpy()
     expected = first["expected"].to_numpy()
@@ -151,14 +150,14 @@ def tail_calibration(found: Named, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def pit(found: Named, *, form: str = "expected", ax: Axes | None = None) -> Axes:
-    """Histogram of the probability integral transform; flat where the background is right.
+def pit(results: Named, *, form: str = "expected", ax: Axes | None = None) -> Axes:
+    """Histogram of the probability integral transform, flat if the background is right.
 
     Parameters
     ----------
-    found
-        From `eqstat.counts.check.randomised_pit`; or several of one history by name, of which the
-        first gives the grey band.
+    results
+        Result of `eqstat.counts.checks.randomised_pit`, or several of one history by name; the
+        band is that of the first.
     form
         "expected" (without randomisation) or "randomised".
     ax
@@ -170,7 +169,7 @@ def pit(found: Named, *, form: str = "expected", ax: Axes | None = None) -> Axes
 
     Raises
     ------
-    ValueError
+    eqstat.InputError
         When the form is unknown.
     """
     names = {
@@ -180,7 +179,7 @@ def pit(found: Named, *, form: str = "expected", ax: Axes | None = None) -> Axes
     if form not in names:
         raise InputError(f'form is "expected" or "randomised", not {form!r}')
     ax = _style.new_axes(ax, 6.4, 4.2)
-    every = _named(found)
+    every = _named(results)
     first = next(iter(every.values()))
     edges = np.linspace(0.0, 1.0, first.sizes["pit"] + 1)
     value, low, high = names[form]
@@ -216,9 +215,9 @@ def check_figure(
     Parameters
     ----------
     roots, transform, tail
-        From `rootogram`, `randomised_pit` and `tail_calibration` of `eqstat.counts.check`.
+        From `rootogram`, `randomised_pit` and `tail_calibration` of `eqstat.counts.checks`.
     title
-        Headline.
+        Title of the figure.
 
     Returns
     -------

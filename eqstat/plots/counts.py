@@ -1,4 +1,4 @@
-"""Figures of backgrounds: thresholds, budgets, and how a background fits its history."""
+"""Figures of thresholds, budgets and model checks of backgrounds of counts."""
 
 from __future__ import annotations
 
@@ -40,41 +40,41 @@ def _log_axis(axis: Any) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _of_region(found: xr.Dataset, region: str | None) -> xr.Dataset:
+def _of_region(thresholds: xr.Dataset, region: str | None) -> xr.Dataset:
     if region is None:
-        return found
-    if region not in found["region"].to_numpy():
+        return thresholds
+    if region not in thresholds["region"].to_numpy():
         raise InputError(f"no region {region!r} in the thresholds")
-    return found.sel(region=[region])
+    return thresholds.sel(region=[region])
 
 
-def _over_active(found: xr.Dataset) -> xr.DataArray:
+def _over_active(thresholds: xr.Dataset) -> xr.DataArray:
     """Thresholds where they can be attained, over region, hour and active devices."""
-    if "active" not in found["triggers"].dims:
+    if "active" not in thresholds["triggers"].dims:
         raise InputError("threshold curves need thresholds of several numbers of active devices")
-    return found["triggers"].where(found["attainable"])
+    return thresholds["triggers"].where(thresholds["attainable"])
 
 
 def threshold_curves(
-    found: xr.Dataset,
+    thresholds: xr.Dataset,
     *,
     region: str | None = None,
     others: Mapping[str, xr.Dataset] | None = None,
-    seen: tuple[Any, Any] | None = None,
+    detections: tuple[Any, Any] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Thresholds over the active devices: from the quietest to the busiest hour.
+    """Thresholds by number of active devices, as a band over the hours.
 
     Parameters
     ----------
-    found
-        From `eqstat.counts.threshold.threshold`, of several numbers of active devices.
+    thresholds
+        Result of `eqstat.counts.alarm.threshold` for several numbers of active devices.
     region
-        A region; by default the band runs over all regions as well as over the hours.
+        Name of a region; by default the band covers all regions as well as the hours.
     others
-        From a name to other thresholds (another background, plug-in): lines of their highest.
-    seen
-        Active devices and triggers of detections, to be drawn as points.
+        Other thresholds by name (another background, plug-in), drawn as lines of the highest.
+    detections
+        Active devices and triggers of detections, drawn as points.
     ax
         Axes to draw into; both are logarithmic.
 
@@ -84,17 +84,17 @@ def threshold_curves(
 
     Raises
     ------
-    ValueError
-        When the region is unknown or the thresholds are of one number of devices only.
+    eqstat.InputError
+        When the region is unknown or there is only one number of active devices.
     """
     ax = _style.new_axes(ax, 6.4, 4.8)
-    values = _over_active(_of_region(found, region))
+    values = _over_active(_of_region(thresholds, region))
     active = values["active"].to_numpy().astype(np.float64)
     others = {} if others is None else others
     over = tuple(dim for dim in values.dims if dim != "active")
     low, high = (getattr(values, side)(over).to_numpy() for side in ("min", "max"))
     colour = SERIES[0][0]
-    what = "hours" if region is not None or found.sizes["region"] == 1 else "hours and regions"
+    what = "hours" if region is not None or thresholds.sizes["region"] == 1 else "hours and regions"
     if np.array_equal(low, high, equal_nan=True):
         ax.plot(active, high, color=colour, lw=1.8, label="threshold")
     else:
@@ -109,8 +109,8 @@ def threshold_curves(
         tint, _, dashes = series(number)
         ax.plot(shown["active"], line, color=tint, ls=dashes, lw=1.6, label=name)
         ends.append(line)
-    if seen is not None:
-        devices, triggers = (np.asarray(part, np.float64) for part in seen)
+    if detections is not None:
+        devices, triggers = (np.asarray(part, np.float64) for part in detections)
         ax.scatter(
             devices, triggers, s=9, c=INK, alpha=0.5, linewidths=0, label="detections", zorder=1.5
         )
@@ -124,29 +124,29 @@ def threshold_curves(
     ax.set_ylim(*span)
     _log_axis(ax.xaxis)
     _log_axis(ax.yaxis)
-    window = found.attrs["window_s"]
+    window = thresholds.attrs["window_s"]
     _style.label_axes(ax, "Active devices", f"Threshold (triggers in {window:g} s)")
     _style.legend_above(ax, columns=3)
     return ax
 
 
 def threshold_hours(
-    found: xr.Dataset,
+    thresholds: xr.Dataset,
     *,
     region: str | None = None,
     active: Sequence[float | int] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Thresholds over the local hour of the day, a line for each number of active devices.
+    """Thresholds by local hour of the day, one line for each number of active devices.
 
     Parameters
     ----------
-    found
-        From `eqstat.counts.threshold.threshold`, of several numbers of active devices.
+    thresholds
+        Result of `eqstat.counts.alarm.threshold` for several numbers of active devices.
     region
-        A region; by default the line is the median of all and a band shows their range.
+        Name of a region; by default lines are medians over the regions, with bands of their range.
     active
-        Which numbers of active devices; by default five spread over all.
+        Numbers of active devices; by default five, evenly spaced.
     ax
         Axes to draw into.
 
@@ -156,11 +156,11 @@ def threshold_hours(
 
     Raises
     ------
-    ValueError
-        When region or number are not among the thresholds.
+    eqstat.InputError
+        When the region or a number is not among the thresholds.
     """
     ax = _style.new_axes(ax, 6.4, 4.8)
-    values = _over_active(_of_region(found, region))
+    values = _over_active(_of_region(thresholds, region))
     known = values["active"].to_numpy()
     if active is None:
         kept = np.linspace(0, len(known) - 1, min(len(known), MOST_LINES)).round().astype(int)
@@ -178,7 +178,7 @@ def threshold_hours(
             ax.fill_between(hour, low, high, color=tint, alpha=0.18, lw=0)
         ax.plot(hour, middle, color=tint, lw=1.7, marker="o", ms=2.5)
         if np.isfinite(middle[-1]):
-            # Lines that end on the same threshold share a label.
+            # Lines that end at the same threshold share a label.
             ended.setdefault(float(middle[-1]), []).append((plain(float(n)), tint))
     for end, names in ended.items():
         ax.annotate(
@@ -199,24 +199,25 @@ def threshold_hours(
         _log_axis(ax.yaxis)
     else:
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    window = found.attrs["window_s"]
+    window = thresholds.attrs["window_s"]
     _style.label_axes(ax, "Local time of day (h)", f"Threshold (triggers in {window:g} s)")
     return ax
 
 
-def budget(found: xr.Dataset, *, active: float | int | None = None, ax: Axes | None = None) -> Axes:
-    """Rate of false alarms of each region at its thresholds, beside its share of the budget.
+def budget(
+    thresholds: xr.Dataset, *, active: float | int | None = None, ax: Axes | None = None
+) -> Axes:
+    """False-alarm rate of each region at its thresholds, with its share of the budget.
 
-    Counts are whole, so that most thresholds keep less than their budget; what is left is the
-    distance between point and bar.
+    Counts are whole, so that most thresholds use less than their share.
 
     Parameters
     ----------
-    found
-        From `eqstat.counts.threshold.threshold`. The rate of a region is the mean over its
-        hours, its interval that of the hours' ends: wider than that of the mean.
+    thresholds
+        Result of `eqstat.counts.alarm.threshold`. The rate of a region and the bounds of its
+        interval are means over the hours; this interval is wider than that of the mean rate.
     active
-        Which number of active devices, where the thresholds have several.
+        Number of active devices, where the thresholds have several.
     ax
         Axes to draw into; the rate is logarithmic.
 
@@ -226,19 +227,21 @@ def budget(found: xr.Dataset, *, active: float | int | None = None, ax: Axes | N
 
     Raises
     ------
-    ValueError
+    eqstat.InputError
         When the number of active devices is not among the thresholds.
     """
-    if "active" in found.dims:
-        known = found["active"].to_numpy()
+    if "active" in thresholds.dims:
+        known = thresholds["active"].to_numpy()
         if active is None and len(known) > 1:
-            raise InputError("budget: say which number of active devices")
+            raise InputError(
+                "budget: active must be given, as there are several numbers of devices"
+            )
         if active is not None and active not in known:
             raise InputError("active must be among the numbers of devices of the thresholds")
-        found = found.sel(active=known[0] if active is None else active)
+        thresholds = thresholds.sel(active=known[0] if active is None else active)
     names = ("false_alarm_rate_per_year", "rate_low", "rate_high")
-    rate, low, high = (found[name].mean("hour").to_numpy() for name in names)
-    own = found["budget_per_year"].to_numpy()
+    rate, low, high = (thresholds[name].mean("hour").to_numpy() for name in names)
+    own = thresholds["budget_per_year"].to_numpy()
     order = np.argsort(-rate, kind="stable")[::-1]
     ax = _style.new_axes(ax, 6.4, 1.5 + 0.27 * len(order))
     at = np.arange(len(order))
@@ -254,15 +257,15 @@ def budget(found: xr.Dataset, *, active: float | int | None = None, ax: Axes | N
         ms=5,
         lw=1.2,
         capsize=2.5,
-        label=f"expected, {share(found)}",
+        label=f"expected, {share(thresholds)}",
     )
     ax.scatter(own[order], at, marker="|", s=140, c=SERIES[1][0], label="share of the budget")
     ax.set_xscale("log")
-    ax.set_yticks(at, [str(name) for name in found["region"].to_numpy()[order]])
+    ax.set_yticks(at, [str(name) for name in thresholds["region"].to_numpy()[order]])
     ax.set_ylim(-0.7, len(at) - 0.3)
     _style.label_axes(ax, "False alarms per year", "")
-    total = float(found["false_alarm_rate_per_year"].mean("hour").sum())
-    asked = found.attrs["false_alarm_rate_per_year"]
+    total = float(thresholds["false_alarm_rate_per_year"].mean("hour").sum())
+    asked = thresholds.attrs["false_alarm_rate_per_year"]
     ax.text(
         0.99,
         1.01,
@@ -277,21 +280,21 @@ def budget(found: xr.Dataset, *, active: float | int | None = None, ax: Axes | N
 
 
 def threshold_figure(
-    found: xr.Dataset,
+    thresholds: xr.Dataset,
     *,
     region: str | None = None,
     others: Mapping[str, xr.Dataset] | None = None,
-    seen: tuple[Any, Any] | None = None,
+    detections: tuple[Any, Any] | None = None,
     title: str = "",
 ) -> Figure:
     """Thresholds over the active devices and over the hour, side by side.
 
     Parameters
     ----------
-    found, region, others, seen
+    thresholds, region, others, detections
         As in `threshold_curves`.
     title
-        Headline.
+        Title of the figure.
 
     Returns
     -------
@@ -299,8 +302,8 @@ def threshold_figure(
     """
     figure = Figure(figsize=(12.0, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    threshold_curves(found, region=region, others=others, seen=seen, ax=left)
-    threshold_hours(found, region=region, ax=right)
+    threshold_curves(thresholds, region=region, others=others, detections=detections, ax=left)
+    threshold_hours(thresholds, region=region, ax=right)
     figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1)  # type: ignore[union-attr, call-arg]
     if title:
         figure.suptitle(title, fontsize=13)

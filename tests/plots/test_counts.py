@@ -113,7 +113,9 @@ def test_axes_of_a_user_are_used():
 
 
 def test_curves_run_from_the_lowest_to_the_highest():
-    ax = counts.threshold_curves(thresholds(), others={"more": thresholds(10)}, seen=([30], [9]))
+    ax = counts.threshold_curves(
+        thresholds(), others={"more": thresholds(10)}, detections=([30], [9])
+    )
     np.testing.assert_array_equal(line(ax, "lowest").get_ydata(), [8, 20, 60])
     np.testing.assert_array_equal(line(ax, "highest").get_ydata(), [13, 25, 65])
     # Counts above the active devices are not thresholds.
@@ -197,7 +199,7 @@ def test_what_is_not_there_is_refused():
         counts.threshold_curves(thresholds().isel(active=0))
     with pytest.raises(ValueError, match="among"):
         counts.threshold_hours(thresholds(), active=[7])
-    with pytest.raises(ValueError, match="which number"):
+    with pytest.raises(ValueError, match="active must be given"):
         counts.budget(thresholds())
     with pytest.raises(ValueError, match="among"):
         counts.budget(thresholds(), active=7)
