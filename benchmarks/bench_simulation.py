@@ -21,8 +21,8 @@ from eqstat.simulation import (
     gamma_delay,
     ratio_rule,
     simulate,
+    study2023,
 )
-from eqstat.simulation.study2023 import _study as study2023
 
 STREAMS = 1000
 

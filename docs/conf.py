@@ -99,8 +99,8 @@ SETTINGS = {
     "minimum_triggers": ("eqstat.traveltime._data", "MINIMUM_TRIGGERS"),
     "minimum_places": ("eqstat.traveltime._data", "MINIMUM_PLACES"),
     "delta_s": ("eqstat.traveltime._classify", "DELTA_S"),
-    "r_hat": ("eqstat.inference._sampling", "R_HAT_LIMIT"),
-    "ess_per_chain": ("eqstat.inference._sampling", "MIN_ESS_PER_CHAIN"),
+    "r_hat": ("eqstat.inference._diagnostics", "R_HAT_LIMIT"),
+    "ess_per_chain": ("eqstat.inference._diagnostics", "MIN_ESS_PER_CHAIN"),
 }
 
 

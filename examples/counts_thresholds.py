@@ -16,15 +16,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from eqstat.counts import (
-    Background,
-    Bursts,
-    Design,
-    fit,
-    prepare,
-    simulate_table,
-    threshold,
-)
+from eqstat.counts import Background, Bursts, Design, fit, prepare, simulate_table
+from eqstat.counts.alarm import threshold
 from eqstat.counts.checks import compare, loo, randomised_pit, rootogram, tail_calibration
 from eqstat.plots import counts as figures
 
