@@ -1,4 +1,4 @@
-"""What comes next: hypocentres drawn from where it was located, and the arrivals they expect."""
+"""Draws of a located hypocentre, and the arrivals of P and S that they predict."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 from jaxtyping import PRNGKeyArray
 
+from eqstat import hypocentre
 from eqstat._core.checks import check_probability, check_whole
 from eqstat._core.errors import InputError
 from eqstat.detection._detector import Detector
-from eqstat.detection._locate import AXES
 from eqstat.velocity import surface_point
 
 DRAWS = 1000
@@ -39,35 +39,9 @@ def draw_hypocentres(
         Over `draw`: `latitude`, `longitude` (degrees), `east_km`, `north_km`, `depth_km`,
         `origin_time_s` (after the epoch) and `slowness` (travel times over those of the model).
     """
+    del detector  # the located hypocentre carries its frame
     check_whole("draw_hypocentres", 1, count=count)
-    joint = located["probability"].transpose(*AXES).to_numpy().astype(np.float64)
-    keys = jax.random.split(key)
-    level = np.cumsum(joint.ravel())
-    uniform = np.asarray(jax.random.uniform(keys[0], (count,)), np.float64)
-    cell = np.minimum(np.searchsorted(level, uniform * level[-1], side="right"), len(level) - 1)
-    within = np.asarray(jax.random.uniform(keys[1], (len(AXES), count)), np.float64) - 0.5
-    drawn = {}
-    for name, index, part in zip(AXES, np.unravel_index(cell, joint.shape), within, strict=True):
-        axis = located[name].to_numpy()
-        # The few cells of slowness are wide: spread over them it would be too uncertain.
-        step = 0.0 if name == "slowness" else axis[1] - axis[0]
-        drawn[name] = axis[index] + step * part
-    latitude, longitude = detector.frame.to_geographic(drawn["east_km"], drawn["north_km"])
-    columns = {
-        "latitude": (np.asarray(latitude), "degrees"),
-        "longitude": (np.asarray(longitude), "degrees"),
-        "east_km": (drawn["east_km"], "km"),
-        "north_km": (drawn["north_km"], "km"),
-        "depth_km": (drawn["depth_km"], "km"),
-        "origin_time_s": (float(located["now_s"]) + drawn["origin_s"], "s"),
-        "slowness": (drawn["slowness"], "1"),
-    }
-    return xr.Dataset(
-        {
-            name: ("draw", values, {"units": unit, "long_name": name.replace("_", " ")})
-            for name, (values, unit) in columns.items()
-        }
-    )
+    return hypocentre.draw(key, located, count)
 
 
 def expected_arrivals(
@@ -78,14 +52,14 @@ def expected_arrivals(
     *,
     probability: float | int = 0.9,
 ) -> xr.Dataset:
-    r"""When P and S reach places, *if* it is an earthquake.
+    r"""Predict when P and S reach places, given that it is an earthquake.
 
     .. math:: t = t_0 + \kappa\, T_k(r, z)
 
     over 1,000 draws of hypocentre, origin time $t_0$ and factor $\kappa$ of the travel times
-    from the posterior. What is not in it is the error of a single ray. The epicentre is as wide as
-    waves that are slower to one side make it, the times are not turned with it: among devices that
-    have triggered the intervals are somewhat too wide.
+    from the posterior. The error of a single ray is not included. The epicentre's uncertainty
+    includes lateral changes of slowness but the travel times do not follow them, so that among
+    devices that have triggered the intervals are somewhat too wide.
 
     Parameters
     ----------
@@ -115,7 +89,7 @@ def expected_arrivals(
     if np.any(np.abs(at[0]) > 90) or np.any(np.abs(at[1]) > 360):
         raise InputError("expected_arrivals: latitude must lie in -90 to 90 degrees")
     drawn = draw_hypocentres(jax.random.key(0), detector, located)
-    value = {str(name): drawn[name].to_numpy() for name in drawn}
+    value = {str(name): drawn[name].to_numpy() for name in drawn.data_vars}
     sites = np.asarray(detector.frame.position(*at), np.float64)
     place = surface_point(jnp.asarray(value["east_km"]), jnp.asarray(value["north_km"]))
     points = np.stack([np.asarray(x, np.float64) for x in place], axis=-1)

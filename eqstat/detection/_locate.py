@@ -1,4 +1,4 @@
-"""Where is it? The earthquake's hypocentre on a fine grid round what the coarse one found."""
+"""The posterior of the hypocentre on a fine grid about the mass of the coarse one."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from eqstat import hypocentre
 from eqstat._core.checks import check_probability
+from eqstat._core.density import content_above
 from eqstat._core.errors import InputError
 from eqstat.detection._detector import Detector
 from eqstat.detection._fine import Fine, moments, refine
 from eqstat.detection._sequential import Report, State, log_weights
 
-AXES = ("east_km", "north_km", "depth_km", "origin_s", "slowness")
+AXES = ("east_km", "north_km", "depth_km", "origin_time_s", "slowness")
+EPOCH = "1970-01-01T00:00:00Z"
 
 
 def locate(
     detector: Detector, state: State, report: Report, *, probability: float | int = 0.9
 ) -> xr.Dataset:
-    """Posterior of hypocentre and origin time, and what it says about the cause.
+    """Locate: the posterior of hypocentre and origin time, and of the cause.
 
     The likelihood of the detector on a grid of 17 x 17 places, 7 depths, 11 to 44 origin times
     and 5 factors of the travel times (`Cause.slowness_sd`), narrowed twice to where the posterior
-    lies, with the nodes of the unknowns that the coarse grid believes in. Summed over that grid it
+    lies, with the likely nodes of the nuisance parameters. Summed over that grid it
     gives the evidence of the earthquake better than the coarse grid can, which with hundreds of
     triggers fits none of its hypocentres well.
 
@@ -38,11 +41,11 @@ def locate(
     Returns
     -------
     xarray.Dataset
-        `place_probability` over `north_km`, `east_km` (with coordinates `latitude`,
-        `longitude`), `level` (probability of the places that are likelier), `in_region` (where
-        that is below `probability`) and `region_area_km2`; `depth_probability` over `depth_km`;
-        `probability` over all axes, with `origin_s` less `now_s` and `slowness`, travel times over
-        those of the velocity model; `latitude_mean`, `longitude_mean`, `depth_mean_km`,
+        A hypocentre on a grid, in the form of `eqstat.hypocentre`, with `place_probability` over
+        `north_km`, `east_km`, `level` (probability of the denser places), `in_region` (where that
+        is below `probability`) and `region_area_km2`; `depth_probability` over `depth_km`;
+        `weight` over all axes, with `origin_time_s` (after the epoch) and `slowness`, travel times
+        over those of the velocity model; `latitude_mean`, `longitude_mean`, `depth_mean_km`,
         `origin_mean_s` (after the epoch), `slowness_mean` and standard deviations;
         `log_shiryaev_roberts` of the earthquake on this grid, and with it `cause_probability` over
         `cause`, the last of which is "none".
@@ -67,56 +70,48 @@ def locate(
 
 
 def _dataset(detector: Detector, state: State, fine: Fine, probability: float) -> xr.Dataset:
-    east, north, depth, origin, slow = fine.axes
+    middles = [*fine.axes[:3], float(state.now_s) + fine.axes[3]]
+    axes = {
+        name: hypocentre.Axis(values, np.append(values - step / 2, values[-1] + step / 2))
+        for name, values, step in zip(AXES[:4], middles, fine.steps[:4], strict=True)
+    }
+    # The few nodes of slowness have no width: spread over cells it would be too uncertain.
+    axes["slowness"] = hypocentre.Axis(fine.axes[4])
+    result = hypocentre.from_grid(detector.frame, axes, fine.joint, reference_time=EPOCH)
     means, sds = moments(fine.joint, fine.axes)
-    place = fine.joint.sum(axis=(2, 3, 4)).T
-    order = np.argsort(place, axis=None)[::-1]
-    level = np.empty(place.size)
-    # The region of a probability ends with the cell that first reaches it.
-    level[order] = np.cumsum(place.ravel()[order]) - place.ravel()[order]
-    level = level.reshape(place.shape)
-    inside = level < probability
-    latitude, longitude = detector.frame.to_geographic(east[None, :], north[:, None])
     mean = detector.frame.to_geographic(means[0], means[1])
-    cell = float((east[1] - east[0]) * (north[1] - north[0]))
+    place = fine.joint.sum(axis=(2, 3, 4)).T
+    level = content_above(place, place)
+    cell = float(fine.steps[0] * fine.steps[1])
+    # The region ends with the cell that first reaches the probability.
+    inside = level < probability
     grid = ("north_km", "east_km")
-    result = xr.Dataset(
-        {
-            "place_probability": (grid, place),
-            "level": (grid, level),
-            "in_region": (grid, inside),
-            "depth_probability": ("depth_km", fine.joint.sum(axis=(0, 1, 3, 4))),
-            "probability": (AXES, fine.joint.astype(np.float32)),
-            "now_s": float(state.now_s),
-            "latitude_mean": float(mean[0]),
-            "longitude_mean": float(mean[1]),
-            "depth_mean_km": means[2],
-            "origin_mean_s": float(state.now_s) + means[3],
-            "east_sd_km": sds[0],
-            "north_sd_km": sds[1],
-            "depth_sd_km": sds[2],
-            "origin_sd_s": sds[3],
-            "slowness_mean": means[4],
-            "slowness_sd": sds[4],
-            "region_area_km2": cell * float(inside.sum()),
-        },
-        coords={
-            "east_km": east,
-            "north_km": north,
-            "depth_km": depth,
-            "origin_s": origin,
-            "slowness": slow,
-            "latitude": (grid, latitude),
-            "longitude": (grid, longitude),
-        },
-        attrs={"interval_probability": probability, "interval_kind": "highest density"},
-    )
-    for name in result.variables:
-        end = str(name).rsplit("_", 1)[-1]
+    columns = {
+        "place_probability": (grid, place),
+        "level": (grid, level),
+        "in_region": (grid, inside),
+        "depth_probability": ("depth_km", fine.joint.sum(axis=(0, 1, 3, 4))),
+        "now_s": float(state.now_s),
+        "latitude_mean": float(mean[0]),
+        "longitude_mean": float(mean[1]),
+        "depth_mean_km": means[2],
+        "origin_mean_s": float(state.now_s) + means[3],
+        "east_sd_km": sds[0],
+        "north_sd_km": sds[1],
+        "depth_sd_km": sds[2],
+        "origin_sd_s": sds[3],
+        "slowness_mean": means[4],
+        "slowness_sd": sds[4],
+        "region_area_km2": cell * float(inside.sum()),
+    }
+    result = result.assign(columns)
+    for name in columns:
+        end = name.rsplit("_", 1)[-1]
         unit = {"km": "km", "s": "s", "km2": "km2"}.get(end, "1")
-        unit = "degrees" if str(name).startswith(("latitude", "longitude")) else unit
-        result[name].attrs.update(units=unit, long_name=str(name).replace("_", " "))
-    return result
+        unit = "degrees" if name.startswith(("latitude", "longitude")) else unit
+        result[name].attrs.update(units=unit, long_name=name.replace("_", " "))
+    result["slowness"].attrs.update(units="1", long_name="travel times over those of the model")
+    return result.assign_attrs(interval_probability=probability, interval_kind="highest density")
 
 
 def region_contains(
@@ -127,7 +122,7 @@ def region_contains(
     *,
     probability: float | int | None = None,
 ) -> bool:
-    """Whether the region of highest density holds a place; outside the grid it does not.
+    """Return whether the credible region holds a place: `eqstat.hypocentre.contains`.
 
     Parameters
     ----------
@@ -138,14 +133,6 @@ def region_contains(
     probability
         Of the region; that of `located` by default.
     """
-    east, north = detector.frame.to_local(latitude, longitude)
-    axes = [located[name].to_numpy() for name in ("north_km", "east_km")]
-    at = []
-    for value, axis in zip((float(north), float(east)), axes, strict=True):
-        step = axis[1] - axis[0]
-        index = int(np.round((value - axis[0]) / step))
-        if not 0 <= index < len(axis):
-            return False
-        at.append(index)
+    del detector  # the located hypocentre carries its frame
     most = located.attrs["interval_probability"] if probability is None else probability
-    return bool(located["level"].to_numpy()[at[0], at[1]] < most)
+    return hypocentre.contains(located, latitude, longitude, most)

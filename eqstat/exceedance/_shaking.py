@@ -22,7 +22,7 @@ from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
 from eqstat.exceedance import _kernel
 from eqstat.exceedance._sites import as_sites
-from eqstat.exceedance._sources import Sources
+from eqstat.exceedance._sources import Sources, as_sources
 from eqstat.geodesy import LocalFrame, great_circle_distance, wrap_longitude
 from eqstat.ground_motion import Predictor
 
@@ -39,7 +39,7 @@ TravelTime = Callable[[np.ndarray, np.ndarray], Any]
 
 def shaking(
     predictor: Predictor,
-    sources: Sources,
+    sources: Sources | xr.Dataset | xr.DataTree,
     sites: pd.DataFrame,
     threshold_m_s2: ArrayLike,
     *,
@@ -59,7 +59,7 @@ def shaking(
     predictor
         From `(magnitude, distance_km, depth_km, vs30_m_s)` to a `Mixture`; safe under `jit`.
     sources
-        Draws of the source.
+        The source: a hypocentre of `eqstat.hypocentre` with magnitudes (`with_magnitude`).
     sites
         `latitude`, `longitude`, perhaps `site` (their names) and `vs30_m_s` (missing: unknown).
     threshold_m_s2
@@ -101,6 +101,7 @@ def shaking(
     >>> bool(found["probability"][0, 0] > found["probability"][1, 0])
     True
     """
+    sources = as_sources(sources)
     table = as_sites(sites)
     threshold = _thresholds(threshold_m_s2)
     probability = _row("quantile", quantile)
@@ -128,7 +129,7 @@ def shaking(
 
 def shaking_map(
     predictor: Predictor,
-    sources: Sources,
+    sources: Sources | xr.Dataset | xr.DataTree,
     latitude: ArrayLike,
     longitude: ArrayLike,
     threshold_m_s2: ArrayLike,

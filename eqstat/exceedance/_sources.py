@@ -1,18 +1,13 @@
-"""What is believed of an earthquake: weighted draws of its hypocentre and magnitude.
-
-`from_posterior` takes the posteriors of the travel-time room in all their forms, and any other
-draws in an `xarray.Dataset`.
-"""
+"""Weighted draws of an earthquake's hypocentre and magnitude, as arrays for the kernels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from scipy import special
 
+from eqstat import hypocentre
 from eqstat._core.checks import check_range, check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
@@ -21,8 +16,7 @@ from eqstat.geodesy import LocalFrame, wrap_longitude
 __all__ = ["Sources", "from_posterior"]
 
 COUNT = 256
-# Multiples of the golden ratio, modulo 1, fill the unit interval evenly wherever they are cut.
-GOLDEN = 0.5 * (np.sqrt(5.0) - 1.0)
+ROWS = ("latitude", "longitude", "depth_km", "magnitude", "origin_time_s", "weight")
 PLAUSIBLE_MAGNITUDE = (-3.0, 10.0)
 
 
@@ -159,16 +153,13 @@ def from_posterior(
     magnitude_sd: float | int = 0.0,
     count: int | None = COUNT,
 ) -> Sources:
-    """Draws of the source from a posterior of the hypocentre and what is known of the magnitude.
+    """Draw sources from the posterior of a hypocentre and the distribution of the magnitude.
 
     Parameters
     ----------
     posterior
-        One of: the DataTree of `eqstat.traveltime.sample`; the Dataset of a grid posterior
-        (`GridPosterior.to_xarray()`), of which the stored draws are used; any Dataset of a grid
-        with `probability` over cells that have `latitude`, `longitude` and `depth`; any Dataset
-        of draws with `latitude`, `longitude`, `depth_km` and perhaps `origin_time_s`,
-        `magnitude` and `weight` over the same dims.
+        A hypocentre in the form of `eqstat.hypocentre` (draws, grid or normal), or the DataTree
+        of `eqstat.traveltime.sample`.
     magnitude
         One number, the mean; or draws, one for each draw of the posterior, which then belong to
         it; without it the posterior must have a variable `magnitude`.
@@ -198,72 +189,38 @@ def from_posterior(
     check_range("from_posterior", 0, magnitude_sd=magnitude_sd)
     if count is not None:
         check_whole("from_posterior", 1, count=count)
-    rows = _rows(posterior)
-    size = len(rows["latitude"])
+    drawn = hypocentre.check(posterior)
     if magnitude is not None:
-        rows["magnitude"] = np.asarray(magnitude, np.float64).ravel()
-        if rows["magnitude"].size not in (1, size):
-            raise InputError(
-                f"from_posterior: {rows['magnitude'].size} magnitudes for {size} draws; give one, "
-                "or one for each draw"
-            )
-        rows["magnitude"] = np.broadcast_to(rows["magnitude"], size)
-    if "magnitude" not in rows:
-        raise InputError("from_posterior: the posterior holds no magnitude; give magnitude")
-    made = Sources(**rows)
-    if count is not None and (size > count or magnitude_sd > 0):
-        made = made.resampled(count)
-    if magnitude_sd > 0:
-        score = special.ndtri((GOLDEN * (np.arange(len(made)) + 0.5)) % 1.0)
-        drawn = np.clip(made.magnitude + magnitude_sd * score, *PLAUSIBLE_MAGNITUDE)
-        made = replace(made, magnitude=drawn)
-    return made
-
-
-def _rows(posterior: xr.DataTree | xr.Dataset) -> dict[str, Any]:
-    """Rows of draws, or of cells with their weights, of a posterior in any form."""
-    found = posterior
-    reference = str(posterior.attrs.get("reference_time", ""))
-    if isinstance(found, xr.DataTree):
-        group = found["posterior"] if "posterior" in found.children else found
-        found = group.to_dataset()
-    if {"origin_s", "now_s"} <= set(found.variables) and "origin_time_s" not in found:
-        # What `eqstat.detection.locate` gives.
-        found = found.assign(origin_time_s=found["origin_s"] + found["now_s"])
-    if "drawn_east_km" in found:
-        return _of_grid(found) | {"reference_time": reference}
-    names = {"latitude", "longitude"}
-    depth = "depth_km" if "depth_km" in found else "depth"
-    missing = sorted(name for name in {*names, depth} if name not in found.variables)
-    if missing:
-        raise InputError(
-            f"posterior: has no {', '.join(missing)}; it must be what `eqstat locate --posterior` "
-            "writes, or hold draws of latitude, longitude and depth_km"
+        drawn = hypocentre.with_magnitude(
+            drawn, magnitude, magnitude_sd=float(magnitude_sd), count=count
         )
-    optional = ("origin_time_s", "magnitude", "weight" if "weight" in found else "probability")
-    others = [name for name in optional if name in found]
-    every = xr.broadcast(*(found[name] for name in ("latitude", "longitude", depth, *others)))
-    rows: dict[str, Any] = {
-        name: values.to_numpy().ravel()
-        for name, values in zip(("latitude", "longitude", "depth_km", *others), every, strict=True)
-    }
-    if "probability" in rows:
-        rows["weight"] = rows.pop("probability")
-    return rows | {"reference_time": reference}
+    elif "magnitude" not in drawn:
+        raise InputError("from_posterior: the posterior has no magnitude; give magnitude")
+    elif count is not None and drawn["latitude"].size > count:
+        drawn = hypocentre.resample(drawn, count)
+    return _of_draws(hypocentre.resample(drawn))
 
 
-def _of_grid(found: xr.Dataset) -> dict[str, Any]:
-    """Draws that a grid posterior of the travel-time room carries."""
-    try:
-        frame = LocalFrame(found.attrs["centre_latitude"], found.attrs["centre_longitude"])
-        drawn = {
-            name: found[f"drawn_{name}"].to_numpy()
-            for name in ("east_km", "north_km", "depth_km", "origin_time_s")
-        }
-    except KeyError as error:
-        raise InputError(
-            f"posterior: a grid posterior without {error}; it must be what "
-            "`GridPosterior.to_xarray()` gives"
-        ) from error
-    latitude, longitude = frame.to_geographic(drawn.pop("east_km"), drawn.pop("north_km"))
-    return {"latitude": latitude, "longitude": longitude, **drawn}
+def _of_draws(drawn: xr.Dataset) -> Sources:
+    """Arrays of a hypocentre's draws, which have a magnitude."""
+    rows = {name: drawn[name].to_numpy() for name in ROWS if name in drawn}
+    if drawn.attrs["form"] == "normal":
+        # A normal distribution knows no surface.
+        rows["depth_km"] = np.maximum(rows["depth_km"], 0.0)
+    return Sources(**rows, reference_time=str(drawn.attrs.get("reference_time", "")))
+
+
+def as_sources(source: Sources | xr.Dataset | xr.DataTree) -> Sources:
+    """Return the draws of a hypocentre with magnitudes as arrays.
+
+    Parameters
+    ----------
+    source
+        A hypocentre of `eqstat.hypocentre` with `magnitude`, or sources already.
+
+    Raises
+    ------
+    eqstat.InputError
+        When it has no magnitude.
+    """
+    return source if isinstance(source, Sources) else from_posterior(source, count=None)
