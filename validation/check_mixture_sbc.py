@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +37,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from numpyro import handlers
+from records import Record, record, show
 
 from eqstat import traveltime
 from eqstat.calibration import coverage, rank_uniformity
@@ -311,6 +313,50 @@ def report(lines: list[dict[str, Any]], method: str, silent: bool) -> bool:
                 f"{result.expected_low} to {result.expected_high}"
             )
     return calibrated
+
+
+def check(
+    datasets: int = 300,
+    method: str = "grid",
+    silent: bool = False,
+    chains: int = 4,
+    out: Path | None = None,
+) -> list[Record]:
+    """Calibrate one method on data sets 0 to `datasets` - 1."""
+    if out is None and "EQSTAT_PARTIAL" in os.environ:
+        out = Path(os.environ["EQSTAT_PARTIAL"])
+    lines = calibrate(datasets, method, silent, chains=chains, out=out)
+    report(lines, method, silent)
+    good = [line for line in lines if "ranks" in line]
+    count, names = len(good), list(good[0]["ranks"])
+    least = min(
+        rank_uniformity(np.array([line["ranks"][name] for line in good]), KEPT).ecdf_p_value
+        for name in names
+    )
+    records = [
+        record(
+            f"smallest p of uniform ranks, {len(names)} parameters",
+            least,
+            bounds=(0.05 / len(names), None),
+            data_sets=count,
+        ),
+        record("data sets that failed", len(lines) - count, bounds=(None, 0), data_sets=datasets),
+    ]
+    for kind, text in (("ellipse", "ellipse of the draws"), ("cells", "cells of the grid")):
+        contents = np.array([line[kind] for line in good if kind in line])
+        for nominal in (0.5, 0.9) if len(contents) else ():
+            held = coverage(contents <= nominal, nominal, probability=0.95)
+            records.append(
+                record(
+                    f"epicentre in its {nominal:.0%} region, {text}",
+                    held.rate,
+                    interval=(held.low, held.high),
+                    target=nominal,
+                    unit="%",
+                    data_sets=held.number,
+                )
+            )
+    return show(records)
 
 
 def main() -> None:

@@ -49,6 +49,16 @@ class Check:
 CHECKS = [
     Check("optimum", {"number": 500}, {"number": 24}),
     Check("calibration", {"number": 500, "agree": 20}, {"number": 40, "agree": 4}),
+    *(
+        Check(
+            "mixture_sbc",
+            {"datasets": 300, "method": method, "silent": silent},
+            {"datasets": 10},
+            part=method + "-silent" * silent,
+        )
+        for method in ("grid", "nuts")
+        for silent in (False, True)
+    ),
     Check("phones", needs_data=True),
     Check("detection_phones", {}, {"runs": 1}, needs_data=True),
     Check("counts_scale", {"chunks": 50}, {"chunks": 2}),
@@ -192,7 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
             state = f"done at {runs[0]['commit']}" if runs else "not done"
             print(f"{name:32s} {state:20s} {own}")
             continue
-        if runs and not options.again:
+        if runs and not runs[0].get("partial") and not options.again:
             print(f"{name}: done at {runs[0]['commit']}; --again repeats it")
             continue
         if check.needs_data and not os.environ.get("EQSTAT_DATA"):

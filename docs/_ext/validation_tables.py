@@ -59,6 +59,8 @@ def table(run_: dict[str, Any], omit: tuple[str, ...] = ()) -> str:
             cells.append(f"{item['data_sets']:,}" if "data_sets" in item else "")
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     note = f"`{run_['command']}`, commit {run_['commit']}, {run_['date']}"
+    if run_.get("partial"):
+        note += "; the run is not complete"
     if len(counts) == 1:
         note += f"; n = {counts.pop():,}"
     return "\n".join(lines) + f"\n\n{{.measured-note}}\n{note}.\n"
