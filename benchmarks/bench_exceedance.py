@@ -22,7 +22,7 @@ from scipy import special
 from eqstat.exceedance import Sources, _kernel, shaking
 from eqstat.ground_motion import Design, GroundMotion, PointSource, simulate
 from eqstat.ground_motion.mixture import Mixture, exceedance
-from eqstat.ground_motion.network import learn
+from eqstat.ground_motion.network import fit_network
 
 SITES, COMPONENTS, DRAWS = 10_000, 5, 256
 LOG_U = np.float32(np.log10(0.49))
@@ -98,7 +98,7 @@ def test_posterior(benchmark, source: Sources, sites: pd.DataFrame) -> None:
     model, frame = PointSource(), source.frame
     place = _kernel.positions(frame, source.latitude, source.longitude, source.depth_km)
     rows = place, source.depth_km, source.magnitude, np.full(DRAWS, -np.log(DRAWS))
-    drawn = _kernel.Drawn(*(jnp.asarray(row, jnp.float32) for row in rows))
+    drawn = _kernel.SourceDraws(*(jnp.asarray(row, jnp.float32) for row in rows))
     at = _kernel.positions(frame, sites["latitude"], sites["longitude"], np.zeros(SITES))
     given = (jnp.asarray(at, jnp.float32), jnp.full(SITES, jnp.nan, jnp.float32))
     threshold = jnp.array([LOG_U])
@@ -158,7 +158,7 @@ def test_training(benchmark) -> None:
     table = simulate(jax.random.key(0), GroundMotion(), Design(events=48, stations=70)).table
 
     def own() -> Any:
-        return learn(jax.random.key(1), table, check_unit=False, progress=False)
+        return fit_network(jax.random.key(1), table, check_unit=False, progress=False)
 
     learned = benchmark.pedantic(own, rounds=1)
     benchmark.extra_info["records"] = len(table)

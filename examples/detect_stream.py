@@ -13,7 +13,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from eqstat.detection import detector, earthquake, replay, usual_causes
+from eqstat.detection import detector, replay
+from eqstat.detection.causes import default_causes, earthquake
 from eqstat.geodesy import great_circle_distance
 from eqstat.plots import detection as figures
 from eqstat.simulation import (
@@ -75,7 +76,7 @@ print(stream["cause"].value_counts().to_dict())
 # whole network; the prior rate of each per year is explicit.
 
 # %%
-causes = (earthquake(rate_per_year=10.0), *usual_causes()[1:])
+causes = (earthquake(rate_per_year=10.0), *default_causes()[1:])
 watch = detector(network.to_table(), causes=causes, background=0.5)
 places, depths, slots, nodes = watch.core.tables[0].shape
 print(

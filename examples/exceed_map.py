@@ -15,17 +15,17 @@ from eqstat import calibration, geodesy, traveltime
 from eqstat.exceedance import from_posterior, shaking, shaking_map
 from eqstat.exceedance.alerts import (
     Always,
-    BestHypocentre,
-    Conditioned,
-    Integrated,
+    Design,
+    MeanHypocentre,
     Plum,
-    Region,
+    PosteriorPredictive,
+    StationConditioned,
     alarm_times,
     alert_level,
-    best_level,
-    compare,
-    curve,
+    best_f1_level,
+    compare_rules,
     forecasts,
+    metrics_by_level,
     simulate,
 )
 from eqstat.ground_motion import PointSource, attenuation
@@ -118,13 +118,13 @@ print(f"alert where the probability exceeds {level}: {', '.join(table.index[chan
 # Five rules forecast each second. An alert is a true positive only before the exceedance.
 
 # %%
-region = Region(stations=60)
+region = Design(stations=60)
 drawn = simulate(jax.random.key(3), 60, region)
 near = region.ground_motion
 rules = {
-    "mixture, with stations": Conditioned(near),
-    "mixture": Integrated(near),
-    "point source": BestHypocentre(near),
+    "mixture, with stations": StationConditioned(near),
+    "mixture": PosteriorPredictive(near),
+    "point source": MeanHypocentre(near),
     "PLUM-like": Plum(scatter=0.3),
     "always": Always(),
 }
@@ -134,9 +134,9 @@ needed = np.isfinite(passed)
 curves, leads, forecast = {}, {}, {}
 for name, rule in rules.items():
     forecast[name] = forecasts(drawn, rule, time_s, [strong])[0]
-    scores = curve(jax.random.key(0), time_s, forecast[name], passed, drawn.event,
+    scores = metrics_by_level(jax.random.key(0), time_s, forecast[name], passed, drawn.event,
                         replicates=200)  # fmt: skip
-    alarm = alarm_times(time_s, forecast[name][needed], best_level(scores))
+    alarm = alarm_times(time_s, forecast[name][needed], best_f1_level(scores))
     curves[name], leads[name] = scores, passed[needed] - alarm
 print(f"{needed.sum()} exceedances of 5 %g at {needed.size} sites of {len(drawn.magnitude)} events")
 figures.precision_recall(curves)
@@ -150,10 +150,10 @@ plt.show()
 # the same earthquakes:
 
 # %%
-alarms = {name: alarm_times(time_s, forecast[name], best_level(curves[name])) for name in rules}
+alarms = {name: alarm_times(time_s, forecast[name], best_f1_level(curves[name])) for name in rules}
 first = "mixture, with stations"
 for rival in ("point source", "PLUM-like"):
-    difference = compare(jax.random.key(1), alarms[first], alarms[rival], passed, drawn.event)
+    difference = compare_rules(jax.random.key(1), alarms[first], alarms[rival], passed, drawn.event)
     print(f"F1 less that of {rival}: {float(difference['f1']):.2f} "
           f"({float(difference['f1_low']):.2f} to {float(difference['f1_high']):.2f})")  # fmt: skip
 

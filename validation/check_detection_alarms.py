@@ -27,18 +27,8 @@ from scipy import stats
 from eqstat.calibration import at_miss_probability, binomial_interval
 from eqstat.counts import Background
 from eqstat.counts.alarm import threshold
-from eqstat.detection import (
-    Detector,
-    detector,
-    earthquake,
-    init,
-    network_burst,
-    nodes,
-    shiryaev_roberts_threshold,
-    sound,
-    step,
-    venue,
-)
+from eqstat.detection import Detector, detector, init, shiryaev_roberts_threshold, step
+from eqstat.detection.causes import earthquake, network_burst, nodes, sound, venue
 from eqstat.simulation import (
     Crowd,
     Earliest,
@@ -68,7 +58,7 @@ def region(devices: int, seed: int = 0) -> tuple[Network, Detector]:
     box = uniform_box(jax.random.key(seed), devices, latitude=LATITUDE, longitude=LONGITUDE)
     unknown = nodes(share=(0.1, 0.3, 0.7), first_share=(0.9, 0.3), reach_km=(30.0, np.inf),
                     delay_s=2.5, sd_s=(0.8,))  # fmt: skip
-    quake = earthquake(unknown=unknown)
+    quake = earthquake(nodes=unknown)
     causes = (quake, sound(), venue(), network_burst())
     return box, detector(box.to_table(), causes=causes, background=RATE_H)
 
@@ -141,7 +131,7 @@ def follow(watch: Detector, streams: Streams) -> tuple[np.ndarray, np.ndarray]:
 
 def odds(watch: Detector, ratio: np.ndarray) -> np.ndarray:
     """Log odds of the earthquake against all else, (streams, seconds)."""
-    weight = ratio + np.asarray(watch.core.log_yearly)
+    weight = ratio + np.asarray(watch.core.log_rate_per_slot)
     others = np.logaddexp(0.0, np.logaddexp.reduce(weight[..., 1:], axis=-1))
     return weight[..., 0] - others
 

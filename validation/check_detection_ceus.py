@@ -28,19 +28,9 @@ from records import Record, record, show
 from scipy.stats import binom
 
 from eqstat import datasets
-from eqstat.detection import (
-    BackgroundRate,
-    Cause,
-    Detector,
-    Replay,
-    detector,
-    earthquake,
-    network_burst,
-    nodes,
-    region_contains,
-    replay,
-)
-from eqstat.detection._causes import SLOWNESS_LATERAL_SD
+from eqstat.detection import BackgroundRate, Detector, Replay, detector, region_contains, replay
+from eqstat.detection.causes import Cause, earthquake, network_burst, nodes
+from eqstat.detection.causes._default import SLOWNESS_LATERAL_SD
 from eqstat.geodesy import great_circle_distance
 from eqstat.hypocentre import credible_level, credible_region
 from eqstat.inference import InferenceError
@@ -166,7 +156,7 @@ def causes(error: RegionalError, cells: int, lateral: float) -> tuple[Cause, Cau
         rate_per_year=EARTHQUAKES_PER_YEAR,
         velocity=Branches(error),
         depth_km=(10.0,),
-        unknown=unknown,
+        nodes=unknown,
         slots=SLOTS,
         slot_s=SLOT_S,
         cells=cells,
@@ -356,7 +346,7 @@ def check(
             stations[["device", "latitude", "longitude"]],
             causes=causes(error, cells, lateral),
             background=BackgroundRate(np.full(24, rate), relative_sd=0.05),
-            window_s=WINDOW_S,
+            dead_time_s=WINDOW_S,
         )
         print(f"fold {k}: {rate:.2f} picks per station and hour, {watch.hypotheses} hypotheses")
         for event in chosen.itertuples():

@@ -2,7 +2,7 @@
 
 Run with EQSTAT_DATA at a folder that holds the MyShake triggers (see `eqstat.datasets`):
 python validation/check_detection_phones.py [--lateral 0]. No list of the silent devices exists: the
-network is the devices with a trigger in the table (`devices_that_triggered`); in runs with "k
+network is the devices with a trigger in the table (`triggered_devices`); in runs with "k
 silent" k devices that never trigger are placed beside each, to see the effect of silence. Records
 the probability before the origin, the delay of the alarm and the error of the location.
 """
@@ -22,14 +22,12 @@ from eqstat.detection import (
     Detector,
     Replay,
     detector,
-    devices_that_triggered,
-    earthquake,
-    nodes,
     region_contains,
     replay,
-    usual_causes,
+    triggered_devices,
 )
-from eqstat.detection._causes import SLOWNESS_LATERAL_SD
+from eqstat.detection.causes import default_causes, earthquake, nodes
+from eqstat.detection.causes._default import SLOWNESS_LATERAL_SD
 from eqstat.geodesy import great_circle_distance
 from eqstat.velocity import ConstantVelocity
 
@@ -50,7 +48,7 @@ RUNS = [
 def check(lateral: float = SLOWNESS_LATERAL_SD, runs: int | None = None) -> list[Record]:
     """Replay the stream with the first `runs` of the backgrounds and scatters, all by default."""
     triggers, truth = datasets.load_myshake()
-    devices = devices_that_triggered(triggers)
+    devices = triggered_devices(triggers)
     devices = devices.assign(device=[f"phone{i}" for i in range(len(devices))])
     named = triggers.merge(devices, on=["latitude", "longitude"], how="left", validate="m:1")
     records = []
@@ -63,12 +61,10 @@ def check(lateral: float = SLOWNESS_LATERAL_SD, runs: int | None = None) -> list
             delay_s=2.5,
             sd_s=scatter,
         )
-        quake = earthquake(
-            velocity=VELOCITY, unknown=unknown, slots=60, slowness_lateral_sd=lateral
-        )
+        quake = earthquake(velocity=VELOCITY, nodes=unknown, slots=60, slowness_lateral_sd=lateral)
         watch = detector(
             pd.concat([devices, *silent], ignore_index=True),
-            causes=(quake, *usual_causes()[1:]),
+            causes=(quake, *default_causes()[1:]),
             background=BackgroundRate(np.full(24, rate)),
         )
         result = replay(

@@ -28,19 +28,9 @@ from records import Record, record, show
 
 from eqstat import traveltime
 from eqstat.calibration import at_miss_probability, coverage
-from eqstat.detection import (
-    Detector,
-    detector,
-    earthquake,
-    init,
-    locate,
-    network_burst,
-    region_contains,
-    sound,
-    step,
-    venue,
-)
+from eqstat.detection import Detector, detector, init, locate, region_contains, step
 from eqstat.detection._sequential import log_weights
+from eqstat.detection.causes import earthquake, network_burst, sound, venue
 from eqstat.geodesy import great_circle_distance
 from eqstat.simulation import (
     Streams,

@@ -22,20 +22,16 @@ from records import Record, record, show
 from eqstat._core.constants import YEAR_S
 from eqstat.calibration import calibration_test, coverage, decompose, reliability
 from eqstat.detection import (
-    Cause,
     Detector,
-    Drawn,
+    SimulatedStreams,
     detector,
-    earthquake,
     init,
     locate,
-    network_burst,
     region_contains,
     simulate,
-    sound,
     step,
-    venue,
 )
+from eqstat.detection.causes import Cause, earthquake, network_burst, sound, venue
 from eqstat.velocity import ConstantVelocity
 
 DEVICES = 200
@@ -53,12 +49,12 @@ def watch(network: pd.DataFrame, p_km_s: float = 7.8) -> Detector:
     return detector(network, causes=causes)
 
 
-def judge(watched: Detector, drawn: Drawn, located: int) -> pd.DataFrame:
+def judge(watched: Detector, drawn: SimulatedStreams, located: int) -> pd.DataFrame:
     """Probability of each stream; with the fine grid, and with regions, of the first ones."""
     rows = []
     for number, times in enumerate(drawn.trigger_s):
         device = np.flatnonzero(np.isfinite(times))
-        start = init(watched, drawn.now_s - watched.window_s + 1e-3)
+        start = init(watched, drawn.now_s - watched.dead_time_s + 1e-3)
         state, report = step(watched, start, drawn.now_s, device, times[device])
         row = {"true": drawn.cause[number] == 0, "coarse": float(report.probability[0])}
         row["fine"] = row["coarse"] if number < located else np.nan

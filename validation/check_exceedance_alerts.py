@@ -21,18 +21,18 @@ from records import Record, record, show
 
 from eqstat.exceedance.alerts import (
     Always,
-    BestHypocentre,
-    Conditioned,
-    Integrated,
+    Design,
+    MeanHypocentre,
     Never,
     Plum,
-    Region,
+    PosteriorPredictive,
+    StationConditioned,
     alarm_times,
-    best_level,
-    compare,
-    curve,
+    best_f1_level,
+    compare_rules,
     forecasts,
     metrics,
+    metrics_by_level,
     simulate,
 )
 from eqstat.exceedance.alerts._alerts import G_M_S2, JAPAN_M_S2, TAIWAN_M_S2
@@ -43,13 +43,13 @@ ENOUGH = 50  # positives among the judged earthquakes, below which nothing is cl
 LEVELS = np.linspace(0.02, 0.98, 49)
 
 
-def rules(region: Region) -> dict[str, object]:
+def rules(region: Design) -> dict[str, object]:
     """Rules by name; those that give 0 or 1 need no level."""
     model = region.ground_motion
     return {
-        "mixture, with stations": Conditioned(model),
-        "mixture": Integrated(model),
-        "point source": BestHypocentre(model),
+        "mixture, with stations": StationConditioned(model),
+        "mixture": PosteriorPredictive(model),
+        "point source": MeanHypocentre(model),
         "PLUM-like, with scatter": Plum(scatter=0.3),
         "PLUM-like": Plum(),
         "always": Always(),
@@ -68,7 +68,7 @@ def table_row(result: xr.Dataset, names: tuple[str, ...]) -> str:
 
 def check(events: int = 400, least_lead: float = 0.0, seed: int = 1) -> list[Record]:
     """Simulate `events` earthquakes; an alert counts `least_lead` seconds before the exceedance."""
-    region, key = Region(), jax.random.key(seed)
+    region, key = Design(), jax.random.key(seed)
     drawn = simulate(key, events, region)
     event = drawn.event
     tuned, judged = event < events // 2, event >= events // 2
@@ -81,9 +81,9 @@ def check(events: int = 400, least_lead: float = 0.0, seed: int = 1) -> list[Rec
         for own, u in zip(chance, THRESHOLDS, strict=True):
             level = 0.5
             if "mixture" in name or "source" in name or "scatter" in name:
-                scores = curve(key, TIME_S, own[tuned], passed[u][tuned], event[tuned],
+                scores = metrics_by_level(key, TIME_S, own[tuned], passed[u][tuned], event[tuned],
                                level=LEVELS, replicates=20)  # fmt: skip
-                level = best_level(scores)
+                level = best_f1_level(scores)
             alarm = alarm_times(TIME_S, own[judged], level)
             alarms[name, u] = alarm
             result = metrics(key, alarm, passed[u][judged], event[judged])
@@ -99,7 +99,7 @@ def check(events: int = 400, least_lead: float = 0.0, seed: int = 1) -> list[Rec
         positives = int(np.isfinite(passed[u][judged]).sum())
         for first in ("mixture, with stations", "mixture"):
             for rival in ("point source", "PLUM-like, with scatter"):
-                result = compare(
+                result = compare_rules(
                     key, alarms[first, u], alarms[rival, u], passed[u][judged], event[judged]
                 )
                 # Below so many positives nothing is claimed.

@@ -27,24 +27,17 @@ from records import Record, record, show
 from scipy import stats
 
 from eqstat.datasets import load_ridgecrest
-from eqstat.ground_motion import (
-    MotionPosterior,
-    condition,
-    fit,
-    posterior_from,
-    predict,
-    prepare,
-    sample,
-)
+from eqstat.ground_motion import MotionPosterior, fit, posterior_from, prepare, sample
 from eqstat.ground_motion import mixture as mx
+from eqstat.ground_motion.event import condition, predict
 from eqstat.ground_motion.mixture import Mixture
 from eqstat.ground_motion.network import (
     FEATURES,
     STATION_TERM,
     Feature,
-    cross_fit,
-    learn,
-    with_terms,
+    add_station_terms,
+    cross_fit_station_terms,
+    fit_network,
 )
 
 G_M_S2 = 9.80665
@@ -112,7 +105,9 @@ def network(
 ) -> Mixture:
     """The mixture density network, an ensemble on bootstraps of the training events."""
     about = {"licence": "CC0"}
-    learned = learn(jax.random.key(SEED), train, features=features, about=about, progress=False)
+    learned = fit_network(
+        jax.random.key(SEED), train, features=features, about=about, progress=False
+    )
     trained = learned.trained
     print(f"  network: {trained.seconds:.0f} s, best epochs {trained.best_epoch.tolist()}, "
           f"temperature {learned.network.card['temperature']:.2f}")  # fmt: skip
@@ -122,8 +117,8 @@ def network(
 def network_with_stations(train: pd.DataFrame, test: pd.DataFrame) -> Mixture:
     """The same, given also what the stations recorded in the training events."""
     posterior = fit(prepare(train, max_distance_km=np.inf)).posterior(jax.random.key(0))
-    crossed = cross_fit(jax.random.key(SEED), train)
-    return network(crossed, with_terms(test, posterior), (*FEATURES, STATION_TERM))
+    crossed = cross_fit_station_terms(jax.random.key(SEED), train)
+    return network(crossed, add_station_terms(test, posterior), (*FEATURES, STATION_TERM))
 
 
 def split_events(table: pd.DataFrame, count: int) -> list[np.ndarray]:

@@ -19,17 +19,15 @@ from eqstat.cli._errors import BadInputError
 from eqstat.cli._locate import place
 from eqstat.detection import (
     BackgroundRate,
-    Cause,
     Detector,
     Replay,
     detector,
-    devices_of,
-    devices_that_triggered,
     draw_hypocentres,
-    earthquake,
     replay,
-    usual_causes,
+    triggered_devices,
+    unique_devices,
 )
+from eqstat.detection.causes import Cause, default_causes, earthquake
 
 SILENT = (
     "no network: of those that triggered all do, so probabilities of causes are those of a network "
@@ -86,7 +84,7 @@ def watched(options: argparse.Namespace) -> tuple[Detector, Replay]:
     network = None
     if options.network is not None:
         network = _files.read_table(options.network, options.columns, "network", lenient=True)
-    known = devices_that_triggered(triggers) if network is None else network
+    known = triggered_devices(triggers) if network is None else network
     watch = detector_of(options, known)
     return watch, replay(
         watch,
@@ -110,10 +108,10 @@ def detector_of(options: argparse.Namespace, network: pd.DataFrame) -> Detector:
         utc_offset_h=options.utc_offset,
     )
     return detector(
-        devices_of(network),
+        unique_devices(network),
         causes=causes_of(options),
         background=background,
-        window_s=options.window,
+        dead_time_s=options.window,
         latency_s=options.latency,
     )
 
@@ -126,12 +124,12 @@ def causes_of(options: argparse.Namespace) -> tuple[Cause, ...]:
     quake = earthquake(
         rate_per_year=options.earthquakes_per_year,
         velocity=velocity,
-        unknown=unknown._replace(
+        nodes=unknown._replace(
             delay_s=options.delay * same,
             sd_s=np.asarray(unknown.sd_s) if options.scatter is None else options.scatter * same,
         ),
     )
-    return quake, *usual_causes()[1:]
+    return quake, *default_causes()[1:]
 
 
 def room() -> Any:

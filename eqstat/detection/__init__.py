@@ -1,8 +1,9 @@
-"""Is it an earthquake, now?
+"""Detection: the sequential posterior of what causes the triggers of a network.
 
-Make a `detector` for a network, `init` its state, and `step` through what devices report: silent
-devices count as well as triggers. Earthquakes compete with what looks like one (`causes`);
-`locate` refines the hypocentre, `replay` runs a table of triggers.
+Make a `detector` for the devices of a region, `init` its state, and `step` it through the reports;
+triggers and silent devices both count. Earthquakes compete with the other `causes` of coincident
+triggers. `locate` gives the posterior of the hypocentre, `shiryaev_roberts_threshold` the threshold
+for a nominal rate of false alarms, and `replay` runs a table of past triggers.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Devices join and leave."""
+"""Devices that join or leave the network while a detector runs."""
 
 from __future__ import annotations
 
@@ -13,49 +13,65 @@ from eqstat.detection._detector import Core, Detector
 from eqstat.detection._sequential import State, counts_on_rings, newest_slots
 
 
-def with_active(detector: Detector, state: State, active: np.ndarray) -> State:
-    """Devices join or leave: the state with those who are there now.
+def update_active(detector: Detector, state: State, active: np.ndarray) -> State:
+    """Update which devices are active.
 
     Parameters
     ----------
     detector, state
         The detector and its state.
     active
-        Who is there, (devices,).
+        Whether each device is active, (devices,).
 
     Returns
     -------
     State
-        Who leaves has been silent until now, or has sent a trigger: either stays in the evidence.
-        Who joins counts as silent for all slots that are kept.
+        The trigger or the silence of a device that leaves stays in the evidence. A device that
+        joins counts as silent for all slots that are kept.
+
+    Raises
+    ------
+    eqstat.InputError
+        When `active` has not one entry per device.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat.detection import detector, init
+    >>> from eqstat.detection.causes import network_burst
+    >>> network = pd.DataFrame({"latitude": [1.0, 1.1, 1.2], "longitude": [2.0, 2.1, 2.0]})
+    >>> watch = detector(network, causes=(network_burst(),))
+    >>> state = update_active(watch, init(watch, 0.0), np.array([True, True, False]))
+    >>> int(state.active.sum())
+    2
     """
-    there = np.asarray(active, bool)
-    if there.shape != (detector.devices,):
-        raise InputError(f"with_active: active must have {detector.devices} entries")
-    quiet = np.isinf(np.asarray(state.trigger_s))
-    gone = np.asarray(state.active) & ~there & quiet
-    ratio = state.log_ratio
-    if gone.any():
+    active_now = np.asarray(active, bool)
+    if active_now.shape != (detector.devices,):
+        raise InputError(f"update_active: active must have {detector.devices} entries")
+    silent = np.isinf(np.asarray(state.trigger_s))
+    leaving = np.asarray(state.active) & ~active_now & silent
+    log_ratio = state.log_ratio
+    if leaving.any():
         _, starts = newest_slots(detector, float(state.now_s))
-        ratio = _keep_silence(
-            detector.core, ratio, jnp.asarray(gone), jnp.asarray(starts, jnp.float32)
+        log_ratio = _keep_silence(
+            detector.core, log_ratio, jnp.asarray(leaving), jnp.asarray(starts, jnp.float32)
         )
-    silent = counts_on_rings(detector.core, jnp.asarray(there & quiet))
-    return state._replace(active=jnp.asarray(there), silent=silent, log_ratio=ratio)
+    counts = counts_on_rings(detector.core, jnp.asarray(active_now & silent))
+    return state._replace(active=jnp.asarray(active_now), silent=counts, log_ratio=log_ratio)
 
 
 @eqx.filter_jit
 def _keep_silence(
-    core: Core, log_ratio: tuple[Array, ...], gone: Array, starts: Array
+    core: Core, log_ratio: tuple[Array, ...], leaving: Array, starts: Array
 ) -> tuple[Array, ...]:
-    """What devices that leave have said by their silence, as it is now.
+    """Add the present evidence of the silence of leaving devices to the evidence that is kept.
 
-    Without it the ratio of a device that leaves would be that of a trigger or 1, which is above 1
-    in the mean: threshold and guarantee would not belong together.
+    Without it the likelihood ratio of a device that leaves would be that of a trigger or 1, whose
+    expectation under the background exceeds 1: the bound on false alarms would not hold.
     """
-    counts = counts_on_rings(core, gone)
-    kept = []
+    counts = counts_on_rings(core, leaving)
+    updated = []
     for i, tables in enumerate(core.tables):
         terms = _terms.silent_terms(tables, -starts[i] + tables.age - core.latency_s)
-        kept.append(log_ratio[i] + _terms.at_places(counts[i], terms))
-    return tuple(kept)
+        updated.append(log_ratio[i] + _terms.at_places(counts[i], terms))
+    return tuple(updated)

@@ -1,4 +1,4 @@
-"""A detector of one region: its devices, the causes that compete, and the background."""
+"""A detector of one region: devices, competing causes and background rate."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from eqstat import schema
 from eqstat._core.checks import check_range
 from eqstat._core.constants import YEAR_S
 from eqstat._core.errors import InputError
-from eqstat.detection._causes import Cause, usual_causes
 from eqstat.detection._terms import Tables, tabulate
+from eqstat.detection.causes._cause import Cause
+from eqstat.detection.causes._default import default_causes
 from eqstat.geodesy import LocalFrame
 
 MOST_DEVICES = 200_000
@@ -26,23 +27,40 @@ Corners = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class BackgroundRate:
-    r"""Triggers that have no common cause: a Poisson process of each device.
+    r"""Background triggers: an independent Poisson process for each device.
 
-    Its rate is $g\, r(h)$ with r that of the local hour and an unknown factor g that the detector
-    learns from the stream: $g \sim \mathrm{Gamma}(a, a)$, $a = 1 / \text{relative sd}^2$. So the
-    predictive rate after K triggers where E were expected is $r(h) (a + K) / (a + E)$; both
-    sums forget with a half-life.
+    The hazard is $g\, r(h)$, with a known rate $r$ of the local hour $h$ and an unknown factor
+    $g \sim \mathrm{Gamma}(a, a)$, $a = 1 / \text{relative\_sd}^2$, which the detector estimates
+    from the stream. After K triggers where E were expected the predictive rate is
+
+    .. math:: r(h)\, \frac{a + K}{a + E};
+
+    both sums are discounted with a half-life.
 
     Attributes
     ----------
     rate_per_device_h
-        r by local hour of the day, (24,).
+        $r$ by local hour of the day, triggers per device and hour, above 0, (24,).
     relative_sd
-        Relative standard deviation of g before anything was seen.
+        Prior standard deviation of $g$, in (0, 10).
     half_life_h
-        Half-life of what was learnt, h.
+        Half-life of the sums, hours, above 0.
     utc_offset_h
-        Local time less UTC, h.
+        Local time less UTC, hours.
+
+    Raises
+    ------
+    eqstat.InputError
+        When a value is out of its range.
+
+    Examples
+    --------
+    Half as many triggers at night:
+
+    >>> by_hour = np.where(np.arange(24) < 6, 0.25, 0.5)
+    >>> background = BackgroundRate(by_hour, utc_offset_h=-5.0)
+    >>> background.relative_sd
+    0.3
     """
 
     rate_per_device_h: np.ndarray
@@ -62,56 +80,62 @@ class BackgroundRate:
 
 
 class Core(eqx.Module):
-    """What a compiled step reads.
+    """Arrays of a detector that the compiled step reads.
 
     Attributes
     ----------
     tables
         The causes on their grids; the earthquake is the first.
-    log_yearly
-        Log of the starts of each cause in a slot, (causes,).
+    log_rate_per_slot
+        Log of the prior rate of each cause, per slot, (causes,).
     position
         Surface points of the devices, (devices, 3) km.
     rate_per_device_h
         Background rate by local hour, (24,).
     shape, half_life_h
-        Of the background's unknown factor.
-    window_s, latency_s
+        Shape $a$ of the background's unknown factor, and the half-life of its sums.
+    dead_time_s, latency_s
         See `Detector`.
     """
 
     tables: tuple[Tables, ...]
-    log_yearly: Float[Array, " causes"]
+    log_rate_per_slot: Float[Array, " causes"]
     position: Float[Array, "devices 3"]
     rate_per_device_h: Float[Array, " 24"]
     shape: Float[Array, ""]
     half_life_h: Float[Array, ""]
-    window_s: Float[Array, ""]
+    dead_time_s: Float[Array, ""]
     latency_s: Float[Array, ""]
 
 
 @dataclass(frozen=True)
 class Detector:
-    """What does not change while a region is watched; made by `detector`.
+    """A detector of one region, which does not change while it runs; made by `detector`.
 
     Attributes
     ----------
     core
-        Its arrays.
+        Arrays that the compiled step reads.
     causes
-        The causes; the earthquake is the first.
+        Competing causes; the earthquake is the first.
     background
-        The background.
+        Background rate.
     frame
-        Local frame of the positions.
+        Local Cartesian frame of the positions.
     names
-        Names of the devices.
+        Names of the devices, in the order of their numbers.
     extent_km
         South-western and north-eastern corner of each cause's grid, (2,) each, km.
-    window_s
-        How long a device that triggered is not asked again, s.
+    dead_time_s
+        Dead time after a trigger, s: further reports of the device are ignored for so long.
     latency_s
-        How late reports are: only this long ago a device without a report is silent, s.
+        Latency of reports, s: a device without a report counts as silent up to this long ago.
+
+    Examples
+    --------
+    >>> watch = detector(pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.2]}))
+    >>> watch.devices, watch.dead_time_s
+    (2, 90.0)
     """
 
     core: Core
@@ -120,7 +144,7 @@ class Detector:
     frame: LocalFrame
     names: tuple[Any, ...]
     extent_km: tuple[Corners, ...]
-    window_s: float
+    dead_time_s: float
     latency_s: float
 
     @property
@@ -130,13 +154,13 @@ class Detector:
 
     @property
     def area_km2(self) -> float:
-        """Area of the earthquake's grid."""
+        """Area of the earthquake's grid, km2."""
         low, high = self.extent_km[0]
         return float(np.prod(high - low))
 
     @property
     def hypotheses(self) -> int:
-        """Hypocentres times origin times of the earthquake."""
+        """Number of hypocentres times origin times of the earthquake."""
         places, depths, slots, _ = self.core.tables[0].shape
         return places * depths * slots
 
@@ -144,7 +168,7 @@ class Detector:
 def grid_over(
     east_km: np.ndarray, north_km: np.ndarray, margin_km: float, cells: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """About so many places, evenly spaced over the devices and a margin; and their steps, km."""
+    """Spread about `cells` places evenly over devices and margin; return their steps, too, km."""
     low = np.array([east_km.min(), north_km.min()]) - margin_km
     high = np.array([east_km.max(), north_km.max()]) + margin_km
     size = np.maximum(high - low, 1.0)
@@ -161,26 +185,27 @@ def detector(
     *,
     causes: Sequence[Cause] | None = None,
     background: BackgroundRate | float | int = 0.5,
-    window_s: float | int = 90.0,
+    dead_time_s: float | int = 90.0,
     latency_s: float | int = 0.0,
 ) -> Detector:
-    """Make ready to watch a region.
+    """Set up the detector of a region.
 
     Parameters
     ----------
     network
-        Table of the network contract: all devices that may ever be active. Phones with the same
-        name at several times are one row here; see `with_active` for who is there.
+        Table of the network contract: all devices that may ever be active, one row each. Devices
+        that come and go are given to `update_active`; `unique_devices` makes one row of several.
     causes
-        What may make many trigger together; the earthquake first, then what competes with it. By
-        default `usual_causes()`.
+        Competing causes of coincident triggers, the earthquake first; `default_causes()` by
+        default.
     background
-        The background, or a rate per device and hour that is the same at all hours.
-    window_s
-        How long a device that triggered is not asked again, s; at least as long as starting times
-        of any cause are kept.
+        Background rate; a number is a rate per device and hour that is the same at all hours.
+    dead_time_s
+        Dead time after a trigger, s, in (0, 10,000): at least as long as the starting times of
+        any cause are kept.
     latency_s
-        How late reports may be, s: devices without a report count as silent only until then.
+        Latency of reports, s, in [0, dead_time_s): devices without a report count as silent only
+        up to this long ago.
 
     Returns
     -------
@@ -194,7 +219,6 @@ def detector(
 
     Examples
     --------
-    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> network = pd.DataFrame({"latitude": rng.uniform(-12.3, -11.8, 50),
     ...                         "longitude": rng.uniform(-77.1, -76.7, 50)})
@@ -207,77 +231,79 @@ def detector(
         raise InputError(f"network: {len(table)} devices; a detector takes 1 to {MOST_DEVICES}")
     names = tuple(table["device"]) if "device" in table else tuple(range(len(table)))
     if len(set(names)) < len(names):
-        raise InputError("network: a device has several rows; give one row for each device")
-    check_range("detector", 0, 1e4, ends="()", window_s=window_s)
-    check_range("detector", 0, window_s, ends="[)", latency_s=latency_s)
+        raise InputError(
+            "network: a device has several rows; give one row for each device (unique_devices)"
+        )
+    check_range("detector", 0, 1e4, ends="()", dead_time_s=dead_time_s)
+    check_range("detector", 0, dead_time_s, ends="[)", latency_s=latency_s)
     if not isinstance(background, BackgroundRate):
         background = BackgroundRate(np.full(24, float(background)))
-    causes = usual_causes() if causes is None else tuple(causes)
+    causes = default_causes() if causes is None else tuple(causes)
     if not causes:
         raise InputError("detector: needs at least one cause, the earthquake")
-    kept = max(cause.slots * cause.slot_s for cause in causes)
-    # Else a device that is asked again would be silent in a slot that has its trigger.
-    if window_s < kept:
+    kept_s = max(cause.slots * cause.slot_s for cause in causes)
+    # Otherwise a device could count as silent in a slot whose evidence holds its trigger.
+    if dead_time_s < kept_s:
         raise InputError(
-            f"detector: window_s of {window_s:g} is shorter than the {kept:g} s for which starting "
-            "times are kept; make it longer, or keep fewer slots"
+            f"detector: dead_time_s of {dead_time_s:g} is shorter than the {kept_s:g} s for which "
+            "starting times are kept; make it longer, or keep fewer slots"
         )
     latitude, longitude = (table[name].to_numpy(np.float64) for name in ("latitude", "longitude"))
     frame = LocalFrame.around(latitude, longitude)
     east, north = frame.to_local(latitude, longitude)
-    made = [_coarse(cause, east, north) for cause in causes]
-    yearly = [cause.rate_per_year * cause.slot_s / YEAR_S for cause in causes]
+    grids = [_coarse_grid(cause, east, north) for cause in causes]
+    rate_per_slot = [cause.rate_per_year * cause.slot_s / YEAR_S for cause in causes]
     core = Core(
-        tuple(tables for tables, _ in made),
+        tuple(tables for tables, _ in grids),
         *(
             jnp.asarray(value, jnp.float32)
             for value in (
-                np.log(yearly),
+                np.log(rate_per_slot),
                 frame.position(latitude, longitude),
                 background.rate_per_device_h,
                 background.relative_sd**-2,
                 background.half_life_h,
-                window_s,
+                dead_time_s,
                 latency_s,
             )
         ),
     )
     return Detector(
-        core,
-        causes,
-        background,
-        frame,
-        names,
-        tuple(extent for _, extent in made),
-        float(window_s),
-        float(latency_s),
+        core=core,
+        causes=causes,
+        background=background,
+        frame=frame,
+        names=names,
+        extent_km=tuple(extent for _, extent in grids),
+        dead_time_s=float(dead_time_s),
+        latency_s=float(latency_s),
     )
 
 
 def farthest_km(
-    east_km: np.ndarray, north_km: np.ndarray, at_east: np.ndarray, at_north: np.ndarray
+    east_km: np.ndarray, north_km: np.ndarray, place_east: np.ndarray, place_north: np.ndarray
 ) -> float:
-    """The largest distance between a device and a place, or a little more."""
-    reach = [max(a.max(), b.max()) - min(a.min(), b.min())
-             for a, b in ((east_km, at_east), (north_km, at_north))]  # fmt: skip
-    return float(np.hypot(*reach)) + 1.0
+    """Return an upper bound of the distance between a device and a place of a grid, km."""
+    extent = [max(a.max(), b.max()) - min(a.min(), b.min())
+             for a, b in ((east_km, place_east), (north_km, place_north))]  # fmt: skip
+    return float(np.hypot(*extent)) + 1.0
 
 
-def _coarse(cause: Cause, east: np.ndarray, north: np.ndarray) -> tuple[Tables, Corners]:
-    """A cause on its grid over the network, and the corners of the grid."""
-    if cause.everywhere:
-        at_east, at_north, step, farthest = np.zeros(1), np.zeros(1), np.zeros(2), 0.0
+def _coarse_grid(cause: Cause, east: np.ndarray, north: np.ndarray) -> tuple[Tables, Corners]:
+    """Tabulate a cause on a grid over the network; return the corners of the grid, too."""
+    if cause.is_simultaneous:
+        place_east, place_north, step, farthest = np.zeros(1), np.zeros(1), np.zeros(2), 0.0
     else:
-        at_east, at_north, step = grid_over(east, north, cause.margin_km, cause.cells)
-        farthest = farthest_km(east, north, at_east, at_north)
+        place_east, place_north, step = grid_over(east, north, cause.margin_km, cause.cells)
+        farthest = farthest_km(east, north, place_east, place_north)
     tables = tabulate(
         cause,
-        at_east,
-        at_north,
+        place_east,
+        place_north,
         cause.slot_s * np.arange(cause.slots),
         farthest,
         spacing_km=float(np.max(step)),
         slot_s=cause.slot_s,
     )
-    corners = np.stack([at_east, at_north])
+    corners = np.stack([place_east, place_north])
     return tables, (corners.min(axis=1) - step / 2, corners.max(axis=1) + step / 2)

@@ -1,4 +1,4 @@
-"""What a replay leaves behind: the table of its steps, and plain numbers for JSON."""
+"""History of a replay: the table of its steps, and plain values for JSON."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from eqstat.detection._sequential import Report
 
 @dataclass
 class Rows:
-    """What the steps leave behind."""
+    """One entry per step of a replay."""
 
     now_s: list[float] = field(default_factory=list)
-    given: list[int] = field(default_factory=list)
+    triggers: list[int] = field(default_factory=list)
     active: list[int] = field(default_factory=list)
     report: list[Report] = field(default_factory=list)
 
@@ -27,7 +27,7 @@ class Rows:
 def history_of(
     detector: Detector, rows: Rows, region_probability: float
 ) -> tuple[pd.DataFrame, xr.DataArray]:
-    """Table of the steps, and the coarse posterior of the places at each."""
+    """Return the table of the steps, and the coarse posterior of the places at each."""
     stacked: Any = [np.stack(values) for values in zip(*rows.report, strict=True)]
     reports: Any = Report(*stacked)
     now = np.array(rows.now_s)
@@ -38,7 +38,7 @@ def history_of(
     cells = 1 + np.sum(np.cumsum(order, axis=1) < region_probability, axis=1)
     middle = np.stack([reports.east_km, reports.north_km], axis=1)
     latitude, longitude = geographic(detector, middle)
-    names = [cause.name for cause in detector.causes[1:]] + ["none"]
+    other_names = [cause.name for cause in detector.causes[1:]] + ["none"]
     columns = {
         "time": time,
         "probability": reports.probability[:, 0],
@@ -49,8 +49,8 @@ def history_of(
         "depth_km": reports.depth_km,
         "origin_time": time + pd.to_timedelta(reports.origin_s.astype(np.float64), unit="s"),
         "region_area_km2": cell * np.minimum(cells, weight.shape[1]),
-        **{f"probability_{name}": reports.probability[:, i + 1] for i, name in enumerate(names)},
-        "triggers": rows.given,
+        **{f"probability_{n}": reports.probability[:, i + 1] for i, n in enumerate(other_names)},
+        "triggers": rows.triggers,
         "ignored": reports.ignored,
         "triggered": reports.triggered,
         "active": rows.active,
@@ -58,22 +58,22 @@ def history_of(
     }
     history = pd.DataFrame(columns)
     history = history.astype({name: float for name in history if history[name].dtype == np.float32})
-    at = geographic(detector, np.asarray(detector.core.tables[0].place))
+    place = geographic(detector, np.asarray(detector.core.tables[0].place))
     places = xr.DataArray(
         weight,
         dims=("time", "place"),
         coords={
             "time": time.tz_convert(None),
-            "latitude": ("place", at[0]),
-            "longitude": ("place", at[1]),
+            "latitude": ("place", place[0]),
+            "longitude": ("place", place[1]),
         },
-        attrs={"units": "1", "long_name": "probability of a place if there is an earthquake"},
+        attrs={"units": "1", "long_name": "probability of a place, given an earthquake"},
     )
     return history, places
 
 
 def geographic(detector: Detector, local_km: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Latitude and longitude of points (points, 2 or 3) of the detector's frame."""
+    """Return latitude and longitude of points (points, 2 or 3) of the detector's frame."""
     latitude, longitude = detector.frame.to_geographic(
         local_km[:, 0].astype(np.float64), local_km[:, 1].astype(np.float64)
     )
@@ -81,14 +81,14 @@ def geographic(detector: Detector, local_km: np.ndarray) -> tuple[np.ndarray, np
 
 
 def alarm_of(row: Any, log_threshold: float, least: float, rate: float) -> dict[str, Any]:
-    """An alarm that began at a step of the history."""
-    evidence, chance = float(row["log_shiryaev_roberts"]), float(row["probability"])
+    """Describe an alarm that began at a step of the history."""
+    evidence, probability = float(row["log_shiryaev_roberts"]), float(row["probability"])
     return {
         "time": row["time"],
         "reason": f"log Shiryaev-Roberts statistic {evidence:.1f}, at least {log_threshold:.1f}, "
-        f"and probability of an earthquake {chance:.3f}, at least {least:g}",
+        f"and probability of an earthquake {probability:.3f}, at least {least:g}",
         "false_alarm_rate_per_year": rate,
-        "probability": chance,
+        "probability": probability,
         "log_shiryaev_roberts": evidence,
     }
 

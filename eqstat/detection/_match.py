@@ -1,4 +1,4 @@
-"""Which device of a network sent a trigger, and who is there when."""
+"""Match triggers to the devices of a network, and read when each device is active."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from eqstat.detection._detector import Detector
 from eqstat.schema import Column, Contract
 
 EPOCH = pd.Timestamp(0, unit="s", tz="UTC")
-# At most this part of the triggers may come from elsewhere; else it is the wrong network.
-MOST_UNKNOWN = 0.5
+# If more than this share of the triggers matches no device, the table is of another network.
+MAX_UNMATCHED_SHARE = 0.5
 RECEIVED = Contract("triggers", (Column("received", "time", unit="UTC"),))
 
 
 def seconds(times: Any) -> np.ndarray:
-    """Unix time of a column of times, s; NaN where there is none."""
+    """Return a column of times as Unix time, s; NaN where it is missing."""
     return ((pd.Series(times) - EPOCH) / pd.Timedelta(seconds=1)).to_numpy(np.float64)
 
 
 def places_of(network: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """One row for each device at each of its places; and which of them each row of a table is.
+    """Return one row per device and place, and the number of that row for each row of a table.
 
-    Where a device has several places the names are left out: a trigger then tells by its place
-    which of them it comes from.
+    Where a device has several places the names are left out: its triggers are then matched by
+    place.
     """
     table: Any = schema.check_network(network).reset_index(drop=True)
     if "device" not in table:
@@ -46,8 +46,8 @@ def places_of(network: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     return rows, number
 
 
-def devices_of(network: pd.DataFrame) -> pd.DataFrame:
-    """One row for each device of a network whose devices come and go, for `detector`.
+def unique_devices(network: pd.DataFrame) -> pd.DataFrame:
+    """Reduce a network whose devices come and go to one row per device, for `detector`.
 
     Parameters
     ----------
@@ -58,32 +58,35 @@ def devices_of(network: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Table of the network contract: a device that comes again to the same place has one row
-        here. Where one comes again at another place, each place has a row and the names are left
-        out.
+        Table of the network contract: a device that returns to the same place has one row. Where
+        a device returns at another place, each place has a row and the names are left out.
+
+    Raises
+    ------
+    eqstat.InputError
+        When the table cannot be used.
 
     Examples
     --------
     >>> table = pd.DataFrame({"latitude": [1.0, 1.0], "longitude": [2.0, 2.0], "device": ["a", "a"],
     ...                       "active_from": ["2026-01-01T00:00Z", "2026-01-02T00:00Z"],
     ...                       "active_to": ["2026-01-01T08:00Z", "2026-01-02T08:00Z"]})
-    >>> len(devices_of(table))
+    >>> len(unique_devices(table))
     1
     """
     rows = places_of(network)[0]
     return rows.drop(columns=["active_from", "active_to"], errors="ignore")
 
 
-def devices_that_triggered(triggers: pd.DataFrame) -> pd.DataFrame:
-    """The network as far as triggers alone tell of it: those that triggered, and nobody else.
+def triggered_devices(triggers: pd.DataFrame) -> pd.DataFrame:
+    """Network of the devices that triggered at any time, for data without a list of devices.
 
-    Where no list of the silent devices exists, a detector can still be made for those that
-    triggered at any time of the table. Their silence before and after their triggers counts; the
-    devices that never triggered count for nothing. So the share of devices that an earthquake
-    makes trigger is overestimated, and the background rate of each device as well. An earthquake
-    that a small network feels at once is then hardly told from a burst of the whole network, for
-    all of its devices trigger in both. Which devices there are is known only afterwards: no such
-    detector can run in real time, and no rate of false alarms is kept.
+    The silence of these devices before and after their triggers is used; devices that never
+    triggered are missing. So the share of devices that an earthquake triggers is overestimated, and
+    so is the background rate per device. An earthquake that triggers a small network at once can
+    then hardly be distinguished from a burst of the whole network, because all of its devices
+    trigger in both cases. The set of devices is known in hindsight only: such a detector cannot run
+    in real time, and its nominal rate of false alarms does not hold.
 
     Parameters
     ----------
@@ -93,8 +96,20 @@ def devices_that_triggered(triggers: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Table of the network contract: a row for each device, at the place of its first trigger;
-        where a trigger has no name, for each place.
+        Table of the network contract: one row per device, at the place of its first trigger;
+        one row per place where triggers have no names.
+
+    Raises
+    ------
+    eqstat.InputError
+        When the table cannot be used.
+
+    Examples
+    --------
+    >>> triggers = pd.DataFrame({"latitude": [1.0, 1.1, 1.0], "longitude": [2.0, 2.0, 2.0],
+    ...                          "time": pd.to_datetime([3, 4, 5], unit="s", utc=True)})
+    >>> triggered_devices(triggers)["latitude"].tolist()
+    [1.0, 1.1]
     """
     table: Any = schema.check_triggers(triggers).sort_values("time", kind="stable")
     place = table[["latitude", "longitude"]].apply(tuple, axis=1)
@@ -108,52 +123,53 @@ def devices_that_triggered(triggers: pd.DataFrame) -> pd.DataFrame:
 
 
 def match(detector: Detector, triggers: pd.DataFrame, within_km: float) -> np.ndarray:
-    """Device of each trigger, by name where both have one, else by place; -1 where there is none.
+    """Return the device of each trigger, by name where both have one, else by place; -1 for none.
 
-    Triggers of several devices at one and the same place go to them in turn.
+    Triggers of several devices at the same place are assigned to them in turn.
     """
-    found = np.full(len(triggers), -1)
+    device = np.full(len(triggers), -1)
     named = np.zeros(len(triggers), bool)
     if "device" in triggers and all(isinstance(name, str) for name in detector.names):
         number = {name: i for i, name in enumerate(detector.names)}
         named = triggers["device"].notna().to_numpy()
         labels = triggers["device"].to_numpy(object)[named]
-        found[named] = [number.get(label, -1) for label in labels]
+        device[named] = [number.get(label, -1) for label in labels]
     position = np.asarray(detector.core.position, np.float64)
-    rest = np.flatnonzero(~named)
-    if len(rest):
-        there = triggers.iloc[rest]
-        at = detector.frame.position(there["latitude"].to_numpy(), there["longitude"].to_numpy())
-        away, nearest = KDTree(position).query(at)
+    unnamed = np.flatnonzero(~named)
+    if len(unnamed):
+        rows = triggers.iloc[unnamed]
+        point = detector.frame.position(rows["latitude"].to_numpy(), rows["longitude"].to_numpy())
+        distance, nearest = KDTree(position).query(point)
+        # Devices of one position form a group; the n-th trigger at it belongs to its n-th device.
         _, group = np.unique(position, axis=0, return_inverse=True)
         members = pd.Series(np.arange(len(position))).groupby(group.ravel()).agg(list)
-        where = pd.Series(group.ravel()[nearest])
-        near: Any = where[away <= within_km]
+        group_of_row = pd.Series(group.ravel()[nearest])
+        near: Any = group_of_row[distance <= within_km]
         turn = near.groupby(near).cumcount()
         for row, number in turn.items():
-            own = members[where[row]]
-            found[rest[row]] = own[number % len(own)]
-    unknown = int(np.sum(found < 0))
-    if unknown > MOST_UNKNOWN * len(found):
+            candidates = members[group_of_row[row]]
+            device[unnamed[row]] = candidates[number % len(candidates)]
+    unmatched = int(np.sum(device < 0))
+    if unmatched > MAX_UNMATCHED_SHARE * len(device):
         how = "by name" if named.all() else f"by place, within {within_km:g} km"
-        row = triggers.index[int(np.argmax(found < 0))]
+        row = triggers.index[int(np.argmax(device < 0))]
         raise InputError(
-            f"triggers: {unknown} of {len(found)} come from no device of the network ({how}; the "
-            f"first is row {row}); is this the table of their network?"
+            f"triggers: {unmatched} of {len(device)} come from no device of the network ({how}; "
+            f"the first is row {row}); is this the table of their network?"
         )
-    return found
+    return device
 
 
 @dataclass(frozen=True)
 class Activity:
-    """Who is there when: intervals of devices, ends not included.
+    """Intervals in which devices are active, closed at the start and open at the end.
 
     Attributes
     ----------
     device
         Numbers of the devices, (intervals,).
     start_s, end_s
-        Unix time, infinite where it is open, (intervals,).
+        Unix time, infinite where an interval has no such end, (intervals,).
     devices
         Number of devices of the detector.
     """
@@ -164,13 +180,13 @@ class Activity:
     devices: int
 
     def at(self, now_s: float) -> np.ndarray:
-        """Who is there, (devices,)."""
-        there = np.zeros(self.devices, bool)
-        there[self.device[(self.start_s <= now_s) & (now_s < self.end_s)]] = True
-        return there
+        """Return whether each device is active, (devices,)."""
+        active = np.zeros(self.devices, bool)
+        active[self.device[(self.start_s <= now_s) & (now_s < self.end_s)]] = True
+        return active
 
     def changes(self, after_s: float, until_s: float) -> bool:
-        """Whether anybody joins or leaves in this time."""
+        """Return whether any device joins or leaves in this time."""
         return any(
             bool(np.any((times > after_s) & (times <= until_s)))
             for times in (self.start_s, self.end_s)
@@ -178,7 +194,7 @@ class Activity:
 
 
 def activity(detector: Detector, network: pd.DataFrame | None) -> Activity:
-    """Read who is there when; everybody always where no table tells.
+    """Read when devices are active; without a table all of them always are.
 
     Raises
     ------
@@ -187,32 +203,32 @@ def activity(detector: Detector, network: pd.DataFrame | None) -> Activity:
     """
     count = detector.devices
     if network is None:
-        everybody = np.arange(count)
-        return Activity(everybody, np.full(count, -np.inf), np.full(count, np.inf), count)
+        always = np.full(count, -np.inf), np.full(count, np.inf)
+        return Activity(np.arange(count), *always, count)
     table: Any = schema.check_network(network)
     rows, number = places_of(network)
-    right = len(rows) == count
-    if right:
-        at = detector.frame.position(rows["latitude"].to_numpy(), rows["longitude"].to_numpy())
-        right = bool(np.allclose(at, np.asarray(detector.core.position), atol=0.01))
-    if not right:
+    same = len(rows) == count
+    if same:
+        point = detector.frame.position(rows["latitude"].to_numpy(), rows["longitude"].to_numpy())
+        same = bool(np.allclose(point, np.asarray(detector.core.position), atol=0.01))
+    if not same:
         raise InputError(
             f"network: its {len(rows)} devices are not the {count} of the detector, or not in "
-            "their order; make the detector from devices_of(network)"
+            "their order; make the detector from unique_devices(network)"
         )
-    ends = []
+    bounds = []
     for name, missing in (("active_from", -np.inf), ("active_to", np.inf)):
-        given = seconds(table[name]) if name in table else np.full(len(table), np.nan)
-        ends.append(np.where(np.isnan(given), missing, given))
-    return Activity(number, ends[0], ends[1], count)
+        time_s = seconds(table[name]) if name in table else np.full(len(table), np.nan)
+        bounds.append(np.where(np.isnan(time_s), missing, time_s))
+    return Activity(number, bounds[0], bounds[1], count)
 
 
-def moment(given: Any, otherwise: float | None, name: str) -> float:
-    """A moment in Unix time."""
+def moment(given: Any, default: float | None, name: str) -> float:
+    """Return a moment in Unix time, s."""
     if given is None:
-        if otherwise is None:
+        if default is None:
             raise InputError(f"replay: no trigger is left, so {name} must be given")
-        return otherwise
+        return default
     try:
         stamp: Any = pd.Timestamp(given)
     except (ValueError, TypeError):
@@ -226,7 +242,7 @@ def moment(given: Any, otherwise: float | None, name: str) -> float:
 def stream(
     detector: Detector, triggers: pd.DataFrame, within_km: float, start: Any, end: Any
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Triggers in the order of arrival with their devices; the others with the reason."""
+    """Return triggers with their devices in order of arrival; the others with the reason; notes."""
     table: Any = schema.check_triggers(triggers)
     notes = [str(note) for note in table.attrs["notes"]]
     arrival = seconds(table["time"])

@@ -1,4 +1,4 @@
-"""Run a table of triggers through a detector as if it came in now: history, alarms, locations."""
+"""Replay a table of triggers through a detector as in real time: history, alarms, locations."""
 
 from __future__ import annotations
 
@@ -15,59 +15,58 @@ from tqdm.auto import tqdm
 from eqstat._core.checks import check_probability, check_range
 from eqstat._core.errors import InputError
 from eqstat._core.json import to_plain
-from eqstat.detection._active import with_active
+from eqstat.detection._active import update_active
 from eqstat.detection._detector import Detector
 from eqstat.detection._history import Rows, alarm_of, geographic, history_of, location_of
 from eqstat.detection._locate import locate
 from eqstat.detection._match import (
     activity,
-    devices_of,
-    devices_that_triggered,
     moment,
     seconds,
     stream,
 )
 from eqstat.detection._sequential import Report, State, init, shiryaev_roberts_threshold, step
 
-__all__ = ["Replay", "devices_of", "devices_that_triggered", "replay"]
-
-MOST_STEPS = 1_000_000
+MAX_STEPS = 1_000_000
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What a detector believed at every step of a stream.
+    """Output of a detector at every step of a stream.
 
     Attributes
     ----------
     history
         A row for each step: `time` (UTC); `probability` of an earthquake among all causes;
-        `log_evidence_ratio` and `log_shiryaev_roberts` of the earthquake; mean `latitude`,
-        `longitude`, `depth_km` and `origin_time` of its hypocentre on the coarse grid, and
-        `region_area_km2` of its places, all *if* there is an earthquake; `probability_NAME` of
-        each other cause and of `none`; `triggers` that were handed over in this step, those of
-        them that were `ignored`, devices `triggered` of late, `active` devices, and the learnt
+        `log_evidence_ratio` and `log_shiryaev_roberts` of the earthquake; conditional on an
+        earthquake, its mean `latitude`, `longitude`, `depth_km` and `origin_time` on the coarse
+        grid and the `region_area_km2` of its credible region; `probability_NAME` of each other
+        cause and of `none`; numbers of `triggers` of this step, of those `ignored`, of devices
+        `triggered` within their dead time and of `active` devices; and the estimated
         `background_rate_h` per device.
     alarms
         Each with `time`, `reason`, `false_alarm_rate_per_year`, `probability` and
-        `log_shiryaev_roberts` at that moment; those less than the detector's window apart are
-        one.
+        `log_shiryaev_roberts` at that moment; alarms less than the dead time apart are one.
     locations
-        For each alarm what `locate` gives at the step of its greatest evidence.
+        For each alarm, the result of `locate` at the step of its greatest evidence.
     place_probability
-        Probability of each place of the coarse grid *if* there is an earthquake, dims `time` and
-        `place`, with the places' `latitude`, `longitude` as coordinates.
+        Probability of each place of the coarse grid, conditional on an earthquake, dims `time` and
+        `place`, with the `latitude` and `longitude` of the places as coordinates.
     triggers
-        The triggers that were handed over, with `device_number`, in the order of arrival.
+        Triggers that were used, with `device_number`, in order of arrival.
     left_out
-        The others, with the `reason`.
+        Triggers that were left out, with the `reason`.
     devices
         `latitude` and `longitude` of the detector's devices.
     notes
-        What a reader of the result should know.
+        Remarks on the data.
     settings
         `false_alarm_rate_per_year`, `log_threshold`, `least_probability`, `region_probability`,
-        `step_s`, `window_s`.
+        `step_s`, `dead_time_s`.
+
+    Examples
+    --------
+    See `replay`.
     """
 
     history: pd.DataFrame
@@ -92,12 +91,12 @@ class Replay:
 
     @property
     def alternatives(self) -> list[str]:
-        """Names of the causes that compete with the earthquake, "none" at last."""
+        """Names of the causes that compete with the earthquake, "none" last."""
         start = "probability_"
         return [str(name)[len(start) :] for name in self.history if str(name).startswith(start)]
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """Yield the history step by step, as plain numbers and texts for lines of JSON."""
+        """Yield the history step by step as plain values, for lines of JSON."""
         others = self.alternatives
         for row in self.history.to_dict("records"):
             yield to_plain(
@@ -120,7 +119,7 @@ class Replay:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the outcome as plain numbers, texts and lists, ready for JSON."""
+        """Return the result as plain numbers, texts and lists, ready for JSON."""
         counts: Any = self.left_out["reason"].value_counts()
         ignored = int(self.history["ignored"].to_numpy().sum())
         return to_plain(
@@ -147,11 +146,11 @@ class Replay:
 
 @dataclass
 class _Excursion:
-    """An alarm under way: since when, until when, and the step of the greatest evidence."""
+    """An alarm in progress, with the step of its greatest evidence."""
 
-    began: int
+    start_row: int
     last_s: float
-    best: float
+    evidence: float
     state: State
     report: Report
 
@@ -171,17 +170,17 @@ def replay(
     within_km: float | int = 0.1,
     progress: bool | None = None,
 ) -> Replay:
-    r"""Hand a table of triggers to a detector step by step, and see when it would have alarmed.
+    r"""Replay a table of triggers through a detector, and record when it would have alarmed.
 
-    There is an alarm when the Shiryaev-Roberts statistic of the earthquake reaches the threshold
-    A of the budget (`shiryaev_roberts_threshold`) *and* the posterior probability of an
-    earthquake among all causes reaches `least_probability`. The second condition is what keeps
-    thunder and crowds from being called earthquakes. It can only delay an alarm, never bring one
-    forward: under the background alone the mean time to an alarm stays at least A steps of a
-    slot. Nothing is promised when something happens that is no cause of the detector.
+    There is an alarm when the Shiryaev-Roberts statistic of the earthquake reaches its threshold
+    A (`shiryaev_roberts_threshold`) *and* the posterior probability of an earthquake among all
+    causes reaches `least_probability`. The second condition prevents alarms for thunder or crowds.
+    It can delay an alarm but never advance one: under the background alone the mean time to an
+    alarm is at least A slots. There is no such bound for events that are not among the causes of
+    the detector.
 
-    A step sees the triggers whose time, or time of arrival, is not after it: nothing of the future
-    is used, except by `devices_that_triggered`.
+    A step uses the triggers whose time (or time of arrival) is not after it, and no later ones; a
+    network from `triggered_devices` is the exception, because it is known in hindsight only.
 
     Parameters
     ----------
@@ -190,28 +189,28 @@ def replay(
     triggers
         Table of the triggers contract. With a column `received` (UTC) reports arrive late, at
         that time. A trigger belongs to the device of its name where both tables have names, else
-        to the nearest one `within_km`. Triggers of other devices, and those before `start` or
+        to the nearest device `within_km`. Triggers of other devices, and those before `start` or
         after `end`, are left out and counted.
     network
         Table of the network contract with `active_from` and `active_to`: devices join and leave.
-        The detector must have been made from `devices_of(network)`. Without it all devices of the
-        detector are there all the time.
+        The detector must have been made from `unique_devices(network)`. Without it all its
+        devices are active all the time.
     start, end
         First and last moment, UTC; by default the whole second before the first report and after
         the last.
     step_s
-        Time between steps, s.
+        Time between steps, s, in (0, 60].
     idle_step_s
-        The same while nothing has been reported for the window of the detector, s; a report ends
-        it at once.
+        Time between steps while nothing has been reported for the dead time, s, in (0, 3600]; the
+        next report ends such a step.
     false_alarm_rate_per_year
-        Budget of this region.
+        Nominal rate of false alarms of this region, above 0.
     least_probability
-        Of an earthquake, for an alarm, in [0, 1).
+        Smallest probability of an earthquake for an alarm, in [0, 1).
     region_probability
-        Content of the regions, in (0, 1).
+        Nominal coverage of the credible regions, in (0, 1).
     within_km
-        How far a trigger may be from its device, where it is matched by place, km.
+        Largest distance of a trigger from its device where it is matched by place, km, in [0, 100).
     progress
         Whether to show a progress bar; by default on a terminal.
 
@@ -233,8 +232,8 @@ def replay(
     >>> network = pd.DataFrame({"latitude": place, "longitude": np.roll(place, 3)})
     >>> watch = detector(network, causes=(earthquake(cells=20, slots=8), network_burst()))
     >>> triggers = network[:3].assign(time=pd.Timestamp("2027-01-15T08:00:00Z"))
-    >>> outcome = replay(watch, triggers)
-    >>> outcome.alarm is None, len(outcome.triggers)
+    >>> result = replay(watch, triggers)
+    >>> result.alarm is None, len(result.triggers)
     (True, 3)
     """
     _check(step_s, idle_step_s, least_probability, region_probability, within_km)
@@ -242,87 +241,89 @@ def replay(
         detector, false_alarm_rate_per_year=false_alarm_rate_per_year
     )
     table, left_out, notes = stream(detector, triggers, within_km, start, end)
-    who = activity(detector, network)
+    schedule = activity(detector, network)
     arrival = table["_arrival"].to_numpy(np.float64)
-    when, number = seconds(table["time"]), table["device_number"].to_numpy()
+    time_s, number = seconds(table["time"]), table["device_number"].to_numpy()
     first_s = moment(start, float(np.floor(arrival[0]) - 1.0) if len(arrival) else None, "start")
     last_s = moment(end, float(np.floor(arrival[-1]) + 1.0) if len(arrival) else None, "end")
     steps = int(np.ceil((last_s - first_s) / step_s - 1e-9))
-    if not 1 <= steps <= MOST_STEPS:
+    if not 1 <= steps <= MAX_STEPS:
         raise InputError(
             f"replay: {steps} steps of {step_s:g} s from start to end; there must be 1 to "
-            f"{MOST_STEPS}"
+            f"{MAX_STEPS}"
         )
-    idle = max(round(idle_step_s / step_s), 1)
-    known = who.at(first_s)
-    state, last = init(detector, first_s, active=known), first_s
+    idle_steps = max(round(idle_step_s / step_s), 1)
+    active = schedule.at(first_s)
+    state, last = init(detector, first_s, active=active), first_s
     rows, excursions = Rows(), []
-    done, at, quiet_since = 0, 0, -np.inf
+    done, at, last_report_s = 0, 0, -np.inf
     with tqdm(total=steps, desc="replay", disable=_hidden(progress), leave=False) as bar:
         while at < steps:
+            # Idle: several steps at once, but not past the arrival of the next report.
             ahead = 1
-            if first_s + step_s * at - quiet_since > detector.window_s:
-                coming = arrival[done] if done < len(arrival) else np.inf
-                until = np.ceil((coming - first_s) / step_s - 1e-9) - at
-                ahead = int(max(min(idle, until), 1))
+            if first_s + step_s * at - last_report_s > detector.dead_time_s:
+                next_s = arrival[done] if done < len(arrival) else np.inf
+                until_next = np.ceil((next_s - first_s) / step_s - 1e-9) - at
+                ahead = int(max(min(idle_steps, until_next), 1))
             ahead = min(ahead, steps - at)
             at += ahead
             bar.update(ahead)
             now = first_s + step_s * at
-            if who.changes(last, now):
-                known = who.at(now)
-                state = with_active(detector, state, known)
-            upto = int(np.searchsorted(arrival, now, side="right"))
-            state, report = step(detector, state, now, number[done:upto], when[done:upto])
+            if schedule.changes(last, now):
+                active = schedule.at(now)
+                state = update_active(detector, state, active)
+            arrived = int(np.searchsorted(arrival, now, side="right"))
+            new = slice(done, arrived)
+            state, report = step(detector, state, now, number[new], time_s[new])
             report = jax.device_get(report)
-            if upto > done:
-                quiet_since = now
+            if arrived > done:
+                last_report_s = now
             rows.now_s.append(now)
-            rows.given.append(upto - done)
-            rows.active.append(int(known.sum()))
+            rows.triggers.append(arrived - done)
+            rows.active.append(int(active.sum()))
             rows.report.append(report)
-            done, last = upto, now
-            _watch(
+            done, last = arrived, now
+            _track_alarm(
                 excursions,
                 report,
                 state,
                 len(rows.now_s) - 1,
                 log_threshold,
                 least_probability,
-                detector.window_s,
+                detector.dead_time_s,
             )
     history, places = history_of(detector, rows, region_probability)
     ignored = int(history["ignored"].to_numpy().sum())
     if ignored:
         notes.append(
-            f"{ignored} triggers ignored: of devices that had triggered in the last "
-            f"{detector.window_s:g} s or were not there, or that came later than that"
+            f"{ignored} triggers ignored: of devices within their dead time of "
+            f"{detector.dead_time_s:g} s or not active, or that arrived later than that"
         )
     alarms = tuple(
-        alarm_of(history.iloc[each.began], log_threshold, least_probability,
+        alarm_of(history.iloc[each.start_row], log_threshold, least_probability,
                float(false_alarm_rate_per_year))
         for each in excursions
     )  # fmt: skip
     latitude, longitude = geographic(detector, np.asarray(detector.core.position))
     return Replay(
-        history,
-        alarms,
-        tuple(
+        history=history,
+        alarms=alarms,
+        locations=tuple(
             locate(detector, each.state, each.report, probability=region_probability)
             for each in excursions
         ),
-        places,
-        table.drop(columns="_arrival"),
-        left_out,
-        pd.DataFrame({"latitude": latitude, "longitude": longitude}),
-        tuple(notes),
-        {
+        place_probability=places,
+        triggers=table.drop(columns="_arrival"),
+        left_out=left_out,
+        devices=pd.DataFrame({"latitude": latitude, "longitude": longitude}),
+        notes=tuple(notes),
+        settings={
             "false_alarm_rate_per_year": float(false_alarm_rate_per_year),
             "log_threshold": log_threshold,
             "least_probability": float(least_probability),
             "region_probability": float(region_probability),
             "step_s": float(step_s),
-            "window_s": detector.window_s,
+            "dead_time_s": detector.dead_time_s,
         },
     )
 
@@ -336,27 +337,27 @@ def _check(step_s: float, idle_s: float, least: float, region: float, within_km:
 
 
 def _hidden(progress: bool | None) -> bool | None:
-    """What tqdm calls disable: None hides it where there is no terminal."""
+    """Return tqdm's `disable`: None hides the bar where there is no terminal."""
     return None if progress is None else not progress
 
 
-def _watch(
+def _track_alarm(
     excursions: list[_Excursion],
     report: Report,
     state: State,
     row: int,
     log_threshold: float,
     least_probability: float,
-    window_s: float,
+    dead_time_s: float,
 ) -> None:
-    """Begin an alarm, keep its best step, or let it end."""
+    """Begin an alarm, or update the one in progress and the step of its greatest evidence."""
     now, evidence = float(state.now_s), float(report.log_shiryaev_roberts[0])
-    on = evidence >= log_threshold and float(report.probability[0]) >= least_probability
-    under_way = bool(excursions) and now - excursions[-1].last_s <= window_s
-    if on and not under_way:
+    is_alarm = evidence >= log_threshold and float(report.probability[0]) >= least_probability
+    in_progress = bool(excursions) and now - excursions[-1].last_s <= dead_time_s
+    if is_alarm and not in_progress:
         excursions.append(_Excursion(row, now, evidence, state, report))
-    elif on:
-        one = excursions[-1]
-        one.last_s = now
-        if evidence > one.best:
-            one.best, one.state, one.report = evidence, state, report
+    elif is_alarm:
+        current = excursions[-1]
+        current.last_s = now
+        if evidence > current.evidence:
+            current.evidence, current.state, current.report = evidence, state, report

@@ -1,4 +1,4 @@
-"""The posterior, trigger by trigger: `init`, then `step` as often as you like."""
+"""The sequential posterior: `init` a state, then `step` it through what devices report."""
 
 from __future__ import annotations
 
@@ -20,35 +20,46 @@ from eqstat.detection._terms import Tables
 from eqstat.inference import pad_rows
 
 NEVER = np.float32(np.inf)
-# Triggers of one compiled call.
-AT_ONCE = 256
-# Times are rounded to this, s, much less than they scatter.
+# Most triggers of one compiled call.
+BATCH = 256
+# Trigger times are rounded to this, s, much less than their scatter.
 TICK_S = 0.1
-# A trigger may be stamped this little later than now: clocks differ.
+# Clocks differ: a trigger may be stamped this much later than the present.
 AHEAD_S = 1.0
-# While something is under way its triggers teach nothing about the background.
+# Above this probability of any cause the background rate is not updated.
 QUIET = 0.5
 
 
 class State(NamedTuple):
-    """All that a detector remembers; a pytree whose size does not grow.
+    """State of a detector; a pytree of constant size.
 
     Attributes
     ----------
     now_s
         The present, s after the epoch (a host number).
     trigger_s
-        Time of each device's trigger less now; infinite where it is silent, (devices,).
+        Time of each device's trigger less the present, s; infinite where it is silent, (devices,).
     active
-        Who is there, (devices,).
+        Whether each device is active, (devices,).
     log_ratio
-        Of each cause, what triggers add to the hypotheses, (places, depths x slots x nodes).
+        For each cause, log likelihood ratios of the triggers under its hypotheses, (places,
+        depths x slots x nodes).
     silent
-        Of each cause, silent devices on the rings about its places, (places, rings).
-    learnt
-        Triggers seen and expected of the background.
+        For each cause, numbers of silent devices on the rings about its places, (places, rings).
+    background_counts
+        Discounted numbers of background triggers, observed and expected.
     busy_s
-        For how long nothing is learnt from now on, s.
+        How long the background rate is not updated from the present on, s.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat.detection import detector
+    >>> from eqstat.detection.causes import network_burst
+    >>> network = pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]})
+    >>> state = init(detector(network, causes=(network_burst(),)), now_s=0.0)
+    >>> bool(np.isinf(state.trigger_s).all())
+    True
     """
 
     now_s: Any
@@ -56,12 +67,14 @@ class State(NamedTuple):
     active: Array
     log_ratio: tuple[Float[Array, "places columns"], ...]
     silent: tuple[Float[Array, "places rings"], ...]
-    learnt: Float[Array, " two"]
+    background_counts: Float[Array, " two"]
     busy_s: Float[Array, ""]
 
 
 class Report(NamedTuple):
-    """What is believed now.
+    """Summary of the posterior after a step.
+
+    The hypocentre and its moments are conditional on the earthquake.
 
     Attributes
     ----------
@@ -69,25 +82,36 @@ class Report(NamedTuple):
         Posterior probability of each cause, then of none, (causes + 1,); the first is the
         earthquake's.
     log_evidence_ratio
-        Of each cause, log of the evidence against the background alone, for a start at an unknown
-        time in the slots that are kept, (causes,).
+        For each cause, log Bayes factor against the background alone, with a uniform prior over
+        the starting times that are kept, (causes,).
     log_shiryaev_roberts
-        Of each cause, log of the sum of likelihood ratios over its starting times, (causes,).
+        For each cause, log of the sum of likelihood ratios over its starting times, (causes,).
     east_km, north_km, depth_km
-        Mean of the earthquake's hypocentre on the coarse grid.
+        Posterior mean of the hypocentre on the coarse grid.
     origin_s
-        Mean origin time less now.
+        Posterior mean of the origin time less the present.
     sd_km, origin_sd_s
         Standard deviations east, north and in depth, (3,), and of the origin time.
     place_weight
         Posterior probabilities of the earthquake's places, (places,).
     triggered
-        Devices that have triggered and are not asked again yet.
+        Number of devices within their dead time.
     expected_rate_h
-        Predictive background rate per device and hour.
+        Predictive background rate, per device and hour.
     ignored
-        Triggers of this step that were not used: of devices not active or that had triggered
-        already, too old, later than now, or not a number.
+        Number of triggers of this step that were not used: of devices that are not active or
+        within their dead time, too old, later than the present, or not a number.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat.detection import detector
+    >>> from eqstat.detection.causes import network_burst
+    >>> network = pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]})
+    >>> watch = detector(network, causes=(network_burst(),))
+    >>> _, report = step(watch, init(watch, now_s=0.0), now_s=1.0)
+    >>> report.probability.shape, int(report.triggered)
+    ((2,), 0)
     """
 
     probability: Float[Array, " causes_and_none"]
@@ -106,7 +130,7 @@ class Report(NamedTuple):
 
 
 def init(detector: Detector, now_s: float | int, *, active: np.ndarray | None = None) -> State:
-    """Start to watch: nothing has triggered.
+    """State of a detector at the start, when no device has triggered.
 
     Parameters
     ----------
@@ -115,35 +139,50 @@ def init(detector: Detector, now_s: float | int, *, active: np.ndarray | None = 
     now_s
         The present, s after the epoch of the caller's choice (Unix time, say).
     active
-        Who is there, (devices,); everybody by default.
+        Whether each device is active, (devices,); all are by default.
 
     Returns
     -------
     State
+
+    Raises
+    ------
+    eqstat.InputError
+        When `active` has not one entry per device, or `now_s` is not finite.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat.detection import detector
+    >>> from eqstat.detection.causes import network_burst
+    >>> network = pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]})
+    >>> state = init(detector(network, causes=(network_burst(),)), now_s=1.8e9)
+    >>> int(state.active.sum())
+    2
     """
     count = detector.devices
-    there = np.ones(count, bool) if active is None else np.asarray(active, bool)
-    if there.shape != (count,) or not np.isfinite(now_s):
-        raise InputError(f"init: active must have {count} entries, and now_s be a number")
+    is_active = np.ones(count, bool) if active is None else np.asarray(active, bool)
+    if is_active.shape != (count,) or not np.isfinite(now_s):
+        raise InputError(f"init: active must have {count} entries, and now_s must be a number")
     return State(
-        np.float64(now_s),
-        jnp.full(count, NEVER, jnp.float32),
-        jnp.asarray(there),
-        tuple(_nothing(tables) for tables in detector.core.tables),
-        counts_on_rings(detector.core, jnp.asarray(there)),
-        jnp.zeros(2, jnp.float32),
-        jnp.zeros((), jnp.float32),
+        now_s=np.float64(now_s),
+        trigger_s=jnp.full(count, NEVER, jnp.float32),
+        active=jnp.asarray(is_active),
+        log_ratio=tuple(_no_evidence(tables) for tables in detector.core.tables),
+        silent=counts_on_rings(detector.core, jnp.asarray(is_active)),
+        background_counts=jnp.zeros(2, jnp.float32),
+        busy_s=jnp.zeros((), jnp.float32),
     )
 
 
 @eqx.filter_jit
-def counts_on_rings(core: Core, there: Array) -> tuple[Array, ...]:
-    """Silent devices on the rings of each cause."""
-    weight = there.astype(jnp.float32)
+def counts_on_rings(core: Core, silent: Array) -> tuple[Array, ...]:
+    """Count silent devices on the rings about the places of each cause."""
+    weight = silent.astype(jnp.float32)
     return tuple(_terms.ring_counts(tables, core.position, weight) for tables in core.tables)
 
 
-def _nothing(tables: Tables) -> Array:
+def _no_evidence(tables: Tables) -> Array:
     places, depths, slots, nodes = tables.shape
     return jnp.zeros((places, depths * slots * nodes), jnp.float32)
 
@@ -155,10 +194,10 @@ def step(
     device: np.ndarray | None = None,
     time_s: np.ndarray | None = None,
 ) -> tuple[State, Report]:
-    """Move the present on, with what has been reported since the last step.
+    """Update the posterior by the triggers that have been reported since the last step.
 
     The cost does not depend on how long the detector has run, and hardly on the number of
-    devices. Reports may come late and out of order, not later than `window_s`; a device counts
+    devices. Reports may arrive late and out of order, by at most the dead time; a device counts
     once in that time.
 
     Parameters
@@ -168,7 +207,7 @@ def step(
     state
         From `init` or the last `step`.
     now_s
-        The present, s after the epoch; not before the last.
+        The present, s after the epoch; not before that of the last step.
     device
         Numbers of the devices that reported (rows of the network's table), (triggers,).
     time_s
@@ -181,75 +220,91 @@ def step(
     Raises
     ------
     eqstat.InputError
-        When time runs backwards or device and time differ in length. Bad triggers are never an
+        When time runs backwards or device and time differ in length. Unusable triggers are not an
         error: they are counted in `Report.ignored`.
+
+    Examples
+    --------
+    Three of four devices trigger within a second:
+
+    >>> import pandas as pd
+    >>> from eqstat.detection import detector
+    >>> from eqstat.detection.causes import network_burst
+    >>> network = pd.DataFrame({"latitude": [1.0, 1.1, 1.2, 1.3], "longitude": [2.0] * 4})
+    >>> watch = detector(network, causes=(network_burst(),))
+    >>> state = init(watch, now_s=0.0)
+    >>> state, report = step(watch, state, 60.0, np.array([0, 1, 2]), np.array([59.0, 59.1, 59.3]))
+    >>> int(report.triggered), bool(report.log_shiryaev_roberts[0] > 5)
+    (3, True)
     """
     if not (np.isfinite(now_s) and now_s >= state.now_s):
         raise InputError(f"step: now_s must not be before {state.now_s!r}, got {now_s!r}")
-    who = np.zeros(0, np.int32) if device is None else np.atleast_1d(np.asarray(device))
-    when = np.zeros(0) if time_s is None else np.atleast_1d(np.asarray(time_s, np.float64))
-    if who.shape != when.shape or who.ndim != 1 or (who.size and who.dtype.kind not in "iu"):
+    number = np.zeros(0, np.int32) if device is None else np.atleast_1d(np.asarray(device))
+    time = np.zeros(0) if time_s is None else np.atleast_1d(np.asarray(time_s, np.float64))
+    is_number = number.size == 0 or number.dtype.kind in "iu"
+    if number.shape != time.shape or number.ndim != 1 or not is_number:
         raise InputError("step: device (whole numbers) and time_s must have one entry per trigger")
     ignored = 0
-    while len(who) > AT_ONCE:
-        state, report = step(detector, state, now_s, who[:AT_ONCE], when[:AT_ONCE])
-        who, when = who[AT_ONCE:], when[AT_ONCE:]
+    while len(number) > BATCH:
+        state, report = step(detector, state, now_s, number[:BATCH], time[:BATCH])
+        number, time = number[BATCH:], time[BATCH:]
         ignored += int(report.ignored)
-    moved = float(now_s) - float(state.now_s)
-    order = np.argsort(when, kind="stable")
-    who, when = who[order], np.round(when[order] / TICK_S) * TICK_S - float(now_s)
-    known = (who >= 0) & (who < detector.devices)
+    elapsed = float(now_s) - float(state.now_s)
+    # Sorted, so that triggers of one time follow each other and share their terms.
+    order = np.argsort(time, kind="stable")
+    number, time = number[order], np.round(time[order] / TICK_S) * TICK_S - float(now_s)
+    known = (number >= 0) & (number < detector.devices)
     newest, starts = newest_slots(detector, float(now_s))
     shifts = np.minimum(newest - newest_slots(detector, float(state.now_s))[0], 1e6)
     new, report = _step(
         detector.core,
         state._replace(now_s=None),
-        jnp.asarray(min(moved, 1e9), jnp.float32),
+        jnp.asarray(min(elapsed, 1e9), jnp.float32),
         jnp.asarray(shifts, jnp.int32),
         jnp.asarray(starts, jnp.float32),
         _hour(detector, float(now_s)),
-        jnp.asarray(pad_rows(np.where(known, who, 0).astype(np.int32), AT_ONCE + 1)),
-        jnp.asarray(pad_rows(np.where(known, when, np.nan), AT_ONCE + 1, np.nan), jnp.float32),
-        jnp.asarray(len(who), jnp.int32),
+        jnp.asarray(pad_rows(np.where(known, number, 0).astype(np.int32), BATCH + 1)),
+        jnp.asarray(pad_rows(np.where(known, time, np.nan), BATCH + 1, np.nan), jnp.float32),
+        jnp.asarray(len(number), jnp.int32),
     )
     report = report._replace(ignored=report.ignored + ignored)
     return new._replace(now_s=np.float64(now_s)), report
 
 
 def newest_slots(detector: Detector, now_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """Number of each cause's newest slot since the epoch, and its start less now."""
+    """Return the number of each cause's newest slot since the epoch, and its start less now."""
     length = np.array([cause.slot_s for cause in detector.causes])
     number = np.floor(now_s / length)
     return number, number * length - now_s
 
 
 def _hour(detector: Detector, now_s: float) -> Array:
-    """Local hour of the day, a whole number."""
+    """Return the local hour of the day, 0 to 23."""
     local = now_s / 3600 + detector.background.utc_offset_h
     return jnp.asarray(int(np.floor(local)) % 24, jnp.int32)
 
 
 def log_background(detector: Detector, state: State) -> Array:
     """Log of the predictive background rate per device and second."""
-    return _log_rate_s(detector.core, state.learnt, _hour(detector, float(state.now_s)))
+    return _log_rate_s(detector.core, state.background_counts, _hour(detector, float(state.now_s)))
 
 
-def _log_rate_s(core: Core, learnt: Array, hour: Array) -> Array:
-    """Log of the predictive background rate per device and second."""
-    factor = (core.shape + learnt[0]) / (core.shape + learnt[1])
+def _log_rate_s(core: Core, counts: Array, hour: Array) -> Array:
+    """Log of the predictive background rate per device and second, gamma-Poisson."""
+    factor = (core.shape + counts[0]) / (core.shape + counts[1])
     return jnp.log(core.rate_per_device_h[hour] / 3600 * factor)
 
 
 def log_weights(core: Core, log_shiryaev_roberts: Array) -> Array:
-    """Log of rate times sum of ratios of each cause, and 0 for none at last, (causes + 1,)."""
-    return jnp.append(core.log_yearly + log_shiryaev_roberts, 0.0)
+    """Unnormalised log posterior of each cause, and 0 for none last, (causes + 1,)."""
+    return jnp.append(core.log_rate_per_slot + log_shiryaev_roberts, 0.0)
 
 
 @eqx.filter_jit
 def _step(
     core: Core,
     state: State,
-    moved: Array,
+    elapsed: Array,
     shifts: Array,
     starts: Array,
     hour: Array,
@@ -257,55 +312,59 @@ def _step(
     since: Array,
     count: Array,
 ) -> tuple[State, Report]:
-    trigger_s = state.trigger_s - moved
+    trigger_s = state.trigger_s - elapsed
     log_ratio = tuple(
         _terms.advance(tables, ratio, shifts[i])
         for i, (tables, ratio) in enumerate(zip(core.tables, state.log_ratio, strict=True))
     )
-    log_rate = _log_rate_s(core, state.learnt, hour)
-    expected = jnp.sum(state.active) * moved * core.rate_per_device_h[hour] / 3600
+    log_rate = _log_rate_s(core, state.background_counts, hour)
+    expected = jnp.sum(state.active) * elapsed * core.rate_per_device_h[hour] / 3600
 
-    # Devices that triggered long ago are asked again.
-    def ask_again(carry: tuple) -> tuple:
-        times, silent, seen = carry
-        who = jnp.argmax(times < -core.window_s)
-        there = state.active[who].astype(jnp.float32)
-        silent = _shift_silent(core, silent, who, there)
-        return times.at[who].set(NEVER), silent, seen + 1.0
+    # Devices whose dead time is over count as silent again, one after the other; their old triggers
+    # lie before every slot that is kept and are counted for the background rate.
+    def end_dead_time(carry: tuple) -> tuple:
+        times, silent, observed = carry
+        number = jnp.argmax(times < -core.dead_time_s)
+        is_active = state.active[number].astype(jnp.float32)
+        silent = _shift_silent(core, silent, number, is_active)
+        return times.at[number].set(NEVER), silent, observed + 1.0
 
-    trigger_s, silent, seen = jax.lax.while_loop(
-        lambda carry: jnp.any(carry[0] < -core.window_s), ask_again, (trigger_s, state.silent, 0.0)
+    trigger_s, silent, observed = jax.lax.while_loop(
+        lambda carry: jnp.any(carry[0] < -core.dead_time_s),
+        end_dead_time,
+        (trigger_s, state.silent, 0.0),
     )
 
-    def add(number: Array, carry: tuple) -> tuple:
-        times, silent, ratio, waiting, ignored = carry
-        who, when = device[number], since[number]
-        good = (when > -core.window_s) & (when <= AHEAD_S)
-        good = good & state.active[who] & jnp.isinf(times[who])
-        use = good.astype(jnp.float32)
-        silent = _shift_silent(core, silent, who, -use)
-        waiting = _shift_silent(core, waiting, who, use)
-        times = times.at[who].set(jnp.where(good, when, times[who]))
-        # Triggers of one time have the same terms, worked out once they are all on the rings.
-        complete = since[number + 1] != when
-        ratio, waiting = jax.lax.cond(
-            complete, add_terms, lambda _, *rest: rest, when, ratio, waiting
+    # A trigger moves its device from the silent ones to a set of rings of its own. Triggers of one
+    # (rounded) time share that set, and their terms are evaluated once, with the last of them.
+    def add_trigger(index: Array, carry: tuple) -> tuple:
+        times, silent, ratio, pending, ignored = carry
+        number, when = device[index], since[index]
+        usable = (when > -core.dead_time_s) & (when <= AHEAD_S)
+        usable = usable & state.active[number] & jnp.isinf(times[number])
+        weight = usable.astype(jnp.float32)
+        silent = _shift_silent(core, silent, number, -weight)
+        pending = _shift_silent(core, pending, number, weight)
+        times = times.at[number].set(jnp.where(usable, when, times[number]))
+        complete = since[index + 1] != when
+        ratio, pending = jax.lax.cond(
+            complete, add_terms, lambda _, *unchanged: unchanged, when, ratio, pending
         )
-        return times, silent, ratio, waiting, ignored + jnp.where(good, 0, 1)
+        return times, silent, ratio, pending, ignored + jnp.where(usable, 0, 1)
 
-    def add_terms(when: Array, ratio: tuple, waiting: tuple) -> tuple[tuple, tuple]:
-        # Nobody waits at a time that is no number; 0 times it would be none either.
+    def add_terms(when: Array, ratio: tuple, pending: tuple) -> tuple[tuple, tuple]:
+        # A time that is not a number has no pending device, but 0 times NaN would be NaN.
         when = jnp.where(jnp.isfinite(when), when, 0.0)
-        new = []
+        updated = []
         for i, tables in enumerate(core.tables):
             terms = _terms.trigger_terms(tables, when - starts[i] + tables.age, log_rate)
-            new.append(ratio[i] + _terms.at_places(waiting[i], terms))
-        return tuple(new), tuple(jnp.zeros_like(counts) for counts in waiting)
+            updated.append(ratio[i] + _terms.at_places(pending[i], terms))
+        return tuple(updated), tuple(jnp.zeros_like(counts) for counts in pending)
 
     zero = jnp.zeros((), jnp.int32)
-    nobody = tuple(jnp.zeros_like(counts) for counts in silent)
+    no_pending = tuple(jnp.zeros_like(counts) for counts in silent)
     trigger_s, silent, log_ratio, _, ignored = jax.lax.fori_loop(
-        0, count, add, (trigger_s, silent, log_ratio, nobody, zero)
+        0, count, add_trigger, (trigger_s, silent, log_ratio, no_pending, zero)
     )
     totals = [
         _terms.log_posterior(
@@ -313,42 +372,50 @@ def _step(
         )
         for i, tables in enumerate(core.tables)
     ]
+    # The Shiryaev-Roberts statistic sums over starting times with weight 1 each; places, depths and
+    # nodes have normalised priors, so the sum over the whole table is the statistic.
     log_sr = jnp.stack([logsumexp(total) for total in totals])
     weight = log_weights(core, log_sr)
     probability = jnp.exp(weight - logsumexp(weight))
     slots = jnp.asarray([len(tables.age) for tables in core.tables], jnp.float32)
-    # What is learnt waits until it is known whether something was under way.
-    busy = jnp.where(probability[-1] < 1 - QUIET, core.window_s, state.busy_s - moved)
-    half = jnp.exp2(-moved / (3600 * core.half_life_h))
-    more = jnp.where(busy > 0, 0.0, jnp.stack([seen, expected]))
+    # Triggers count for the background rate when their dead time ends: by then it is known whether
+    # a cause was at work.
+    busy = jnp.where(probability[-1] < 1 - QUIET, core.dead_time_s, state.busy_s - elapsed)
+    discount = jnp.exp2(-elapsed / (3600 * core.half_life_h))
+    new_counts = jnp.where(busy > 0, 0.0, jnp.stack([observed, expected]))
     means, sds, place = _terms.moments(core.tables[0], totals[0], starts[0])
     new = State(
-        None, trigger_s, state.active, log_ratio, silent, state.learnt * half + more,
-        jnp.maximum(busy, 0.0),
-    )  # fmt: skip
+        now_s=None,
+        trigger_s=trigger_s,
+        active=state.active,
+        log_ratio=log_ratio,
+        silent=silent,
+        background_counts=state.background_counts * discount + new_counts,
+        busy_s=jnp.maximum(busy, 0.0),
+    )
     return new, Report(
-        probability,
-        log_sr - jnp.log(slots),
-        log_sr,
-        means[0],
-        means[1],
-        means[2],
-        means[3],
-        sds[:3],
-        sds[3],
-        place,
-        jnp.sum(jnp.isfinite(trigger_s)).astype(jnp.int32),
-        jnp.exp(log_rate) * 3600,
-        ignored,
+        probability=probability,
+        log_evidence_ratio=log_sr - jnp.log(slots),
+        log_shiryaev_roberts=log_sr,
+        east_km=means[0],
+        north_km=means[1],
+        depth_km=means[2],
+        origin_s=means[3],
+        sd_km=sds[:3],
+        origin_sd_s=sds[3],
+        place_weight=place,
+        triggered=jnp.sum(jnp.isfinite(trigger_s)).astype(jnp.int32),
+        expected_rate_h=jnp.exp(log_rate) * 3600,
+        ignored=ignored,
     )
 
 
 def _shift_silent(
-    core: Core, silent: tuple[Array, ...], who: Array, by: Array
+    core: Core, silent: tuple[Array, ...], number: Array, by: Array
 ) -> tuple[Array, ...]:
-    """Add a device to the silent ones, or take it away."""
+    """Add a device to the rings of each cause, or take it away."""
     return tuple(
-        _terms.add_device(tables, counts, core.position[who], by)
+        _terms.add_device(tables, counts, core.position[number], by)
         for tables, counts in zip(core.tables, silent, strict=True)
     )
 
@@ -356,28 +423,47 @@ def _shift_silent(
 def shiryaev_roberts_threshold(
     detector: Detector, *, false_alarm_rate_per_year: float | int = 1.0
 ) -> float:
-    r"""Log of the threshold A with at most so many false alarms a year.
+    r"""Log threshold of the Shiryaev-Roberts statistic for a nominal rate of false alarms.
 
-    Under the background the sum R of likelihood ratios over starting times has, after n steps
-    of a slot, an expectation of at most n. So the mean time to $R \ge A$ is at least A steps:
-    $A = \text{year} / (\text{slot} \cdot \text{rate})$.
+    Under the background each likelihood ratio is a martingale of expectation 1 from its start on,
+    so the sum $R_n$ over starting times has expectation at most n after n slots. By optional
+    stopping the mean time to $R_n \ge A$ is at least A slots, hence
+
+    .. math:: A = \frac{\text{year}}{\text{slot} \cdot \text{false alarm rate}}.
 
     Parameters
     ----------
     detector
         From `detector`.
     false_alarm_rate_per_year
-        The budget of this region.
+        False alarms per year that are accepted in this region, above 0.
 
     Returns
     -------
     float
-        log A.
+        $\log A$.
+
+    Raises
+    ------
+    eqstat.InputError
+        When the rate is not positive.
 
     References
     ----------
-    Pollak, M. (1985), Ann. Statist. 13, 206-227. Shin, J., Ramdas, A. and Rinaldo, A. (2024),
-    E-detectors, New Engl. J. Stat. Data Sci. 2, 229-260.
+    Pollak, M. (1985), Optimal detection of a change in distribution, Annals of Statistics 13,
+    206-227, doi:10.1214/aos/1176346587. Shin, J., Ramdas, A. and Rinaldo, A. (2024), E-detectors: a
+    nonparametric framework for sequential change detection, New England Journal of Statistics in
+    Data Science 2, 229-260, doi:10.51387/23-NEJSDS51.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat.detection import detector
+    >>> from eqstat.detection.causes import network_burst
+    >>> network = pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]})
+    >>> watch = detector(network, causes=(network_burst(),))
+    >>> round(shiryaev_roberts_threshold(watch, false_alarm_rate_per_year=1.0), 2)
+    17.27
     """
     check_range("", 0, ends="()", false_alarm_rate_per_year=false_alarm_rate_per_year)
     return float(np.log(YEAR_S / (detector.causes[0].slot_s * false_alarm_rate_per_year)))

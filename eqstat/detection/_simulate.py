@@ -1,4 +1,4 @@
-"""Draw what a detector would see: streams of its own model, to hold its probabilities to."""
+"""Simulate streams of triggers from a detector's own model, to check its calibration."""
 
 from __future__ import annotations
 
@@ -10,27 +10,31 @@ from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_whole
 from eqstat._core.constants import YEAR_S
-from eqstat.detection._causes import Cause
+from eqstat._core.random import generator
 from eqstat.detection._detector import Detector
 from eqstat.detection._terms import RAMP_S
 from eqstat.velocity import surface_point
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """Streams and what happened in them.
+class SimulatedStreams:
+    """Simulated streams with their true causes.
 
     Attributes
     ----------
     trigger_s
-        Each device's first trigger before now, s after the epoch; infinite where it is silent,
-        (streams, devices).
+        Each device's first trigger before the present, s after the epoch; infinite where it is
+        silent, (streams, devices).
     cause
-        Index of the cause; that after the last is none, (streams,).
+        Index of the cause; the number of causes stands for none, (streams,).
     latitude, longitude, depth_km, origin_s
-        Of the cause; not a number where there is none, (streams,).
+        Source of the cause; NaN where there is none, (streams,).
     now_s
-        The present.
+        The present, s after the epoch.
+
+    Examples
+    --------
+    See `simulate`.
     """
 
     trigger_s: np.ndarray
@@ -42,10 +46,32 @@ class Drawn:
     now_s: float
 
 
-def prior_of_causes(detector: Detector) -> np.ndarray:
-    """Prior probability that each cause started within its slots, then that of none.
+def cause_prior(detector: Detector) -> np.ndarray:
+    r"""Prior probability that each cause started within the slots that are kept, then of none.
 
-    As the detector has it: at most one cause, of weight rate times time against 1.
+    At most one cause is at work. With $\nu_c$ starts per year and slots that span $T_c$ years
+
+    .. math:: P(c) = \frac{\nu_c T_c}{1 + \sum_j \nu_j T_j}.
+
+    Parameters
+    ----------
+    detector
+        From `detector`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (causes + 1,); sums to 1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat.detection import detector
+    >>> from eqstat.detection.causes import network_burst
+    >>> network = pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]})
+    >>> watch = detector(network, causes=(network_burst(rate_per_year=50.0),))
+    >>> cause_prior(watch).round(6).tolist()
+    [7.6e-05, 0.999924]
     """
     weight = [
         cause.rate_per_year * cause.slot_s * cause.slots / YEAR_S for cause in detector.causes
@@ -55,62 +81,82 @@ def prior_of_causes(detector: Detector) -> np.ndarray:
 
 def simulate(
     key: PRNGKeyArray, detector: Detector, count: int, *, now_s: float | int = 1000.0
-) -> Drawn:
-    """Draw streams of the detector's model as they are at one moment.
+) -> SimulatedStreams:
+    """Simulate streams from the detector's model, as they are at one moment.
 
-    What the detector's grid has in cells is drawn from within them: places and starting times
-    are continuous, depths and unknowns are those of the nodes. All devices are active and have
-    been silent at the beginning of the window.
+    Places and starting times are continuous, drawn within the cells of the detector's grid; depths
+    and nuisance parameters are those of the nodes. All devices are active, and silent at the
+    beginning of the dead time before the present.
 
     Parameters
     ----------
     key
         JAX random key; stream i is drawn with `fold_in(key, i)`.
     detector
-        From `detector`; rates of causes decide how often each is drawn, so give a detector with
-        large rates.
+        From `detector`. The rates of its causes decide how often each is drawn; with realistic
+        rates nearly all streams have none.
     count
-        Number of streams.
+        Number of streams, at least 1.
     now_s
         The present, s after the epoch.
 
     Returns
     -------
-    Drawn
+    SimulatedStreams
+
+    Raises
+    ------
+    eqstat.InputError
+        When the count is below 1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat.detection import detector
+    >>> from eqstat.detection.causes import network_burst
+    >>> network = pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]})
+    >>> watch = detector(network, causes=(network_burst(rate_per_year=1e6),))
+    >>> streams = simulate(jax.random.key(0), watch, 20)
+    >>> streams.trigger_s.shape, bool((streams.cause == 0).any())
+    ((20, 2), True)
     """
     check_whole("simulate", 1, count=count)
-    chances = prior_of_causes(detector)
+    prior = cause_prior(detector)
     position = np.asarray(detector.core.position, np.float64)
     none = len(detector.causes)
     devices = len(position)
     trigger = np.full((count, devices), np.inf)
-    which = np.full(count, none)
+    index = np.full(count, none)
     truth = np.full((count, 4), np.nan)
     hour = int(np.floor(float(now_s) / 3600 + detector.background.utc_offset_h)) % 24
     rate_s = float(detector.background.rate_per_device_h[hour]) / 3600
     for number in range(count):
-        words = jax.random.key_data(jax.random.fold_in(key, number))
-        rng = np.random.default_rng(np.asarray(words).ravel().tolist())
+        rng = generator(jax.random.fold_in(key, number))
         factor = rng.gamma(detector.background.relative_sd**-2)
         factor *= detector.background.relative_sd**2
-        own = now_s - detector.window_s + rng.exponential(1 / (rate_s * factor), devices)
-        which[number] = rng.choice(none + 1, p=chances)
-        if which[number] < none:
-            cause = detector.causes[which[number]]
-            times, truth[number] = _event(rng, detector, int(which[number]), cause, float(now_s))
-            own = np.minimum(own, times)
-        trigger[number] = np.where(own <= now_s, own, np.inf)
+        first = now_s - detector.dead_time_s + rng.exponential(1 / (rate_s * factor), devices)
+        index[number] = rng.choice(none + 1, p=prior)
+        if index[number] < none:
+            times, truth[number] = _event(rng, detector, int(index[number]), float(now_s))
+            first = np.minimum(first, times)
+        trigger[number] = np.where(first <= now_s, first, np.inf)
     latitude, longitude = detector.frame.to_geographic(truth[:, 0], truth[:, 1])
-    return Drawn(
-        trigger, which, np.asarray(latitude), np.asarray(longitude), truth[:, 2], truth[:, 3],
-        float(now_s),
-    )  # fmt: skip
+    return SimulatedStreams(
+        trigger_s=trigger,
+        cause=index,
+        latitude=np.asarray(latitude),
+        longitude=np.asarray(longitude),
+        depth_km=truth[:, 2],
+        origin_s=truth[:, 3],
+        now_s=float(now_s),
+    )
 
 
 def _event(
-    rng: np.random.Generator, detector: Detector, index: int, cause: Cause, now_s: float
+    rng: np.random.Generator, detector: Detector, index: int, now_s: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Trigger times of one cause, and its place, depth and origin time."""
+    """Draw the trigger times of one cause, and its place, depth and origin time."""
+    cause = detector.causes[index]
     low, high = detector.extent_km[index]
     east, north = rng.uniform(low, high)
     depth = float(rng.choice(np.asarray(cause.depth_km), p=np.asarray(cause.depth_weight)))
@@ -119,19 +165,19 @@ def _event(
     start = now_s - rng.uniform(0.0, cause.slots * cause.slot_s)
     place = np.array([float(x) for x in surface_point(east, north)])
     device = np.asarray(detector.core.position, np.float64)
-    away = np.linalg.norm(device - place, axis=1)
-    rho = cause.reached(away)[:, node]
+    distance = np.linalg.norm(device - place, axis=1)
+    rho = cause.reach_fraction(distance)[:, node]
     slow = np.exp(cause.slowness_sd * rng.standard_normal())
     lateral = cause.slowness_lateral_sd * rng.standard_normal(2)
-    slow = slow + (device[:, :2] - place[:2]) @ lateral / np.maximum(away, 0.1)
-    travel = [slow * np.asarray(t, np.float64) for t in cause.travel_s(away, depth)]
-    draw = rng.uniform(size=len(away))
-    after = np.where(draw < rho * first, travel[0], travel[1]) + cause.lead_s + delay
-    time = start + after + sd * rng.standard_normal(len(away))
-    times = np.where(draw < rho * (first + second), time, np.inf)
+    slow = slow + (device[:, :2] - place[:2]) @ lateral / np.maximum(distance, 0.1)
+    travel = [slow * np.asarray(t, np.float64) for t in cause.travel_s(distance, depth)]
+    uniform = rng.uniform(size=len(distance))
+    after = np.where(uniform < rho * first, travel[0], travel[1]) + cause.lead_s + delay
+    time = start + after + sd * rng.standard_normal(len(distance))
+    times = np.where(uniform < rho * (first + second), time, np.inf)
     if excess > 0:
-        grown = rng.exponential(3600 / excess, len(away))
-        # The hazard grows as a straight line, so its integral first as a square.
-        ramp = np.sqrt(2 * RAMP_S * grown)
-        times = np.minimum(times, start + np.where(ramp < RAMP_S, ramp, grown + 0.5 * RAMP_S))
+        # Inverse of the integrated hazard, which is quadratic during the ramp and linear after it.
+        integral = rng.exponential(3600 / excess, len(distance))
+        ramp = np.sqrt(2 * RAMP_S * integral)
+        times = np.minimum(times, start + np.where(ramp < RAMP_S, ramp, integral + 0.5 * RAMP_S))
     return times, np.array([east, north, depth, start + cause.lead_s])

@@ -1,4 +1,17 @@
-"""Log likelihood ratios of devices against the background, on rings about each place of a grid."""
+r"""Log likelihood ratios of devices against the background, on rings about each place of a grid.
+
+The contribution of a device to a hypothesis (place, depth, starting time, node) depends on the
+place through the distance alone. So devices are counted on *rings* of fixed distances about each
+place, terms are evaluated once per ring, and the sum over devices is a matrix product of counts and
+terms. A device between two rings is split between them by linear weights, that is, its log ratio
+is interpolated linearly,
+
+.. math:: \log \tilde L = (1 - w) \log L(r_1) + w \log L(r_2).
+
+By the inequality of arithmetic and geometric means $\tilde L \le (1 - w) L(r_1) + w L(r_2)$, so the
+expectation of the interpolated ratio under the background is at most 1, and the bound of the
+Shiryaev-Roberts statistic survives the approximation.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +23,19 @@ import numpy as np
 from jax.scipy.special import erf
 from jaxtyping import Array, Float
 
-from eqstat.detection._causes import Cause, spread_s
+from eqstat.detection.causes._cause import Cause, arrival_sd_within_cell
 from eqstat.velocity import surface_point
 
-# Rings are so far apart, km; further out by this part of their distance.
-RING_KM, RING_PART = 2.0, 0.03
+# Spacing of the rings: RING_KM near the place, RING_FRACTION of the distance far from it.
+RING_KM, RING_FRACTION = 2.0, 0.03
+# One more ring this far beyond the farthest device, so that every distance has an upper ring.
 BEYOND_KM = 1000.0
-# An excess of the background grows for so long, s.
+# The hazard of an excess grows linearly for this time, s.
 RAMP_S = 6.0
 
 
 class Tables(NamedTuple):
-    """A cause on its grid, float32, ready for compiled steps.
+    """A cause tabulated on its grid, float32, for compiled steps.
 
     Attributes
     ----------
@@ -34,15 +48,15 @@ class Tables(NamedTuple):
     rings
         Distances of the rings, increasing from 0, (rings,) km.
     arrival
-        Arrival of both phases after a slot's start, delays included, (2, rings, depths, nodes) s.
+        Arrivals of both phases after a slot's start, delay included, (2, rings, depths, nodes) s.
     sd
         Standard deviations of both phases, (2, nodes) s.
     share
-        Probability to trigger after each phase, reach included, (2, rings, nodes).
+        Trigger probability after each phase, decay with distance included, (2, rings, nodes).
     excess
-        Hazard on top of the background once it is there, (nodes,) 1/s.
+        Additional hazard after its ramp, (nodes,) 1/s.
     lead
-        From a slot's start to the origin time that it stands for, s.
+        From a slot's start to the origin time that it represents, s.
     log_weight
         Log prior of the nodes, (nodes,).
     age
@@ -64,15 +78,15 @@ class Tables(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Places, depths, slots, nodes."""
+        """Numbers of places, depths, slots and nodes."""
         return len(self.place), len(self.depth_km), len(self.age), len(self.log_weight)
 
 
 def ring_nodes(farthest_km: float) -> np.ndarray:
-    """Distances of the rings: equally spaced near the source, in proportion far away."""
+    """Distances of the rings: equally spaced near the place, geometrically far from it, km."""
     rings = [0.0]
     while rings[-1] < farthest_km:
-        rings.append(rings[-1] + max(RING_KM, RING_PART * rings[-1]))
+        rings.append(rings[-1] + max(RING_KM, RING_FRACTION * rings[-1]))
     return np.array([*rings, rings[-1] + BEYOND_KM])
 
 
@@ -92,9 +106,9 @@ def tabulate(
 ) -> Tables:
     """Tabulate a cause on places, depths and starting times.
 
-    The spread of travel times within a cell is added to the scatter of the triggers. With
-    `slowness`, factors of the travel times with their log prior, each node stands once for each of
-    them, the factors within the node.
+    The spread of arrivals within a cell is added to the scatter of the triggers, so that no source
+    falls between the places. With `slowness`, factors on the travel times with their log prior,
+    every node is repeated for each factor (the factor varies fastest).
     """
     rings = ring_nodes(farthest_km)
     depths = np.asarray(cause.depth_km if depth_km is None else depth_km, np.float64)
@@ -103,14 +117,14 @@ def tabulate(
     log_slow = np.zeros(1) if log_slowness is None else log_slowness
     nodes = [np.repeat(np.asarray(array, np.float64), len(slow)) for array in cause.nodes]
     first, second, _, delay, sd, excess, weight = nodes
-    rho = np.repeat(cause.reached(rings), len(slow), axis=1)
+    rho = np.repeat(cause.reach_fraction(rings), len(slow), axis=1)
     slow, log_slow = (np.tile(values, len(cause.nodes.weight)) for values in (slow, log_slow))
     travel = [
         np.stack([np.asarray(t) for t in cause.travel_s(jnp.asarray(rings), float(z))])
         for z in depths
     ]
     travel = np.stack(travel, axis=-1)  # phases, rings, depths
-    within = np.asarray(spread_s(cause, spacing_km, slot_s))
+    within = np.asarray(arrival_sd_within_cell(cause, spacing_km, slot_s))
     values = (
         jnp.stack(surface_point(jnp.asarray(east_km), jnp.asarray(north_km)), axis=-1),
         np.full(len(east_km), -np.log(len(east_km))),
@@ -129,7 +143,7 @@ def tabulate(
 
 
 def ring_weights(tables: Tables, position: Float[Array, " 3"]) -> tuple[Array, Array]:
-    """Lower ring of a device about each place, and the weight of the upper one, (places,)."""
+    """Return the ring inside a device about each place, and the weight of the next, (places,)."""
     distance = jnp.sqrt(jnp.sum((tables.place - position) ** 2, axis=-1))
     lower = jnp.searchsorted(tables.rings, distance, side="right") - 1
     lower = jnp.clip(lower, 0, len(tables.rings) - 2)
@@ -138,46 +152,46 @@ def ring_weights(tables: Tables, position: Float[Array, " 3"]) -> tuple[Array, A
 
 
 def add_device(
-    tables: Tables, counts: Array, position: Float[Array, " 3"], how_many: Array
+    tables: Tables, counts: Array, position: Float[Array, " 3"], number: Array
 ) -> Float[Array, "places rings"]:
-    """Add to the devices on the rings; each device is split between two of them."""
+    """Add devices of one position to the counts on the rings, split between two rings."""
     rows = jnp.arange(len(tables.place))
     lower, upper = ring_weights(tables, position)
-    counts = counts.at[rows, lower].add(how_many * (1 - upper))
-    return counts.at[rows, lower + 1].add(how_many * upper)
+    counts = counts.at[rows, lower].add(number * (1 - upper))
+    return counts.at[rows, lower + 1].add(number * upper)
 
 
 def ring_counts(tables: Tables, position: Array, weight: Array) -> Float[Array, "places rings"]:
-    """Devices on each ring about each place."""
+    """Count weighted devices on each ring about each place."""
 
     def add(counts: Array, device: tuple[Array, Array]) -> tuple[Array, None]:
         return add_device(tables, counts, *device), None
 
-    none = jnp.zeros((len(tables.place), len(tables.rings)), jnp.float32)
-    return jax.lax.scan(add, none, (position, weight))[0]
+    start = jnp.zeros((len(tables.place), len(tables.rings)), jnp.float32)
+    return jax.lax.scan(add, start, (position, weight))[0]
 
 
-def _triggered(tables: Tables, after_s: Array) -> tuple[Array, Array]:
-    """Distribution function and density of the trigger time, (rings, depths, slots, nodes)."""
-    chance, density = jnp.zeros(()), jnp.zeros(())
+def _trigger_time(tables: Tables, after_s: Array) -> tuple[Array, Array]:
+    """Distribution function F and density f of the trigger time, (rings, depths, slots, nodes)."""
+    probability, density = jnp.zeros(()), jnp.zeros(())
     for phase in (0, 1):
         sd = tables.sd[phase]
         share = tables.share[phase][:, None, None, :]
         z = (after_s[:, None] - tables.arrival[phase][:, :, None, :]) / sd
-        chance = chance + share * (0.5 + 0.5 * erf(z * 2**-0.5))
+        probability = probability + share * (0.5 + 0.5 * erf(z * 2**-0.5))
         density = density + share / sd * jnp.exp(-0.5 * z * z)
-    return chance, density * (2 * np.pi) ** -0.5
+    return probability, density * (2 * np.pi) ** -0.5
 
 
 def _excess(tables: Tables, after_s: Array) -> tuple[Array, Array]:
     """Hazard of the excess and its integral, (slots, nodes).
 
-    It grows from the slot's start on and does not begin at a moment: thousands of devices would
-    take that for a clock.
+    The hazard grows linearly from the slot's start on. A step would be an edge in time that a
+    thousand devices locate far more sharply than any real reaction of people is.
     """
     after = jnp.maximum(after_s, 0.0)[:, None]
-    there = jnp.minimum(after / RAMP_S, 1.0)
-    return tables.excess * there, tables.excess * there * (after - 0.5 * RAMP_S * there)
+    ramp = jnp.minimum(after / RAMP_S, 1.0)
+    return tables.excess * ramp, tables.excess * ramp * (after - 0.5 * RAMP_S * ramp)
 
 
 def trigger_terms(tables: Tables, after_s: Array, log_background: Array) -> Array:
@@ -185,69 +199,72 @@ def trigger_terms(tables: Tables, after_s: Array, log_background: Array) -> Arra
 
     .. math:: -X(t) + \log\{(1 + x(t)/\lambda)(1 - F) + f / \lambda\}
 
-    with the hazard x of the excess and its integral X since the start; `after_s` is the trigger's
-    time less each slot's start, (slots,). A trigger before the start is the background's, and
-    its ratio is 1: so it does not matter whether the slot was there when it came.
+    with the background rate $\lambda$, the hazard $x$ of the excess and its integral $X$ since the
+    start; `after_s` is the trigger's time less each slot's start, (slots,). A trigger before the
+    start is a background trigger, with ratio 1: so it does not matter whether the slot existed
+    when the trigger came.
     """
-    chance, density = _triggered(tables, after_s)
-    hazard, grown = _excess(tables, after_s)
+    probability, density = _trigger_time(tables, after_s)
+    hazard, integral = _excess(tables, after_s)
     inverse = jnp.exp(-log_background)
-    more = hazard * inverse
-    value = jnp.log1p(density * inverse + more - chance * (1 + more)) - grown
+    relative = hazard * inverse
+    value = jnp.log1p(density * inverse + relative - probability * (1 + relative)) - integral
     return jnp.where(after_s[:, None] > 0, value, 0.0)
 
 
 def silent_terms(tables: Tables, after_s: Array) -> Array:
-    r"""Log ratio of a device that has stayed silent, $\log(1 - F) - X(t)$."""
-    chance, _ = _triggered(tables, after_s)
-    return jnp.log1p(-chance) - _excess(tables, after_s)[1]
+    r"""Log ratio of a device that is silent until t, $\log(1 - F) - X(t)$."""
+    probability, _ = _trigger_time(tables, after_s)
+    return jnp.log1p(-probability) - _excess(tables, after_s)[1]
 
 
 def about_device(
     tables: Tables, position: Float[Array, " 3"], gaps: int
 ) -> tuple[Tables, Float[Array, "places rings"]]:
-    """Rings drawn anew, in equal steps over the distances from a device to the places.
+    """Interpolate the tables to equally spaced rings over the distances of one device.
 
-    Returns the tables on them, and the weights of the rings at the places for `at_places`. Few
-    rings do where the places lie close together.
+    Returns the tables on these rings, and the weights of the rings at the places for `at_places`.
+    Where the places lie close together, a few rings are enough.
     """
     distance = jnp.sqrt(jnp.sum((tables.place - position) ** 2, axis=-1))
-    low = jnp.min(distance)
-    width = jnp.maximum(jnp.max(distance) - low, 1e-3) / gaps
-    rings = low + width * jnp.arange(gaps + 1, dtype=distance.dtype)
-    old = jnp.searchsorted(tables.rings, rings, side="right") - 1
-    old = jnp.clip(old, 0, len(tables.rings) - 2)
-    part = (rings - tables.rings[old]) / (tables.rings[old + 1] - tables.rings[old])
+    nearest = jnp.min(distance)
+    width = jnp.maximum(jnp.max(distance) - nearest, 1e-3) / gaps
+    rings = nearest + width * jnp.arange(gaps + 1, dtype=distance.dtype)
+    lower = jnp.searchsorted(tables.rings, rings, side="right") - 1
+    lower = jnp.clip(lower, 0, len(tables.rings) - 2)
+    part = (rings - tables.rings[lower]) / (tables.rings[lower + 1] - tables.rings[lower])
 
-    def drawn(values: Array) -> Array:
+    def interpolated(values: Array) -> Array:
         upper = part.reshape(-1, *(1,) * (values.ndim - 2))
-        return (1 - upper) * values[:, old] + upper * values[:, old + 1]
+        return (1 - upper) * values[:, lower] + upper * values[:, lower + 1]
 
-    new = tables._replace(rings=rings, arrival=drawn(tables.arrival), share=drawn(tables.share))
+    new = tables._replace(
+        rings=rings, arrival=interpolated(tables.arrival), share=interpolated(tables.share)
+    )
     return new, jnp.maximum(1 - jnp.abs(distance[:, None] - rings) / width, 0.0)
 
 
 def at_places(weight: Float[Array, "places rings"], terms: Array) -> Array:
-    """Sum of the rings' terms at the places: what devices add to each hypothesis.
+    """Sum the terms over the devices on the rings: their log ratio under each hypothesis.
 
-    Between rings the logarithm is straight, so that the ratio is a geometric mean of two ratios
-    of the background and, by the inequality of the means, its expectation is not above 1.
+    Counts are fractional between rings, which interpolates the log ratio linearly in distance.
     """
+    # In full precision: thousands of small terms are added up.
     return jnp.matmul(weight, terms.reshape(weight.shape[1], -1), precision="highest")
 
 
 def log_posterior(
     tables: Tables, log_ratio: Array, silent: Array, after_s: Array
 ) -> Float[Array, "places depths slots nodes"]:
-    """Log of prior times ratio of every hypothesis."""
-    quiet = at_places(silent, silent_terms(tables, after_s))
-    total = (log_ratio + quiet).reshape(tables.shape)
+    """Log of prior times likelihood ratio of every hypothesis."""
+    silence = at_places(silent, silent_terms(tables, after_s))
+    total = (log_ratio + silence).reshape(tables.shape)
     prior = tables.log_depth[:, None, None] + tables.log_weight
     return total + prior + tables.log_place[:, None, None, None]
 
 
 def advance(tables: Tables, log_ratio: Array, shift: Array) -> Array:
-    """Make room for new starting times; nothing has been seen since they began."""
+    """Shift the evidence by some slots; new starting times begin without any."""
     places, depths, slots, nodes = tables.shape
     values = log_ratio.reshape(places, depths, slots, nodes)
     source = jnp.arange(slots) - shift
@@ -256,7 +273,7 @@ def advance(tables: Tables, log_ratio: Array, shift: Array) -> Array:
 
 
 def moments(tables: Tables, total: Array, start: Array) -> tuple[Array, Array, Array]:
-    """Means and standard deviations of hypocentre and origin time, (4,); weights of the places."""
+    """Posterior means and sds of hypocentre and origin time, (4,), and weights of the places."""
     joint = jnp.exp(total - jnp.max(total)).sum(axis=3)
     joint = joint / jnp.sum(joint)
     place = jnp.sum(joint, axis=(1, 2))

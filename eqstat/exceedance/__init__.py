@@ -1,8 +1,8 @@
-"""How strong will it shake here, and when is it right to warn?
+"""Exceedance: probability of strong shaking at sites, and the lead time until the S wave.
 
-Every prediction is a `Mixture` of Gaussians on log10 of the peak ground acceleration. `prepare`
-records, `fit` (BFGS) or `sample` (NUTS) the Bayesian ground-motion model, `condition` it on what
-the stations of an event report. Networks are in `learn`, maps in `shaking`, alarms in `alert`.
+`from_posterior` takes draws of the source from a located earthquake; `shaking` and `shaking_map`
+marginalise a ground-motion predictor over them. `alerts` turns such probabilities into alarms and
+evaluates them.
 """
 
 import lazy_loader

@@ -22,7 +22,7 @@ NODES = np.linspace(-6.0, 6.0, 49)
 NEAR_KM = 0.1
 
 
-class Drawn(eqx.Module):
+class SourceDraws(eqx.Module):
     """Draws of the source as the core takes them: places in km about a centre; or batches of it.
 
     Attributes
@@ -58,7 +58,7 @@ def distances(site_km: Float[Array, "s 3"], place_km: Float[Array, "d 3"]) -> Fl
 
 
 def pooled(
-    predictor: Any, drawn: Drawn, site_km: Float[Array, "s 3"], vs30_m_s: Float[Array, "s"]
+    predictor: Any, drawn: SourceDraws, site_km: Float[Array, "s 3"], vs30_m_s: Float[Array, "s"]
 ) -> Mixture:
     """The mixture of each site over all draws and all their components."""
     away = distances(site_km, drawn.place_km)
@@ -90,7 +90,7 @@ def blocks(function: Any, draws: int, rows: tuple[Array, ...]) -> Any:
 @eqx.filter_jit
 def exceedances(
     predictor: Any,
-    drawn: Drawn,
+    drawn: SourceDraws,
     site_km: Float[Array, "s 3"],
     vs30_m_s: Float[Array, "s"],
     log10_threshold: Float[Array, "t"],
@@ -108,7 +108,7 @@ def exceedances(
 @eqx.filter_jit
 def exceedances_in_time(
     predictor: Any,
-    drawn: Drawn,
+    drawn: SourceDraws,
     site_km: Float[Array, "s 3"],
     vs30_m_s: Float[Array, "s"],
     lead_s: Float[Array, "s d"],
@@ -134,7 +134,7 @@ def exceedances_in_time(
 @eqx.filter_jit
 def quantiles(
     predictor: Any,
-    drawn: Drawn,
+    drawn: SourceDraws,
     site_km: Float[Array, "s 3"],
     vs30_m_s: Float[Array, "s"],
     probability: Float[Array, "q"],

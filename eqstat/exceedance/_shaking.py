@@ -26,8 +26,6 @@ from eqstat.exceedance._sources import Sources, as_sources
 from eqstat.geodesy import LocalFrame, great_circle_distance, wrap_longitude
 from eqstat.ground_motion import Predictor
 
-__all__ = ["S_VELOCITY_KM_S", "shaking", "shaking_map"]
-
 # That of the travel-time room's model of one velocity.
 S_VELOCITY_KM_S = 4.5
 MOST_PLAUSIBLE_M_S2 = 50.0
@@ -219,20 +217,20 @@ def _row(name: str, values: ArrayLike) -> np.ndarray:
     return row
 
 
-def _drawn(frame: LocalFrame, sources: Sources) -> _kernel.Drawn:
+def _drawn(frame: LocalFrame, sources: Sources) -> _kernel.SourceDraws:
     """The draws as the core takes them, in single precision."""
     with np.errstate(divide="ignore"):
         log_weight = np.log(sources.weight)
     place = _kernel.positions(frame, sources.latitude, sources.longitude, sources.depth_km)
     rows = place, sources.depth_km, sources.magnitude, log_weight
-    return _kernel.Drawn(*(jnp.asarray(row, jnp.float32) for row in rows))
+    return _kernel.SourceDraws(*(jnp.asarray(row, jnp.float32) for row in rows))
 
 
 def _block(
     predictor: Any,
     sources: Sources,
     frame: LocalFrame,
-    drawn: _kernel.Drawn,
+    drawn: _kernel.SourceDraws,
     table: pd.DataFrame,
     threshold: np.ndarray,
     now_s: float | int | None,

@@ -13,8 +13,6 @@ from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
 from eqstat.geodesy import LocalFrame, wrap_longitude
 
-__all__ = ["Sources", "from_posterior"]
-
 COUNT = 256
 ROWS = ("latitude", "longitude", "depth_km", "magnitude", "origin_time_s", "weight")
 PLAUSIBLE_MAGNITUDE = (-3.0, 10.0)

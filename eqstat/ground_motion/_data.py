@@ -1,4 +1,4 @@
-"""From tables of ground motions to padded arrays, with what was left out counted."""
+"""Tables of ground motions as padded arrays, with counts of the records that are left out."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ DistanceLimit = float | int | None | Callable[[np.ndarray], np.ndarray]
 
 
 class MotionData(eqx.Module):
-    """Records as padded arrays: what the likelihood takes.
+    """Records as padded arrays, the input of the likelihood; made by `prepare`.
 
     Attributes
     ----------
     log10_pga, magnitude, distance_km, depth_km
-        Of each record, (records,).
+        Log10 PGA (m/s2), magnitude, hypocentral distance and depth of each record, (records,).
     log10_vs30
-        Of m/s; anything where it is not known, (records,).
+        Log10 of Vs30 in m/s; arbitrary where it is unknown, (records,).
     unknown_site
-        1 where Vs30 is not known, else 0, (records,).
+        1 where Vs30 is unknown, else 0, (records,).
     weight
         1 for a record, 0 for padding, (records,).
     event, station, region
         Numbers of each record's event, station and region, (records,).
     magnitude_sd
-        Of each event's magnitude, (events,).
+        Standard deviation of each event's magnitude, (events,).
     station_unknown
         1 for a station without Vs30, else 0, (stations,).
     population
@@ -43,10 +43,14 @@ class MotionData(eqx.Module):
     population_weight
         1 for a site, 0 for padding, (sites,).
     stations
-        Padded number of stations; 0 where the records name none, and every record has a site of
+        Padded number of stations; 0 where the records name none. Then every record has a site of
         its own, whose term is part of the record's scatter.
     regions
         Number of regions.
+
+    Examples
+    --------
+    See `prepare`.
     """
 
     log10_pga: Float[Array, " records"] | np.ndarray
@@ -69,20 +73,24 @@ class MotionData(eqx.Module):
 
 @dataclass(frozen=True)
 class Motions:
-    """A checked table of ground motions, ready to fit.
+    """A checked table of ground motions, ready to fit; made by `prepare` or `simulate`.
 
     Attributes
     ----------
     data
-        The arrays.
+        Padded arrays of the records.
     table
         The rows that are in them.
     events, stations, regions
-        Names, in the order of the arrays' numbers; no stations where the table has none.
+        Names, in the order of the numbers in `data`; no stations where the table has none.
     left_out
-        Records that are not in the arrays, by reason.
+        Numbers of records that were left out, by reason.
     notes
-        What a reader of the result should know.
+        Remarks on the data.
+
+    Examples
+    --------
+    See `prepare`.
     """
 
     data: MotionData
@@ -95,7 +103,7 @@ class Motions:
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
-        """Least and largest magnitude, distance and depth: beyond them a model extrapolates."""
+        """Ranges of magnitude, distance and depth, beyond which a fitted model extrapolates."""
         values = {n: self.table[n].to_numpy() for n in ("magnitude", "distance_km", "depth_km")}
         return {n: (float(np.min(v)), float(np.max(v))) for n, v in values.items()}
 
@@ -110,31 +118,31 @@ def prepare(
     name: str = "ground motions",
     check_unit: bool = True,
 ) -> Motions:
-    """Check a table of ground motions and make arrays of it.
+    """Check a table of ground motions and convert it to arrays.
 
-    Far stations of small events are in most tables only where the motion was strong enough to be
-    recorded. Such records bend attenuation and scatter, and nothing in the table tells it: limit
-    the distance to where every event is recorded, weak or strong. A limit may depend on magnitude.
+    In most tables, distant stations have records of small events only where the motion was strong
+    enough to trigger. Such truncated records bias the attenuation and the scatter, and cannot be
+    recognised in the table: limit the distance to the range in which every event is recorded. The
+    limit may depend on magnitude.
 
     Parameters
     ----------
     table
-        See `eqstat.schema.ground_motions.GROUND_MOTIONS`.
+        Table of the ground-motions contract, `eqstat.schema.GROUND_MOTIONS`.
     max_distance_km
-        Hypocentral distance beyond which records are left out, or a function that gives it for an
-        array of magnitudes; no limit by default, which is noted.
+        Hypocentral distance, km, beyond which records are left out, or a function of an array of
+        magnitudes that returns it; no limit by default, which is noted.
     min_magnitude
         Magnitude below which events are left out.
     region
-        Column that names each record's region, for levels that are partially pooled; by default
-        there is one region.
+        Column with the region of each record, for partially pooled levels; one region by default.
     magnitude_sd
-        Standard deviation of the magnitudes, or the column that holds it (one for each event):
-        then the event terms' sd is what is left beside it.
+        Standard deviation of the magnitudes, at least 0, or the column with it (one value per
+        event); the between-event sd is then the remaining scatter.
     name
         Name of the table in messages.
     check_unit
-        Whether the unit of PGA is judged by plausibility.
+        Whether to check the unit of PGA by plausibility.
 
     Returns
     -------
@@ -142,19 +150,29 @@ def prepare(
 
     Raises
     ------
-    InputError
-        When the table cannot be used or nothing is left.
+    eqstat.InputError
+        When the table cannot be used or no record is left.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "event": ["a", "a", "b"], "magnitude": [5.0, 5.0, 6.0], "depth_km": [8.0, 8.0, 10.0],
+    ...     "distance_km": [20.0, 260.0, 40.0], "pga_m_s2": [0.2, 0.01, 0.4],
+    ...     "station": ["s", "t", "s"]})
+    >>> motions = prepare(table, max_distance_km=200.0)
+    >>> motions.events, dict(motions.left_out)
+    (('a', 'b'), {'beyond 200 km': 1})
     """
     checked: Any = check_ground_motions(table, name=name, check_unit=check_unit)
     given = [str(note) for note in table.attrs.get("notes", [])]
-    # A table that was checked before has these notes already, under its own name.
+    # A table that was checked before already has these notes, perhaps under another name.
     new = [note for note in checked.attrs["notes"] if note not in given]
-    told = {note.split(": ", 1)[-1] for note in given}
-    notes = [*given, *(note for note in new if note.split(": ", 1)[-1] not in told)]
+    texts = {note.split(": ", 1)[-1] for note in given}
+    notes = [*given, *(note for note in new if note.split(": ", 1)[-1] not in texts)]
     left_out: dict[str, int] = {}
     checked = checked.reset_index(drop=True)
     if max_distance_km is None:
-        notes.append(f"{name}: no limit of distance; records kept only for strong motion bend it")
+        notes.append(f"{name}: no limit of distance; records of strong motion only would bias it")
     else:
         limit = max_distance_km
         if callable(limit):
@@ -202,9 +220,9 @@ def _codes(table: Any, column: str | None, name: str) -> tuple[np.ndarray, tuple
 def _vs30(
     table: Any, station: np.ndarray, count: int, notes: list[str], name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Log10 of Vs30 of each record (NaN: not known) and of each site once.
+    """Log10 of Vs30 of each record (NaN where unknown), and of each site once.
 
-    A station that has a value in some rows has it in all: that is known, not imputed.
+    A station with a value in some of its rows has it in all of them, which is not an imputation.
     """
     if "vs30_m_s" not in table.columns:
         notes.append(f"{name}: no column 'vs30_m_s': every site is one of an unknown population")
@@ -253,7 +271,7 @@ def _arrays(
     stations: int,
     regions: int,
 ) -> MotionData:
-    """Pad everything to buckets, so that other tables of about this size never recompile."""
+    """Pad everything to size buckets, so that tables of similar size share compiled programs."""
     log_vs30, population = vs30
     rows, sites = bucket_size(len(table)), bucket_size(len(population))
     unknown = np.isnan(log_vs30)

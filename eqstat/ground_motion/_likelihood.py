@@ -1,4 +1,4 @@
-"""The marginal likelihood of ground motions: event and station terms are integrated out."""
+"""Marginal likelihood of ground motions, with event and station terms integrated out."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from eqstat.ground_motion._data import MotionData
 from eqstat.ground_motion._parameters import GroundMotion, magnitude_slope_at, median, record_sd_at
 
 
-class Terms(NamedTuple):
-    """Event and station terms given the parameters: a normal distribution's moments.
+class RandomEffects(NamedTuple):
+    """Posterior moments of the event and station terms given the parameters, log10 units.
 
     Attributes
     ----------
     event_mean, event_sd
-        Of each event, log10 units, (events,).
+        Of each event, (events,).
     station_mean, station_sd
-        Of each station, (stations,); of an unknown site with what its Vs30 does.
+        Of each station, (stations,); for a station without Vs30 the effect of Vs30 is included.
+
+    Examples
+    --------
+    See `random_effects`.
     """
 
     event_mean: Float[Array, " events"]
@@ -31,7 +35,7 @@ class Terms(NamedTuple):
 
 
 class _System(NamedTuple):
-    """The normal equations of event and station terms."""
+    """Normal equations of the event and station terms."""
 
     residual: Array  # of each record
     precision: Array  # of each record; 0 for padding
@@ -45,12 +49,12 @@ class _System(NamedTuple):
 
 
 def site_variance(motion: GroundMotion) -> Array:
-    """Variance that an unknown Vs30 adds."""
+    """Variance of a station term that is due to an unknown Vs30."""
     return (motion.vs30_slope * motion.vs30_log10_sd) ** 2
 
 
 def residuals(motion: GroundMotion, data: MotionData) -> Array:
-    """Records less their medians; an unknown site is taken at the population's mean."""
+    """Records less their medians; an unknown Vs30 is at the population's mean."""
     site = jnp.where(data.unknown_site > 0, motion.vs30_log10_mean, data.log10_vs30)
     centre = median(motion, data.magnitude, data.distance_km, data.depth_km, site)
     return jnp.asarray(data.log10_pga - centre - motion.region_level[data.region])
@@ -67,11 +71,12 @@ def _system(motion: GroundMotion, data: MotionData) -> _System:
         variance = variance + data.unknown_site * site_variance(motion)
     precision = jnp.asarray(data.weight / variance)
     events, stations = len(data.magnitude_sd), data.stations
-    # A wrong magnitude moves all records of an event by about as much: part of the event's term.
-    steep = magnitude_slope_at(motion, data.magnitude, data.distance_km) * data.weight
+    # An error of the magnitude shifts all records of an event by nearly the same amount: to first
+    # order it is part of the event term, with the mean slope over the event's records.
+    slope = magnitude_slope_at(motion, data.magnitude, data.distance_km) * data.weight
     records = jnp.maximum(_sum(data.weight, data.event, events), 1.0)
-    steep = _sum(steep, data.event, events) / records
-    event_variance = motion.event_sd**2 + (steep * data.magnitude_sd) ** 2
+    slope = _sum(slope, data.event, events) / records
+    event_variance = motion.event_sd**2 + (slope * data.magnitude_sd) ** 2
     station_variance = motion.station_sd**2 + data.station_unknown * site_variance(motion)
     both = jnp.zeros((events, stations), residual.dtype)
     if stations:
@@ -90,17 +95,18 @@ def _system(motion: GroundMotion, data: MotionData) -> _System:
 
 
 def log_likelihood(motion: GroundMotion, data: MotionData) -> Float[Array, ""]:
-    r"""Log density of all records, event and station terms integrated out in closed form.
+    r"""Log density of all records, marginalised over event and station terms in closed form.
 
-    With $Z$ the records' membership in events and stations, $D$ the diagonal of the terms'
-    variances and $W$ that of the records' precisions,
+    With the incidence matrix $Z$ of records in events and stations, the diagonal $D$ of the terms'
+    variances and the diagonal $W$ of the records' precisions,
 
     $$ y \sim \mathcal N(\mu,\; W^{-1} + Z D Z^\top), \qquad A = D^{-1} + Z^\top W Z. $$
 
-    Determinant and quadratic form need $A$ only. Its two blocks of events and of stations are
-    diagonal, so one is eliminated by division and a Cholesky factor of the smaller is left. An
-    unknown Vs30 enters linearly: it adds $(v s_V)^2$ to the variance of its station's term. The
-    known Vs30 are themselves draws of the population, and their density is part of the whole.
+    By the matrix determinant lemma and the Woodbury identity, determinant and quadratic form
+    need $A$ only. Its blocks for events and for stations are diagonal, so that the larger one is
+    eliminated by division and a Cholesky factor of the smaller remains. An unknown Vs30 enters
+    linearly and adds $(v s_V)^2$ to the variance of its station's term. The known Vs30 are draws
+    from the population, and their density is part of the likelihood.
 
     Parameters
     ----------
@@ -117,7 +123,17 @@ def log_likelihood(motion: GroundMotion, data: MotionData) -> Float[Array, ""]:
     References
     ----------
     Abrahamson, N. and Youngs, R. (1992), A stable algorithm for regression analyses using the
-    random effects model, Bulletin of the Seismological Society of America 82, 505-510.
+    random effects model, Bulletin of the Seismological Society of America 82, 505-510,
+    doi:10.1785/BSSA0820010505.
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion import Design, simulate
+    >>> truth = GroundMotion()
+    >>> data = simulate(jax.random.key(0), truth, Design(events=10, stations=8)).data
+    >>> wrong = GroundMotion(spreading=2.5)
+    >>> bool(log_likelihood(truth, data) > log_likelihood(wrong, data))
+    True
     """
     system = _system(motion, data)
     large = (system.stations, system.station_sum, system.both)
@@ -126,11 +142,12 @@ def log_likelihood(motion: GroundMotion, data: MotionData) -> Float[Array, ""]:
         large = (system.events, system.event_sum, system.both.T)
         small = (system.stations, system.station_sum)
     diagonal, sums, block = large
-    core = jnp.diag(small[0]) - (block / diagonal) @ block.T
-    factor = jnp.linalg.cholesky(core)
-    left = small[1] - block @ (sums / diagonal)
-    left = jax.scipy.linalg.solve_triangular(factor, left, lower=True)
-    explained = jnp.sum(sums**2 / diagonal) + jnp.sum(left**2)
+    # Schur complement of the larger, diagonal block.
+    schur = jnp.diag(small[0]) - (block / diagonal) @ block.T
+    factor = jnp.linalg.cholesky(schur)
+    reduced = small[1] - block @ (sums / diagonal)
+    reduced = jax.scipy.linalg.solve_triangular(factor, reduced, lower=True)
+    explained = jnp.sum(sums**2 / diagonal) + jnp.sum(reduced**2)
     quadratic = jnp.sum(system.precision * system.residual**2) - explained
     log_det = (
         2 * jnp.sum(jnp.log(jnp.diagonal(factor)))
@@ -142,13 +159,13 @@ def log_likelihood(motion: GroundMotion, data: MotionData) -> Float[Array, ""]:
         )
     )
     density = -0.5 * (quadratic + log_det) - HALF_LOG_2PI * jnp.sum(data.weight)
-    apart = (data.population - motion.vs30_log10_mean) / motion.vs30_log10_sd
-    sites = -0.5 * apart**2 - jnp.log(motion.vs30_log10_sd) - HALF_LOG_2PI
+    z = (data.population - motion.vs30_log10_mean) / motion.vs30_log10_sd
+    sites = -0.5 * z**2 - jnp.log(motion.vs30_log10_sd) - HALF_LOG_2PI
     return density + jnp.sum(data.population_weight * sites)
 
 
-def terms(motion: GroundMotion, data: MotionData) -> Terms:
-    """Event and station terms given the parameters and all records, in closed form.
+def random_effects(motion: GroundMotion, data: MotionData) -> RandomEffects:
+    """Posterior of the event and station terms given the parameters and all records.
 
     Parameters
     ----------
@@ -159,8 +176,16 @@ def terms(motion: GroundMotion, data: MotionData) -> Terms:
 
     Returns
     -------
-    Terms
-        Rows of padding have the terms' prior.
+    RandomEffects
+        Rows of padding have the prior of the terms.
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion import Design, simulate
+    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=10, stations=8))
+    >>> effects = random_effects(GroundMotion(), motions.data)
+    >>> bool(effects.event_sd[0] < 0.3)
+    True
     """
     system = _system(motion, data)
     share = system.both / system.stations
@@ -171,7 +196,7 @@ def terms(motion: GroundMotion, data: MotionData) -> Terms:
     station_mean = (system.station_sum - system.both.T @ event_mean) / system.stations
     station_variance = 1 / system.stations + jnp.sum((root @ share) ** 2, axis=0)
     event_sd = jnp.sqrt(jnp.sum(root**2, axis=0))
-    return Terms(event_mean, event_sd, station_mean, jnp.sqrt(station_variance))
+    return RandomEffects(event_mean, event_sd, station_mean, jnp.sqrt(station_variance))
 
 
 def pointwise_log_likelihood(motion: GroundMotion, data: MotionData) -> Float[Array, " records"]:

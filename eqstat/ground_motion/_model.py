@@ -55,7 +55,8 @@ def model(data: MotionData, prior: Prior | None = None) -> None:
 
     Sites are the fields of `GroundMotion`: `station_sd` where the records name stations, and
     `region_sd` with the centred `region_level` (regions) where there are two regions or more.
-    Event and station terms are integrated out (see `log_likelihood`); `terms` gives them back.
+    Event and station terms are marginalised over (see `log_likelihood`); `random_effects` gives
+    their posterior.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Parameters of the ground-motion model, and its median."""
+"""Parameters of the Bayesian ground-motion model, and its median."""
 
 from __future__ import annotations
 
@@ -28,23 +28,24 @@ MAY_VANISH = ("station_sd", "region_sd")
 
 
 def _numbers(value: Any) -> Any:
-    """Numbers as arrays; what already is one keeps its dtype, and what is not is let through."""
+    """Convert numbers to arrays; arrays keep their dtype, and other objects pass through."""
     if isinstance(value, int | float | list | tuple):
         return jnp.asarray(value, jnp.result_type(float))
     return jnp.asarray(value) if isinstance(value, np.ndarray | np.generic) else value
 
 
 class GroundMotion(eqx.Module):
-    r"""Ground-motion model: median of log10 PGA (m/s2) and the scatter about it.
+    r"""Parameters of the ground-motion model: median of log10 PGA (m/s2) and its scatter.
 
     $$ \mu = c + m_1 (M - 5) + m_2 (M - 5)^2 - \{g_1 + g_2 (M - 5)\}
     \log_{10}\frac{\sqrt{R^2 + h(M)^2}}{10\,\text{km}} - q \frac{R}{100\,\text{km}}
     + d \frac{z - 8\,\text{km}}{10\,\text{km}} + v \log_{10} \frac{V_{S30}}{760\,\text{m/s}} + c_r,
     \qquad h(M) = h_5\, 10^{s (M - 5)} $$
 
-    Records scatter about it by an event term of sd $\tau$, a station term of sd $\phi_S$ and
-    their own $\phi\, 10^{k (M - 5)}$. A site without Vs30 has one drawn from the population of
-    sites, $\log_{10} V_{S30} \sim \mathcal N(m_V, s_V^2)$, the same for all records of a station.
+    The total residual is the sum of a between-event term of standard deviation $\tau$, a station
+    term of $\phi_S$ and a record term of $\phi\, 10^{k (M - 5)}$. An unknown Vs30 is a draw from
+    the population of sites, $\log_{10} V_{S30} \sim \mathcal N(m_V, s_V^2)$, the same for all
+    records of a station. All parameters may carry leading axes of draws.
 
     Attributes
     ----------
@@ -57,7 +58,7 @@ class GroundMotion(eqx.Module):
     anelastic_per_100_km
         $q$, above 0.
     saturation_km, saturation_slope
-        $h_5$, above 0, and $s$ per magnitude: near a large rupture distance matters less.
+        $h_5$, above 0, and $s$ per magnitude: the decay saturates near a large rupture.
     depth_slope
         $d$, per 10 km.
     vs30_slope
@@ -67,12 +68,17 @@ class GroundMotion(eqx.Module):
     event_sd, station_sd, record_sd
         $\tau$, $\phi_S$ and $\phi$, log10 units, above 0. `station_sd` is 0 where the records
         name no stations.
-    region_level
-        $c_r$ of each region; of sd `region_sd`. 0 where there is one region, (..., regions).
+    record_sd_slope
+        $k$ per magnitude.
     region_sd
-        Log10 units; 0 where there is one region.
+        Standard deviation of the levels of regions, log10 units; 0 where there is one region.
+    region_level
+        $c_r$ of each region; 0 where there is one region, (..., regions).
 
-    All may carry leading axes of draws.
+    Raises
+    ------
+    eqstat.InputError
+        When a value is not finite or out of its range.
 
     Examples
     --------
@@ -101,7 +107,7 @@ class GroundMotion(eqx.Module):
     region_level: Float[Array, "... regions"] = eqx.field(converter=_numbers, default=(0.0,))
 
     def __check_init__(self) -> None:
-        """Refuse numbers that no ground motion has; what is traced is not looked at."""
+        """Check the ranges of concrete values; traced ones pass."""
         for name in (field.name for field in dataclasses.fields(self)):
             low = 0.0 if name in POSITIVE + MAY_VANISH else -np.inf
             ends = "(]" if name in POSITIVE else "[]"
@@ -109,7 +115,7 @@ class GroundMotion(eqx.Module):
 
     @property
     def total_sd(self) -> Float[Array, "..."]:
-        """Scatter about the median of magnitude 5 at a new station of known Vs30, log10 units."""
+        """Total sd of magnitude 5 at a new station of known Vs30, log10 units."""
         return jnp.sqrt(self.event_sd**2 + self.station_sd**2 + self.record_sd**2)
 
 
@@ -120,16 +126,16 @@ def median(
     depth_km: Any,
     log10_vs30: Any,
 ) -> Float[Array, "..."]:
-    """Median of log10 PGA (m/s2) without any region's level.
+    """Median of log10 PGA (m/s2) without the level of a region.
 
     Parameters
     ----------
     motion
         Parameters; draws broadcast against the inputs.
     magnitude, distance_km, depth_km
-        As in tables; hypocentral distance.
+        Magnitude, hypocentral distance and depth, as in tables.
     log10_vs30
-        Log10 of Vs30 in m/s; the population's mean where it is not known.
+        Log10 of Vs30 in m/s; the population's mean where it is unknown.
 
     Returns
     -------
@@ -149,7 +155,7 @@ def median(
 
 
 def record_sd_at(motion: GroundMotion, magnitude: Any) -> Array:
-    """Scatter of single records, log10 units."""
+    """Standard deviation of the record term, log10 units."""
     return motion.record_sd * jnp.exp(
         np.log(10.0) * motion.record_sd_slope * (magnitude - MAGNITUDE)
     )
@@ -165,7 +171,7 @@ def log10_effective(motion: GroundMotion, magnitude: Any, distance_km: Any) -> A
 
 
 def magnitude_slope_at(motion: GroundMotion, magnitude: Any, distance_km: Any) -> Array:
-    """How the median changes with magnitude, per magnitude, saturation's growth left out."""
+    """Derivative of the median with magnitude, without that of the saturation distance."""
     above = magnitude - MAGNITUDE
-    steep = motion.magnitude_slope + 2 * motion.magnitude_bend * above
-    return steep - motion.spreading_slope * log10_effective(motion, magnitude, distance_km)
+    slope = motion.magnitude_slope + 2 * motion.magnitude_bend * above
+    return slope - motion.spreading_slope * log10_effective(motion, magnitude, distance_km)

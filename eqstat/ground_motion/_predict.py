@@ -1,4 +1,4 @@
-"""What the ground-motion model predicts: posterior draws, condensed to a mixture."""
+"""Predictions of the ground-motion model: posterior draws, condensed to a Gaussian mixture."""
 
 from __future__ import annotations
 
@@ -13,29 +13,31 @@ from jaxtyping import Array, ArrayLike, Float
 
 from eqstat._core.errors import InputError
 from eqstat.ground_motion._data import MotionData, Motions
-from eqstat.ground_motion._likelihood import Terms, site_variance, terms
+from eqstat.ground_motion._likelihood import RandomEffects, random_effects, site_variance
 from eqstat.ground_motion._model import motion_of
 from eqstat.ground_motion._parameters import GroundMotion, median, record_sd_at
 from eqstat.ground_motion.mixture._mixture import Mixture
 
-# Components of a mixture by default: one Gaussian would have too light a tail.
+# Components of a mixture by default: a single Gaussian would have too light a tail.
 COMPONENTS = 5
 
 
 def condense(mean: Array, variance: Array, log_weight: Array, components: int | None) -> Mixture:
-    """Mixture of draws with fewer components and the same mean and variance.
+    """Condense a mixture of draws to fewer components of the same mean and variance.
 
-    Draws come sorted by scatter and are binned in this order: each bin is one Gaussian with the
-    mean and variance of its draws together.
+    The draws come sorted by scatter (`by_scatter`) and are grouped into bins in this order. Each
+    bin becomes one Gaussian with the mean and variance of its draws together, so that the first two
+    moments of the whole mixture are exact, and draws of similar scatter, which determine its tails,
+    share a component.
 
     Parameters
     ----------
     mean, variance
         Of each draw, (..., draws).
     log_weight
-        Of the draws, normalised, (draws,).
+        Normalised log weights of the draws, (draws,).
     components
-        Number of bins, which divides the draws; None keeps every draw.
+        Number of bins, a divisor of the number of draws; None keeps every draw.
 
     Returns
     -------
@@ -46,36 +48,38 @@ def condense(mean: Array, variance: Array, log_weight: Array, components: int | 
         return Mixture(jnp.broadcast_to(log_weight, mean.shape), mean, jnp.sqrt(variance))
     split = (*mean.shape[:-1], components, -1)
     mean, variance = mean.reshape(split), variance.reshape(split)
-    inside = log_weight.reshape(components, -1)
-    bins = jax.scipy.special.logsumexp(inside, axis=-1, keepdims=True)
-    # A bin without any weight is nowhere, and must not make NaN.
-    weight = jnp.exp(inside - jnp.where(jnp.isfinite(bins), bins, 0.0))
-    weight = jnp.where(jnp.isfinite(bins), weight, 1 / weight.shape[-1])
-    middle = jnp.sum(weight * mean, axis=-1)
-    spread = jnp.sum(weight * (variance + (mean - middle[..., None]) ** 2), axis=-1)
-    return Mixture(jnp.broadcast_to(bins[..., 0], middle.shape), middle, jnp.sqrt(spread))
+    draw_weight = log_weight.reshape(components, -1)
+    bin_weight = jax.scipy.special.logsumexp(draw_weight, axis=-1, keepdims=True)
+    # The draws of a bin of weight 0 get equal weights within it, since 0 / 0 would be NaN.
+    weight = jnp.exp(draw_weight - jnp.where(jnp.isfinite(bin_weight), bin_weight, 0.0))
+    weight = jnp.where(jnp.isfinite(bin_weight), weight, 1 / weight.shape[-1])
+    bin_mean = jnp.sum(weight * mean, axis=-1)
+    # Law of total variance within the bin.
+    spread = jnp.sum(weight * (variance + (mean - bin_mean[..., None]) ** 2), axis=-1)
+    return Mixture(jnp.broadcast_to(bin_weight[..., 0], bin_mean.shape), bin_mean, jnp.sqrt(spread))
 
 
 class MotionPredictor(eqx.Module):
-    """Ground-motion predictor of the Bayesian model: for any event and any site of a region.
+    """Predictor of the Bayesian ground-motion model for events and sites of a region.
 
     Attributes
     ----------
     motion
-        Draws of the parameters, sorted by scatter; the region's level is in `level`.
+        Draws of the parameters, sorted by scatter; the region's level is included in `level`.
     event_mean, event_sd
-        Event term of each draw: mean 0 and its sd before anything is reported, (draws,).
+        Moments of the event term given each draw, (draws,); without reports mean 0 and its prior
+        sd.
     log_weight
-        Of the draws, (draws,).
+        Log weights of the draws, (draws,).
     components
-        Components of the mixtures; None for one of each draw.
+        Number of components of the mixtures; None for one per draw.
 
     Examples
     --------
     >>> import jax
     >>> from eqstat.ground_motion import Design, fit, simulate
     >>> from eqstat.ground_motion.mixture import exceedance
-    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=30, stations=20))
+    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=12, stations=8))
     >>> predictor = fit(motions).predictor(jax.random.key(1))
     >>> mixture = predictor(6.0, jnp.array([20.0, 80.0]), 8.0, jnp.nan)
     >>> near, far = exceedance(mixture, jnp.log10(0.5))
@@ -97,14 +101,14 @@ class MotionPredictor(eqx.Module):
         vs30_m_s: ArrayLike,
         /,
     ) -> Mixture:
-        """Predict log10 PGA (m/s2) at sites without records; shapes broadcast.
+        """Predict log10 PGA (m/s2) at new sites; shapes broadcast.
 
         Parameters
         ----------
         magnitude, distance_km, depth_km
-            Hypocentral distance, depth positive down, km.
+            Magnitude, hypocentral distance, km, and depth, km, positive down.
         vs30_m_s
-            NaN where it is not known: then it is integrated over the population of sites.
+            Vs30, m/s; where it is NaN, it is marginalised over the population of sites.
 
         Returns
         -------
@@ -122,7 +126,7 @@ class MotionPredictor(eqx.Module):
 def record_moments(
     motion: GroundMotion, magnitude: Array, distance_km: Array, depth_km: Array, vs30_m_s: Array
 ) -> tuple[Array, Array]:
-    """Mean of a record and the variance of its own and its unknown Vs30, if it is that."""
+    """Mean of a record, and the variance of its record term and of an unknown Vs30."""
     unknown = ~(vs30_m_s > 0)
     known = jnp.log10(jnp.where(unknown, 760.0, vs30_m_s))
     site = jnp.where(unknown, motion.vs30_log10_mean, known)
@@ -132,20 +136,29 @@ def record_moments(
 
 
 class MotionPosterior(eqx.Module):
-    """Posterior draws of the ground-motion model, with the terms of the stations that it knows.
+    """Posterior draws of the ground-motion model, with the terms of known stations.
 
     Attributes
     ----------
     motion
         Draws of the parameters, a leading axis on each.
     station_mean, station_sd
-        Station terms given each draw's parameters, (draws, stations).
+        Moments of the station terms given each draw's parameters, (draws, stations).
     station_vs30_m_s
-        Vs30 that the terms were learned with, NaN where it was not known, (stations,).
+        Vs30 with which the terms were estimated, NaN where unknown, (stations,).
     stations, regions
         Names.
     ranges
-        Least and largest magnitude, distance and depth of the records.
+        Ranges of magnitude, distance and depth of the records.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.ground_motion import Design, fit, simulate
+    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=12, stations=8))
+    >>> posterior = fit(motions).posterior(jax.random.key(1), 32)
+    >>> posterior.draws, bool(posterior.covers(5.0, 300.0, 8.0))
+    (32, False)
     """
 
     motion: GroundMotion
@@ -169,25 +182,32 @@ class MotionPosterior(eqx.Module):
         Parameters
         ----------
         components
-            Components of its mixtures: draws are binned by scatter, each bin one Gaussian with
-            the moments of its draws. None keeps one component for each draw.
+            Number of components of the mixtures, at most the number of draws: draws are binned by
+            scatter, and each bin becomes one Gaussian. None keeps one component per draw.
         region
             A region of the records; by default a new one where there are several.
 
         Returns
         -------
         MotionPredictor
-        """
-        return predictor_of(*self.before(region), components)
 
-    def before(self, region: str | None) -> tuple[GroundMotion, np.ndarray, np.ndarray, np.ndarray]:
-        """Draws in a region, mean and sd of a new event's term and log weights of the draws."""
-        motion = self.in_region(region)
+        Raises
+        ------
+        eqstat.InputError
+            When the region is unknown or `components` out of its range.
+        """
+        return predictor_of(*self.new_event(region), components)
+
+    def new_event(
+        self, region: str | None
+    ) -> tuple[GroundMotion, np.ndarray, np.ndarray, np.ndarray]:
+        """Draws in a region, mean and sd of a new event's term, and log weights of the draws."""
+        motion = self.for_region(region)
         tau = np.sqrt(np.asarray(motion.event_sd) ** 2 + np.asarray(motion.region_sd) ** 2)
         return motion, np.zeros(self.draws), tau, np.full(self.draws, -np.log(self.draws))
 
-    def in_region(self, region: str | None) -> GroundMotion:
-        """Draws with a region's level in `level`; of a new region its spread stays."""
+    def for_region(self, region: str | None) -> GroundMotion:
+        """Draws with a region's level in `level`; a new region keeps its standard deviation."""
         motion = self.motion
         if region is None and len(self.regions) > 1:
             shift, sd = np.zeros(self.draws), np.asarray(motion.region_sd)
@@ -212,16 +232,17 @@ class MotionPosterior(eqx.Module):
         vs30_m_s: ArrayLike = np.nan,
         /,
     ) -> np.ndarray:
-        """Tell whether magnitude, distance and depth lie in the ranges of the records.
+        """Return whether magnitude, distance and depth lie in the ranges of the records.
 
         Parameters
         ----------
         magnitude, distance_km, depth_km, vs30_m_s
-            As of a predictor; shapes that broadcast. Vs30 is not judged.
+            As of a predictor; shapes that broadcast. Vs30 is not checked.
 
         Returns
         -------
         numpy.ndarray
+            Booleans.
         """
         given = {"magnitude": magnitude, "distance_km": distance_km, "depth_km": depth_km}
         inside = np.ones(np.broadcast_shapes(*map(np.shape, given.values())), bool)
@@ -231,27 +252,27 @@ class MotionPosterior(eqx.Module):
         return inside
 
     def station_numbers(self, stations: Any) -> np.ndarray:
-        """Places of named stations among those that are known, -1 for others."""
+        """Return the numbers of named stations among the known ones, -1 for others."""
         numbers = {name: number for number, name in enumerate(self.stations)}
         return np.array([numbers.get(str(name), -1) for name in stations], int)
 
     def station_moments(self, stations: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean and sd of the terms of named stations, (draws, stations), and which are known."""
-        found = self.station_numbers(stations)
-        known = found >= 0
-        own = np.asarray(self.motion.station_sd)[:, None]
+        number = self.station_numbers(stations)
+        known = number >= 0
+        prior_sd = np.asarray(self.motion.station_sd)[:, None]
         if not self.stations:
-            return np.zeros((self.draws, len(found))), np.repeat(own, len(found), 1), known
-        mean = np.where(known, self.station_mean[:, found], 0.0)
-        return mean, np.where(known, self.station_sd[:, found], own), known
+            return np.zeros((self.draws, len(number))), np.repeat(prior_sd, len(number), 1), known
+        mean = np.where(known, self.station_mean[:, number], 0.0)
+        return mean, np.where(known, self.station_sd[:, number], prior_sd), known
 
 
 def by_scatter(
     motion: GroundMotion, event_sd: np.ndarray, log_weight: np.ndarray, components: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the draws sorted by scatter, for `condense`, and their normalised log weights.
+    """Sort the draws by scatter, for `condense`; return their order and normalised log weights.
 
-    Filled up to a number that `components` divides.
+    The last draw is repeated with weight 0 up to a multiple of `components`.
     """
     count = len(event_sd)
     if components is not None and not 1 <= components <= count:
@@ -260,7 +281,7 @@ def by_scatter(
     order = np.argsort(scatter, kind="stable")
     spare = 0 if components is None else -count % components
     order = np.append(order, np.repeat(order[-1:], spare))
-    # What fills up weighs nothing: no draw is lost, however much it weighs.
+    # The repeated draws weigh nothing, and no draw is dropped.
     weight = np.where(np.arange(len(order)) < count, log_weight[order], -np.inf)
     return order, weight - np.logaddexp.reduce(weight)
 
@@ -272,7 +293,7 @@ def predictor_of(
     log_weight: np.ndarray,
     components: int | None,
 ) -> MotionPredictor:
-    """Predictor of weighted draws, each with its event term."""
+    """Make a predictor of weighted draws, each with its event term."""
     order, weight = by_scatter(motion, event_sd, log_weight, components)
     return MotionPredictor(
         jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[order]), motion),
@@ -284,14 +305,14 @@ def predictor_of(
 
 
 @jax.jit
-def _terms(motion: GroundMotion, data: MotionData) -> Terms:
-    return jax.lax.map(lambda one: terms(one, data), motion)
+def _terms(motion: GroundMotion, data: MotionData) -> RandomEffects:
+    return jax.lax.map(lambda one: random_effects(one, data), motion)
 
 
 def posterior_of(
     sites: Mapping[str, np.ndarray], motions: Motions, limit: int | None = None
 ) -> MotionPosterior:
-    """Posterior from draws of the model's sites, (draws, ...), evenly thinned to a limit."""
+    """Make a posterior from draws of the model's sites, (draws, ...), evenly thinned to a limit."""
     count = len(next(iter(sites.values())))
     keep = np.arange(count)
     if limit is not None and count > limit:

@@ -1,4 +1,4 @@
-"""Priors of the ground-motion model, in the open: each one can be replaced."""
+"""Priors of the ground-motion model, each of which can be replaced."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def _positive(median: float, log_sd: float) -> Any:
 
 
 class Prior(eqx.Module):
-    r"""Priors of what `fit` and `sample` learn; NumPyro distributions.
+    r"""Priors of the parameters that `fit` and `sample` estimate; NumPyro distributions.
 
-    They say what shallow crustal earthquakes of any active region may do, and no more: saturation,
-    which few records are near enough to tell, is the one that leans on others' work.
+    They are weakly informative for shallow crustal earthquakes of an active region. Only the
+    saturation, which few records are near enough to constrain, relies on published scaling.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class Prior(eqx.Module):
     spreading, spreading_slope
         Normal, 1.4 and 0.4; -0.1 and 0.15 per magnitude.
     anelastic_per_100_km
-        Log-normal about 0.2 with a factor of 2.
+        Log-normal with median 0.2 and a factor of 2.
     saturation_km, saturation_slope
-        Log-normal about 6 km with a factor of 1.6; normal, 0.235 and 0.06 per magnitude: the
+        Log-normal with median 6 km and a factor of 1.6; normal, 0.235 and 0.06 per magnitude: the
         scaling of simulated and recorded near-source motions.
     depth_slope
         Normal, 0.3 per 10 km.
@@ -47,13 +47,19 @@ class Prior(eqx.Module):
     record_sd_slope
         Normal, 0.1 per magnitude.
     region_sd
-        Log-normal about 0.2 with a factor of 2.
+        Log-normal with median 0.2 and a factor of 2.
 
     References
     ----------
     Yenier, E. and Atkinson, G. (2014), Equivalent point-source modeling of moderate-to-large
     magnitude earthquakes and associated ground-motion saturation effects, Bulletin of the
-    Seismological Society of America 104, 1458-1478, for the saturation.
+    Seismological Society of America 104, 1458-1478, doi:10.1785/0120130147, for the saturation.
+
+    Examples
+    --------
+    >>> prior = Prior(spreading=dist.Normal(1.3, 0.2))
+    >>> prior.spreading.loc
+    1.3
     """
 
     level: dist.Distribution = _normal(-0.3, 0.5)

@@ -1,4 +1,4 @@
-"""Made-up ground motions of known parameters, in the shape that `fit` takes."""
+"""Simulate ground motions from given parameters, in the form that `fit` takes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from eqstat.ground_motion._parameters import GroundMotion, median
 
 @dataclass(frozen=True)
 class Design:
-    """Who records what: events and stations in a square, every station with some probability.
+    """Design of a simulation: events and stations in a square, recorded with some probability.
 
     Attributes
     ----------
     events, stations
-        How many, at least 1.
+        Their numbers, at least 1.
     min_magnitude, max_magnitude
         Magnitudes are uniform between them.
     extent_km
-        Side of the square.
+        Side of the square, km.
     max_depth_km
         Depths are uniform from 2 km to this.
     recorded
@@ -35,7 +35,17 @@ class Design:
     unknown_share
         Share of the stations whose Vs30 is withheld, in [0, 1].
     regions
-        Number of regions; events take them in turn.
+        Number of regions; events are assigned to them in turn.
+
+    Raises
+    ------
+    eqstat.InputError
+        When a value is out of its range.
+
+    Examples
+    --------
+    >>> Design(events=20, stations=10, recorded=0.8).regions
+    1
     """
 
     events: int = 40
@@ -49,7 +59,7 @@ class Design:
     regions: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what is no design."""
+        """Check the ranges."""
         counts = {"events": self.events, "stations": self.stations, "regions": self.regions}
         check_whole("Design", 1, **counts)
         check_range("Design", 0, 1, ends="(]", recorded=self.recorded)
@@ -57,7 +67,7 @@ class Design:
 
 
 def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = None) -> Motions:
-    """Draw a table of ground motions from the model and prepare it.
+    """Simulate a table of ground motions from the model and prepare it.
 
     Parameters
     ----------
@@ -66,13 +76,19 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
     motion
         Parameters, without an axis of draws; `region_level` of `design.regions` entries or of one.
     design
-        Who records what; `Design()` by default.
+        Events and stations; `Design()` by default.
 
     Returns
     -------
     Motions
-        Its `table` has besides `region`, and the truth in `event_term` and `station_term` (of a
-        station of unknown Vs30 with what that does).
+        Its `table` also has `region`, and the true `event_term` and `station_term` (for a station
+        without Vs30 the effect of its Vs30 is included).
+
+    Examples
+    --------
+    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=10, stations=8))
+    >>> len(motions.events), len(motions.stations)
+    (10, 8)
     """
     design = Design() if design is None else design
     motion = jax.tree.map(np.asarray, motion)
@@ -85,11 +101,11 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
     unknown = rng.random(stations) < design.unknown_share
     event_term = rng.normal(0, 1, events) * motion.event_sd
     station_term = rng.normal(0, 1, stations) * motion.station_sd
-    there = rng.random((events, stations)) < design.recorded
-    there[~there.any(axis=1), 0] = True
-    event, station = np.nonzero(there)
-    away = place[:events][event] - place[events:][station]
-    distance = np.sqrt(np.sum(away**2, axis=1) + depth[event] ** 2)
+    recorded = rng.random((events, stations)) < design.recorded
+    recorded[~recorded.any(axis=1), 0] = True
+    event, station = np.nonzero(recorded)
+    offset = place[:events][event] - place[events:][station]
+    distance = np.sqrt(np.sum(offset**2, axis=1) + depth[event] ** 2)
     region = event % design.regions
     level = np.broadcast_to(motion.region_level, design.regions)[region]
     with jax.enable_x64(True):
@@ -103,9 +119,9 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
             )
         )
     scatter = motion.record_sd * 10 ** (motion.record_sd_slope * (magnitude - 5.0))
-    own = rng.normal(0, 1, len(event)) * scatter[event]
-    value = centre + level + event_term[event] + station_term[station] + own
-    hidden = np.where(unknown, motion.vs30_slope * (log_vs30 - motion.vs30_log10_mean), 0.0)
+    record_term = rng.normal(0, 1, len(event)) * scatter[event]
+    value = centre + level + event_term[event] + station_term[station] + record_term
+    vs30_effect = np.where(unknown, motion.vs30_slope * (log_vs30 - motion.vs30_log10_mean), 0.0)
     table = pd.DataFrame(
         {
             "event": [f"e{i:05d}" for i in event],
@@ -117,7 +133,7 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
             "vs30_m_s": np.where(unknown, np.nan, 10**log_vs30)[station],
             "region": [f"r{i:02d}" for i in region],
             "event_term": event_term[event],
-            "station_term": (station_term + hidden)[station],
+            "station_term": (station_term + vs30_effect)[station],
         }
     )
     if not motion.station_sd > 0:

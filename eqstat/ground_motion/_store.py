@@ -1,4 +1,4 @@
-"""Networks and fitted models as files: one line of JSON that tells what it is, then the arrays."""
+"""Files of fitted models and networks: a header of one line of JSON, then the arrays."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from eqstat._core.errors import InputError
 from eqstat.ground_motion._parameters import GroundMotion
 from eqstat.ground_motion._predict import MotionPosterior
 from eqstat.ground_motion.network._features import Feature, Scaling
-from eqstat.ground_motion.network._network import Network, new_member
-from eqstat.ground_motion.network._trend import prior_of
-
-__all__ = ["load", "save"]
+from eqstat.ground_motion.network._network import Network, init_member
+from eqstat.ground_motion.network._trend import trend_prior
 
 NETWORK, POSTERIOR = "eqstat mixture density network", "eqstat ground-motion posterior"
 VERSION = 1
@@ -27,24 +25,35 @@ LONGEST_HEADER = 1_000_000
 
 
 def save(model: Network | MotionPosterior | Any, path: str | Path) -> None:
-    """Write a network with its scaling and card, or a posterior of the ground-motion model.
+    """Write a posterior of the ground-motion model, or a network with its scaling and card.
 
     Parameters
     ----------
     model
-        As trained (`Learned.network`), or as fitted (`MotionFit.posterior`, `posterior_from`).
+        A posterior (`MotionFit.posterior`, `posterior_from`) or a network
+        (`eqstat.ground_motion.network.FittedNetwork.network`).
     path
-        File to write; it is replaced where it exists.
+        File to write; an existing file is replaced.
 
     Raises
     ------
     eqstat.InputError
-        When it is neither of these.
+        When the model is neither of these.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from eqstat.ground_motion import Design, GroundMotion, fit, simulate
+    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=12, stations=8))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(fit(motions).posterior(jax.random.key(1), 32), f"{folder}/region.eqx")
+    ...     load(f"{folder}/region.eqx").draws
+    32
     """
     if not isinstance(model, Network | MotionPosterior):
         raise InputError(
             f"save: cannot write {type(model).__name__}; give the `posterior()` of a fit, or the "
-            "`network` of what was learned"
+            "`network` of a `FittedNetwork`"
         )
     if isinstance(model, Network):
         header, arrays = _network_header(model), (model.members, model.temperature)
@@ -56,7 +65,7 @@ def save(model: Network | MotionPosterior | Any, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> Network | MotionPosterior:
-    """Read what `save` wrote; every bit is as it was. Either has a method `predictor`.
+    """Read a model that `save` wrote, without loss of precision.
 
     Parameters
     ----------
@@ -66,25 +75,30 @@ def load(path: str | Path) -> Network | MotionPosterior:
     Returns
     -------
     Network or MotionPosterior
+        Both have a method `predictor`.
 
     Raises
     ------
     eqstat.InputError
-        When the file is not there, is no such model, is of a later version, or is damaged.
+        When the file does not exist, holds no such model, is of another version, or is damaged.
+
+    Examples
+    --------
+    See `save`.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
     with path.open("rb") as file:
         header = _header(file.readline(LONGEST_HEADER), path)
-        made = _network if header["format"] == NETWORK else _posterior
+        read = _network if header["format"] == NETWORK else _posterior
         try:
-            model = made(header, file)
-            rest = file.read(1)
+            model = read(header, file)
+            excess = file.read(1)
         except (KeyError, TypeError, ValueError, RuntimeError, EOFError) as error:
             raise InputError(f"{path}: the model in it is damaged: {error}") from error
-        if rest:
-            raise InputError(f"{path}: the model in it is damaged: it goes on after its end")
+        if excess:
+            raise InputError(f"{path}: the model in it is damaged: there is data after its end")
     return model
 
 
@@ -93,13 +107,13 @@ def _header(line: bytes, path: Path) -> dict[str, Any]:
         header = json.loads(line)
         what, version = header["format"], header["version"]
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: this is no ground-motion model that eqstat saved") from error
+        raise InputError(f"{path}: not a ground-motion model that eqstat saved") from error
     if what not in (NETWORK, POSTERIOR):
-        raise InputError(f"{path}: this is {what!r}, not {NETWORK!r} or {POSTERIOR!r}")
+        raise InputError(f"{path}: a file of {what!r}, not of {NETWORK!r} or {POSTERIOR!r}")
     if version != VERSION:
         raise InputError(
-            f"{path}: its version is {version}, and this eqstat reads {VERSION}: use the eqstat "
-            "that wrote it or a later one"
+            f"{path}: its version is {version}, but this eqstat reads version {VERSION}: use the "
+            "eqstat that wrote it or a later one"
         )
     return header
 
@@ -124,15 +138,15 @@ def _network(header: dict[str, Any], file: Any) -> Network:
 
 
 def _members(header: dict[str, Any]) -> tuple[Any, Any]:
-    """Arrays of the shapes that the file of a network holds."""
+    """Template of the arrays in the file of a network."""
     dtype, count = jnp.dtype(header["dtype"]), header["members"]
     features = tuple(Feature(**feature) for feature in header["features"])
     empty = jnp.zeros(len(features), dtype)
     scaling = Scaling(empty, empty, empty, empty, features)
-    one = new_member(
+    one = init_member(
         jax.random.key(0),
         scaling,
-        np.zeros(len(prior_of(features)[0])),
+        np.zeros(len(trend_prior(features)[0])),
         1.0,
         components=header["components"],
         hidden=tuple(header["hidden"]),
@@ -147,7 +161,7 @@ _TERMS = ("station_mean", "station_sd", "station_vs30_m_s")
 
 
 def _arrays(posterior: MotionPosterior) -> dict[str, dict[str, np.ndarray]]:
-    """Arrays of a posterior by name, double precision."""
+    """Arrays of a posterior by name, in double precision."""
     motion = posterior.motion
     parts = {
         "motion": {each.name: getattr(motion, each.name) for each in dataclasses.fields(motion)},
@@ -170,7 +184,7 @@ def _posterior(header: dict[str, Any], file: Any) -> MotionPosterior:
     like = jax.tree.map(np.zeros, header["shapes"], is_leaf=lambda each: isinstance(each, list))
     arrays = eqx.tree_deserialise_leaves(file, like)
     values, terms = arrays["motion"], arrays["terms"]
-    # Put in place as they are: made anew they would be of JAX's default precision.
+    # Replaced in an existing object: the constructor would convert them to JAX's default precision.
     motion = eqx.tree_at(
         lambda m: [getattr(m, name) for name in values], GroundMotion(), [*values.values()]
     )

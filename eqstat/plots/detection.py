@@ -162,7 +162,7 @@ def place_map(
     _shade(ax, *project(*at), weight)
     ax.plot(x, y, ls="none", marker=".", ms=3.5, color="#A8A8A8", label="device", zorder=1.5)
     seconds = _style.seconds_after(outcome.triggers["time"], row["time"])
-    late = (seconds <= 0) & (seconds > -outcome.settings["window_s"])
+    late = (seconds <= 0) & (seconds > -outcome.settings["dead_time_s"])
     some = outcome.triggers[late]
     tx, ty = project(some["latitude"], some["longitude"])
     ax.scatter(

@@ -13,7 +13,10 @@ import xarray as xr
 from eqstat.cli._parse_exceed import acceleration
 from eqstat.exceedance import from_posterior, shaking
 from eqstat.ground_motion import GroundMotion, MotionPosterior, PointSource, load, save
-from eqstat.ground_motion.network import FEATURES, Network, Scaling, new_member, prior_of
+from eqstat.ground_motion.network import FEATURES, Network
+from eqstat.ground_motion.network._features import Scaling
+from eqstat.ground_motion.network._network import init_member
+from eqstat.ground_motion.network._trend import trend_prior
 from eqstat.velocity import ConstantVelocity
 
 from .shell import ZERO, quake, refused, shell
@@ -112,7 +115,7 @@ def test_a_network_takes_the_place_of_the_point_source(capsys, folder, tmp_path)
         [7.0, 60.0, 40.0, 900],
     )
     scaling = Scaling(*(jnp.asarray(row, jnp.float32) for row in rows), FEATURES)
-    one = new_member(jax.random.key(0), scaling, prior_of(FEATURES)[0], 0.3)
+    one = init_member(jax.random.key(0), scaling, trend_prior(FEATURES)[0], 0.3)
     members = jax.tree.map(lambda leaf: leaf[None] if isinstance(leaf, jax.Array) else leaf, one)
     save(Network(members, jnp.ones(())), tmp_path / "network.eqx")
     code, out, told = shell(

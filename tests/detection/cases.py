@@ -6,8 +6,9 @@ import pandas as pd
 from scipy.special import expit, ndtr
 
 from eqstat._core.constants import EARTH_RADIUS_KM
-from eqstat.detection import Cause, detector, earthquake, network_burst, nodes, venue
+from eqstat.detection import detector
 from eqstat.detection._terms import RAMP_S
+from eqstat.detection.causes import Cause, earthquake, network_burst, nodes, venue
 from eqstat.geodesy import LocalFrame
 
 FRAME = LocalFrame(-12.0, -77.0)
@@ -24,7 +25,7 @@ def network(count=120, size_km=60.0, seed=0):
 def small_quake(**options):
     some = nodes(share=(0.2, 0.6), first_share=(0.9, 0.3), reach_km=(40.0, np.inf),
                  delay_s=1.0, sd_s=(1.0,), excess_h=(0.0, 20.0))  # fmt: skip
-    usual = {"depth_km": (10.0, 40.0), "unknown": some, "slots": 20, "cells": 60}
+    usual = {"depth_km": (10.0, 40.0), "nodes": some, "slots": 20, "cells": 60}
     return earthquake(**(usual | options))
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from eqstat import traveltime
-from eqstat.detection import detector, earthquake, init, locate, nodes, step
+from eqstat.detection import detector, init, locate, step
+from eqstat.detection.causes import earthquake, nodes
 from eqstat.traveltime import Prior
 
 from . import cases
@@ -21,7 +22,7 @@ def test_agrees_with_the_exact_posterior(at, seed):
     """Both told the same: P with a delay of 2 s, known scatter, the same prior of depth."""
     network = cases.network(150, seed=seed)
     unknown = nodes(share=(0.3, 0.5, 0.7), first_share=(0.97,), delay_s=2.0, sd_s=(0.8,))
-    quake = earthquake(unknown=unknown, depth_km=(10.0, 20.0, 30.0, 40.0, 50.0), margin_km=60.0)
+    quake = earthquake(nodes=unknown, depth_km=(10.0, 20.0, 30.0, 40.0, 50.0), margin_km=60.0)
     watch = detector(network, causes=(quake,), background=cases.RATE_H)
     rng = np.random.default_rng(seed)
     position = np.asarray(watch.core.position, float)

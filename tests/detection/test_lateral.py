@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from eqstat.detection import earthquake, init, locate, nodes, region_contains, simulate, step
+from eqstat.detection import init, locate, region_contains, simulate, step
 from eqstat.detection._lateral import shift, smear
+from eqstat.detection.causes import earthquake, nodes
 
 from . import cases
 
@@ -16,7 +17,7 @@ from . import cases
 def only_p(sd=0.3, **options):
     """Each trigger is after P, so that the best hypocentre is one of least squares."""
     some = nodes(share=(0.9,), first_share=(1.0,), sd_s=(sd,))
-    return earthquake(unknown=some, slowness_sd=0.0, **options)
+    return earthquake(nodes=some, slowness_sd=0.0, **options)
 
 
 def arrivals(cause, place, device, lateral=(0.0, 0.0)):
@@ -88,7 +89,7 @@ def test_regions_hold_where_one_side_is_slower():
             who = np.flatnonzero(np.isfinite(times))
             if drawn.cause[number] != 0 or len(who) < 20:
                 continue
-            begun = init(watch, drawn.now_s - watch.window_s + 1e-3)
+            begun = init(watch, drawn.now_s - watch.dead_time_s + 1e-3)
             state, report = step(watch, begun, drawn.now_s, who, times[who])
             place = float(drawn.latitude[number]), float(drawn.longitude[number])
             inside.append(region_contains(watch, locate(watch, state, report), *place))

@@ -9,12 +9,12 @@ import pytest
 from eqstat import InputError
 from eqstat.detection import (
     detector,
-    devices_of,
-    devices_that_triggered,
     init,
     replay,
     shiryaev_roberts_threshold,
     step,
+    triggered_devices,
+    unique_devices,
 )
 from eqstat.detection._match import match
 
@@ -230,7 +230,7 @@ def test_devices_join_and_leave(watch):
     night.loc[:59, "active_to"] = pd.NaT
     back = devices.iloc[60:80].assign(active_from=after(107.0), active_to=None)
     network = pd.concat([night, back], ignore_index=True)
-    alone = devices_of(network)
+    alone = unique_devices(network)
     assert len(alone) == 120
     found = replay(
         detector(alone, causes=watch.causes, background=cases.RATE_H),
@@ -255,7 +255,7 @@ def test_a_phone_that_moves_is_known_by_its_place():
             {**home, "device": "a", "active_from": day[1], "active_to": None},
         ]
     )
-    alone = devices_of(network)
+    alone = unique_devices(network)
     assert len(alone) == 2
     assert "device" not in alone
 
@@ -263,9 +263,9 @@ def test_a_phone_that_moves_is_known_by_its_place():
 def test_a_network_of_those_that_triggered(watch):
     table = table_of(watch, quake(watch))
     twice = pd.concat([table, table.iloc[:5]], ignore_index=True)
-    assert len(devices_that_triggered(twice)) == len(table)
+    assert len(triggered_devices(twice)) == len(table)
     named = twice.assign(device=[str(i % 7) for i in range(len(twice))])
-    found = devices_that_triggered(named)
+    found = triggered_devices(named)
     assert sorted(found["device"]) == [str(i) for i in range(7)]
     first = named.sort_values("time").drop_duplicates("device")
     assert set(found["latitude"]) == set(first["latitude"])

@@ -9,16 +9,8 @@ import pytest
 from eqstat import InputError
 from eqstat._core.constants import YEAR_S
 from eqstat.calibration import calibration_test, coverage
-from eqstat.detection import (
-    init,
-    locate,
-    network_burst,
-    prior_of_causes,
-    region_contains,
-    simulate,
-    step,
-    venue,
-)
+from eqstat.detection import cause_prior, init, locate, region_contains, simulate, step
+from eqstat.detection.causes import network_burst, venue
 
 from . import cases
 
@@ -36,7 +28,7 @@ def watch():
 
 
 def test_prior_is_that_of_the_detector(watch):
-    np.testing.assert_allclose(prior_of_causes(watch), np.array([1.0, 0.3, 0.3, 1.0]) / 2.6)
+    np.testing.assert_allclose(cause_prior(watch), np.array([1.0, 0.3, 0.3, 1.0]) / 2.6)
     _, report = step(watch, init(watch, 999.0), 999.0)
     # Nothing seen and no time gone by: every ratio is 1 but those of starts long ago.
     assert float(report.probability[0]) < 1 / 2.6
@@ -45,7 +37,7 @@ def test_prior_is_that_of_the_detector(watch):
 def test_streams_are_as_drawn(watch):
     drawn = simulate(jax.random.key(0), watch, 400)
     share = np.bincount(drawn.cause, minlength=4) / 400
-    prior = prior_of_causes(watch)
+    prior = cause_prior(watch)
     assert np.all(np.abs(share - prior) < 4 * np.sqrt(prior * (1 - prior) / 400))
     assert drawn.trigger_s.shape == (400, 120)
     assert np.all((drawn.trigger_s <= drawn.now_s) | np.isinf(drawn.trigger_s))
@@ -68,7 +60,7 @@ def test_probabilities_and_regions_are_true(watch):
     coarse, fine, held = [], [], {0.5: [], 0.9: []}
     for number, times in enumerate(drawn.trigger_s):
         who = np.flatnonzero(np.isfinite(times))
-        begun = init(watch, drawn.now_s - watch.window_s + 1e-3)
+        begun = init(watch, drawn.now_s - watch.dead_time_s + 1e-3)
         state, report = step(watch, begun, drawn.now_s, who, times[who])
         coarse.append(float(report.probability[0]))
         fine.append(coarse[-1])

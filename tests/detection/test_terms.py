@@ -4,14 +4,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from eqstat.detection import _terms, sound, usual_causes, venue
+from eqstat.detection import _terms
+from eqstat.detection.causes import default_causes, sound, venue
 
 FAR_KM, RATE_S = 120.0, 0.5 / 3600
 # Largest error of a silent device, and of a trigger, natural logarithm.
 STATED = {"earthquake": (0.01, 0.2), "sound": (0.1, 0.8), "venue": (0.3, 1.1)}
 
 
-@pytest.mark.parametrize("cause", [usual_causes()[0], sound(), venue()], ids=lambda c: c.name)
+@pytest.mark.parametrize("cause", [default_causes()[0], sound(), venue()], ids=lambda c: c.name)
 def test_rings_keep_the_stated_error(cause, monkeypatch):
     origin, age = np.zeros(1), np.arange(cause.slots) * cause.slot_s
     distance = np.arange(0, FAR_KM, 0.25)

@@ -9,8 +9,9 @@ import pytest
 from scipy import stats
 
 from eqstat import InputError
-from eqstat.ground_motion import Design, GroundMotion, fit, predict, prepare, simulate
+from eqstat.ground_motion import Design, GroundMotion, fit, prepare, simulate
 from eqstat.ground_motion._predict import condense
+from eqstat.ground_motion.event import predict
 from eqstat.ground_motion.mixture import _mixture as mx
 from eqstat.inference import InferenceError
 

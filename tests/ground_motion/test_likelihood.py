@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eqstat.ground_motion import Design, GroundMotion, log_likelihood, prepare, simulate, terms
+from eqstat.ground_motion import (
+    Design,
+    GroundMotion,
+    log_likelihood,
+    prepare,
+    random_effects,
+    simulate,
+)
 
 TRUTH = GroundMotion(
     event_sd=0.25, station_sd=0.2, record_sd=0.3, region_sd=0.2, region_level=[0.2, -0.1, 0.1]
@@ -107,7 +114,7 @@ def test_terms_are_those_of_brute_force_conditioning(events, stations):
     mean, cov, event_part, member = by_hand(OTHER, motions)
     inverse = np.linalg.inv(cov)
     rest = np.log10(motions.table["pga_m_s2"].to_numpy()) - mean
-    got = ours(terms, OTHER, motions.data)
+    got = ours(random_effects, OTHER, motions.data)
     p = plain(OTHER)
     cross = event_part * p["event_sd"]
     np.testing.assert_allclose(got.event_mean[:events], cross.T @ inverse @ rest, atol=1e-9)

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from eqstat import InputError
-from eqstat.ground_motion import GroundMotion, MotionPosterior, load, predict, save
+from eqstat.ground_motion import GroundMotion, MotionPosterior, load, save
+from eqstat.ground_motion.event import predict
 
 
 def posterior(draws=6, regions=("north", "south")):

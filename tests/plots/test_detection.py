@@ -52,7 +52,7 @@ def stream(alarm=True):
         place_probability=place,
         triggers=devices[:12].assign(time=after(np.arange(12) + 15.5)),
         devices=devices,
-        settings={"log_threshold": 17.3, "false_alarm_rate_per_year": 1.0, "window_s": 20.0},
+        settings={"log_threshold": 17.3, "false_alarm_rate_per_year": 1.0, "dead_time_s": 20.0},
     )
 
 

@@ -8,8 +8,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from eqstat import calibration
-from eqstat.exceedance import Sources, shaking, shaking_map
-from eqstat.exceedance.alerts import _alerts as alert
+from eqstat.exceedance import Sources, alerts, shaking, shaking_map
 from eqstat.ground_motion import PointSource, attenuation
 from eqstat.plots import exceedance as plots
 
@@ -104,9 +103,11 @@ def scored(seed):
 
 def test_precision_and_recall_mark_the_greatest_f1():
     time, chance, passed, event = scored(0)
-    curve = alert.curve(KEY, time, chance, passed, event, level=[0.3, 0.6, 0.9], replicates=40)
-    point = alert.metrics(KEY, alert.alarm_times(time, chance, 0.5), passed, event, replicates=40)
-    none = alert.metrics(KEY, np.full(300, np.inf), np.full(300, np.inf), event, replicates=20)
+    curve = alerts.metrics_by_level(
+        KEY, time, chance, passed, event, level=[0.3, 0.6, 0.9], replicates=40
+    )
+    point = alerts.metrics(KEY, alerts.alarm_times(time, chance, 0.5), passed, event, replicates=40)
+    none = alerts.metrics(KEY, np.full(300, np.inf), np.full(300, np.inf), event, replicates=20)
     ax = plots.precision_recall({"rule": curve, "one": point, "none": none})
     top = int(np.argmax(curve["f1"].values))
     mark = line(ax, "rule")

@@ -36,20 +36,6 @@ from eqstat._core.typing import ArrayLike
 from eqstat.exceedance.alerts import _outcomes as _alert
 from eqstat.exceedance.alerts._outcomes import OUTCOMES, TP, outcomes
 
-__all__ = [
-    "JAPAN_M_S2",
-    "OUTCOMES",
-    "TAIWAN_M_S2",
-    "alarm_times",
-    "alert_level",
-    "best_level",
-    "compare",
-    "curve",
-    "metrics",
-    "outcomes",
-]
-
-
 TAIWAN_M_S2 = tuple(round(G_M_S2 * each / 100, 6) for each in (0.81, 2.5, 8.1, 14.0, 25.0))
 """Thresholds of PGA used for Taiwan, 0.81 to 25 %g, m/s2."""
 JAPAN_M_S2 = tuple(round(G_M_S2 * each / 100, 6) for each in (1.0, 2.0, 5.0, 10.0, 20.0))
@@ -223,7 +209,7 @@ def metrics(
     return made
 
 
-def curve(
+def metrics_by_level(
     key: PRNGKeyArray,
     time_s: ArrayLike,
     probability_of_exceedance: ArrayLike,
@@ -259,7 +245,7 @@ def curve(
     --------
     >>> import jax
     >>> chance = [[0.1, 0.6], [0.3, 0.4], [0.0, 0.1]]
-    >>> found = curve(jax.random.key(0), [1.0, 2.0], chance, [4.0, np.inf, np.inf], [1, 2, 3],
+    >>> found = metrics_by_level(jax.random.key(0), [1.0, 2.0], chance, [4.0, np.inf, np.inf], [1, 2, 3],
     ...               level=[0.2, 0.5])
     >>> found["precision"].values.tolist()
     [0.5, 1.0]
@@ -273,15 +259,15 @@ def curve(
     return made.assign_coords(level=("level", np.asarray(asked, np.float64), about))
 
 
-def best_level(found: xr.Dataset) -> float:
+def best_f1_level(found: xr.Dataset) -> float:
     """Level of the greatest F1 of a curve; it flatters the events it was chosen on."""
     f1 = found["f1"].to_numpy()
     if not np.any(np.isfinite(f1)):
-        raise InputError("best_level: no level has an F1; the threshold is never passed")
+        raise InputError("best_f1_level: no level has an F1; the threshold is never passed")
     return float(found["level"][int(np.nanargmax(f1))])
 
 
-def compare(
+def compare_rules(
     key: PRNGKeyArray,
     first_alarm_s: ArrayLike,
     second_alarm_s: ArrayLike,
@@ -316,14 +302,14 @@ def compare(
     --------
     >>> import jax
     >>> passed, event = [5.0, 9.0, 4.0, np.inf], [1, 2, 3, 4]
-    >>> found = compare(jax.random.key(0), [1.0] * 4, [np.inf] * 4, passed, event)
+    >>> found = compare_rules(jax.random.key(0), [1.0] * 4, [np.inf] * 4, passed, event)
     >>> round(float(found["f1"]), 3)
     0.857
     """
     one, passed, code = _alert.rows_of(first_alarm_s, exceedance_time_s, event)
     two, _, _ = _alert.rows_of(second_alarm_s, exceedance_time_s, event)
     if len(one) != 1 or len(two) != 1:
-        raise InputError("compare: needs one row of alarms of each rule")
+        raise InputError("compare_rules: needs one row of alarms of each rule")
     _alert.options(replicates, probability)
     alarm = np.concatenate([one, two])
     counts, lead = _alert.per_event(alarm, passed, code, outcomes(alarm, passed))

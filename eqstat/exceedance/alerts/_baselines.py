@@ -1,6 +1,6 @@
 """What a rule of alarm should beat: a point source, the shaking nearby, always and never.
 
-All are rules in the sense of `eqstat.exceedance.rules`: called with a situation and thresholds,
+All are rules in the sense of `eqstat.exceedance.rules`: called with a snapshot and thresholds,
 they give a probability for each site, so that one level, one curve and one judge serves all.
 """
 
@@ -16,12 +16,11 @@ from jaxtyping import Array, Float
 
 from eqstat._core.checks import check_range
 from eqstat.exceedance import _kernel
-from eqstat.exceedance.alerts._rules import Drawn, Integrated, Situation
+from eqstat.exceedance._kernel import SourceDraws
+from eqstat.exceedance.alerts._rules import PosteriorPredictive, Snapshot
 
-__all__ = ["Always", "BestHypocentre", "Never", "Plum"]
 
-
-class BestHypocentre(eqx.Module):
+class MeanHypocentre(eqx.Module):
     """A point source: the ground-motion model at the mean hypocentre and mean magnitude.
 
     What is uncertain of the source is left out; the scatter of the ground motion is kept.
@@ -35,19 +34,19 @@ class BestHypocentre(eqx.Module):
     predictor: Any
 
     def __call__(
-        self, situation: Situation, log10_threshold: Float[Array, "t"]
+        self, snapshot: Snapshot, log10_threshold: Float[Array, "t"]
     ) -> Float[Array, "s t"]:
         """Probability of more than each threshold at each site, (s, t); see `Rule`."""
-        drawn = situation.drawn
+        drawn = snapshot.drawn
         weight = jnp.exp(drawn.log_weight)
-        best = Drawn(
+        best = SourceDraws(
             (weight @ drawn.place_km)[None],
             (weight @ drawn.depth_km)[None],
             (weight @ drawn.magnitude)[None],
             jnp.zeros(1, weight.dtype),
         )
-        known = eqx.tree_at(lambda s: s.drawn, situation, best)
-        return Integrated(self.predictor)(known, log10_threshold)
+        known = eqx.tree_at(lambda s: s.drawn, snapshot, best)
+        return PosteriorPredictive(self.predictor)(known, log10_threshold)
 
 
 class Plum(eqx.Module):
@@ -87,11 +86,11 @@ class Plum(eqx.Module):
         check_range("Plum", 0, scatter=self.scatter)
 
     def __call__(
-        self, situation: Situation, log10_threshold: Float[Array, "t"]
+        self, snapshot: Snapshot, log10_threshold: Float[Array, "t"]
     ) -> Float[Array, "s t"]:
         """Probability of more than each threshold at each site, (s, t); see `Rule`."""
-        away = _kernel.distances(situation.site_km, situation.station_km)
-        peak = jnp.where(away <= self.radius_km, situation.peak_m_s2[None, :], 0.0).max(axis=1)
+        away = _kernel.distances(snapshot.site_km, snapshot.station_km)
+        peak = jnp.where(away <= self.radius_km, snapshot.peak_m_s2[None, :], 0.0).max(axis=1)
         dtype = peak.dtype
         seen = jnp.log10(jnp.maximum(peak, np.finfo(np.float32).tiny))
         above = seen[:, None] - log10_threshold
@@ -103,17 +102,17 @@ class Plum(eqx.Module):
 class Always(eqx.Module):
     """Every site is warned as soon as an earthquake is located."""
 
-    def __call__(self, situation: Situation, log10_threshold: Array) -> Array:
+    def __call__(self, snapshot: Snapshot, log10_threshold: Array) -> Array:
         """Probability 1 for each site and threshold once there is a source, (s, t)."""
-        shape = (situation.site_km.shape[0], log10_threshold.shape[0])
-        return jnp.where(situation.located, jnp.ones(shape, situation.site_km.dtype), 0.0)
+        shape = (snapshot.site_km.shape[0], log10_threshold.shape[0])
+        return jnp.where(snapshot.located, jnp.ones(shape, snapshot.site_km.dtype), 0.0)
 
 
 class Never(eqx.Module):
     """No site is ever warned."""
 
-    def __call__(self, situation: Situation, log10_threshold: Array) -> Array:
+    def __call__(self, snapshot: Snapshot, log10_threshold: Array) -> Array:
         """Probability 0 for each site and threshold, (s, t)."""
         return jnp.zeros(
-            (situation.site_km.shape[0], log10_threshold.shape[0]), situation.site_km.dtype
+            (snapshot.site_km.shape[0], log10_threshold.shape[0]), snapshot.site_km.dtype
         )

@@ -1,7 +1,7 @@
 r"""Rules of alarm under one interface: from what is known at a moment to P(PGA > u) at sites.
 
-A `Rule` is called with a `Situation` and thresholds. Those of this file use all that is believed of
-the source: `Integrated` its posterior, `Conditioned` also the shaking that stations have already
+A `Rule` is called with a `Snapshot` and thresholds. Those of this file use all that is believed of
+the source: `PosteriorPredictive` its posterior, `StationConditioned` also the shaking that stations have already
 recorded. `eqstat.exceedance.baselines` holds what they are measured against.
 """
 
@@ -18,17 +18,16 @@ from jaxtyping import Array, Bool, Float, Int
 
 from eqstat._core.normal import log_ndtr
 from eqstat.exceedance import _kernel
-from eqstat.exceedance._kernel import Drawn
-from eqstat.ground_motion import PointSource, update_event_term
+from eqstat.exceedance._kernel import SourceDraws
+from eqstat.ground_motion import PointSource
+from eqstat.ground_motion.event import update_event_term
 from eqstat.ground_motion.mixture import Mixture, exceedance
-
-__all__ = ["Conditioned", "Drawn", "Integrated", "Rule", "Situation"]
 
 # What no sensor would notice.
 LEAST_M_S2 = 1e-9
 
 
-class Situation(eqx.Module):
+class Snapshot(eqx.Module):
     """What is known at a moment: the source as far as it is, what stations have seen, the sites.
 
     Places are Cartesian, km about one centre; the sites may be the stations.
@@ -56,7 +55,7 @@ class Situation(eqx.Module):
         Place of the station at the site, -1 where there is none, (s,).
     """
 
-    drawn: Drawn
+    drawn: SourceDraws
     located: Bool[Array, "*times"]
     station_km: Float[Array, "*times n 3"]
     peak_m_s2: Float[Array, "*times n"]
@@ -69,14 +68,14 @@ class Situation(eqx.Module):
 
 
 class Rule(Protocol):
-    """A rule of alarm; safe under `jit` and `vmap` over situations."""
+    """A rule of alarm; safe under `jit` and `vmap` over snapshots."""
 
-    def __call__(self, situation: Situation, log10_threshold: Array, /) -> Array:
+    def __call__(self, snapshot: Snapshot, log10_threshold: Array, /) -> Array:
         """Probability of more than each threshold at each site.
 
         Parameters
         ----------
-        situation
+        snapshot
             What is known.
         log10_threshold
             Thresholds, log10 of m/s2, (t,).
@@ -94,7 +93,7 @@ def tails(mixture: Mixture, log10_threshold: Float[Array, "t"]) -> Float[Array, 
     return jax.vmap(lambda u: exceedance(mixture, u), out_axes=1)(log10_threshold)
 
 
-class Integrated(eqx.Module):
+class PosteriorPredictive(eqx.Module):
     """The posterior of the source integrated over; what stations recorded is not used.
 
     Attributes
@@ -106,16 +105,16 @@ class Integrated(eqx.Module):
     predictor: Any
 
     def __call__(
-        self, situation: Situation, log10_threshold: Float[Array, "t"]
+        self, snapshot: Snapshot, log10_threshold: Float[Array, "t"]
     ) -> Float[Array, "s t"]:
         """Probability of more than each threshold at each site, (s, t); see `Rule`."""
         mixture = _kernel.pooled(
-            self.predictor, situation.drawn, situation.site_km, situation.vs30_m_s
+            self.predictor, snapshot.drawn, snapshot.site_km, snapshot.vs30_m_s
         )
-        return jnp.where(situation.located, tails(mixture, log10_threshold), 0.0)
+        return jnp.where(snapshot.located, tails(mixture, log10_threshold), 0.0)
 
 
-class Conditioned(eqx.Module):
+class StationConditioned(eqx.Module):
     r"""The posterior of the source, given also all that stations have recorded so far.
 
     Where the shaking is over the PGA is known. Where it goes on, the PGA is the peak so far and a
@@ -140,21 +139,21 @@ class Conditioned(eqx.Module):
     predictor: PointSource
 
     def __call__(
-        self, situation: Situation, log10_threshold: Float[Array, "t"]
+        self, snapshot: Snapshot, log10_threshold: Float[Array, "t"]
     ) -> Float[Array, "s t"]:
         """Probability of more than each threshold at each site, (s, t); see `Rule`.
 
         Without a source it is 0, but for sites whose own peak has passed the threshold.
         """
-        model, drawn = self.predictor, situation.drawn
-        there = model.mean(drawn.magnitude, _kernel.distances(situation.station_km, drawn.place_km))
-        here = model.mean(drawn.magnitude, _kernel.distances(situation.site_km, drawn.place_km))
+        model, drawn = self.predictor, snapshot.drawn
+        there = model.mean(drawn.magnitude, _kernel.distances(snapshot.station_km, drawn.place_km))
+        here = model.mean(drawn.magnitude, _kernel.distances(snapshot.site_km, drawn.place_km))
         phi2 = (model.within_scale**2).astype(there.dtype)
-        heard = situation.peak_m_s2 > 0
-        peak = jnp.log10(jnp.maximum(situation.peak_m_s2, LEAST_M_S2))
-        grows = heard & ~situation.complete
-        seen = peak + jnp.where(grows, situation.growth_mean, 0.0)
-        growth2 = jnp.where(grows, situation.growth_sd**2, 0.0)
+        heard = snapshot.peak_m_s2 > 0
+        peak = jnp.log10(jnp.maximum(snapshot.peak_m_s2, LEAST_M_S2))
+        grows = heard & ~snapshot.complete
+        seen = peak + jnp.where(grows, snapshot.growth_mean, 0.0)
+        growth2 = jnp.where(grows, snapshot.growth_sd**2, 0.0)
         tells = heard & jnp.isfinite(growth2)
         term, scale, evidence = update_event_term(
             jnp.zeros_like(drawn.magnitude),
@@ -165,7 +164,7 @@ class Conditioned(eqx.Module):
         )
         weight = jax.nn.softmax(drawn.log_weight + evidence)
 
-        at = situation.site_station
+        at = snapshot.site_station
         own = (at >= 0) & heard[at]
         share = jnp.where(own & grows[at], phi2 / (phi2 + growth2[at]), 0.0)[:, None]
         target = jnp.where(own, seen[at], 0.0)[:, None]
@@ -182,8 +181,8 @@ class Conditioned(eqx.Module):
 
         def beyond(u: Array) -> Array:
             left = jnp.exp(tail(jnp.maximum(u, floor)) - at_least)
-            over = own & situation.complete[at]
-            return jnp.where(over | ~situation.located, 0.0, jnp.minimum(left, 1.0))
+            over = own & snapshot.complete[at]
+            return jnp.where(over | ~snapshot.located, 0.0, jnp.minimum(left, 1.0))
 
         passed = own[:, None] & (floor > log10_threshold)
         return jnp.where(passed, 1.0, jax.vmap(beyond, out_axes=1)(log10_threshold))

@@ -37,19 +37,17 @@ from jaxtyping import PRNGKeyArray
 from eqstat._core.checks import check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
-from eqstat.exceedance._kernel import Drawn
+from eqstat.exceedance._kernel import SourceDraws
 from eqstat.exceedance.alerts import _growth
-from eqstat.exceedance.alerts._rules import Situation
+from eqstat.exceedance.alerts._rules import Snapshot
 from eqstat.ground_motion import PointSource
-
-__all__ = ["Region", "Scenarios", "forecasts", "simulate", "situations"]
 
 # Earthquakes from which the growth of records is learnt.
 HISTORY = 200
 
 
 @dataclass(frozen=True)
-class Region:
+class Design:
     """A region, its network, its earthquakes, and how well they are seen.
 
     Attributes
@@ -97,12 +95,12 @@ class Region:
         for name in ("magnitude", "depth_km"):
             low, high = getattr(self, name)
             if not low < high:
-                raise InputError(f"Region: {name} must be two increasing numbers")
-        check_whole("Region", 4, stations=self.stations)
-        check_whole("Region", 1, least_stations=self.least_stations)
-        check_whole("Region", 2, draws=self.draws)
+                raise InputError(f"Design: {name} must be two increasing numbers")
+        check_whole("Design", 4, stations=self.stations)
+        check_whole("Design", 1, least_stations=self.least_stations)
+        check_whole("Design", 2, draws=self.draws)
         if not 0 < self.s_velocity_km_s < self.p_velocity_km_s:
-            raise InputError("Region: S must be slower than P, and both faster than 0")
+            raise InputError("Design: S must be slower than P, and both faster than 0")
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ class Scenarios:
 
     Attributes
     ----------
-    region
+    design
         Of which they are.
     station_km
         Stations, (n, 3): east, north, and down with negative sign.
@@ -134,7 +132,7 @@ class Scenarios:
         of another history of the same region, (stages, 2).
     """
 
-    region: Region
+    design: Design
     station_km: np.ndarray
     magnitude: np.ndarray
     hypocentre_km: np.ndarray
@@ -163,12 +161,12 @@ class Scenarios:
 
     def chosen(self, events: Any) -> Scenarios:
         """Some of the earthquakes."""
-        shared = ("region", "station_km", "growth")
+        shared = ("design", "station_km", "growth")
         rest = {name: value[events] for name, value in vars(self).items() if name not in shared}
         return replace(self, **rest)
 
 
-def simulate(key: PRNGKeyArray, count: int, region: Region | None = None) -> Scenarios:
+def simulate(key: PRNGKeyArray, count: int, design: Design | None = None) -> Scenarios:
     """Draw earthquakes of a region and their shaking.
 
     Parameters
@@ -177,8 +175,8 @@ def simulate(key: PRNGKeyArray, count: int, region: Region | None = None) -> Sce
         JAX random key.
     count
         Number of earthquakes.
-    region
-        The region; `Region()` by default.
+    design
+        The region; `Design()` by default.
 
     Returns
     -------
@@ -191,18 +189,18 @@ def simulate(key: PRNGKeyArray, count: int, region: Region | None = None) -> Sce
 
     Examples
     --------
-    >>> drawn = simulate(jax.random.key(0), 3, Region(stations=20))
+    >>> drawn = simulate(jax.random.key(0), 3, Design(stations=20))
     >>> drawn.pga_m_s2.shape
     (3, 20)
     """
     check_whole("simulate", 1, count=count)
-    own = Region() if region is None else region
+    own = Design() if design is None else design
     past = _drawn(jax.random.fold_in(key, 1), HISTORY, own, _growth.unknown())
     rows = (past.p_arrival_s, past.s_arrival_s, past.rise_s, past.early_share)
     return _drawn(jax.random.fold_in(key, 0), count, own, _growth.learn(*rows))
 
 
-def _drawn(key: PRNGKeyArray, count: int, own: Region, growth: np.ndarray) -> Scenarios:
+def _drawn(key: PRNGKeyArray, count: int, own: Design, growth: np.ndarray) -> Scenarios:
     """Draw earthquakes whose records are told to grow so much."""
     rng = generator(key)
     model, shape = own.ground_motion, (count, own.stations)
@@ -229,7 +227,7 @@ def _drawn(key: PRNGKeyArray, count: int, own: Region, growth: np.ndarray) -> Sc
     s_arrival = from_hypocentre / own.s_velocity_km_s
     slow = rng.uniform(0.2, 0.8, shape) * (length / own.rupture_velocity_km_s)[:, None]
     return Scenarios(
-        region=own,
+        design=own,
         station_km=station,
         magnitude=magnitude,
         hypocentre_km=hypocentre,
@@ -247,8 +245,8 @@ def _drawn(key: PRNGKeyArray, count: int, own: Region, growth: np.ndarray) -> Sc
     )
 
 
-def situations(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Situation:
-    """What is known of one earthquake at each time: a batch of situations.
+def snapshots(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Snapshot:
+    """What is known of one earthquake at each time: a batch of snapshots.
 
     Parameters
     ----------
@@ -261,10 +259,10 @@ def situations(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Situati
 
     Returns
     -------
-    Situation
+    Snapshot
         Every array with a leading axis of times.
     """
-    own, time = scenarios.region, np.asarray(time_s, np.float64)[:, None]
+    own, time = scenarios.design, np.asarray(time_s, np.float64)[:, None]
     arrived = time >= scenarios.p_arrival_s[number] + 1.0
     heard = arrived.sum(axis=1)
     located = heard >= own.least_stations
@@ -302,13 +300,13 @@ def situations(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Situati
     def single(values: Any) -> jax.Array:
         return jnp.asarray(values, jnp.float32)
 
-    drawn = Drawn(
+    drawn = SourceDraws(
         single(place),
         single(deep),
         single(magnitude),
         single(np.full((times, own.draws), -np.log(own.draws))),
     )
-    return Situation(
+    return Snapshot(
         drawn,
         jnp.asarray(located),
         single(station),
@@ -323,7 +321,7 @@ def situations(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Situati
 
 
 @eqx.filter_jit
-def _judged(rule: Any, batch: Situation, log10_threshold: jax.Array) -> jax.Array:
+def _judged(rule: Any, batch: Snapshot, log10_threshold: jax.Array) -> jax.Array:
     return jax.lax.map(lambda one: rule(one, log10_threshold), batch)
 
 
@@ -351,7 +349,7 @@ def forecasts(
     Examples
     --------
     >>> from eqstat.exceedance.baselines import Always
-    >>> drawn = simulate(jax.random.key(0), 2, Region(stations=20))
+    >>> drawn = simulate(jax.random.key(0), 2, Design(stations=20))
     >>> found = forecasts(drawn, Always(), np.arange(0.0, 60.0, 5.0), [0.1])
     >>> found.shape, bool(found[0, :, 0].any()), bool(found[0, :, -1].all())
     ((1, 40, 12), False, True)
@@ -359,7 +357,7 @@ def forecasts(
     log10 = jnp.asarray(np.log10(np.atleast_1d(threshold_m_s2)), jnp.float32)
     time = np.asarray(time_s, np.float64)
     each = [
-        np.asarray(_judged(rule, situations(scenarios, number, time), log10))
+        np.asarray(_judged(rule, snapshots(scenarios, number, time), log10))
         for number in range(len(scenarios.magnitude))
     ]
     # (e, t, n, u) to thresholds, rows, times.

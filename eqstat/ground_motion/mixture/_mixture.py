@@ -1,10 +1,10 @@
-r"""Mixtures of Gaussians on log10 of the peak ground acceleration: the room's common coin.
+r"""Mixtures of Gaussians on log10 of the peak ground acceleration.
 
 $$ p(y) = \sum_{k=1}^{K} w_k\, \mathcal N(y;\ \mu_k, \sigma_k^2), \qquad y = \log_{10} a,
 \quad a \text{ in m/s}^2 $$
 
-Everything is pure JAX, batched (leading axes broadcast), safe under `jit` and `grad`, and follows
-the dtype it is given. What may be tiny is computed in logarithms.
+All functions are pure JAX, batched (leading axes broadcast), safe under `jit` and `grad`, and
+follow the dtype of the mixture. Quantities that may underflow are computed as logarithms.
 """
 
 from __future__ import annotations
@@ -20,26 +20,14 @@ from eqstat._core.constants import HALF_LOG_2PI
 from eqstat._core.errors import InputError
 from eqstat._core.normal import log_ndtr
 
-__all__ = [
-    "Mixture",
-    "crps",
-    "exceedance",
-    "from_logits",
-    "log_density",
-    "log_exceedance",
-    "mean_and_sd",
-    "quantile",
-    "sample",
-]
-
 
 class Mixture(eqx.Module):
-    """A mixture of K Gaussians on log10 PGA (m/s2), or a batch of them.
+    """Mixture of K Gaussians on log10 PGA (m/s2), or a batch of mixtures.
 
     Attributes
     ----------
     log_weight
-        Natural logarithms of the weights, normalised; a weight may be 0, (..., K).
+        Natural logarithms of the normalised weights; a weight may be 0, (..., K).
     mean
         Means, log10 of m/s2, (..., K).
     scale
@@ -63,17 +51,17 @@ def from_logits(
     raw_scale: Float[Array, "... components"],
     floor: float | int = 0.01,
 ) -> Mixture:
-    r"""Make a mixture from free numbers, such as a network's outputs.
+    r"""Make a mixture from unconstrained numbers, such as the outputs of a network.
 
-    Weights are the softmax of `logits`; scales are $\text{floor} + \log(1 + e^{r})$. Scales of
-    networks in the literature are ReLU$(r)$, which is 0 for half of all $r$: a component that sits
-    on one datum then has an infinite density, no slope leads out of it again, and the exceedance
-    is a step. A floor of 0.01 (2 % of the PGA) is far below the scatter of any ground motion.
+    Weights are the softmax of `logits`; scales are $\text{floor} + \log(1 + e^{r})$. With
+    ReLU$(r)$, as in some published networks, a scale can be 0: then a component on a single datum
+    has infinite density and no gradient, and the exceedance is a step function. A floor of 0.01
+    (2 % of the PGA) is far below the scatter of any ground motion.
 
     Parameters
     ----------
     logits, mean, raw_scale
-        Free real numbers, (..., K).
+        Unconstrained real numbers, (..., K).
     floor
         Smallest scale, log10 units, above 0.
 
@@ -83,12 +71,18 @@ def from_logits(
 
     Raises
     ------
-    ValueError
+    eqstat.InputError
         When the floor is not above 0.
 
     References
     ----------
     Bishop, C. (1994), Mixture Density Networks, Aston University, NCRG/94/004.
+
+    Examples
+    --------
+    >>> two = from_logits(jnp.zeros(2), jnp.array([-1.0, 0.0]), jnp.zeros(2))
+    >>> two.log_weight.round(3).tolist()
+    [-0.6930000185966492, -0.6930000185966492]
     """
     if not floor > 0:
         raise InputError(f"floor must be above 0, not {floor!r}: a scale of 0 has no density")
@@ -96,15 +90,15 @@ def from_logits(
 
 
 def _standardised(mixture: Mixture, value: ArrayLike) -> Float[Array, "... components"]:
-    """Standard deviations from each mean; so far out that its square overflows none is."""
+    """Distance from each mean in standard deviations, clipped so that its square is finite."""
     dtype = mixture.mean.dtype
-    apart = jnp.asarray(value, dtype)[..., None] - mixture.mean
+    difference = jnp.asarray(value, dtype)[..., None] - mixture.mean
     limit = float(jnp.finfo(dtype).max) ** 0.25
-    return jnp.clip(apart / mixture.scale, -limit, limit)
+    return jnp.clip(difference / mixture.scale, -limit, limit)
 
 
 def log_density(mixture: Mixture, log10_pga: ArrayLike) -> Float[Array, "..."]:
-    """Natural logarithm of the density per unit of log10 PGA: the negative of the log score.
+    """Log density per unit of log10 PGA; its negative is the logarithmic score.
 
     Parameters
     ----------
@@ -116,7 +110,13 @@ def log_density(mixture: Mixture, log10_pga: ArrayLike) -> Float[Array, "..."]:
     Returns
     -------
     jax.Array
-        Log densities.
+        Natural logarithms of the density.
+
+    Examples
+    --------
+    >>> one = Mixture(jnp.zeros(1), jnp.array([-1.0]), jnp.array([0.3]))
+    >>> round(float(log_density(one, -1.0)), 3)
+    0.285
     """
     z = _standardised(mixture, log10_pga)
     each = -0.5 * z * z - jnp.log(mixture.scale) - HALF_LOG_2PI
@@ -124,7 +124,7 @@ def log_density(mixture: Mixture, log10_pga: ArrayLike) -> Float[Array, "..."]:
 
 
 def log_exceedance(mixture: Mixture, log10_threshold: ArrayLike) -> Float[Array, "..."]:
-    r"""Natural logarithm of the probability of more than a threshold, finite in any tail.
+    r"""Log probability of exceeding a threshold, finite arbitrarily far in the tail.
 
     $$ \log P(Y > u) = \log \sum_k \exp\{\log w_k + \log \Phi((\mu_k - u) / \sigma_k)\} $$
 
@@ -138,14 +138,20 @@ def log_exceedance(mixture: Mixture, log10_threshold: ArrayLike) -> Float[Array,
     Returns
     -------
     jax.Array
-        Log probabilities, at most 0.
+        Natural logarithms of the probability, at most 0.
+
+    Examples
+    --------
+    >>> one = Mixture(jnp.zeros(1), jnp.array([-1.0]), jnp.array([0.1]))
+    >>> round(float(log_exceedance(one, 2.0)), 1)
+    -454.3
     """
     each = log_ndtr(-_standardised(mixture, log10_threshold))
     return jnp.minimum(logsumexp(mixture.log_weight + each, axis=-1), 0.0)
 
 
 def exceedance(mixture: Mixture, log10_threshold: ArrayLike) -> Float[Array, "..."]:
-    """Probability of more than a threshold; see `log_exceedance` for the far tail.
+    """Probability of exceeding a threshold; see `log_exceedance` for the far tail.
 
     Parameters
     ----------
@@ -157,7 +163,7 @@ def exceedance(mixture: Mixture, log10_threshold: ArrayLike) -> Float[Array, "..
     Returns
     -------
     jax.Array
-        Probabilities. Below the smallest positive number of the dtype they are 0.
+        Probabilities; 0 where they underflow.
 
     Examples
     --------
@@ -171,11 +177,12 @@ def exceedance(mixture: Mixture, log10_threshold: ArrayLike) -> Float[Array, "..
 
 
 def quantile(mixture: Mixture, probability: ArrayLike) -> Float[Array, "..."]:
-    r"""Value that is not exceeded with a probability.
+    r"""Quantiles of log10 PGA.
 
-    A mixture's quantile lies between the least and the largest of its components'. Newton steps
-    on the logarithm of the smaller tail narrow that bracket, with a bisection after each, so that
-    mixtures with gaps are safe too. Slopes follow from the implicit function theorem.
+    The quantile of a mixture lies between the smallest and the largest of those of its components.
+    This bracket is narrowed by Newton steps on the logarithm of the smaller tail, with a bisection
+    after each pair, which also handles mixtures with gaps. Derivatives follow from the implicit
+    function theorem.
 
     Parameters
     ----------
@@ -188,21 +195,27 @@ def quantile(mixture: Mixture, probability: ArrayLike) -> Float[Array, "..."]:
     -------
     jax.Array
         Quantiles, log10 of m/s2; infinite at 0 and 1, NaN outside.
+
+    Examples
+    --------
+    >>> one = Mixture(jnp.zeros(1), jnp.array([-1.0]), jnp.array([0.3]))
+    >>> quantile(one, jnp.array([0.5, 0.975])).round(2).tolist()
+    [-1.0, -0.4099999964237213]
     """
     dtype = mixture.mean.dtype
-    # A weight of 0 must not widen the bracket to a component that is not there.
-    there = jnp.isfinite(mixture.log_weight)
-    asked = jnp.asarray(probability, dtype)
-    inside = (asked > 0) & (asked < 1)
-    p = jnp.where(inside, asked, 0.5)
-    ends = mixture.mean + mixture.scale * ndtri(p)[..., None]
-    low = jax.lax.stop_gradient(jnp.min(jnp.where(there, ends, jnp.inf), axis=-1))
-    high = jax.lax.stop_gradient(jnp.max(jnp.where(there, ends, -jnp.inf), axis=-1))
+    # Components of weight 0 must not widen the bracket.
+    used = jnp.isfinite(mixture.log_weight)
+    wanted = jnp.asarray(probability, dtype)
+    inside = (wanted > 0) & (wanted < 1)
+    p = jnp.where(inside, wanted, 0.5)
+    component = mixture.mean + mixture.scale * ndtri(p)[..., None]
+    low = jax.lax.stop_gradient(jnp.min(jnp.where(used, component, jnp.inf), axis=-1))
+    high = jax.lax.stop_gradient(jnp.max(jnp.where(used, component, -jnp.inf), axis=-1))
     lower = p < 0.5
     target = jnp.where(lower, jnp.log(p), jnp.log1p(-p))
 
     def tail(value: Array) -> Array:
-        """Log of the tail asked for, less its target."""
+        """Log of the smaller tail, less its target."""
         z = _standardised(mixture, value)
         each = log_ndtr(jnp.where(lower[..., None], z, -z))
         return logsumexp(mixture.log_weight + each, axis=-1) - target
@@ -229,15 +242,15 @@ def quantile(mixture: Mixture, probability: ArrayLike) -> Float[Array, "..."]:
         (low, high), _ = narrow((low, high), middle)
         return (low, high), jnp.clip(value, low, high)
 
-    # Half of the bracket goes in every round, and Newton doubles the digits once it is close.
+    # Each round at least halves the bracket, and Newton doubles the digits once it is close.
     rounds = 16 if dtype == jnp.float32 else 32
-    _, found = jax.lax.fori_loop(0, rounds, pair, ((low, high), 0.5 * (low + high)))
-    found = jax.lax.stop_gradient(found)
-    slope = jax.lax.stop_gradient(step(found)[1])
-    # This moves the value by nothing, but it has the slopes.
-    off = tail(found)
-    value = found - (off - jax.lax.stop_gradient(off)) / jnp.where(slope == 0, jnp.inf, slope)
-    beyond = jnp.where(asked == 0, -jnp.inf, jnp.where(asked == 1, jnp.inf, jnp.nan))
+    _, root = jax.lax.fori_loop(0, rounds, pair, ((low, high), 0.5 * (low + high)))
+    root = jax.lax.stop_gradient(root)
+    slope = jax.lax.stop_gradient(step(root)[1])
+    # Adds 0 to the root, but carries the derivatives of the implicit function theorem.
+    off = tail(root)
+    value = root - (off - jax.lax.stop_gradient(off)) / jnp.where(slope == 0, jnp.inf, slope)
+    beyond = jnp.where(wanted == 0, -jnp.inf, jnp.where(wanted == 1, jnp.inf, jnp.nan))
     return jnp.where(inside, value, beyond)
 
 
@@ -251,12 +264,18 @@ def sample(key: PRNGKeyArray, mixture: Mixture, shape: tuple[int, ...] = ()) -> 
     mixture
         One or a batch, (..., K).
     shape
-        How many of each: leading axes of the result.
+        Leading axes of the result.
 
     Returns
     -------
     jax.Array
-        Draws, `shape` followed by the batch's shape, log10 of m/s2.
+        Draws, log10 of m/s2, `shape` followed by the shape of the batch.
+
+    Examples
+    --------
+    >>> one = Mixture(jnp.zeros(1), jnp.array([-1.0]), jnp.array([0.3]))
+    >>> sample(jax.random.key(0), one, (100,)).shape
+    (100,)
     """
     full = jnp.broadcast_shapes(*(jnp.shape(leaf) for leaf in jax.tree.leaves(mixture)))
     which, noise = jax.random.split(key)
@@ -272,14 +291,14 @@ def sample(key: PRNGKeyArray, mixture: Mixture, shape: tuple[int, ...] = ()) -> 
 
 
 def crps(mixture: Mixture, log10_pga: ArrayLike) -> Float[Array, "..."]:
-    r"""Continuous ranked probability score in closed form; less is better.
+    r"""Continuous ranked probability score in closed form; smaller is better.
 
     $$ \mathrm{CRPS} = \mathrm E|Y - y| - \tfrac12 \mathrm E|Y - Y'| $$
 
     Parameters
     ----------
     mixture
-        One or a batch, (..., K); takes the square of K in memory.
+        One or a batch, (..., K); memory grows with the square of K.
     log10_pga
         Observed values, log10 of m/s2; broadcast against the batch.
 
@@ -293,6 +312,12 @@ def crps(mixture: Mixture, log10_pga: ArrayLike) -> Float[Array, "..."]:
     Grimit, E. et al. (2006), The continuous ranked probability score for circular variables and
     its application to mesoscale forecast ensemble verification, Quarterly Journal of the Royal
     Meteorological Society 132, 2925-2942, doi:10.1256/qj.05.235, equation 4.
+
+    Examples
+    --------
+    >>> one = Mixture(jnp.zeros(1), jnp.array([-1.0]), jnp.array([0.3]))
+    >>> round(float(crps(one, -1.0)), 4)
+    0.0701
     """
     import scoringrules  # slow to import; only verification needs it
 
@@ -312,7 +337,14 @@ def mean_and_sd(mixture: Mixture) -> tuple[Float[Array, "..."], Float[Array, "..
     Returns
     -------
     mean, sd : jax.Array
-        In log10 units.
+        Log10 units.
+
+    Examples
+    --------
+    >>> two = Mixture(jnp.log(jnp.array([0.5, 0.5])), jnp.array([-1.0, 1.0]), jnp.full(2, 0.1))
+    >>> mean, sd = mean_and_sd(two)
+    >>> round(float(mean), 3), round(float(sd), 3)
+    (0.0, 1.005)
     """
     weight = jnp.exp(mixture.log_weight)
     mean = jnp.sum(weight * mixture.mean, axis=-1)

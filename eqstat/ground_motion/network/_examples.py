@@ -1,4 +1,4 @@
-"""What a network learns from: features, log10 PGA and the event of each record."""
+"""Training examples: features, log10 PGA and the event of each record."""
 
 from __future__ import annotations
 
@@ -13,25 +13,23 @@ from jaxtyping import PRNGKeyArray
 from eqstat._core.errors import InputError
 from eqstat.inference import pad_rows
 
-__all__ = ["Examples", "event_correlation", "event_weights", "split"]
-
 
 @dataclass(frozen=True)
 class Examples:
-    """Records to learn from.
+    """Training examples of a network.
 
     Attributes
     ----------
     features
-        An array (rows, features), or any tree of arrays whose first axis is that of the rows.
+        An array (rows, features), or any pytree of arrays whose first axis is that of the rows.
     log10_pga
-        What is to be predicted, log10 of m/s2, (rows, ...).
+        Targets, log10 of m/s2, (rows, ...).
     event
         Name of each row's event, (rows,).
     weight
-        How much each row tells, not negative, (rows,); 1 by default.
+        Weight of each row, at least 0, (rows,); 1 by default.
     mask
-        Which of `log10_pga` are there, in its shape; all by default. Others may be anything.
+        Which targets are present, in their shape; all by default. Masked targets may be anything.
     names
         Names of the features, for messages, where they are one array.
     optional
@@ -40,7 +38,14 @@ class Examples:
     Raises
     ------
     eqstat.InputError
-        When shapes disagree, or a number is missing where it must not be: the rows are named.
+        When shapes disagree or a required number is missing; the message names the rows.
+
+    Examples
+    --------
+    >>> event = np.array(["a", "a", "b"])
+    >>> examples = Examples(np.zeros((3, 2)), np.array([-1.0, -0.5, 0.0]), event)
+    >>> len(examples), len(examples.rows(examples.event == "a"))
+    (3, 2)
     """
 
     features: Any
@@ -52,7 +57,7 @@ class Examples:
     optional: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Fill what is not given and refuse what cannot be learned from."""
+        """Fill the defaults and check the arrays."""
         target = np.asarray(self.log10_pga)
         rows = len(target)
         given: dict[str, Any] = {
@@ -65,7 +70,7 @@ class Examples:
         for name, value in given.items():
             object.__setattr__(self, name, value)
         if not rows:
-            raise InputError("examples: there is no row")
+            raise InputError("examples: there are no rows")
         for leaf in [*jax.tree.leaves(given["features"]), given["event"], given["weight"]]:
             if len(leaf) != rows:
                 raise InputError(f"examples: {len(leaf)} rows beside {rows} of log10_pga")
@@ -93,7 +98,7 @@ class Examples:
         return len(self.log10_pga)
 
     def rows(self, which: np.ndarray) -> Examples:
-        """Those rows that a mask or an index picks."""
+        """Select rows by a mask or an index."""
         return Examples(
             jax.tree.map(lambda leaf: leaf[which], self.features),
             self.log10_pga[which],
@@ -105,9 +110,9 @@ class Examples:
         )
 
     def padded(self, size: int, dtype: Any) -> tuple[Any, Any, Any]:
-        """Features, targets and mask as arrays of `size` rows; floating-point ones in a dtype.
+        """Pad features, targets and mask to `size` rows, floating-point arrays in a dtype.
 
-        Padding repeats the first row: it has no weight, but must have a density.
+        Padding repeats the first row: it has weight 0, but its density must be finite.
         """
         which = pad_rows(np.arange(len(self)), size)
 
@@ -120,7 +125,7 @@ class Examples:
 
 
 def _refuse(what: str, bad: np.ndarray, advice: str) -> None:
-    """Refuse with the first rows named."""
+    """Raise an error that names the first unusable rows, if there are any."""
     rows = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))
     if len(rows):
         raise InputError(
@@ -130,7 +135,7 @@ def _refuse(what: str, bad: np.ndarray, advice: str) -> None:
 
 
 def joined(first: Examples, second: Examples) -> Examples:
-    """Put two sets of examples one after the other."""
+    """Concatenate two sets of examples."""
 
     def both(name: str) -> Any:
         parts = getattr(first, name), getattr(second, name)
@@ -148,7 +153,7 @@ def joined(first: Examples, second: Examples) -> Examples:
 
 
 def refuse_shared(training: Examples, held_out: Examples) -> None:
-    """Refuse a split in which an event is in both halves."""
+    """Refuse a split with an event on both sides."""
     shared = sorted(set(training.event.tolist()) & set(held_out.event.tolist()))
     if shared:
         more = f" and {len(shared) - 3} more" if len(shared) > 3 else ""
@@ -159,17 +164,17 @@ def refuse_shared(training: Examples, held_out: Examples) -> None:
         )
 
 
-def split(
+def split_by_event(
     key: PRNGKeyArray, examples: Examples, held_out: float = 0.2
 ) -> tuple[Examples, Examples]:
-    """Split examples by event.
+    """Split examples at random by event.
 
     Parameters
     ----------
     key
         JAX random key.
     examples
-        What to split.
+        Examples of at least two events.
     held_out
         Share of the events that is held out, in (0, 1); at least one event.
 
@@ -181,10 +186,17 @@ def split(
     ------
     eqstat.InputError
         When there are fewer than two events or the share is not in (0, 1).
+
+    Examples
+    --------
+    >>> examples = Examples(np.zeros((4, 1)), np.zeros(4), np.array(["a", "a", "b", "c"]))
+    >>> training, held_out = split_by_event(jax.random.key(0), examples, held_out=0.3)
+    >>> set(training.event) & set(held_out.event)
+    set()
     """
     names = np.unique(examples.event)
     if len(names) < 2 or not 0 < held_out < 1:
-        raise InputError("split: give two events or more, and a share in (0, 1)")
+        raise InputError("split_by_event: give two events or more, and a share in (0, 1)")
     count = min(max(1, round(held_out * len(names))), len(names) - 1)
     chosen = names[np.asarray(jax.random.permutation(key, len(names)))[:count]]
     out = np.isin(examples.event, chosen)
@@ -192,7 +204,7 @@ def split(
 
 
 def event_weights(event: np.ndarray, correlation: float) -> np.ndarray:
-    r"""Weights $1 / (1 + (n_e - 1) \rho)$ of records: correlated ones tell less each.
+    r"""Weights $1 / (1 + (n_e - 1) \rho)$ of records, for correlated records of an event.
 
     Parameters
     ----------
@@ -209,13 +221,20 @@ def event_weights(event: np.ndarray, correlation: float) -> np.ndarray:
     References
     ----------
     Kish, L. (1965), Survey Sampling, Wiley (design effect of clusters).
+
+    Examples
+    --------
+    >>> event_weights(np.array(["a", "a", "b"]), 0.5).round(3).tolist()
+    [0.667, 0.667, 1.0]
     """
     _, number, count = np.unique(event, return_inverse=True, return_counts=True)
     return 1.0 / (1.0 + (count[number] - 1) * correlation)
 
 
 def event_correlation(event: np.ndarray, residual: np.ndarray) -> float:
-    """Correlation of residuals of one event, by moments: products of all pairs against squares.
+    """Within-event correlation of residuals, by the method of moments.
+
+    It is the mean product of all pairs of an event, relative to the mean square.
 
     Parameters
     ----------
@@ -225,13 +244,19 @@ def event_correlation(event: np.ndarray, residual: np.ndarray) -> float:
     Returns
     -------
     float
-        In [0, 0.95]; 0 where no event has two records.
+        In [0, 0.95]; 0 if no event has two records.
+
+    Examples
+    --------
+    >>> event = np.array(["a", "a", "b", "b"])
+    >>> event_correlation(event, np.array([1.0, 1.0, -1.0, -1.0]))
+    0.95
     """
     _, number, count = np.unique(event, return_inverse=True, return_counts=True)
     several = count > 1
     if not several.any():
         return 0.0
     total, square = np.bincount(number, residual), np.bincount(number, residual**2)
-    # Mean of each event's pairs, and of its squares: every event counts once.
+    # Means over the pairs and over the squares of each event, so that every event counts once.
     pairs = (total**2 - square)[several] / (count * (count - 1))[several]
     return float(np.clip(np.mean(pairs) / np.mean((square / count)[several]), 0.0, 0.95))

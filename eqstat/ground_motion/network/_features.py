@@ -1,4 +1,4 @@
-"""What a network is given: features with units, and how they become its inputs."""
+"""Features of a network with their units, and their transformation to inputs."""
 
 from __future__ import annotations
 
@@ -10,26 +10,29 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-__all__ = ["FEATURES", "Disturb", "Feature", "Scaling"]
-
-# Effective distance: rupture size of magnitude 5 (km) and its growth, decades per magnitude.
+# Effective distance: saturation distance of magnitude 5 (km) and its growth, decades per magnitude.
 SIZE_KM, SIZE_SLOPE = 6.0, 0.235
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One number that a network is given.
+    """A feature of a network: one column of a table.
 
     Attributes
     ----------
     name
-        Its column in tables.
+        Name of the column.
     unit
-        Its unit; empty where it has none.
+        Unit; empty if there is none.
     log
-        Whether the network sees its logarithm to base 10; it must then be above 0.
+        Whether the input is the logarithm to base 10; the value must then be above 0.
     optional
-        Whether it may be missing (NaN).
+        Whether the value may be missing (NaN).
+
+    Examples
+    --------
+    >>> Feature("predominant_period_s", "s", log=True, optional=True).name
+    'predominant_period_s'
     """
 
     name: str
@@ -44,22 +47,22 @@ FEATURES = (
     Feature("depth_km", "km"),
     Feature("vs30_m_s", "m/s", log=True, optional=True),
 )
-"""What a ground-motion predictor is given: the features by default."""
+"""The default features, those of a ground-motion `Predictor`."""
 
 
 class Scaling(eqx.Module):
-    r"""How numbers become inputs: logarithms, effective distance, mean 0 and sd 1.
+    r"""Transformation of features to inputs: logarithms, effective distance, mean 0 and sd 1.
 
-    Where both `magnitude` and `distance_km` are features, the network sees the logarithm of the
-    effective distance $\sqrt{R^2 + h^2}$ with $h = 6\,\text{km} \cdot 10^{0.235 (M - 5)}$: near a
-    large rupture distance from the hypocentre matters less.
+    Where both `magnitude` and `distance_km` are features, the input is the logarithm of the
+    effective distance $\sqrt{R^2 + h^2}$ with $h = 6\,\text{km} \cdot 10^{0.235 (M - 5)}$, because
+    attenuation saturates near a large rupture.
 
     Attributes
     ----------
     mean, sd
-        Of what was trained on, after logarithms, (features,).
+        Moments of the training data after the logarithms, (features,).
     low, high
-        Least and largest value of each feature, in its own unit, (features,).
+        Range of each feature in the training data, in its own unit, (features,).
     features
         The features in order.
     """
@@ -72,11 +75,11 @@ class Scaling(eqx.Module):
 
     @property
     def inputs(self) -> int:
-        """Number of inputs: one for each feature, and one more for each that may be missing."""
+        """Number of inputs: one per feature, and a missingness indicator per optional feature."""
         return len(self.features) + sum(feature.optional for feature in self.features)
 
     def __call__(self, values: Float[Array, "... features"]) -> Float[Array, "... inputs"]:
-        """Inputs of the network; a missing feature is 0 with its indicator at 1."""
+        """Return the inputs of the network; a missing feature is 0 with its indicator at 1."""
         plain = transform(self.features, values)
         fixed = jax.lax.stop_gradient((self.mean, self.sd))
         scaled = (plain - fixed[0]) / fixed[1]
@@ -87,38 +90,44 @@ class Scaling(eqx.Module):
 
 
 def transform(features: tuple[Feature, ...], values: Array) -> Array:
-    """Take logarithms; NaN where a number is missing or has none."""
+    """Take logarithms; NaN where a value is missing or not above 0."""
     names = [feature.name for feature in features]
     columns = []
     for number, feature in enumerate(features):
         value = values[..., number]
         if feature.log:
-            there = value > 0
-            value = jnp.where(there, value, 1.0)
+            positive = value > 0
+            value = jnp.where(positive, value, 1.0)
             if feature.name == "distance_km" and "magnitude" in names:
                 above = values[..., names.index("magnitude")] - 5.0
                 value = jnp.hypot(value, SIZE_KM * jnp.exp(np.log(10.0) * SIZE_SLOPE * above))
-            value = jnp.where(there, jnp.log10(value), jnp.nan)
+            value = jnp.where(positive, jnp.log10(value), jnp.nan)
         columns.append(value)
     return jnp.stack(columns, axis=-1)
 
 
-class Disturb(eqx.Module):
-    """What is done to features in training: optional ones are hidden, some get noise.
+class FeatureNoise(eqx.Module):
+    """Augmentation of a mini-batch: optional features are hidden, others get noise.
 
-    By the first a network learns to do without a feature: what it then gives is the density given
-    the others, integrated over what is hidden as that was in the training records. By the second
-    it becomes smooth in numbers that all records of an event share. Magnitude and depth together
-    name an event, and a network left alone learns each event's term by heart.
+    A hidden feature makes the network learn the density given the other features, marginalised
+    over the hidden one as distributed in the training data. Noise makes the density smooth in
+    features that all records of an event share: magnitude and depth together identify an event,
+    and without noise a network would memorise each event's term.
 
     Attributes
     ----------
     noise
-        Standard deviation of the noise of each feature, in its own unit, (features,).
+        Standard deviation of the noise of each feature, in its own unit, at least 0, (features,).
     features
-        Which they are.
+        The features in order.
     hidden
-        Probability that an optional feature is hidden.
+        Probability that an optional feature is hidden, in [0, 1].
+
+    Examples
+    --------
+    >>> augment = FeatureNoise(jnp.array([0.1, 0.0]), (FEATURES[0], FEATURES[3]), hidden=1.0)
+    >>> bool(jnp.isnan(augment(jax.random.key(0), jnp.ones((5, 2)))[:, 1]).all())
+    True
     """
 
     noise: Float[Array, " features"]
@@ -126,10 +135,10 @@ class Disturb(eqx.Module):
     hidden: float = eqx.field(static=True, default=0.2)
 
     def __call__(self, key: PRNGKeyArray, values: Float[Array, "... features"]) -> Array:
-        """Disturb a batch of features in their own units."""
+        """Augment a batch of features in their own units."""
         first, second = jax.random.split(key)
         normal = jax.random.normal(first, values.shape, values.dtype)
-        moved = values + self.noise.astype(values.dtype) * normal
+        noisy = values + self.noise.astype(values.dtype) * normal
         optional = np.array([feature.optional for feature in self.features])
-        gone = jax.random.bernoulli(second, self.hidden, values.shape) & optional
-        return jnp.where(gone, jnp.nan, moved)
+        hide = jax.random.bernoulli(second, self.hidden, values.shape) & optional
+        return jnp.where(hide, jnp.nan, noisy)

@@ -24,9 +24,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray
 from eqstat._core.errors import InputError
 from eqstat.ground_motion.mixture._mixture import Mixture, from_logits
 from eqstat.ground_motion.network._features import FEATURES, Feature, Scaling
-from eqstat.ground_motion.network._trend import basis
-
-__all__ = ["Member", "Network", "NetworkPredictor"]
+from eqstat.ground_motion.network._trend import trend_basis
 
 FLOOR = 0.02
 
@@ -65,7 +63,7 @@ class Member(eqx.Module):
         trend, spread = jax.lax.stop_gradient((self.trend, self.spread))
         out = jnp.vectorize(self.perceptron, signature="(i)->(o)")(inputs)
         logits, offset, raw = jnp.split(out, 3, axis=-1)
-        middle = basis(self.scaling, values, inputs) @ trend
+        middle = trend_basis(self.scaling, values, inputs) @ trend
         start = jnp.sqrt(spread**2 + self._missing(values, inputs, trend))[..., None]
         start = jnp.log(jnp.expm1(jnp.maximum(start - FLOOR, FLOOR)))
         return from_logits(logits, middle[..., None] + spread * offset, raw + start, FLOOR)
@@ -76,13 +74,15 @@ class Member(eqx.Module):
         optional = [number for number, feature in enumerate(features) if feature.optional]
         variance = jnp.zeros(inputs.shape[:-1], inputs.dtype)
         for place, number in enumerate(optional):
-            ends = [basis(self.scaling, values, inputs.at[..., number].set(z)) for z in (0.0, 1.0)]
+            ends = [
+                trend_basis(self.scaling, values, inputs.at[..., number].set(z)) for z in (0.0, 1.0)
+            ]
             share = (ends[1] - ends[0]) @ trend
             variance = variance + inputs[..., len(features) + place] * share**2
         return variance
 
 
-def new_member(
+def init_member(
     key: PRNGKeyArray,
     scaling: Scaling,
     trend: ArrayLike,

@@ -28,12 +28,10 @@ from eqstat.ground_motion.network._descent import evaluate, keep, one_epoch, opt
 from eqstat.ground_motion.network._examples import Examples, joined, refuse_shared
 from eqstat.inference import bucket_size, pad_rows
 
-__all__ = ["Ended", "Options", "Trained", "TrainingError", "train", "train_ensemble"]
-
 FEWEST_EVENTS = 10
 
 
-class Ended(enum.Enum):
+class TrainingStatus(enum.Enum):
     """How a training ended; the value is the sentence for a person."""
 
     STOPPED_EARLY = "stopped early: the held-out events were predicted no better any more"
@@ -43,19 +41,19 @@ class Ended(enum.Enum):
     @property
     def ok(self) -> bool:
         """Whether the module beside it can be used."""
-        return self is not Ended.NOT_FINITE
+        return self is not TrainingStatus.NOT_FINITE
 
 
 class TrainingError(RuntimeError):
     """A training without a usable module; `result` tells why."""
 
-    def __init__(self, result: Ended, detail: str = "") -> None:
+    def __init__(self, result: TrainingStatus, detail: str = "") -> None:
         self.result = result
         super().__init__(result.value + (f" ({detail})" if detail else ""))
 
 
 @dataclass(frozen=True)
-class Options:
+class TrainingOptions:
     """How to train: AdamW on mini-batches with a cosine schedule.
 
     Attributes
@@ -83,13 +81,17 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with."""
-        check_whole("Options", 1, epochs=self.epochs, batch=self.batch, patience=self.patience)
-        check_range("Options", 0, ends="()", learning_rate=self.learning_rate, clip=self.clip)
-        check_range("Options", 0, weight_decay=self.weight_decay)
+        check_whole(
+            "TrainingOptions", 1, epochs=self.epochs, batch=self.batch, patience=self.patience
+        )
+        check_range(
+            "TrainingOptions", 0, ends="()", learning_rate=self.learning_rate, clip=self.clip
+        )
+        check_range("TrainingOptions", 0, weight_decay=self.weight_decay)
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """What came of a training.
 
     Attributes
@@ -109,7 +111,7 @@ class Trained:
     """
 
     module: Any
-    result: Ended
+    result: TrainingStatus
     history: pd.DataFrame
     best_epoch: np.ndarray
     out_of_bag: np.ndarray
@@ -122,12 +124,12 @@ def train(
     training: Examples,
     held_out: Examples,
     *,
-    options: Options | None = None,
+    options: TrainingOptions | None = None,
     trainable: Callable[[Any], Any] | None = None,
     augment: Callable[[PRNGKeyArray, Any], Any] | None = None,
     progress: bool | None = None,
     throw: bool = True,
-) -> Trained:
+) -> TrainingResult:
     """Train a module that maps a batch of features to a `Mixture`.
 
     Parameters
@@ -152,7 +154,7 @@ def train(
 
     Returns
     -------
-    Trained
+    TrainingResult
 
     Raises
     ------
@@ -172,7 +174,9 @@ def train(
     stacked = _stack([module])
     done = _run(key, stacked, both, weight, options, trainable, augment, progress, throw)
     single = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, done.module)
-    return Trained(single, done.result, done.history, done.best_epoch, ~first[None], done.seconds)
+    return TrainingResult(
+        single, done.result, done.history, done.best_epoch, ~first[None], done.seconds
+    )
 
 
 def train_ensemble(
@@ -181,12 +185,12 @@ def train_ensemble(
     examples: Examples,
     *,
     members: int = 8,
-    options: Options | None = None,
+    options: TrainingOptions | None = None,
     trainable: Callable[[Any], Any] | None = None,
     augment: Callable[[PRNGKeyArray, Any], Any] | None = None,
     progress: bool | None = None,
     throw: bool = True,
-) -> Trained:
+) -> TrainingResult:
     """Train an ensemble, each member on a bootstrap of the events.
 
     A bootstrap leaves out about 37 in 100 events: by these a member stops early, and on these its
@@ -207,7 +211,7 @@ def train_ensemble(
 
     Returns
     -------
-    Trained
+    TrainingResult
 
     Raises
     ------
@@ -255,15 +259,15 @@ def _run(
     stacked: Any,
     examples: Examples,
     weight: np.ndarray,
-    options: Options | None,
+    options: TrainingOptions | None,
     trainable: Callable[[Any], Any] | None,
     augment: Callable | None,
     progress: bool | None,
     throw: bool,
-) -> Trained:
+) -> TrainingResult:
     """Train members side by side; `weight` is (training or held out, members, rows)."""
     began = perf_counter()
-    options = Options() if options is None else options
+    options = TrainingOptions() if options is None else options
     empty = np.flatnonzero(~(weight.sum(axis=-1) > 0).all(axis=0))
     if len(empty):
         raise InputError("train: no records to train on or none held out; give more events")
@@ -308,13 +312,13 @@ def _run(
             bar.set_postfix(held_out=f"{np.mean(best_loss):.3f}", refresh=False)
             if not active.any():
                 break
-    result = Ended.ALL_EPOCHS if active.any() else Ended.STOPPED_EARLY
+    result = TrainingStatus.ALL_EPOCHS if active.any() else TrainingStatus.STOPPED_EARLY
     if broken.any() or not np.all(np.isfinite(best_loss)):
-        result = Ended.NOT_FINITE
+        result = TrainingStatus.NOT_FINITE
         if throw:
             raise TrainingError(result, f"members {np.flatnonzero(broken).tolist()}")
     history = pd.DataFrame(log, columns=["member", "epoch", "training", "held_out"])
-    return Trained(
+    return TrainingResult(
         eqx.combine(best, fixed), result, history, best_epoch, weight[1] > 0,
         perf_counter() - began,
     )  # fmt: skip

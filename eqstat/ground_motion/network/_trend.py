@@ -1,13 +1,13 @@
-r"""The trend that a network starts from: the ground-motion model's median, linear in its numbers.
+r"""The trend of a network: the ground-motion model's median, linear in its coefficients.
 
 $$ t = c + m_1 (M - 5) + m_2 (M - 5)^2 - \{g_1 + g_2 (M - 5)\} \log_{10}\frac{R_e}{10\,\text{km}}
 - q \frac{R}{100\,\text{km}} + d \frac{z - 8\,\text{km}}{10\,\text{km}}
 + v \log_{10}\frac{V_{S30}}{760\,\text{m/s}} + \sum_j b_j x_j $$
 
-with the effective distance $R_e$ of `Scaling`, of which those terms are there whose features are;
-every other feature has a slope $b_j$ on its scaled value. The numbers have the normal priors of
-`eqstat.exceedance.prior` (an anelastic term of 0.2 with sd 0.15; $b_j$ of 0 with sd 0.5): what a
-few dozen events do not tell, large magnitudes above all, is not left to them.
+with the effective distance $R_e$ of `Scaling`. It has the terms whose features exist; every other
+feature has a slope $b_j$ on its scaled value. The coefficients have the normal priors of
+`eqstat.ground_motion.Prior` (the anelastic term 0.2 with sd 0.15; $b_j$ 0 with sd 0.5), which
+determine what a few dozen events do not constrain, large magnitudes above all.
 """
 
 from __future__ import annotations
@@ -22,26 +22,24 @@ from eqstat.ground_motion._parameters import DEPTH_KM, DISTANCE_KM, MAGNITUDE, V
 from eqstat.ground_motion._prior import Prior
 from eqstat.ground_motion.network._features import Feature, Scaling
 
-__all__ = ["basis", "fit_trend", "prior_of"]
-
 OTHER_SD = 0.5
 SMALLEST_SPREAD = 0.04
 _PHYSICS = ("magnitude", "distance_km", "depth_km", "vs30_m_s")
 
 
-def basis(
+def trend_basis(
     scaling: Scaling, values: Float[Array, "... features"], inputs: Float[Array, "... inputs"]
 ) -> Float[Array, "... coefficients"]:
-    """Columns of the trend; a missing feature is at its mean.
+    """Design matrix of the trend; a missing feature is at its mean.
 
     Parameters
     ----------
     scaling
-        What made the inputs.
+        The transformation that made the inputs.
     values
         Features in their own units.
     inputs
-        The same as inputs of the network.
+        The same features as inputs of the network.
 
     Returns
     -------
@@ -49,9 +47,9 @@ def basis(
     """
     names = [feature.name for feature in scaling.features]
     scaled = inputs[..., : len(names)]
-    seen = scaled * scaling.sd + scaling.mean
-    given = {name: seen[..., number] for number, name in enumerate(names)}
-    columns = [jnp.ones_like(seen[..., 0])]
+    values_seen = scaled * scaling.sd + scaling.mean
+    given = {name: values_seen[..., number] for number, name in enumerate(names)}
+    columns = [jnp.ones_like(values_seen[..., 0])]
     above = given["magnitude"] - MAGNITUDE if "magnitude" in given else None
     if above is not None:
         columns += [above, above * above]
@@ -71,13 +69,13 @@ def basis(
     return jnp.stack(columns, axis=-1)
 
 
-def prior_of(features: tuple[Feature, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each number of the trend, in the order of `basis`.
+def trend_prior(features: tuple[Feature, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Prior mean and sd of each coefficient of the trend, in the order of `trend_basis`.
 
     Parameters
     ----------
     features
-        Of the network.
+        Features of the network.
 
     Returns
     -------
@@ -98,7 +96,7 @@ def prior_of(features: tuple[Feature, ...]) -> tuple[np.ndarray, np.ndarray]:
         if name in names:
             pairs.append((float(each.loc), float(each.scale)))
     pairs += [(0.0, OTHER_SD) for name in names if name not in _PHYSICS]
-    # Without magnitude or distance the level takes up what they would have told.
+    # Without magnitude or distance the level absorbs their effect: a wide prior.
     if not {"magnitude", "distance_km"} <= set(names):
         pairs[0] = (pairs[0][0], 5.0)
     mean, sd = np.array(pairs).T
@@ -111,18 +109,18 @@ def fit_trend(
     weight: np.ndarray,
     prior: tuple[np.ndarray, np.ndarray],
 ) -> tuple[np.ndarray, float]:
-    """Find the trend's numbers that are most probable, and the standard deviation about it.
+    """Fit the trend: posterior mode of its coefficients, and the standard deviation about it.
 
     Parameters
     ----------
     columns
-        Of `basis`, (records, coefficients).
+        Design matrix of `trend_basis`, (records, coefficients).
     log10_pga
-        (records,)
+        Log10 PGA, (records,).
     weight
-        How many independent records each is worth, (records,).
+        Effective number of independent records of each, (records,).
     prior
-        Means and standard deviations of the numbers.
+        Prior means and standard deviations of the coefficients.
 
     Returns
     -------
@@ -132,11 +130,12 @@ def fit_trend(
     """
     mean, sd = prior
     weighted = columns.T * weight
-    found, spread = mean, 0.4
-    for _ in range(5):  # the scatter says how much the records weigh against the prior
+    coefficients, spread = mean, 0.4
+    # The scatter sets the weight of the records against the prior, and depends on the fit: iterate.
+    for _ in range(5):
         precision = weighted @ columns / spread**2 + np.diag(sd**-2.0)
-        off = weighted @ (log10_pga - columns @ mean) / spread**2
-        found = mean + np.linalg.solve(precision, off)
-        square = np.sum(weight * (log10_pga - columns @ found) ** 2) / np.sum(weight)
+        gradient = weighted @ (log10_pga - columns @ mean) / spread**2
+        coefficients = mean + np.linalg.solve(precision, gradient)
+        square = np.sum(weight * (log10_pga - columns @ coefficients) ** 2) / np.sum(weight)
         spread = max(float(np.sqrt(square)), SMALLEST_SPREAD)
-    return found, spread
+    return coefficients, spread

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from eqstat import InputError
-from eqstat.exceedance.alerts import _alerts as alert
+from eqstat.exceedance import alerts
 
 KEY = jax.random.key(0)
 NEVER = np.inf
@@ -32,16 +32,16 @@ def test_level_is_cost_over_loss():
     happens = rng.random(chance.size) < chance
     levels = np.linspace(0.05, 0.95, 19)
     spent = [3.0 * (chance > p).sum() + 10.0 * (happens & (chance <= p)).sum() for p in levels]
-    assert levels[int(np.argmin(spent))] == pytest.approx(alert.alert_level(3.0, 10.0))
+    assert levels[int(np.argmin(spent))] == pytest.approx(alerts.alert_level(3.0, 10.0))
     for cost, loss in ((0.0, 1.0), (2.0, 1.0), (1.0, 1.0)):
         with pytest.raises(InputError, match="cost"):
-            alert.alert_level(cost, loss)
+            alerts.alert_level(cost, loss)
 
 
 def test_thresholds_are_those_of_the_literature():
     for own, percent in (
-        (alert.TAIWAN_M_S2, [0.81, 2.5, 8.1, 14, 25]),
-        (alert.JAPAN_M_S2, [1, 2, 5, 10, 20]),
+        (alerts.TAIWAN_M_S2, [0.81, 2.5, 8.1, 14, 25]),
+        (alerts.JAPAN_M_S2, [1, 2, 5, 10, 20]),
     ):
         np.testing.assert_allclose(own, np.array(percent) * 0.0980665, rtol=1e-5)
 
@@ -49,25 +49,25 @@ def test_thresholds_are_those_of_the_literature():
 def test_alarm_is_the_first_forecast_above_the_level():
     time = [1.0, 2.0, 4.0]
     chance = [[0.2, 0.6, 0.1], [0.5, 0.5, 0.9], [0.0, 0.0, 0.0]]
-    assert alert.alarm_times(time, chance, 0.5).tolist() == [2.0, 4.0, NEVER]
-    many = alert.alarm_times(time, chance, [0.0, 0.1, 0.95])
+    assert alerts.alarm_times(time, chance, 0.5).tolist() == [2.0, 4.0, NEVER]
+    many = alerts.alarm_times(time, chance, [0.0, 0.1, 0.95])
     assert many.tolist() == [[1.0, 1.0, NEVER], [1.0, 1.0, NEVER], [NEVER, NEVER, NEVER]]
 
 
 def test_a_late_alarm_is_a_miss():
-    found = alert.outcomes([3, 5, 7, NEVER, 3, NEVER, np.nan], [5, 5, 5, 5, NEVER, NEVER, np.nan])
+    found = alerts.outcomes([3, 5, 7, NEVER, 3, NEVER, np.nan], [5, 5, 5, 5, NEVER, NEVER, np.nan])
     told = ["true_positive", *["false_negative"] * 3, "false_positive", *["true_negative"] * 2]
-    assert [alert.OUTCOMES[each] for each in found] == told
+    assert [alerts.OUTCOMES[each] for each in found] == told
 
 
 def test_scores_are_those_of_the_counts():
     alarm, passed, event = history()
-    found = alert.metrics(KEY, alarm, passed, event, replicates=200)
+    found = alerts.metrics(KEY, alarm, passed, event, replicates=200)
     good = (alarm < passed) & np.isfinite(passed)
     wrong, missed = np.isfinite(alarm) & ~np.isfinite(passed), np.isfinite(passed) & ~good
     assert int(found["true_positive"]) == good.sum()
     assert int(found["false_negative"]) == missed.sum()
-    total = sum(int(found[name]) for name in alert.OUTCOMES)
+    total = sum(int(found[name]) for name in alerts.OUTCOMES)
     assert total == event.size
     precision, recall = good.sum() / (good | wrong).sum(), good.sum() / (good | missed).sum()
     assert float(found["precision"]) == pytest.approx(precision)
@@ -86,8 +86,8 @@ def test_scores_are_those_of_the_counts():
 def test_intervals_are_of_events_not_of_sites():
     """A site more of the same event tells nothing new."""
     alarm, passed, event = history(sites=2)
-    few = alert.metrics(KEY, alarm, passed, event, replicates=400)
-    many = alert.metrics(KEY, *(np.repeat(row, 10) for row in (alarm, passed, event)),
+    few = alerts.metrics(KEY, alarm, passed, event, replicates=400)
+    many = alerts.metrics(KEY, *(np.repeat(row, 10) for row in (alarm, passed, event)),
                          replicates=400)  # fmt: skip
     assert float(many["f1_low"]) == pytest.approx(float(few["f1_low"]))
     assert float(many["f1_high"]) == pytest.approx(float(few["f1_high"]))
@@ -101,7 +101,7 @@ def test_intervals_hold_the_truth():
         rng = np.random.default_rng(seed)
         event = np.repeat(np.arange(80), 5)
         caught = rng.random(event.size) < rng.beta(3, 2, 80)[event]
-        found = alert.metrics(
+        found = alerts.metrics(
             jax.random.key(seed), np.where(caught, 1.0, NEVER), np.full(event.size, 5.0), event
         )
         inside += float(found["recall_low"]) <= 0.6 <= float(found["recall_high"])
@@ -115,30 +115,32 @@ def test_curve_is_its_levels():
     passed = np.where(rng.random(300) < 0.3, rng.uniform(2, 9, 300), NEVER)
     chance = np.clip(rng.random((300, 8)) * 0.6 + 0.4 * np.isfinite(passed)[:, None], 0, 1)
     level = [0.3, 0.7, 0.9]
-    found = alert.curve(KEY, time, chance, passed, event, level=level, replicates=50)
+    found = alerts.metrics_by_level(KEY, time, chance, passed, event, level=level, replicates=50)
     for place, p in enumerate(level):
-        alone = alert.metrics(KEY, alert.alarm_times(time, chance, p), passed, event, replicates=50)
+        alone = alerts.metrics(
+            KEY, alerts.alarm_times(time, chance, p), passed, event, replicates=50
+        )
         for name in alone:
             assert float(found[name][place]) == pytest.approx(float(alone[name]), nan_ok=True)
-    best = alert.best_level(found)
+    best = alerts.best_f1_level(found)
     assert float(found["f1"].sel(level=best)) == float(found["f1"].max())
-    default = alert.curve(KEY, time, chance, passed, event, replicates=20)
+    default = alerts.metrics_by_level(KEY, time, chance, passed, event, replicates=20)
     assert default.sizes["level"] == 49
     assert np.all(np.diff(default["true_positive"] + default["false_positive"]) <= 0)
 
 
 def test_comparison_is_on_the_same_events():
     alarm, passed, event = history()
-    same = alert.compare(KEY, alarm, alarm, passed, event, replicates=50)
+    same = alerts.compare_rules(KEY, alarm, alarm, passed, event, replicates=50)
     assert float(same["f1_low"]) == float(same["f1_high"]) == 0.0
     assert float(same["probability_of_greater_f1"]) == 0.5
     worse = np.where(np.arange(alarm.size) % 3 == 0, NEVER, alarm)
-    found = alert.compare(KEY, alarm, worse, passed, event, replicates=400)
-    apart = [float(alert.metrics(KEY, row, passed, event, replicates=20)["f1"])
+    found = alerts.compare_rules(KEY, alarm, worse, passed, event, replicates=400)
+    apart = [float(alerts.metrics(KEY, row, passed, event, replicates=20)["f1"])
              for row in (alarm, worse)]  # fmt: skip
     assert float(found["f1"]) == pytest.approx(apart[0] - apart[1])
     # The pairing makes the interval far shorter than that of either.
-    alone = alert.metrics(KEY, alarm, passed, event, replicates=400)
+    alone = alerts.metrics(KEY, alarm, passed, event, replicates=400)
     width = float(found["f1_high"] - found["f1_low"])
     assert width < 0.5 * float(alone["f1_high"] - alone["f1_low"])
     assert float(found["f1_low"]) > 0
@@ -146,33 +148,35 @@ def test_comparison_is_on_the_same_events():
 
 def test_what_has_no_value_is_nan():
     passed, event = np.array([5.0, 6.0, NEVER]), [1, 2, 3]
-    found = alert.metrics(KEY, [NEVER] * 3, passed, event, replicates=40)
+    found = alerts.metrics(KEY, [NEVER] * 3, passed, event, replicates=40)
     assert np.isnan(found["precision"]) and np.isnan(found["lead_time_mean_s"])
     assert np.isnan(found["lead_time_median_s"])
     assert float(found["recall"]) == float(found["f1"]) == 0.0
-    empty = alert.curve(KEY, [1.0], [[0.0]] * 3, [NEVER] * 3, event, level=[0.5], replicates=20)
+    empty = alerts.metrics_by_level(
+        KEY, [1.0], [[0.0]] * 3, [NEVER] * 3, event, level=[0.5], replicates=20
+    )
     with pytest.raises(InputError, match="never passed"):
-        alert.best_level(empty)
+        alerts.best_f1_level(empty)
 
 
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: alert.alarm_times([2, 1], [[0.1, 0.2]], 0.5), "increasing"),
-        (lambda: alert.alarm_times([1, np.nan], [[0.1, 0.2]], 0.5), "increasing"),
-        (lambda: alert.alarm_times(MOMENTS, [[0.1, 0.2]], 0.5), "numbers of seconds"),
-        (lambda: alert.outcomes(MOMENTS, [3.0, NEVER]), "numbers of seconds"),
-        (lambda: alert.metrics(KEY, ["8:00", "8:01"], [3.0, 3.0], [1, 2]), "numbers of seconds"),
-        (lambda: alert.metrics(KEY, [1.0, 2.0], [3.0, 3.0], [1, np.nan]), "missing labels"),
-        (lambda: alert.alarm_times([1, 2], [0.1, 0.2], 0.5), "of shape"),
-        (lambda: alert.alarm_times([1, 2], [[0.1, 1.2]], 0.5), "probability must lie"),
-        (lambda: alert.alarm_times([1, 2], [[0.1, np.nan]], 0.5), "nan"),
-        (lambda: alert.alarm_times([1, 2], [[0.1, 0.2]], 1.5), "level"),
-        (lambda: alert.metrics(KEY, [1.0, 2.0], [3.0], [1, 2]), "as many"),
-        (lambda: alert.metrics(KEY, [1.0, 2.0], [3.0, 3.0], [1, 1]), "one event only"),
-        (lambda: alert.metrics(KEY, [1.0, 2.0], [3.0, 3.0], [1, 2], replicates=3), "replicates"),
-        (lambda: alert.metrics(KEY, [1.0, 2.0], [3.0, 3.0], [1, 2], probability=1.0), "(0, 1)"),
-        (lambda: alert.compare(KEY, [[1.0]], [[1.0], [2.0]], [3.0], [1]), "one event"),
+        (lambda: alerts.alarm_times([2, 1], [[0.1, 0.2]], 0.5), "increasing"),
+        (lambda: alerts.alarm_times([1, np.nan], [[0.1, 0.2]], 0.5), "increasing"),
+        (lambda: alerts.alarm_times(MOMENTS, [[0.1, 0.2]], 0.5), "numbers of seconds"),
+        (lambda: alerts.outcomes(MOMENTS, [3.0, NEVER]), "numbers of seconds"),
+        (lambda: alerts.metrics(KEY, ["8:00", "8:01"], [3.0, 3.0], [1, 2]), "numbers of seconds"),
+        (lambda: alerts.metrics(KEY, [1.0, 2.0], [3.0, 3.0], [1, np.nan]), "missing labels"),
+        (lambda: alerts.alarm_times([1, 2], [0.1, 0.2], 0.5), "of shape"),
+        (lambda: alerts.alarm_times([1, 2], [[0.1, 1.2]], 0.5), "probability must lie"),
+        (lambda: alerts.alarm_times([1, 2], [[0.1, np.nan]], 0.5), "nan"),
+        (lambda: alerts.alarm_times([1, 2], [[0.1, 0.2]], 1.5), "level"),
+        (lambda: alerts.metrics(KEY, [1.0, 2.0], [3.0], [1, 2]), "as many"),
+        (lambda: alerts.metrics(KEY, [1.0, 2.0], [3.0, 3.0], [1, 1]), "one event only"),
+        (lambda: alerts.metrics(KEY, [1.0, 2.0], [3.0, 3.0], [1, 2], replicates=3), "replicates"),
+        (lambda: alerts.metrics(KEY, [1.0, 2.0], [3.0, 3.0], [1, 2], probability=1.0), "(0, 1)"),
+        (lambda: alerts.compare_rules(KEY, [[1.0]], [[1.0], [2.0]], [3.0], [1]), "one event"),
     ],
 )
 def test_bad_input_is_told(call, said):

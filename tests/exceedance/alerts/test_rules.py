@@ -7,15 +7,15 @@ import pytest
 from scipy import stats
 
 from eqstat import InputError
-from eqstat.exceedance._kernel import Drawn
+from eqstat.exceedance._kernel import SourceDraws
 from eqstat.exceedance.alerts import (
     Always,
-    BestHypocentre,
-    Conditioned,
-    Integrated,
+    MeanHypocentre,
     Never,
     Plum,
-    Situation,
+    PosteriorPredictive,
+    Snapshot,
+    StationConditioned,
 )
 from eqstat.ground_motion import PointSource
 
@@ -36,8 +36,8 @@ def situation(seed=0, stations=12, draws=40, done=6, running=3, located=True):
     def single(values):
         return jnp.asarray(values, jnp.float32)
 
-    return Situation(
-        Drawn(single(place), single(-place[:, 2]), single(rng.normal(6, 0.3, draws)),
+    return Snapshot(
+        SourceDraws(single(place), single(-place[:, 2]), single(rng.normal(6, 0.3, draws)),
               single(np.log(weight))),
         jnp.array(located), single(station), single(peak), jnp.arange(stations) < done,
         single(np.full(stations, 0.4)), single(rng.uniform(0.1, 0.3, stations)),
@@ -59,17 +59,19 @@ def test_integrated_is_the_sum_over_draws():
     weight = np.exp(np.asarray(case.drawn.log_weight, float))
     tails = stats.norm.sf((np.asarray(LOG_U) - means(case)[..., None]) / np.hypot(TAU, PHI))
     wanted = np.einsum("sdt,d->st", tails, weight)
-    np.testing.assert_allclose(Integrated(MODEL)(case, LOG_U), wanted, rtol=2e-3, atol=1e-6)
+    np.testing.assert_allclose(
+        PosteriorPredictive(MODEL)(case, LOG_U), wanted, rtol=2e-3, atol=1e-6
+    )
 
 
 def test_best_hypocentre_is_one_draw_at_the_mean():
     case = situation()
     weight = jnp.exp(case.drawn.log_weight)
-    mean = Drawn((weight @ case.drawn.place_km)[None], (weight @ case.drawn.depth_km)[None],
+    mean = SourceDraws((weight @ case.drawn.place_km)[None], (weight @ case.drawn.depth_km)[None],
                  (weight @ case.drawn.magnitude)[None], jnp.zeros(1))  # fmt: skip
     one = eqx.tree_at(lambda s: s.drawn, case, mean)
     np.testing.assert_allclose(
-        BestHypocentre(MODEL)(case, LOG_U), Integrated(MODEL)(one, LOG_U), rtol=1e-5
+        MeanHypocentre(MODEL)(case, LOG_U), PosteriorPredictive(MODEL)(one, LOG_U), rtol=1e-5
     )
 
 
@@ -119,18 +121,18 @@ def test_conditioned_is_the_posterior_predictive(seed):
     # Four standard errors of the weighted draws.
     assert effective > 2000
     np.testing.assert_allclose(
-        Conditioned(MODEL)(case, LOG_U), wanted, atol=4 * 0.5 / np.sqrt(effective)
+        StationConditioned(MODEL)(case, LOG_U), wanted, atol=4 * 0.5 / np.sqrt(effective)
     )
 
 
 def test_growth_that_is_unknown_says_nothing_but_the_bound():
     case = situation(done=0, running=4)
     blind = eqx.tree_at(lambda s: s.growth_sd, case, jnp.full(12, jnp.inf))
-    found = np.asarray(Conditioned(MODEL)(blind, LOG_U))
-    plain = np.asarray(Integrated(MODEL)(case, LOG_U), float)
+    found = np.asarray(StationConditioned(MODEL)(blind, LOG_U))
+    plain = np.asarray(PosteriorPredictive(MODEL)(case, LOG_U), float)
     np.testing.assert_allclose(found[4:], plain[4:], rtol=2e-3, atol=1e-6)
     peak = jnp.log10(case.peak_m_s2[:4])
-    least = np.array([Integrated(MODEL)(case, peak[i : i + 1])[i, 0] for i in range(4)])
+    least = np.array([PosteriorPredictive(MODEL)(case, peak[i : i + 1])[i, 0] for i in range(4)])
     wanted = np.where(
         np.asarray(peak)[:, None] > np.asarray(LOG_U), 1.0, plain[:4] / least[:, None]
     )
@@ -140,30 +142,33 @@ def test_growth_that_is_unknown_says_nothing_but_the_bound():
 def test_conditioned_without_reports_is_integrated():
     case = situation(done=0, running=0)
     np.testing.assert_allclose(
-        Conditioned(MODEL)(case, LOG_U), Integrated(MODEL)(case, LOG_U), rtol=2e-3, atol=1e-6
+        StationConditioned(MODEL)(case, LOG_U),
+        PosteriorPredictive(MODEL)(case, LOG_U),
+        rtol=2e-3,
+        atol=1e-6,
     )
 
 
 def test_sites_without_a_station_hear_of_the_others():
     case = situation()
     away = eqx.tree_at(lambda s: s.site_station, case, jnp.full(12, -1))
-    found, own = (np.asarray(Conditioned(MODEL)(each, LOG_U)) for each in (away, case))
+    found, own = (np.asarray(StationConditioned(MODEL)(each, LOG_U)) for each in (away, case))
     np.testing.assert_allclose(found[9:], own[9:], rtol=1e-5)
     assert np.all((found[:6] > 0) & (found[:6] < 1))
 
 
 def test_strong_reports_raise_what_is_expected_elsewhere():
     case = situation(running=0)
-    plain = Conditioned(MODEL)(case, LOG_U)[6:]
+    plain = StationConditioned(MODEL)(case, LOG_U)[6:]
     louder = eqx.tree_at(lambda s: s.peak_m_s2, case, case.peak_m_s2 * 3)
-    assert np.all(Conditioned(MODEL)(louder, LOG_U)[6:] > plain)
+    assert np.all(StationConditioned(MODEL)(louder, LOG_U)[6:] > plain)
 
 
 def test_far_outliers_stay_finite():
     case = situation()
     for factor in (1e4, 1e-6):
         loud = eqx.tree_at(lambda s: s.peak_m_s2, case, case.peak_m_s2 * factor)
-        found = np.asarray(Conditioned(MODEL)(loud, LOG_U))
+        found = np.asarray(StationConditioned(MODEL)(loud, LOG_U))
         assert np.all(np.isfinite(found)) and found.min() >= 0 and found.max() <= 1
 
 
@@ -182,11 +187,11 @@ def test_plum_takes_the_strongest_station_near_by():
 
 def test_without_a_source_only_stations_speak():
     case = situation(located=False)
-    for rule in (Integrated(MODEL), BestHypocentre(MODEL), Always()):
+    for rule in (PosteriorPredictive(MODEL), MeanHypocentre(MODEL), Always()):
         assert not np.any(rule(case, LOG_U))
     assert not np.any(Never()(situation(), LOG_U))
     assert np.all(Always()(situation(), LOG_U) == 1)
-    own = np.asarray(Conditioned(MODEL)(case, LOG_U))
+    own = np.asarray(StationConditioned(MODEL)(case, LOG_U))
     np.testing.assert_array_equal(
         own, np.asarray(case.peak_m_s2)[:, None] > 10 ** np.asarray(LOG_U)
     )

@@ -10,17 +10,17 @@ from scipy import stats
 
 from eqstat import InputError
 from eqstat.exceedance.alerts import (
-    BestHypocentre,
-    Conditioned,
-    Integrated,
+    Design,
+    MeanHypocentre,
     Never,
     Plum,
-    Region,
+    PosteriorPredictive,
+    StationConditioned,
     _growth,
     forecasts,
     simulate,
 )
-from eqstat.exceedance.alerts._scenarios import situations
+from eqstat.exceedance.alerts._scenarios import snapshots
 from eqstat.ground_motion import PointSource
 
 KEY = jax.random.key(4)
@@ -29,20 +29,20 @@ LOG_U = jnp.log10(jnp.array([0.05, 0.5]))
 
 @pytest.fixture(scope="module")
 def drawn():
-    return simulate(KEY, 400, Region(stations=30))
+    return simulate(KEY, 400, Design(stations=30))
 
 
 def test_the_key_tells_all(drawn):
-    again = simulate(KEY, 400, Region(stations=30))
+    again = simulate(KEY, 400, Design(stations=30))
     for name, values in vars(drawn).items():
         if isinstance(values, np.ndarray):
             np.testing.assert_array_equal(values, getattr(again, name))
-    other = simulate(jax.random.key(5), 400, Region(stations=30))
+    other = simulate(jax.random.key(5), 400, Design(stations=30))
     assert not np.array_equal(other.pga_m_s2, drawn.pga_m_s2)
 
 
 def test_magnitudes_and_scatter_are_as_told(drawn):
-    low, high = drawn.region.magnitude
+    low, high = drawn.design.magnitude
     law = stats.truncexpon(b=(high - low) * np.log(10), loc=low, scale=1 / np.log(10))
     assert stats.kstest(drawn.magnitude, law.cdf).pvalue > 1e-3
     nearest = _growth.segment_distance(drawn.station_km, drawn.rupture_km)
@@ -83,7 +83,7 @@ def test_estimates_sharpen_and_their_posteriors_are_true(drawn):
     ranks = {time: [] for time in (8.0, 20.0, 60.0)}
     spread = {time: [] for time in ranks}
     for number in range(300):
-        seen = situations(drawn, number, np.array(list(ranks)))
+        seen = snapshots(drawn, number, np.array(list(ranks)))
         for place, time in enumerate(ranks):
             if not seen.located[place]:
                 continue
@@ -119,12 +119,12 @@ def test_great_earthquakes_begin_like_small_ones():
 
 
 def test_forecasts_have_the_order_of_rows():
-    few = simulate(KEY, 3, Region(stations=12))
+    few = simulate(KEY, 3, Design(stations=12))
     time = np.array([5.0, 20.0, 60.0])
     found = forecasts(few, Plum(), time, [0.05, 0.5])
     assert found.shape == (2, 36, 3)
     for event in range(3):
-        one = situations(few, event, time)
+        one = snapshots(few, event, time)
         alone = np.asarray(Plum()(jax.tree.map(lambda x: x[2], one), LOG_U))
         np.testing.assert_array_equal(found[:, few.event == event, 2], alone.T)
     assert few.chosen([1]).magnitude[0] == few.magnitude[1]
@@ -137,7 +137,7 @@ def test_probabilities_of_the_mixtures_are_true():
 
     With stations, at stations whose shaking is not over; intervals from a bootstrap of events.
     """
-    region = Region(stations=40, magnitude=(5.0, 6.0), half_width_km=80.0)
+    region = Design(stations=40, magnitude=(5.0, 6.0), half_width_km=80.0)
     drawn = simulate(jax.random.key(7), 250, region)
     # Small ruptures only, and station terms drawn anew for each event.
     rng = np.random.default_rng(0)
@@ -149,12 +149,12 @@ def test_probabilities_of_the_mixtures_are_true():
     time = np.array([10.0, 20.0])
     threshold = 0.25
     above = drawn.pga_m_s2.ravel() > threshold
-    for rule in (Integrated(PointSource()), Conditioned(PointSource())):
+    for rule in (PosteriorPredictive(PointSource()), StationConditioned(PointSource())):
         chance = forecasts(drawn, rule, time, [threshold])[0].astype(float)
         for place in range(2):
             on = time[place] < (drawn.s_arrival_s + drawn.rise_s).ravel() + 2.0
             heard = chance[:, place] > 0
-            kept = heard & (on if isinstance(rule, Conditioned) else True)
+            kept = heard & (on if isinstance(rule, StationConditioned) else True)
             for low, high in ((0.02, 0.1), (0.1, 0.3), (0.3, 0.6), (0.6, 0.99)):
                 own = kept & (chance[:, place] > low) & (chance[:, place] <= high)
                 if own.sum() < 60:
@@ -168,17 +168,21 @@ def test_probabilities_of_the_mixtures_are_true():
 @pytest.mark.slow
 def test_stations_raise_f1():
     """The claim of the benchmark, on fewer earthquakes: knowing what stations saw pays."""
-    from eqstat.exceedance.alerts import _alerts as alert
+    from eqstat.exceedance import alerts
 
-    drawn = simulate(jax.random.key(3), 60, Region(stations=60))
+    drawn = simulate(jax.random.key(3), 60, Design(stations=60))
     time, u = np.arange(1.0, 46.0), 0.49
     passed = drawn.exceedance_times(u)
     best = {}
     model = PointSource()
-    rules = {"with": Conditioned(model), "point": BestHypocentre(model), "plum": Plum(scatter=0.3)}
+    rules = {
+        "with": StationConditioned(model),
+        "point": MeanHypocentre(model),
+        "plum": Plum(scatter=0.3),
+    }
     for name, rule in rules.items():
         chance = forecasts(drawn, rule, time, [u])[0]
-        found = alert.curve(KEY, time, chance, passed, drawn.event, replicates=20)
+        found = alerts.metrics_by_level(KEY, time, chance, passed, drawn.event, replicates=20)
         best[name] = float(found["f1"].max())
     assert best["with"] > best["point"] and best["with"] > best["plum"]
 
@@ -193,6 +197,6 @@ def test_stations_raise_f1():
 )
 def test_no_region_is_refused(wrong, said):
     with pytest.raises(InputError, match=said):
-        Region(**wrong)
+        Design(**wrong)
     with pytest.raises(InputError, match="count"):
         simulate(KEY, 0)

@@ -14,20 +14,10 @@ from eqstat import InputError
 from eqstat.ground_motion import GroundMotion, Predictor, load, save
 from eqstat.ground_motion._parameters import median
 from eqstat.ground_motion.mixture import _mixture as mx
-from eqstat.ground_motion.network import (
-    FEATURES,
-    Disturb,
-    Feature,
-    Member,
-    Network,
-    Scaling,
-    basis,
-    new_member,
-    prior_of,
-    trainable,
-)
-from eqstat.ground_motion.network._features import transform
-from eqstat.ground_motion.network._network import each_member, merge
+from eqstat.ground_motion.network import FEATURES, Feature, FeatureNoise, Member, Network
+from eqstat.ground_motion.network._features import Scaling, transform
+from eqstat.ground_motion.network._network import each_member, init_member, merge, trainable
+from eqstat.ground_motion.network._trend import trend_basis, trend_prior
 
 LOW, HIGH = (4.0, 5.0, 1.0, 200.0), (7.0, 150.0, 15.0, 900.0)
 
@@ -45,8 +35,8 @@ def network(members=3, components=2, dtype=jnp.float32, features=FEATURES):
     """Members with trends of their own and weights that are not small."""
     own, made = scaling(features, dtype), []
     for number in range(members):
-        trend = prior_of(features)[0] + 0.1 * number
-        one = new_member(jax.random.key(number), own, trend, 0.3, components=components)
+        trend = trend_prior(features)[0] + 0.1 * number
+        one = init_member(jax.random.key(number), own, trend, 0.3, components=components)
         weight = lambda m: m.perceptron.layers[-1].weight  # noqa: E731
         made.append(eqx.tree_at(weight, one, 10 * weight(one)))
     stacked = jax.tree.map(lambda *x: jnp.stack(x) if eqx.is_array(x[0]) else x[0], *made)
@@ -61,7 +51,7 @@ def rows(count=7, seed=0):
 def test_an_untrained_member_is_its_trend_with_the_spread_about_it():
     own = scaling()
     trend = np.array([-0.3, 0.7, -0.05, 1.4, 0.2, -0.1, 0.1, -0.5])
-    mixture = new_member(jax.random.key(0), own, trend, 0.35, components=1)(jnp.asarray(rows()))
+    mixture = init_member(jax.random.key(0), own, trend, 0.35, components=1)(jnp.asarray(rows()))
     level, slope, bend, spreading, anelastic, spreading_slope, depth, vs30 = trend
     motion = GroundMotion(
         level, slope, bend, spreading, spreading_slope, anelastic, depth_slope=depth,
@@ -157,7 +147,7 @@ def test_the_correction_is_bounded_so_that_the_trend_extrapolates():
     net = network(members=1)
     trend = np.asarray(net.members.trend)[0]
     step = jnp.array([[5.0, 50.0, depth, 400.0] for depth in (200.0, 400.0, 600.0)])
-    plain = np.asarray(basis(scaling(), step, scaling()(step))) @ (trend + np.eye(8)[6])
+    plain = np.asarray(trend_basis(scaling(), step, scaling()(step))) @ (trend + np.eye(8)[6])
     moved = eqx.tree_at(lambda n: n.members.trend, net, net.members.trend + jnp.eye(8)[6])
     mean = np.asarray(mx.mean_and_sd(moved(step))[0])
     np.testing.assert_allclose(np.diff(mean), np.diff(plain), rtol=1e-2)
@@ -229,7 +219,7 @@ def test_what_is_covered():
 
 
 def test_only_the_perceptron_is_trained():
-    member = new_member(jax.random.key(0), scaling(), np.zeros(8), 0.3)
+    member = init_member(jax.random.key(0), scaling(), np.zeros(8), 0.3)
     learned, fixed = eqx.partition(member, trainable(member))
     assert isinstance(learned, Member)
     assert len(jax.tree.leaves(learned)) == 6
@@ -240,7 +230,7 @@ def test_only_the_perceptron_is_trained():
 def test_what_is_done_in_training_hides_and_moves():
     noise = jnp.array([0.3, 0.0, 0.0, 0.0])
     values = jnp.asarray(np.tile(rows(1), (20_000, 1)), jnp.float32)
-    out = np.asarray(Disturb(noise, FEATURES)(jax.random.key(0), values))
+    out = np.asarray(FeatureNoise(noise, FEATURES)(jax.random.key(0), values))
     np.testing.assert_allclose(np.isnan(out).mean(axis=0), [0, 0, 0, 0.2], atol=0.015)
     np.testing.assert_allclose(out[:, 0].std(), 0.3, rtol=0.03)
     np.testing.assert_array_equal(out[:, 1:3], values[:, 1:3])

@@ -11,10 +11,10 @@ from eqstat.ground_motion.mixture import _mixture as mx
 from eqstat.ground_motion.network import (
     FEATURES,
     STATION_TERM,
-    Options,
-    cross_fit,
-    learn,
-    with_terms,
+    TrainingOptions,
+    add_station_terms,
+    cross_fit_station_terms,
+    fit_network,
 )
 from eqstat.ground_motion.network import _stations as stations
 
@@ -54,30 +54,32 @@ def test_no_record_says_anything_of_its_own_event(monkeypatch):
     monkeypatch.setattr(stations, "prepare", lambda table, **_: table)
     monkeypatch.setattr(stations, "fit", Fitted)
     given = table()
-    out = cross_fit(jax.random.key(0), given, folds=3, check_unit=False)
+    out = cross_fit_station_terms(jax.random.key(0), given, folds=3, check_unit=False)
     np.testing.assert_array_equal(out["station_term"], [4.0, 16.0, 1.0, np.nan, 2.0])
     assert list(out.index) == list(given.index)
     assert "station_term" not in given
 
 
 def test_terms_of_a_posterior_and_of_new_stations():
-    out = with_terms(table().assign(station=["a", "b", "z", "a", "b"]), knows(table()))
+    out = add_station_terms(table().assign(station=["a", "b", "z", "a", "b"]), knows(table()))
     np.testing.assert_array_equal(out["station_term"], [5.0, 18.0, np.nan, 5.0, 18.0])
 
 
 def test_what_cannot_be_asked():
     with pytest.raises(InputError, match="no column 'station'"):
-        cross_fit(jax.random.key(0), table().drop(columns="station"), check_unit=False)
+        cross_fit_station_terms(
+            jax.random.key(0), table().drop(columns="station"), check_unit=False
+        )
     with pytest.raises(InputError, match="no column 'station'"):
-        with_terms(table().drop(columns="station"), knows(table()))
+        add_station_terms(table().drop(columns="station"), knows(table()))
     with pytest.raises(InputError, match="no column 'event'"):
-        cross_fit(jax.random.key(0), table().drop(columns="event"), check_unit=False)
+        cross_fit_station_terms(jax.random.key(0), table().drop(columns="event"), check_unit=False)
     unnamed = table().assign(station=["a", None, "a", "c", "b"])
     with pytest.raises(InputError, match="column 'station': missing in 1 rows"):
-        cross_fit(jax.random.key(0), unnamed, check_unit=False)
+        cross_fit_station_terms(jax.random.key(0), unnamed, check_unit=False)
     for folds in (1, 4):
         with pytest.raises(InputError, match="2 to 3"):
-            cross_fit(jax.random.key(0), table(), folds=folds, check_unit=False)
+            cross_fit_station_terms(jax.random.key(0), table(), folds=folds, check_unit=False)
 
 
 @pytest.mark.slow
@@ -85,15 +87,14 @@ def test_a_network_gains_by_what_stations_recorded_before():
     motion = GroundMotion(event_sd=0.1, station_sd=0.4, record_sd=0.15)
     everything = simulate(jax.random.key(3), motion, Design(events=80, stations=25)).table
     late = everything["event"].isin(everything["event"].unique()[60:])
-    crossed = cross_fit(jax.random.key(0), everything[~late])
-    options = Options(epochs=30)
-    plain = learn(jax.random.key(1), everything[~late], members=3, options=options)
-    knowing = learn(
+    crossed = cross_fit_station_terms(jax.random.key(0), everything[~late])
+    options = TrainingOptions(epochs=30)
+    plain = fit_network(jax.random.key(1), everything[~late], members=3, options=options)
+    knowing = fit_network(
         jax.random.key(1), crossed, features=(*FEATURES, STATION_TERM), members=3, options=options
     )
-    test = with_terms(
-        everything[late], fit(prepare(everything[~late])).posterior(jax.random.key(0))
-    )
+    posterior = fit(prepare(everything[~late])).posterior(jax.random.key(0))
+    test = add_station_terms(everything[late], posterior)
     observed = np.log10(test["pga_m_s2"].to_numpy())
 
     def crps(learned):

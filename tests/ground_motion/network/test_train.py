@@ -12,25 +12,24 @@ from eqstat.ground_motion.mixture import Mixture
 from eqstat.ground_motion.mixture import _mixture as mx
 from eqstat.ground_motion.network import (
     FEATURES,
-    Ended,
     Examples,
     Feature,
-    Options,
     TrainingError,
+    TrainingOptions,
+    TrainingStatus,
     event_correlation,
     event_weights,
-    fit_trend,
-    learn,
-    out_of_bag,
-    prior_of,
-    split,
-    temperature_of,
+    fit_network,
+    fit_temperature,
+    out_of_bag_predictions,
+    split_by_event,
     train,
     train_ensemble,
 )
+from eqstat.ground_motion.network._trend import fit_trend, trend_prior
 
-QUICK = Options(epochs=4, batch=64)
-SHARED = Options(epochs=30, batch=128)
+QUICK = TrainingOptions(epochs=4, batch=64)
+SHARED = TrainingOptions(epochs=30, batch=128)
 
 
 class Line(eqx.Module):
@@ -93,8 +92,8 @@ def width(magnitude):
 
 def test_a_line_and_its_scatter_are_recovered_within_their_errors():
     both = lines()
-    training, held = split(jax.random.key(0), both, 0.2)
-    options = Options(epochs=60, batch=128, learning_rate=0.05, weight_decay=0.0)
+    training, held = split_by_event(jax.random.key(0), both, 0.2)
+    options = TrainingOptions(epochs=60, batch=128, learning_rate=0.05, weight_decay=0.0)
     done = train(jax.random.key(1), line(), training, held, options=options)
     assert done.result.ok
     error = 0.3 / np.sqrt(len(training))
@@ -109,11 +108,11 @@ def test_a_line_and_its_scatter_are_recovered_within_their_errors():
 
 def test_it_stops_early_and_keeps_the_best():
     both = lines(events=20, records=3)
-    training, held = split(jax.random.key(0), both, 0.3)
-    options = Options(epochs=400, batch=32, learning_rate=0.1, patience=6)
+    training, held = split_by_event(jax.random.key(0), both, 0.3)
+    options = TrainingOptions(epochs=400, batch=32, learning_rate=0.1, patience=6)
     done = train(jax.random.key(1), line(), training, held, options=options)
     epochs = done.history["epoch"].max()
-    assert done.result is Ended.STOPPED_EARLY
+    assert done.result is TrainingStatus.STOPPED_EARLY
     assert epochs == done.best_epoch[0] + 6 < 400
     features = {"x": jnp.asarray(held.features["x"], jnp.float32)}
     score = -np.mean(mx.log_density(done.module(features), held.log10_pga))
@@ -123,10 +122,10 @@ def test_it_stops_early_and_keeps_the_best():
 
 
 def test_all_epochs_are_run_where_it_still_gets_better():
-    training, held = split(jax.random.key(0), lines(), 0.2)
-    options = Options(epochs=3, batch=64, learning_rate=1e-3)
+    training, held = split_by_event(jax.random.key(0), lines(), 0.2)
+    options = TrainingOptions(epochs=3, batch=64, learning_rate=1e-3)
     done = train(jax.random.key(1), line(), training, held, options=options)
-    assert done.result is Ended.ALL_EPOCHS
+    assert done.result is TrainingStatus.ALL_EPOCHS
     assert done.history["epoch"].tolist() == [1, 2, 3]
 
 
@@ -138,21 +137,21 @@ def test_an_event_in_both_halves_is_refused():
 
 
 def test_a_split_is_by_event():
-    training, held = split(jax.random.key(0), lines(events=50), 0.2)
+    training, held = split_by_event(jax.random.key(0), lines(events=50), 0.2)
     assert not set(training.event) & set(held.event)
     assert len(np.unique(held.event)) == 10
     assert len(training) + len(held) == 500
     with pytest.raises(InputError, match="two events"):
-        split(jax.random.key(0), lines(events=1), 0.2)
+        split_by_event(jax.random.key(0), lines(events=1), 0.2)
 
 
 def test_a_loss_that_is_not_finite():
-    training, held = split(jax.random.key(0), lines(events=10), 0.3)
+    training, held = split_by_event(jax.random.key(0), lines(events=10), 0.3)
     broken = line(level=np.nan)
     with pytest.raises(TrainingError, match="not finite"):
         train(jax.random.key(0), broken, training, held, options=QUICK)
     done = train(jax.random.key(0), broken, training, held, options=QUICK, throw=False)
-    assert done.result is Ended.NOT_FINITE
+    assert done.result is TrainingStatus.NOT_FINITE
     assert not done.result.ok
 
 
@@ -161,8 +160,8 @@ def test_rows_without_weight_are_not_learned_from():
     spoilt = np.arange(len(both)) % 3 == 0
     y = np.where(spoilt, 50.0, both.log10_pga)
     bad = Examples(both.features, y, both.event, weight=(~spoilt).astype(float))
-    training, held = split(jax.random.key(0), bad, 0.2)
-    options = Options(epochs=40, batch=64, learning_rate=0.05, weight_decay=0.0)
+    training, held = split_by_event(jax.random.key(0), bad, 0.2)
+    options = TrainingOptions(epochs=40, batch=64, learning_rate=0.05, weight_decay=0.0)
     done = train(jax.random.key(1), line(), training, held, options=options)
     assert abs(float(done.module.level) - 1.0) < 0.1
 
@@ -173,8 +172,8 @@ def test_several_targets_of_a_row_with_a_mask():
     x, y = (np.reshape(part, (100, 5)) for part in (both.features["x"], both.log10_pga))
     mask = np.random.default_rng(1).random(y.shape) < 0.7
     grouped = Examples({"x": x}, np.where(mask, y, np.nan), np.arange(100), mask=mask)
-    training, held = split(jax.random.key(0), grouped, 0.2)
-    options = Options(epochs=60, batch=16, learning_rate=0.05, weight_decay=0.0)
+    training, held = split_by_event(jax.random.key(0), grouped, 0.2)
+    options = TrainingOptions(epochs=60, batch=16, learning_rate=0.05, weight_decay=0.0)
     done = train(jax.random.key(1), line(), training, held, options=options)
     assert abs(float(done.module.slope) - 2.0) < 0.08
 
@@ -256,10 +255,10 @@ def test_a_trend_weighs_records_against_its_prior():
 def test_a_trend_of_other_features_is_linear_in_them():
     names = ("peak_m", "frequency_hz")
     features = tuple(Feature(name, log=True) for name in names)
-    mean, sd = prior_of(features)
+    mean, sd = trend_prior(features)
     assert mean.shape == sd.shape == (3,)
     assert sd[0] == 5.0
-    assert prior_of(FEATURES)[0].shape == (8,)
+    assert trend_prior(FEATURES)[0].shape == (8,)
 
 
 def test_temperature_mends_scales_that_are_wrong():
@@ -269,13 +268,13 @@ def test_temperature_mends_scales_that_are_wrong():
         plain = Mixture(
             jnp.zeros((4000, 1)), jnp.zeros((4000, 1)), jnp.full((4000, 1), scale, jnp.float32)
         )
-        found = temperature_of(plain, y, np.ones(4000))
+        found = fit_temperature(plain, y, np.ones(4000))
         np.testing.assert_allclose(found * scale, 0.3, rtol=4 / np.sqrt(2 * 4000))
 
 
 @pytest.fixture(scope="module")
 def learned():
-    return learn(
+    return fit_network(
         jax.random.key(5),
         motions(),
         members=3,
@@ -301,7 +300,7 @@ def test_the_card_tells_where_a_network_is_from(learned):
 
 
 def test_out_of_bag_predictions_are_of_members_that_never_saw_the_event(learned):
-    judged, mixture = out_of_bag(learned.trained, learned.examples)
+    judged, mixture = out_of_bag_predictions(learned.trained, learned.examples)
     share = np.exp(np.asarray(mixture.log_weight)).reshape(len(judged), 3, -1).sum(axis=-1)
     assert np.all((share > 0) == learned.trained.out_of_bag[:, judged].T)
 
@@ -320,7 +319,7 @@ def test_the_scatter_is_the_total_one_and_its_intervals_are_true(learned):
 
 
 def test_the_same_key_gives_the_same_network(learned):
-    again = learn(jax.random.key(5), motions(), members=3, options=SHARED)
+    again = fit_network(jax.random.key(5), motions(), members=3, options=SHARED)
     both = jax.tree.leaves(learned.network), jax.tree.leaves(again.network)
     for a, b in zip(*both, strict=True):
         if eqx.is_array(a):
@@ -330,23 +329,23 @@ def test_the_same_key_gives_the_same_network(learned):
 def test_tables_that_cannot_be_learned_from():
     table = motions(events=12, records=4)
     with pytest.raises(InputError, match="too few"):
-        learn(jax.random.key(0), table[table["event"].isin(["e1", "e2"])], options=QUICK)
+        fit_network(jax.random.key(0), table[table["event"].isin(["e1", "e2"])], options=QUICK)
     wrong = table.assign(pga_m_s2=table["pga_m_s2"] / 0.0980665)
     with pytest.raises(InputError, match="%g"):
-        learn(jax.random.key(0), wrong, options=QUICK)
+        fit_network(jax.random.key(0), wrong, options=QUICK)
     with pytest.raises(InputError, match="plain values"):
-        learn(jax.random.key(0), table, members=1, options=QUICK, about={"x": np.ones(2)})
+        fit_network(jax.random.key(0), table, members=1, options=QUICK, about={"x": np.ones(2)})
     with pytest.raises(InputError, match="smoothness"):
-        learn(jax.random.key(0), table, smoothness=-1.0)
+        fit_network(jax.random.key(0), table, smoothness=-1.0)
     for bad in ({"epochs": 0}, {"learning_rate": -1.0}, {"weight_decay": -1.0}):
         with pytest.raises(InputError, match=next(iter(bad))):
-            Options(**bad)
+            TrainingOptions(**bad)
 
 
 @pytest.mark.slow
 def test_a_feature_that_no_row_has_is_left_out_and_noted():
     table = motions(events=12, records=6).drop(columns="vs30_m_s")
-    done = learn(jax.random.key(1), table, members=2, options=QUICK)
+    done = fit_network(jax.random.key(1), table, members=2, options=QUICK)
     assert [f.name for f in done.network.features] == ["magnitude", "distance_km", "depth_km"]
     assert any("no row has vs30_m_s" in note for note in done.notes)
     mixture = done.predictor()(5.0, 30.0, 8.0, jnp.array([300.0, 900.0]))
@@ -357,7 +356,7 @@ def test_a_feature_that_no_row_has_is_left_out_and_noted():
 def test_a_known_conditional_density_is_recovered():
     """Many events: median, scatter that changes with magnitude, and both with Vs30 hidden."""
     table = motions(events=1500, records=6, seed=2)
-    done = learn(jax.random.key(7), table, members=4, options=Options(epochs=60))
+    done = fit_network(jax.random.key(7), table, members=4, options=TrainingOptions(epochs=60))
     predictor = done.predictor()
     magnitude, distance = (
         part.ravel() for part in np.meshgrid([4.6, 5.0, 6.2, 6.6], [20.0, 50, 120])

@@ -28,27 +28,31 @@ from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
 from eqstat.ground_motion.mixture._mixture import Mixture, crps, exceedance, log_density
 from eqstat.ground_motion.network._examples import Examples, event_correlation, event_weights
-from eqstat.ground_motion.network._features import FEATURES, Disturb, Feature, Scaling, transform
+from eqstat.ground_motion.network._features import (
+    FEATURES,
+    Feature,
+    FeatureNoise,
+    Scaling,
+    transform,
+)
 from eqstat.ground_motion.network._network import (
     Member,
     Network,
     NetworkPredictor,
     each_member,
+    init_member,
     merge,
-    new_member,
     trainable,
 )
-from eqstat.ground_motion.network._train import Options, Trained, train_ensemble
-from eqstat.ground_motion.network._trend import basis, fit_trend, prior_of
+from eqstat.ground_motion.network._train import TrainingOptions, TrainingResult, train_ensemble
+from eqstat.ground_motion.network._trend import fit_trend, trend_basis, trend_prior
 from eqstat.schema import check_ground_motions
-
-__all__ = ["Learned", "learn", "out_of_bag"]
 
 TEMPERATURES = (0.5, 2.0)
 
 
 @dataclass(frozen=True)
-class Learned:
+class FittedNetwork:
     """A trained network and how it came to be.
 
     Attributes
@@ -66,7 +70,7 @@ class Learned:
     """
 
     network: Network
-    trained: Trained
+    trained: TrainingResult
     examples: Examples
     correlation: float
     notes: tuple[str, ...]
@@ -76,7 +80,7 @@ class Learned:
         return self.network.predictor()
 
 
-def learn(
+def fit_network(
     key: PRNGKeyArray,
     table: pd.DataFrame,
     *,
@@ -85,12 +89,12 @@ def learn(
     components: int = 3,
     hidden: tuple[int, int] = (16, 2),
     smoothness: float | int | None = None,
-    options: Options | None = None,
+    options: TrainingOptions | None = None,
     about: Mapping[str, Any] | None = None,
     name: str = "ground motions",
     check_unit: bool = True,
     progress: bool | None = None,
-) -> Learned:
+) -> FittedNetwork:
     """Train an ensemble of mixture density networks on a table of ground motions.
 
     The trend is fitted first, for each member on its own bootstrap of the events, with the weights
@@ -131,7 +135,7 @@ def learn(
 
     Returns
     -------
-    Learned
+    FittedNetwork
 
     Raises
     ------
@@ -153,8 +157,9 @@ def learn(
     >>> from eqstat.exceedance.parameters import GroundMotion
     >>> from eqstat.exceedance.simulate import Design, simulate
     >>> table = simulate(jax.random.key(0), GroundMotion(), Design(events=30, stations=20)).table
-    >>> learned = learn(jax.random.key(1), table, members=2, options=Options(epochs=5))
-    >>> mixture = learned.predictor()(6.0, jnp.array([20.0, 80.0]), 8.0, jnp.nan)
+    >>> options = TrainingOptions(epochs=5)
+    >>> fitted = fit_network(jax.random.key(1), table, members=2, options=options)
+    >>> mixture = fitted.predictor()(6.0, jnp.array([20.0, 80.0]), 8.0, jnp.nan)
     >>> near, far = exceedance(mixture, -1.0)
     >>> bool(near > far)
     True
@@ -162,7 +167,7 @@ def learn(
     try:
         json.dumps(dict(about or {}))
     except TypeError as error:
-        raise InputError(f"learn: about must hold plain values only: {error}") from error
+        raise InputError(f"fit_network: about must hold plain values only: {error}") from error
     checked: Any = check_ground_motions(table, name=name, check_unit=check_unit)
     notes = [str(note) for note in checked.attrs["notes"]]
     features, values = _features(checked, features, notes, name)
@@ -173,8 +178,8 @@ def learn(
     plain = Examples(values, target, event, names=names, optional=optional)
     scaling = scaling_of(features, values)
     given = jnp.asarray(values, scaling.mean.dtype)
-    columns = np.asarray(basis(scaling, given, scaling(given)), np.float64)
-    prior = prior_of(features)
+    columns = np.asarray(trend_basis(scaling, given, scaling(given)), np.float64)
+    prior = trend_prior(features)
     residual = target - columns @ fit_trend(columns, target, event_weights(event, 0.5), prior)[0]
     correlation = event_correlation(event, residual)
     examples = Examples(
@@ -185,9 +190,9 @@ def learn(
         first, second = jax.random.split(key)
         drawn = prior[0] + prior[1] * np.asarray(jax.random.normal(second, prior[0].shape))
         trend, spread = fit_trend(columns, target, weight, (drawn, prior[1]))
-        return new_member(first, scaling, trend, spread, components=components, hidden=hidden)
+        return init_member(first, scaling, trend, spread, components=components, hidden=hidden)
 
-    options = Options() if options is None else options
+    options = TrainingOptions() if options is None else options
     smoothness, noise = _noise(features, values, event, smoothness)
     trained = train_ensemble(
         key,
@@ -196,12 +201,12 @@ def learn(
         members=members,
         options=options,
         trainable=trainable,
-        augment=Disturb(noise, features),
+        augment=FeatureNoise(noise, features),
         progress=progress,
     )
-    judged, mixture = out_of_bag(trained, plain)
+    judged, mixture = out_of_bag_predictions(trained, plain)
     weight = examples.weight[judged]
-    temperature = temperature_of(mixture, target[judged], weight)
+    temperature = fit_temperature(mixture, target[judged], weight)
     scores = _scores(_warmed(mixture, temperature), target[judged], event[judged])
     card = {
         "what": "mixture density network of log10 PGA (m/s2)",
@@ -224,7 +229,7 @@ def learn(
         **(about or {}),
     }
     factor = jnp.asarray(temperature, scaling.mean.dtype)
-    return Learned(
+    return FittedNetwork(
         Network(trained.module, factor, json.dumps(card)), trained, plain, correlation, tuple(notes)
     )
 
@@ -263,7 +268,7 @@ def _noise(
 ) -> tuple[float, Array]:
     """Noise of the features that do not change within an event and are not logarithms."""
     if share is not None:
-        check_range("learn", 0, smoothness=share)
+        check_range("fit_network", 0, smoothness=share)
     _, first, number = np.unique(event, return_index=True, return_inverse=True)
     shared = np.all(values[first][number] == values, axis=0)
     which = shared & np.array([not feature.log for feature in features])
@@ -289,7 +294,9 @@ def scaling_of(features: tuple[Feature, ...], values: np.ndarray) -> Scaling:
     return Scaling(mean, sd, low, high, features)
 
 
-def out_of_bag(trained: Trained, examples: Examples) -> tuple[np.ndarray, Mixture]:
+def out_of_bag_predictions(
+    trained: TrainingResult, examples: Examples
+) -> tuple[np.ndarray, Mixture]:
     """Predict each record by those members that never saw its event.
 
     Parameters
@@ -321,7 +328,7 @@ def _warmed(mixture: Mixture, temperature: Any) -> Mixture:
     return Mixture(mixture.log_weight, mixture.mean, mixture.scale * temperature)
 
 
-def temperature_of(mixture: Mixture, log10_pga: np.ndarray, weight: np.ndarray) -> float:
+def fit_temperature(mixture: Mixture, log10_pga: np.ndarray, weight: np.ndarray) -> float:
     """Find the common factor on all scales that predicts held-out records best, in [0.5, 2].
 
     One number, so that a few dozen events can tell it.

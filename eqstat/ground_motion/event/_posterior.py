@@ -1,4 +1,4 @@
-"""What is known of one event: its term given each draw, and what that predicts."""
+"""Posterior of one event's term given each draw of the parameters, and its predictions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from eqstat.ground_motion.mixture._mixture import Mixture
 from eqstat.inference import bucket_size
 from eqstat.schema import GROUND_MOTIONS, Contract, check
 
-# What a row must tell to be predicted.
+# Columns that a prediction uses.
 SITE_COLUMNS = tuple(
     column
     for column in GROUND_MOTIONS.columns
@@ -38,20 +38,24 @@ _condense = jax.jit(condense, static_argnums=3)
 
 
 class EventPosterior(eqx.Module):
-    """What is known of one event after some reports; it predicts unreported sites.
+    """Posterior of one event given its reports; made by `condition`.
 
     Attributes
     ----------
     posterior
-        What was known before the event.
+        Posterior of the ground-motion model before the event.
     motion
         Draws of the parameters in the event's region.
     event_mean, event_sd
-        Event term given each draw, log10 units, (draws,).
+        Moments of the event term given each draw, log10 units, (draws,).
     log_weight
-        Log weights of the draws, (draws,): draws under which the reports are likelier count more.
+        Log weights of the draws, by the marginal density of the reports, (draws,).
     reports
-        How many reports it knows.
+        Number of reports.
+
+    Examples
+    --------
+    See `condition`.
     """
 
     posterior: MotionPosterior
@@ -63,20 +67,20 @@ class EventPosterior(eqx.Module):
 
     @property
     def event_term(self) -> tuple[float, float]:
-        """Mean and standard deviation of the event term over all draws, log10 units."""
+        """Posterior mean and standard deviation of the event term, log10 units."""
         weight = np.exp(self.log_weight)
         mean = float(np.sum(weight * self.event_mean))
         spread = self.event_sd**2 + (self.event_mean - mean) ** 2
         return mean, float(np.sqrt(np.sum(weight * spread)))
 
     def predictor(self, *, components: int | None = COMPONENTS) -> MotionPredictor:
-        """Predictor for this event at new sites; see `MotionPosterior.predictor`."""
+        """Make a predictor for this event at new sites; see `MotionPosterior.predictor`."""
         return predictor_of(
             self.motion, self.event_mean, self.event_sd, self.log_weight, components
         )
 
     def predict(self, table: pd.DataFrame, *, components: int | None = COMPONENTS) -> Mixture:
-        """Predict the rows of a table, at stations with a known term by that; see `predict`."""
+        """Predict the rows of a table, with the terms of known stations; see `predict`."""
         mean, variance = moments(self.posterior, self.motion, check(table, SITES))
         order, weight = by_scatter(self.motion, self.event_sd, self.log_weight, components)
         mean = mean + self.event_mean
@@ -90,27 +94,27 @@ class EventPosterior(eqx.Module):
 def moments(
     posterior: MotionPosterior, motion: GroundMotion, table: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of checked rows given each draw, (rows, draws), but for the event term."""
+    """Mean and variance of checked rows given each draw without the event term, (rows, draws)."""
     known = [table[n].to_numpy(np.float64) for n in ("magnitude", "distance_km", "depth_km")]
     vs30 = np.full(len(table), np.nan)
     if "vs30_m_s" in table.columns:
         vs30 = table["vs30_m_s"].to_numpy(np.float64)
     stations = table["station"] if "station" in table.columns else [None] * len(table)
-    station_mean, station_sd, there = posterior.station_moments(stations)
-    if there.any():
-        # A term is what is left beside the Vs30 that it was learned with, or without one.
-        learned = posterior.station_vs30_m_s[posterior.station_numbers(stations)]
-        vs30 = np.where(there, learned, vs30)
+    station_mean, station_sd, known_station = posterior.station_moments(stations)
+    if known_station.any():
+        # A station term is the residual given the Vs30 it was estimated with (NaN: without any).
+        fitted_vs30 = posterior.station_vs30_m_s[posterior.station_numbers(stations)]
+        vs30 = np.where(known_station, fitted_vs30, vs30)
     with jax.enable_x64(True):
         # Padded with the first row, so that tables of about this size share a program.
         rows = np.arange(bucket_size(len(table))) % max(len(table), 1)
         arrays = [jnp.asarray(values[rows])[:, None] for values in (*known, vs30)]
         mean, variance = _record_moments(jax.tree.map(jnp.asarray, motion), *arrays)
         mean, variance = (np.array(part)[: len(table)] for part in (mean, variance))
-        hidden = np.asarray(site_variance(jax.tree.map(jnp.asarray, motion)))
-    # The term of a known station of unknown Vs30 has what that does in it.
-    has_it = there & np.isnan(vs30)
-    variance = np.where(has_it[:, None], variance - hidden, variance)
+        vs30_variance = np.asarray(site_variance(jax.tree.map(jnp.asarray, motion)))
+    # The term of a known station without Vs30 already includes the effect of its Vs30.
+    included = known_station & np.isnan(vs30)
+    variance = np.where(included[:, None], variance - vs30_variance, variance)
     return mean + station_mean.T, variance + station_sd.T**2
 
 
@@ -121,31 +125,36 @@ def predict(
     components: int | None = COMPONENTS,
     region: str | None = None,
 ) -> Mixture:
-    """Predict the rows of a table: new events, at stations whose terms are known where they are.
+    """Predict the rows of a table for new events, with the terms of known stations.
 
     Parameters
     ----------
     posterior
         From `MotionFit.posterior` or `posterior_from`.
     table
-        With `magnitude`, `distance_km`, `depth_km`; perhaps `vs30_m_s` and `station`. A station
-        of the records that were fitted is predicted with its term, and with the Vs30 that it had
-        there; not with that of the table.
-    components
+        With `magnitude`, `distance_km`, `depth_km`; optionally `vs30_m_s` and `station`. A station
+        of the fitted records is predicted with its term and with the Vs30 of those records, not
+        with that of this table.
+    components, region
         As in `MotionPosterior.predictor`.
-    region
-        The same.
 
     Returns
     -------
     Mixture
-        (rows, components); rows of one event are correlated, which a mixture of each row cannot
-        tell: `condition` uses it.
+        Marginal predictions, (rows, components). Rows of one event are correlated through its
+        term, which marginals do not show; `condition` uses it.
 
     Raises
     ------
-    InputError
-        When columns lack or values are not usable.
+    eqstat.InputError
+        When columns are missing or values cannot be used.
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion import Design, GroundMotion, fit, simulate
+    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=12, stations=8))
+    >>> predict(fit(motions).posterior(jax.random.key(1), 32), motions.table[:3]).mean.shape
+    (3, 5)
     """
-    start = EventPosterior(posterior, *posterior.before(region), 0)
-    return start.predict(table, components=components)
+    new_event = EventPosterior(posterior, *posterior.new_event(region), 0)
+    return new_event.predict(table, components=components)

@@ -9,16 +9,9 @@ import pytest
 from scipy import integrate, stats
 
 from eqstat import InputError
-from eqstat.ground_motion import (
-    Device,
-    GroundMotion,
-    MotionPosterior,
-    condition,
-    predict,
-    update,
-    update_event_term,
-)
+from eqstat.ground_motion import GroundMotion, MotionPosterior
 from eqstat.ground_motion._predict import predictor_of
+from eqstat.ground_motion.event import Device, condition, predict, update, update_event_term
 from eqstat.ground_motion.mixture import _mixture as mx
 
 TAU, SITE, OWN = 0.3, 0.2, 0.25

@@ -1,0 +1,9 @@
+from ._cause import Cause as Cause
+from ._cause import Nodes as Nodes
+from ._cause import nodes as nodes
+from ._default import default_causes as default_causes
+from ._default import earthquake as earthquake
+from ._default import gutenberg_richter_rate as gutenberg_richter_rate
+from ._default import network_burst as network_burst
+from ._default import sound as sound
+from ._default import venue as venue

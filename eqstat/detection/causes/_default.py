@@ -1,0 +1,263 @@
+"""The causes that ship with eqstat: earthquake, sound, venue and network burst."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from eqstat._core.checks import check_range
+from eqstat.detection.causes._cause import Cause, Nodes
+from eqstat.detection.causes._cause import nodes as equal_weight_nodes
+from eqstat.velocity import ConstantVelocity, VelocityModel
+
+SOUND_KM_S = 0.34
+# Starting times of an earthquake, s. Its competitors are kept for longer by their delays; otherwise
+# the last triggers of a burst would be attributed to an earthquake once the burst is forgotten.
+KEPT = 36
+EXCESS_H = 15.0
+# The same errors of the velocity model as in the mixture of `eqstat.traveltime`.
+SLOWNESS_SD, SLOWNESS_LATERAL_SD = 0.04, 0.02
+
+
+def earthquake(
+    *,
+    rate_per_year: float = 10.0,
+    velocity: VelocityModel | None = None,
+    depth_km: Sequence[float] = (8.0, 30.0, 70.0),
+    depth_weight: Sequence[float] | None = None,
+    nodes: Nodes | None = None,
+    slots: int = KEPT,
+    slot_s: float = 1.0,
+    cells: int = 300,
+    margin_km: float = 20.0,
+    slowness_sd: float = SLOWNESS_SD,
+    slowness_lateral_sd: float = SLOWNESS_LATERAL_SD,
+) -> Cause:
+    """Earthquakes: P and S waves from a hypocentre.
+
+    Parameters
+    ----------
+    rate_per_year
+        Earthquakes per year that trigger the network, from its catalogue or from a
+        Gutenberg-Richter law (`gutenberg_richter_rate`), above 0.
+    velocity
+        Velocity model; by default 7.8 and 4.5 km/s.
+    depth_km, depth_weight
+        Depths, km, and their prior probabilities (equal by default).
+    nodes
+        Nuisance parameters; by default trigger probabilities of 0.05, 0.2 and 0.6, mostly after P
+        or mostly after S, a delay of 0 s with a standard deviation of 1.3 s, without and with an
+        excess of 15 triggers per device and hour.
+    slots, slot_s, cells, margin_km
+        See `Cause`.
+    slowness_sd
+        See `Cause`; by default 4 %, by which crusts differ from one velocity model.
+    slowness_lateral_sd
+        See `Cause`; by default 2 %.
+
+    Returns
+    -------
+    Cause
+
+    Examples
+    --------
+    >>> quake = earthquake(rate_per_year=3.0, depth_km=(5.0, 15.0))
+    >>> quake.name, len(quake.nodes.weight)
+    ('earthquake', 12)
+    """
+    depths = np.asarray(depth_km, np.float64)
+    weight = np.full(len(depths), 1 / len(depths)) if depth_weight is None else depth_weight
+    if nodes is None:
+        nodes = equal_weight_nodes(
+            share=(0.05, 0.2, 0.6), first_share=(0.95, 0.3), sd_s=(1.3,), excess_h=(0.0, EXCESS_H)
+        )
+    return Cause(
+        name="earthquake",
+        rate_per_year=rate_per_year,
+        nodes=nodes,
+        depth_km=depths,
+        depth_weight=np.asarray(weight, np.float64),
+        velocity=ConstantVelocity() if velocity is None else velocity,
+        slots=slots,
+        slot_s=slot_s,
+        cells=cells,
+        margin_km=margin_km,
+        slowness_sd=slowness_sd,
+        slowness_lateral_sd=slowness_lateral_sd,
+    )
+
+
+def sound(*, rate_per_year: float = 20.0, cells: int = 150, margin_km: float = 10.0) -> Cause:
+    """Sound fronts from a point at the surface: thunder, a sonic boom, an explosion in the air.
+
+    Parameters
+    ----------
+    rate_per_year, cells, margin_km
+        See `Cause`.
+
+    Returns
+    -------
+    Cause
+
+    Examples
+    --------
+    >>> sound().speed_km_s
+    0.34
+    """
+    return Cause(
+        name="sound",
+        rate_per_year=rate_per_year,
+        nodes=equal_weight_nodes(share=(0.2, 0.6), reach_km=(8.0, 16.0), delay_s=2.0, sd_s=(0.7,)),
+        depth_km=np.zeros(1),
+        depth_weight=np.ones(1),
+        speed_km_s=SOUND_KM_S,
+        slots=30,
+        slot_s=3.0,
+        cells=cells,
+        margin_km=margin_km,
+    )
+
+
+def venue(*, rate_per_year: float = 50.0, cells: int = 500) -> Cause:
+    """People in one place who react together: a goal, a concert, a power failure of a district.
+
+    A venue triggers the devices within 2 to 50 km of its centre at once, within about a second.
+
+    Parameters
+    ----------
+    rate_per_year, cells
+        See `Cause`.
+
+    Returns
+    -------
+    Cause
+
+    Examples
+    --------
+    >>> crowd = venue()
+    >>> float(crowd.nodes.reach_km.min()), float(crowd.nodes.reach_km.max())
+    (2.0, 50.0)
+    """
+    # A crowd of a size between or beyond these nodes would resemble an earthquake more closely.
+    reach = (2.0, 3.2, 5.0, 8.0, 12.5, 20.0, 32.0, 50.0)
+    return Cause(
+        name="venue",
+        rate_per_year=rate_per_year,
+        nodes=equal_weight_nodes(share=(0.2, 0.6), reach_km=reach, delay_s=2.4, sd_s=(0.8,)),
+        depth_km=np.zeros(1),
+        depth_weight=np.ones(1),
+        slots=KEPT + 4,
+        cells=cells,
+        margin_km=0.0,
+        edge=0.12,
+    )
+
+
+def network_burst(*, rate_per_year: float = 50.0) -> Cause:
+    """Bursts of the whole network, without a location.
+
+    Some nodes stand for simultaneous triggers of a share of all devices (reports that a server
+    delivers together, a goal that a whole country watches); others for a higher trigger rate of
+    all devices without a common moment, such as after news that makes people handle their phones.
+
+    Parameters
+    ----------
+    rate_per_year
+        See `Cause`.
+
+    Returns
+    -------
+    Cause
+
+    Examples
+    --------
+    >>> network_burst().is_simultaneous
+    True
+    """
+    simultaneous = equal_weight_nodes(
+        share=(0.03, 0.1, 0.3, 0.7), delay_s=9.0, sd_s=(0.3, 1.0, 3.0)
+    )
+    # A higher rate has no moment of its own, only a beginning: no shared trigger, only an excess.
+    higher_rate = equal_weight_nodes(
+        share=(0.0,), delay_s=9.0, excess_h=(5.0, EXCESS_H, 45.0, 120.0)
+    )
+    both = Nodes(*(np.concatenate(pair) for pair in zip(simultaneous, higher_rate, strict=True)))
+    return Cause(
+        name="network",
+        rate_per_year=rate_per_year,
+        nodes=both._replace(weight=both.weight / np.sum(both.weight)),
+        depth_km=np.zeros(1),
+        depth_weight=np.ones(1),
+        slots=KEPT + 12,
+        cells=1,
+        margin_km=0.0,
+    )
+
+
+def gutenberg_richter_rate(
+    magnitude: float, *, rate_per_year: float, above_magnitude: float, b_value: float = 1.0
+) -> float:
+    r"""Yearly rate of earthquakes of a magnitude or more, by the Gutenberg-Richter law.
+
+    .. math:: N(\ge m) = N(\ge m_0)\, 10^{-b (m - m_0)}
+
+    Parameters
+    ----------
+    magnitude
+        Magnitude $m$.
+    rate_per_year, above_magnitude
+        $N(\ge m_0)$, per year, above 0, and $m_0$ of the region's catalogue.
+    b_value
+        $b$, above 0.
+
+    Returns
+    -------
+    float
+        Earthquakes per year.
+
+    Raises
+    ------
+    eqstat.InputError
+        When the rate or b is not positive.
+
+    References
+    ----------
+    Gutenberg, B. and Richter, C. F. (1944), Frequency of earthquakes in California, Bulletin of the
+    Seismological Society of America 34, 185-188, doi:10.1785/BSSA0340040185.
+
+    Examples
+    --------
+    >>> gutenberg_richter_rate(5.0, rate_per_year=200.0, above_magnitude=3.0)
+    2.0
+    """
+    check_range(
+        "gutenberg_richter_rate", 0, ends="(]", rate_per_year=rate_per_year, b_value=b_value
+    )
+    return float(rate_per_year * 10.0 ** (-b_value * (magnitude - above_magnitude)))
+
+
+def default_causes(
+    *, velocity: VelocityModel | None = None, earthquakes_per_year: float = 10.0
+) -> tuple[Cause, ...]:
+    """Earthquakes and their competitors: sound fronts, venues, bursts of the network.
+
+    Parameters
+    ----------
+    velocity
+        Velocity model of the earthquakes; by default 7.8 and 4.5 km/s.
+    earthquakes_per_year
+        Prior rate of the earthquakes, per year.
+
+    Returns
+    -------
+    tuple of Cause
+        The earthquake is the first.
+
+    Examples
+    --------
+    >>> [cause.name for cause in default_causes()]
+    ['earthquake', 'sound', 'venue', 'network']
+    """
+    quake = earthquake(rate_per_year=earthquakes_per_year, velocity=velocity)
+    return quake, sound(), venue(), network_burst()
