@@ -220,7 +220,7 @@ def test_mean_time_to_false_alarm_is_at_least_the_threshold(watch):
 def test_thresholds_are_steps_in_a_year(watch):
     level = shiryaev_roberts_threshold(watch, false_alarm_rate_per_year=2.0)
     assert np.exp(level) == pytest.approx(365.25 * 86400 / 2)
-    with pytest.raises(InputError, match="positive"):
+    with pytest.raises(InputError, match="above 0"):
         shiryaev_roberts_threshold(watch, false_alarm_rate_per_year=0)
 
 
@@ -232,7 +232,7 @@ def test_bad_arguments(watch):
         step(watch, state, 101.0, np.array([1, 2]), np.array([100.5]))
     with pytest.raises(InputError, match="active"):
         init(watch, 0.0, active=np.ones(3, bool))
-    with pytest.raises(InputError, match="24 positive"):
+    with pytest.raises(InputError, match="rate_per_device_h"):
         BackgroundRate(np.zeros(24))
     with pytest.raises(InputError, match="several rows"):
         start, end = "2026-01-01T00:00Z", "2026-01-03T00:00Z"

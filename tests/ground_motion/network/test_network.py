@@ -261,7 +261,7 @@ def test_files_that_are_no_networks(tmp_path):
         load(path)
     for text in (b"magnitude,distance_km\n5,20\n", b"{}\n", b"", b"\x93NUMPY\x01\x00", b"[1]\n"):
         path.write_bytes(text)
-        with pytest.raises(InputError, match="no ground-motion model that eqstat saved"):
+        with pytest.raises(InputError, match="not a ground-motion model that eqstat saved"):
             load(path)
     save(network(), path)
     good = path.read_bytes()
