@@ -78,7 +78,7 @@ def add_exceed(commands: Any, common: argparse.ArgumentParser) -> None:
     exceed.add_argument(
         "--model",
         metavar="FILE.eqx",
-        help="network or fitted ground-motion model that eqstat.exceedance.store.save wrote "
+        help="network or fitted ground-motion model that eqstat.ground_motion.save wrote "
         "(default: a generic point source)",
     )
     exceed.add_argument(

@@ -1,11 +1,11 @@
-r"""From what is believed of the source to the shaking of sites, and the time that is left.
+r"""Exceedance probabilities and lead times at sites, marginalised over the source.
 
 $$ P(a > u \mid \text{site}) = \sum_d w_d \sum_k v_k(M_d, R_d)\,
 \Phi\!\Big( \frac{\mu_k(M_d, R_d) - \log_{10} u}{\sigma_k(M_d, R_d)} \Big) $$
 
 over the draws d of hypocentre and magnitude with weights $w_d$, and the components k of a
-predictor's mixture. The S wave of draw d arrives at $t_d + T_S(R_d)$; what is left until then at
-the time of asking is the lead time.
+predictor's mixture. The S wave of draw d arrives at $t_d + T_S(R_d)$; the lead time is the time
+from the present until then.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from eqstat.exceedance._sources import Sources, as_sources
 from eqstat.geodesy import LocalFrame, great_circle_distance, wrap_longitude
 from eqstat.ground_motion import Predictor
 
-# That of the travel-time room's model of one velocity.
+# S velocity of the constant velocity model of `eqstat.velocity`.
 S_VELOCITY_KM_S = 4.5
 MOST_PLAUSIBLE_M_S2 = 50.0
 # Pairs of site and draw that are held in memory at a time.
@@ -46,11 +46,11 @@ def shaking(
     quantile: ArrayLike = (0.05, 0.5, 0.95),
     least_lead_s: ArrayLike = (),
 ) -> xr.Dataset:
-    """How strong will it shake at these sites, how probably beyond thresholds, and when?
+    """Probability of exceedance, PGA quantiles and lead time at sites.
 
-    The posterior of hypocentre, magnitude and origin time is integrated over; its draws are taken
-    together, so that a source that is near is also early. Distances are straight lines through
-    the sphere, right across the antimeridian and at the poles.
+    Marginalises over the posterior of hypocentre, magnitude and origin time, whose draws are kept
+    together, so that a near source is also early. Distances are straight lines through
+    the sphere, correct at the antimeridian and the poles.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def shaking(
 
     Examples
     --------
-    >>> from eqstat.exceedance.predictor import PointSource
+    >>> from eqstat.ground_motion import PointSource
     >>> source = Sources([0.0], [179.9], [10.0], [6.0])
     >>> sites = pd.DataFrame({"latitude": [0.0, 0.0], "longitude": [-179.9, 179.0]})
     >>> found = shaking(PointSource(), source, sites, 0.5)
@@ -135,7 +135,7 @@ def shaking_map(
     vs30_m_s: ArrayLike | None = None,
     **options: Any,
 ) -> xr.Dataset:
-    """The same on a grid of places.
+    """Probability of exceedance, PGA quantiles and lead time on a grid; see `shaking`.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def shaking_map(
 
     Examples
     --------
-    >>> from eqstat.exceedance.predictor import PointSource
+    >>> from eqstat.ground_motion import PointSource
     >>> source = Sources([46.0], [7.0], [8.0], [5.5])
     >>> found = shaking_map(PointSource(), source, [45.9, 46.0], [6.9, 7.0, 7.1], [0.2, 0.5])
     >>> dict(found["probability"].sizes)

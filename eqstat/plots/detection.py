@@ -1,4 +1,4 @@
-"""Figures of a stream: what was believed through time, and where."""
+"""Figures of a replayed stream: posterior through time, and maps."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def evidence(
 def place_map(
     outcome: Any, *, step: int | None = None, truth: Truth = None, ax: Axes | None = None
 ) -> Axes:
-    """Devices, triggers of late, and how probable each place is if there is an earthquake.
+    """Devices, recent triggers, and the probability of each place given an earthquake.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def animate(
     frames: Sequence[int] | None = None,
     interval_ms: float | int = 200,
 ) -> FuncAnimation:
-    """The posterior as it grew: a frame for each step.
+    """Animate the posterior: one frame per step.
 
     Parameters
     ----------

@@ -52,15 +52,15 @@ def exceedance_map(
     Parameters
     ----------
     grid
-        From `eqstat.exceedance.shaking.shaking_map`.
+        From `eqstat.exceedance.shaking_map`.
     threshold
         Which of its thresholds, by its place.
     name
         What the threshold is called; its %g by default.
     sites
-        From `eqstat.exceedance.shaking.shaking`; drawn as points.
+        From `eqstat.exceedance.shaking`; drawn as points.
     sources
-        `eqstat.exceedance.sources.Sources`, whose epicentres are drawn.
+        `eqstat.exceedance.Sources`, whose epicentres are drawn.
     truth
         Latitude and longitude of the epicentre where they are known.
     ax
@@ -72,7 +72,7 @@ def exceedance_map(
 
     Raises
     ------
-    ValueError
+    eqstat.InputError
         When the grid has no such threshold, or fewer than two places along a side.
     """
     if not -grid.sizes["threshold"] <= threshold < grid.sizes["threshold"]:
@@ -140,7 +140,7 @@ def attenuation(
     Parameters
     ----------
     curves
-        From `eqstat.exceedance.attenuation.attenuation`; by name, or one after the other, which
+        From `eqstat.ground_motion.attenuation`; by name, or one after the other, which
         are then named by their magnitude.
     data
         Table of records with `distance_km` and `pga_m_s2`; those of `magnitude` within 0.3 of a
@@ -198,8 +198,8 @@ def precision_recall(curves: Mapping[str, xr.Dataset], *, ax: Axes | None = None
     Parameters
     ----------
     curves
-        From `eqstat.exceedance.alert.curve`, by the name of the rule; of a rule with one level
-        from `eqstat.exceedance.alert.metrics`, which is a point. The greatest F1 of each is
+        From `eqstat.exceedance.alerts.metrics_by_level`, by the name of the rule; for a rule with
+        one level from `eqstat.exceedance.alerts.metrics`, which is a point. The greatest F1 of each is
         marked, with the intervals of both.
     ax
         Axes to draw into.
@@ -247,7 +247,7 @@ def precision_recall(curves: Mapping[str, xr.Dataset], *, ax: Axes | None = None
 
 
 def lead_times(leads: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
-    """Share of the exceedances that were warned of at least so long before.
+    """Share of exceedances with at least a given lead time.
 
     Parameters
     ----------
@@ -287,7 +287,7 @@ def site_intervals(sites: xr.Dataset, *, names: Sequence[str] = (), ax: Axes | N
     Parameters
     ----------
     sites
-        From `eqstat.exceedance.shaking.shaking` with three quantiles, the middle one the median.
+        From `eqstat.exceedance.shaking` with three quantiles, the middle one the median.
     names
         What the thresholds are called; their %g by default.
     ax
@@ -338,7 +338,7 @@ def exceedance_figure(
     Parameters
     ----------
     grid, sites
-        From `eqstat.exceedance.shaking.shaking_map` and `shaking`, of the same source.
+        From `eqstat.exceedance.shaking_map` and `shaking`, of the same source.
     sources
         Draws of the source.
     threshold_names

@@ -1,4 +1,4 @@
-r"""When is it right to warn, and how good was it? Alarms, their outcomes, and curves.
+r"""Alert levels, alarm times and the evaluation of alarms.
 
 A site is warned when the probability of shaking beyond a threshold passes a level,
 
@@ -77,7 +77,7 @@ def alert_level(cost: float | int, loss: float | int) -> float:
 
 
 def alarm_times(time_s: ArrayLike, probability: ArrayLike, level: ArrayLike) -> np.ndarray:
-    """When the probability first passes a level.
+    """Time at which the probability first exceeds a level.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def metrics_by_level(
     replicates: int = 1000,
     probability: float = 0.9,
 ) -> xr.Dataset:
-    """Metrics at many levels: what an earlier alarm costs in false ones.
+    """Metrics at many alert levels: the trade-off of early against false alarms.
 
     Parameters
     ----------
@@ -245,7 +245,8 @@ def metrics_by_level(
     --------
     >>> import jax
     >>> chance = [[0.1, 0.6], [0.3, 0.4], [0.0, 0.1]]
-    >>> found = metrics_by_level(jax.random.key(0), [1.0, 2.0], chance, [4.0, np.inf, np.inf], [1, 2, 3],
+    >>> exceeded = [4.0, np.inf, np.inf]
+    >>> found = metrics_by_level(jax.random.key(0), [1.0, 2.0], chance, exceeded, [1, 2, 3],
     ...               level=[0.2, 0.5])
     >>> found["precision"].values.tolist()
     [0.5, 1.0]
@@ -260,7 +261,28 @@ def metrics_by_level(
 
 
 def best_f1_level(found: xr.Dataset) -> float:
-    """Level of the greatest F1 of a curve; it flatters the events it was chosen on."""
+    """Level with the greatest F1; optimistic for the events on which it is tuned.
+
+    Parameters
+    ----------
+    found
+        Result of `metrics_by_level`.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    eqstat.InputError
+        When no level has a finite F1.
+
+    Examples
+    --------
+    >>> best_f1_level(xr.Dataset({"f1": ("level", [0.2, 0.5])}, coords={"level": [0.1, 0.3]}))
+    0.3
+    """
     f1 = found["f1"].to_numpy()
     if not np.any(np.isfinite(f1)):
         raise InputError("best_f1_level: no level has an F1; the threshold is never passed")
@@ -277,7 +299,7 @@ def compare_rules(
     replicates: int = 1000,
     probability: float = 0.9,
 ) -> xr.Dataset:
-    """How much better is the first rule? Differences on the same resampled earthquakes.
+    """Difference of two rules, on the same resampled earthquakes.
 
     Parameters
     ----------

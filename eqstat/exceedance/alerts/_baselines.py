@@ -1,7 +1,6 @@
-"""What a rule of alarm should beat: a point source, the shaking nearby, always and never.
+"""Baseline alert rules: point source, nearby shaking, always, never.
 
-All are rules in the sense of `eqstat.exceedance.rules`: called with a snapshot and thresholds,
-they give a probability for each site, so that one level, one curve and one judge serves all.
+All have the interface of `Rule`, so that the same levels and metrics apply to them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-r"""Rules of alarm under one interface: from what is known at a moment to P(PGA > u) at sites.
+r"""Alert rules under one interface: from a snapshot of the data to P(PGA > u) at sites.
 
-A `Rule` is called with a `Snapshot` and thresholds. Those of this file use all that is believed of
-the source: `PosteriorPredictive` its posterior, `StationConditioned` also the shaking that stations have already
-recorded. `eqstat.exceedance.baselines` holds what they are measured against.
+A `Rule` is called with a `Snapshot` and thresholds. `PosteriorPredictive` uses the posterior of the
+source, `StationConditioned` also the shaking that stations have recorded so far.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ LEAST_M_S2 = 1e-9
 
 
 class Snapshot(eqx.Module):
-    """What is known at a moment: the source as far as it is, what stations have seen, the sites.
+    """Data at one time: draws of the source, peaks of the stations so far, and the sites.
 
     Places are Cartesian, km about one centre; the sites may be the stations.
 
@@ -68,7 +67,7 @@ class Snapshot(eqx.Module):
 
 
 class Rule(Protocol):
-    """A rule of alarm; safe under `jit` and `vmap` over snapshots."""
+    """An alert rule; safe under `jit` and `vmap` over snapshots."""
 
     def __call__(self, snapshot: Snapshot, log10_threshold: Array, /) -> Array:
         """Probability of more than each threshold at each site.
@@ -76,7 +75,7 @@ class Rule(Protocol):
         Parameters
         ----------
         snapshot
-            What is known.
+            The data.
         log10_threshold
             Thresholds, log10 of m/s2, (t,).
 
@@ -122,7 +121,7 @@ class StationConditioned(eqx.Module):
     $y_i = b_i + g_i$, $g_i \sim N(m_i, s_i^2)$. Either way a station is a normal about the level of
     the event, with variance $v_i = \phi^2$ or $\phi^2 + s_i^2$: each draw of the source is weighed
     by how well it predicts all stations, and takes the event term that they ask for
-    (`eqstat.exceedance.condition.update_event_term`). A site with a station of its own takes that
+    (`eqstat.ground_motion.event.update_event_term`). A site with a station of its own takes that
     record too,
 
     $$ y_i \mid b_i, d, \eta \sim N\Big( (1 - k)(\mu_{di} + \eta) + k\,(b_i + m_i),\;

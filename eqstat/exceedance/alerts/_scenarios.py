@@ -48,7 +48,7 @@ HISTORY = 200
 
 @dataclass(frozen=True)
 class Design:
-    """A region, its network, its earthquakes, and how well they are seen.
+    """Design of a simulation: a region, its network, its earthquakes and their estimates.
 
     Attributes
     ----------
@@ -328,14 +328,14 @@ def _judged(rule: Any, batch: Snapshot, log10_threshold: jax.Array) -> jax.Array
 def forecasts(
     scenarios: Scenarios, rule: Any, time_s: np.ndarray, threshold_m_s2: Any
 ) -> np.ndarray:
-    """What a rule says of each threshold at each time, at each station of each earthquake.
+    """Forecasts of a rule for each threshold and time at each station of each earthquake.
 
     Parameters
     ----------
     scenarios
         The earthquakes.
     rule
-        A rule of `eqstat.exceedance.rules` or `eqstat.exceedance.baselines`.
+        An alert rule (`Rule`).
     time_s
         Times after the origin, s, (t,).
     threshold_m_s2
@@ -348,7 +348,7 @@ def forecasts(
 
     Examples
     --------
-    >>> from eqstat.exceedance.baselines import Always
+    >>> from eqstat.exceedance.alerts import Always
     >>> drawn = simulate(jax.random.key(0), 2, Design(stations=20))
     >>> found = forecasts(drawn, Always(), np.arange(0.0, 60.0, 5.0), [0.1])
     >>> found.shape, bool(found[0, :, 0].any()), bool(found[0, :, -1].all())

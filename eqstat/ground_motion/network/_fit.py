@@ -53,7 +53,7 @@ TEMPERATURES = (0.5, 2.0)
 
 @dataclass(frozen=True)
 class FittedNetwork:
-    """A trained network and how it came to be.
+    """A trained network with its training history and examples.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class FittedNetwork:
     correlation
         Of the records of one event about the trend.
     notes
-        What a reader of the result should know.
+        Remarks on the data.
     """
 
     network: Network
@@ -112,7 +112,7 @@ def fit_network(
     key
         JAX random key.
     table
-        See `eqstat.schema.ground_motions.GROUND_MOTIONS`. Limit it to distances at which weak and
+        Table of the ground-motions contract. Limit it to distances at which weak and
         strong records alike were kept.
     features
         What the network is given: columns of the table.
@@ -142,7 +142,7 @@ def fit_network(
     eqstat.InputError
         When the table cannot be used, a feature is missing or infinite, or there are too few
         events.
-    eqstat.exceedance.train.TrainingError
+    eqstat.ground_motion.network.TrainingError
         When the loss is not finite.
 
     References
@@ -154,8 +154,7 @@ def fit_network(
 
     Examples
     --------
-    >>> from eqstat.exceedance.parameters import GroundMotion
-    >>> from eqstat.exceedance.simulate import Design, simulate
+    >>> from eqstat.ground_motion import Design, GroundMotion, simulate
     >>> table = simulate(jax.random.key(0), GroundMotion(), Design(events=30, stations=20)).table
     >>> options = TrainingOptions(epochs=5)
     >>> fitted = fit_network(jax.random.key(1), table, members=2, options=options)

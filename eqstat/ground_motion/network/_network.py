@@ -1,13 +1,9 @@
-r"""Mixture density networks: from what is known early to a `Mixture` of log10 PGA.
+r"""Mixture density networks: from features of a record to a `Mixture` of log10 PGA.
 
-Records of one event share its term, so what a table of ground motions tells about magnitude it
-tells once for each event, and a few dozen events are few. A network here therefore learns only
-what is left of a plain physical trend (`eqstat.exceedance.trend`). Its hidden units are tanh, so
-that its correction is bounded: outside of the training range the trend goes on and the correction
-stays about what it was at the edge.
-
-`eqstat.exceedance.learn` trains such networks from a table, `eqstat.exceedance.train` trains
-anything that gives mixtures.
+Records of one event share its term, so a table informs about magnitude once per event, and a few
+dozen events are few. A network here therefore learns only the residual from a physical trend. Its
+hidden units are tanh, so that its correction is bounded: outside of the training range the trend
+continues and the correction stays close to its value at the edge.
 """
 
 from __future__ import annotations
@@ -42,7 +38,7 @@ class Member(eqx.Module):
     perceptron
         What is trained.
     trend
-        Numbers of the trend, see `eqstat.exceedance.trend`, (coefficients,).
+        Numbers of the trend, (coefficients,).
     spread
         $s$: standard deviation about the trend, log10 units.
     scaling

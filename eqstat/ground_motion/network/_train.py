@@ -139,7 +139,7 @@ def train(
     module
         Callable on features with a leading axis of records; an equinox module.
     training, held_out
-        Examples of different events; see `eqstat.exceedance.examples.split`.
+        Examples of different events; see `split_by_event`.
     options
         How to train.
     trainable
