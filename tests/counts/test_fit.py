@@ -36,7 +36,11 @@ def errors(found, background):
 
 @pytest.mark.parametrize(
     "family",
-    ["poisson", "negative_binomial", pytest.param("beta_binomial", marks=pytest.mark.slow)],
+    [
+        "poisson",
+        pytest.param("negative_binomial", marks=pytest.mark.slow),
+        pytest.param("beta_binomial", marks=pytest.mark.slow),
+    ],
 )
 def test_the_truth_is_recovered(family):
     background = cases.truth(family)
