@@ -1,4 +1,4 @@
-"""The compiled part: mixtures of many sources at many sites, in blocks that stay in the cache."""
+"""Compiled kernels: mixtures over draws of the source at many sites, in blocks that fit the cache."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEAR_KM = 0.1
 
 
 class SourceDraws(eqx.Module):
-    """Draws of the source as the core takes them: places in km about a centre; or batches of it.
+    """Draws of the source in local Cartesian coordinates, or batches of them.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ def distances(site_km: Float[Array, "s 3"], place_km: Float[Array, "d 3"]) -> Fl
 def pooled(
     predictor: Any, drawn: SourceDraws, site_km: Float[Array, "s 3"], vs30_m_s: Float[Array, "s"]
 ) -> Mixture:
-    """The mixture of each site over all draws and all their components."""
+    """Mixture of each site over all draws of the source and all components of each."""
     away = distances(site_km, drawn.place_km)
     depth, magnitude, vs30 = (
         jnp.broadcast_to(values, away.shape)

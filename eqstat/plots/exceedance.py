@@ -199,8 +199,8 @@ def precision_recall(curves: Mapping[str, xr.Dataset], *, ax: Axes | None = None
     ----------
     curves
         From `eqstat.exceedance.alerts.metrics_by_level`, by the name of the rule; for a rule with
-        one level from `eqstat.exceedance.alerts.metrics`, which is a point. The greatest F1 of each is
-        marked, with the intervals of both.
+        one level from `eqstat.exceedance.alerts.metrics`, which is a point. The greatest F1 of each
+        is marked, with the intervals of both.
     ax
         Axes to draw into.
 

@@ -15,6 +15,7 @@ def watch():
     return cases.small()
 
 
+@pytest.mark.slow
 def test_leaving_is_as_if_one_had_never_been_there_once_the_slots_are_new(watch):
     there = np.arange(watch.devices) % 3 > 0
     rng = np.random.default_rng(0)

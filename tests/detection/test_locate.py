@@ -72,6 +72,7 @@ def test_keeps_within_the_prior(watch):
     assert np.ptp(found["east_km"].to_numpy()) > 0.7 * (high[0] - low[0])
 
 
+@pytest.mark.slow
 def test_more_triggers_say_more(watch):
     few = locate(watch, *seen(watch, now=103.5))
     many = locate(watch, *seen(watch, now=110.0))
@@ -86,6 +87,7 @@ def test_bad_arguments(watch):
         locate(watch, *seen(watch), probability=1.0)
 
 
+@pytest.mark.slow
 def test_grid_agrees_with_the_formula_device_by_device():
     """The last grid against the slow likelihood, at factors of the travel times other than 1."""
     watch = cases.small(40, seed=7, causes=(cases.small_quake(slowness_lateral_sd=0.0),))
@@ -121,6 +123,7 @@ def test_grid_agrees_with_the_formula_device_by_device():
     np.testing.assert_allclose(fast - fast[0], np.array(slow) - slow[0], atol=0.15)
 
 
+@pytest.mark.slow
 def test_a_wrong_velocity_widens_the_region():
     sure = cases.small(300, seed=4, causes=(cases.small_quake(slowness_sd=0.0),))
     unsure = cases.small(300, seed=4, causes=(cases.small_quake(slowness_sd=0.08),))

@@ -146,6 +146,7 @@ def test_bad_triggers_are_counted_and_change_nothing(watch):
     np.testing.assert_allclose(bad.log_shiryaev_roberts, good.log_shiryaev_roberts, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_many_triggers_go_in_several_calls():
     watch = cases.small(700, seed=2)
     times = quake_times(watch, share=0.8)
@@ -185,6 +186,7 @@ def test_a_burst_is_told_from_an_earthquake(watch):
     assert float(report.probability[1]) > 0.9
 
 
+@pytest.mark.slow
 def test_the_background_rate_is_learnt(watch):
     rng = np.random.default_rng(5)
     state, rate_h = init(watch, 0.0), 3 * cases.RATE_H
