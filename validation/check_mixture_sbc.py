@@ -6,7 +6,8 @@ Run: python validation/check_mixture_sbc.py [--datasets 300] [--method grid|nuts
 Parameters are drawn from the prior of `traveltime.model`, triggers from `traveltime.simulate`.
 If the posterior is calibrated, the rank of each true parameter among draws of the posterior is
 uniform, and credible regions of the epicentre have their nominal coverage. With --out each data
-set is one line of the file, and a later run continues where the last one stopped.
+set is one line of the file, and a later run continues where the last one stopped; a file belongs
+to one method and kind of data.
 
 Without --silent, 30 devices trigger and the prior is exactly that of the model. With --silent, 65
 devices of which 17 to 32 trigger are seen while the wave may still be arriving. There the model's
@@ -24,8 +25,6 @@ Talts, S. et al. (2018), arXiv:1804.06788.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from numpyro import handlers
-from records import Record, record, show
+from records import Record, each, record, show
 
 from eqstat import traveltime
 from eqstat.calibration import coverage, rank_uniformity
@@ -259,62 +258,6 @@ def one(number: int, method: str, silent: bool, chains: int) -> dict[str, Any]:
     }
 
 
-def calibrate(
-    datasets: int, method: str, silent: bool, *, chains: int = 4, out: Path | None = None
-) -> list[dict[str, Any]]:
-    """Lines of data sets 0 to `datasets` - 1; those in the file are not computed again."""
-    run = {"method": method, "silent": silent}
-    lines: list[dict[str, Any]] = []
-    if out is not None and out.exists():
-        known = map(json.loads, out.read_text().splitlines())
-        lines = [x for x in known if {k: x[k] for k in run} == run and x["number"] < datasets]
-    finished = {line["number"] for line in lines}
-    for number in range(datasets):
-        if number in finished:
-            continue
-        try:
-            line = run | {"number": number} | one(number, method, silent, chains)
-        except (InferenceError, ValueError) as error:
-            line = run | {"number": number, "failed": str(error)}
-        lines.append(line)
-        if out is not None:
-            with out.open("a") as file:
-                file.write(json.dumps(line) + "\n")
-    return lines
-
-
-def report(lines: list[dict[str, Any]], method: str, silent: bool) -> bool:
-    """Print the verdict of each parameter; True where all is calibrated."""
-    good = [line for line in lines if "ranks" in line]
-    devices = "with silent devices" if silent else "triggers only"
-    print(f"{method}, {devices}: {len(good)} data sets, {len(lines) - len(good)} failed")
-    results = pd.Series([line["result"] for line in good]).value_counts().to_dict()
-    cost = np.median([line["processor_s"] for line in good])
-    print(f"  results {results}; median processor time {cost:.1f} s")
-    least, names = 1.0, list(good[0]["ranks"])
-    for name in names:
-        ranks = np.array([line["ranks"][name] for line in good])
-        test = rank_uniformity(ranks, KEPT, bins=BINS, probability=1 - 0.05 / len(names))
-        least = min(least, test.ecdf_p_value)
-        print(
-            f"  {name:20s} ECDF p {test.ecdf_p_value:.3f}, chi-square p {test.p_value:.3f}, "
-            f"mean rank {(ranks.mean() + 0.5) / (KEPT + 1):.3f}, "
-            f"{'inside' if test.inside else 'OUTSIDE'} the simultaneous band"
-        )
-    calibrated = least * len(names) > 0.05
-    print(f"  smallest ECDF p {least:.4f}, with Bonferroni {min(1.0, least * len(names)):.3f}")
-    for kind in ("ellipse", "cells"):
-        contents = np.array([line[kind] for line in good if kind in line])
-        for nominal in (0.5, 0.9) if len(contents) else ():
-            result = coverage(contents <= nominal, nominal, probability=0.95)
-            calibrated &= result.consistent
-            print(
-                f"  {nominal:.0%} region ({kind}): {result.hits} of {result.number}, limits "
-                f"{result.expected_low} to {result.expected_high}"
-            )
-    return calibrated
-
-
 def check(
     datasets: int = 300,
     method: str = "grid",
@@ -322,60 +265,64 @@ def check(
     chains: int = 4,
     out: Path | None = None,
 ) -> list[Record]:
-    """Calibrate one method on data sets 0 to `datasets` - 1."""
-    if out is None and "EQSTAT_PARTIAL" in os.environ:
-        out = Path(os.environ["EQSTAT_PARTIAL"])
-    lines = calibrate(datasets, method, silent, chains=chains, out=out)
-    report(lines, method, silent)
+    """Calibrate on data sets 0 to `datasets` - 1 by one method."""
+
+    def line(number: int) -> dict[str, Any]:
+        try:
+            return one(number, method, silent, chains)
+        except (InferenceError, ValueError) as error:
+            return {"failed": str(error)}
+
+    lines = each(range(datasets), line, out)
     good = [line for line in lines if "ranks" in line]
-    count, names = len(good), list(good[0]["ranks"])
-    least = min(
-        rank_uniformity(np.array([line["ranks"][name] for line in good]), KEPT).ecdf_p_value
-        for name in names
-    )
-    records = [
+    records = [record("fits that failed", datasets - len(good), bounds=(None, 0))]
+    if not good:
+        return show(records)
+    p_values = {}
+    for name in good[0]["ranks"]:
+        ranks = np.array([line["ranks"][name] for line in good])
+        test = rank_uniformity(ranks, KEPT, bins=BINS)
+        p_values[name] = test.ecdf_p_value
+        centre = (ranks.mean() + 0.5) / (KEPT + 1)
+        print(f"  {name:18s} p {test.ecdf_p_value:.3f}, mean rank {centre:.3f}")
+    records.append(
         record(
-            f"smallest p of uniform ranks, {len(names)} parameters",
-            least,
-            bounds=(0.05 / len(names), None),
-            data_sets=count,
-        ),
-        record("data sets that failed", len(lines) - count, bounds=(None, 0), data_sets=datasets),
-    ]
-    for kind, text in (("ellipse", "ellipse of the draws"), ("cells", "cells of the grid")):
+            f"smallest p of uniform ranks, {len(p_values)} parameters",
+            min(p_values.values()),
+            bounds=(0.05 / len(p_values), None),
+            data_sets=len(good),
+        )
+    )
+    for kind in ("ellipse", "cells"):
         contents = np.array([line[kind] for line in good if kind in line])
         for nominal in (0.5, 0.9) if len(contents) else ():
-            held = coverage(contents <= nominal, nominal, probability=0.95)
+            covered = coverage(contents <= nominal, nominal)
             records.append(
                 record(
-                    f"epicentre in its {nominal:.0%} region, {text}",
-                    held.rate,
-                    interval=(held.low, held.high),
+                    f"coverage of {nominal:.0%} regions ({kind})",
+                    covered.rate,
+                    interval=(covered.low, covered.high),
                     target=nominal,
                     unit="%",
-                    data_sets=held.number,
+                    data_sets=len(good),
                 )
             )
+    mixed = np.mean([line["result"] == "POORLY_MIXED" for line in good])
+    records.append(record("poorly mixed", mixed, unit="%", data_sets=len(good)))
+    cost = np.median([line["processor_s"] for line in good])
+    records.append(record("median processor time", cost, unit="s", data_sets=len(good)))
     return show(records)
 
 
 def main() -> None:
     """Run what is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--datasets", type=int, default=300)
     parser.add_argument("--method", choices=["grid", "nuts"], default="grid")
     parser.add_argument("--silent", action="store_true", help="with silent devices")
     parser.add_argument("--chains", type=int, default=4)
     parser.add_argument("--out", type=Path, help="file of results; a later run continues it")
-    options = parser.parse_args()
-    lines = calibrate(
-        options.datasets,
-        options.method,
-        options.silent,
-        chains=options.chains,
-        out=options.out,
-    )
-    report(lines, options.method, options.silent)
+    check(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Where and when did it start, and do the trigger times fit a wave?
+"""Locate earthquakes from trigger times, and test whether these are consistent with a wave.
 
-`prepare` a table of triggers, then `classify`, `fit` (BFGS), `grid` (exact) or `sample` (NUTS),
-and `report` what came out. Velocity models are in `velocity`, parameters in `likelihood`,
-and `regional` learns the errors of a region for picks of stations.
+`prepare` a table of triggers, then `classify` it, locate by `fit` (BFGS), `grid` or `sample`
+(NUTS), and `report` the result. `GaussianParameters` and `MixtureParameters` are the parameters of
+the two likelihoods, `Prior` their priors; velocity models are in `eqstat.velocity`. The subpackage
+`regional` learns the travel-time errors of a region for picks of stations.
 """
 
 import lazy_loader

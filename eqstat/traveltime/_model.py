@@ -1,4 +1,4 @@
-"""The NumPyro models of the travel-time room: the likelihoods with their priors in sight."""
+"""NumPyro models of trigger times: the likelihoods with their priors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws of trigger times from the models of this room."""
+"""Simulated trigger times of the likelihoods, for tests and calibration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""velocity"""
+"""Travel times of P and S: constant velocity, layered crusts, and tables of ak135 and iasp91.
+
+Every `VelocityModel` is a function of the squared chord between the surface points of epicentre
+and device, of depth and of elevation; `load_velocity` and `layered` make the tabulated ones.
+"""
 
 import lazy_loader
 

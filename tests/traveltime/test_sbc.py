@@ -1,5 +1,8 @@
 """Simulation-based calibration of the grid posterior (Talts et al. 2018): ranks are uniform."""
 
+import importlib
+from pathlib import Path
+
 import jax
 import numpy as np
 import pandas as pd
@@ -115,3 +118,14 @@ def test_the_grid_with_silent_devices_is_calibrated_while_the_wave_arrives():
             ranks.setdefault(name, []).append(value)
         covered.append(inside_region(posterior, *local))
     judge(ranks, covered, bins=5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("silent", [False, True], ids=["triggers only", "silent devices"])
+def test_the_mixture_is_calibrated(silent, monkeypatch):
+    """A reduced run of the validation check; the full one has 300 data sets."""
+    folder = Path(__file__).parents[2] / "validation"
+    monkeypatch.syspath_prepend(str(folder))
+    check = importlib.import_module("check_mixture_sbc").check
+    for item in check(datasets=40, method="grid", silent=silent):
+        assert importlib.import_module("records").passed(item) is not False, item

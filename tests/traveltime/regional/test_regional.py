@@ -264,10 +264,19 @@ def test_the_report_has_all_that_other_reports_have(event, location):
 
 def location_keys():
     """Keys of the reports of phone triggers."""
-    return (
-        "method likelihood hypocentre standard_error interval region azimuthal_gap_deg "
-        "nearest_device_km triggers result diagnostics"
-    ).split()
+    return [
+        "method",
+        "likelihood",
+        "hypocentre",
+        "standard_error",
+        "interval",
+        "region",
+        "azimuthal_gap_deg",
+        "nearest_device_km",
+        "triggers",
+        "result",
+        "diagnostics",
+    ]
 
 
 def test_a_wrong_label_does_no_harm(event, location):
