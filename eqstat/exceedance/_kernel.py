@@ -1,4 +1,4 @@
-"""Compiled kernels: mixtures over draws of the source at many sites, in blocks that fit the cache."""
+"""Compiled kernels: mixtures over draws of the source at many sites, in blocks that fit caches."""
 
 from __future__ import annotations
 
