@@ -72,11 +72,24 @@ def to_tree(
     """
     import arviz_base
 
-    tree = arviz_base.from_dict(
-        {name: dict(group) for name, group in groups.items()},
-        dims={name: list(each) for name, each in (dims or {}).items()},
-        coords=dict(coords or {}),
-    )
+    wanted = dims or {}
+    sets = {}
+    for group, arrays in groups.items():
+        # As in `arviz_base.from_dict`, but one name may have other dimensions in another group.
+        data = "data" in group
+        fitting = {
+            name: list(wanted[name])
+            for name, values in arrays.items()
+            if name in wanted and np.ndim(values) - (0 if data else 2) == len(wanted[name])
+        }
+        sets[group] = arviz_base.dict_to_dataset(
+            dict(arrays),
+            dims=fitting,
+            coords=dict(coords or {}),
+            sample_dims=[] if data else None,
+            skip_event_dims="log_likelihood" in group,
+        )
+    tree = xr.DataTree.from_dict(sets)
     for group in tree.children.values():
         for name, variable in group.data_vars.items():
             variable.attrs.update(describe(str(name), units))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eqstat.inference import Fit, Result, covariance
+from eqstat.inference import Fit, LaplaceFit, Result
 from eqstat.traveltime._data import Observations, P, S
 from eqstat.traveltime._mode import Mode, find_mode
 from eqstat.traveltime._model import LikelihoodName
@@ -68,6 +68,8 @@ def from_wave_fit(wave_fit: WaveFit, region_km: float) -> Fit:
         errors = np.sqrt(np.diagonal(spread))
     full = np.full((5, 5), np.nan)
     full[:4, :4] = spread
+    # Location and scale are independent to first order.
+    full[:4, 4] = full[4, :4] = np.where([*free, True], 0.0, np.nan)
     full[4, 4] = squares / count / (2 * count)
     estimate: dict[str, float] = {k: float(v) for k, v in zip(HYPOCENTRE, four, strict=True)}
     return Fit(
@@ -85,44 +87,34 @@ def from_wave_fit(wave_fit: WaveFit, region_km: float) -> Fit:
             "steps": int(wave_fit.steps),
             "hessian_regular": float(regular),
         },
+        ranges={
+            "east_km": (-region_km, region_km),
+            "north_km": (-region_km, region_km),
+            "depth_km": (0.0, MAX_DEPTH_KM),
+            "sd_s": (0.0, np.inf),
+        },
     )
 
 
-def _from_mode(mode: Mode, count: int, region_km: float) -> Fit:
+def _from_mode(mode: Mode, count: int, region_km: float) -> LaplaceFit:
     """Turn a posterior mode into a `Fit`: covariance by the delta method."""
-    names, values, rows = [], [], []
     order = [*HYPOCENTRE, *sorted(set(mode.sites) - set(HYPOCENTRE) - {"arrival_s"})]
-    for name in order:
-        value = np.atleast_1d(np.asarray(mode.sites[name], np.float64))
-        labels = labels_of(name)
-        names += labels
-        values += value.tolist()
-        rows.append(np.asarray(mode.jacobian[name], np.float64).reshape(len(value), -1))
-    jacobian = np.concatenate(rows)
-    hessian = np.asarray(mode.optimum.hessian)
-    inverse, regular = covariance(hessian, np.ones(len(hessian), bool))
-    spread = jacobian @ inverse @ jacobian.T
+    names, values, spread = mode.marginal({name: labels_of(name) for name in order})
     with np.errstate(invalid="ignore"):
         errors = np.sqrt(np.diagonal(spread))
-    estimate = dict(zip(names, values, strict=True))
+    estimate = {name: float(value) for name, value in zip(names, values, strict=True)}
     at_bound = tuple(
         name for name in ("east_km", "north_km") if abs(estimate[name]) > 0.99 * region_km
     )
-    optimum = mode.optimum
-    return Fit(
-        tuple(names),
-        np.array(values),
+    return LaplaceFit(
+        names,
+        values,
         spread,
-        float(optimum.objective),
-        _judge(estimate, errors, at_bound, bool(optimum.converged)),
-        at_bound,
-        {
-            "triggers": count,
-            "newton_decrement": float(optimum.decrement),
-            "starts_agreeing": int(optimum.starts_agreeing),
-            "steps": int(optimum.steps),
-            "hessian_regular": float(regular),
-        },
+        objective=float(mode.optimum.objective),
+        result=_judge(estimate, errors, at_bound, bool(mode.optimum.converged)),
+        at_bound=at_bound,
+        diagnostics={"triggers": count, **mode.diagnostics},
+        laplace=mode,
     )
 
 
@@ -133,10 +125,7 @@ def with_wave(observations: Observations, wave: Literal["P", "S"]) -> Observatio
 
 def mode_of(observations: Observations, likelihood: LikelihoodName, prior: Prior) -> Mode:
     """Posterior mode in float64; the start of `grid` and `sample`."""
-    with jax.enable_x64(True):
-        args = jax.tree.map(jnp.asarray, (observations.data, prior))
-        aperture = jnp.asarray(observations.aperture_km)
-        return jax.tree.map(np.asarray, find_mode(likelihood, *args, aperture))
+    return find_mode(likelihood, observations.data, prior, observations.aperture_km)
 
 
 def both_waves(observations: Observations, region_km: float) -> WaveFit:

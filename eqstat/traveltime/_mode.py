@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
-from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 
-from eqstat.inference import InferenceError, Optimum, Result, minimise
+from eqstat.inference import Laplace, laplace
 from eqstat.traveltime import _start
 from eqstat.traveltime._data import TriggerData
 from eqstat.traveltime._model import MODELS, LikelihoodName, mean_travel_time
@@ -22,23 +18,7 @@ from eqstat.traveltime._parameters import MAX_DEPTH_KM, Prior, nominal_values
 STARTS = 6
 
 
-class Mode(NamedTuple):
-    """The mode and a normal approximation about it, in the model's own sites.
-
-    Attributes
-    ----------
-    optimum
-        The optimum in unconstrained space; the objective is the negative log posterior.
-    sites
-        Every site of the model at the mode, deterministic ones included.
-    jacobian
-        Derivative of each scalar site (rows: columns of `site_names`) by the unconstrained
-        vector.
-    """
-
-    optimum: Optimum
-    sites: dict[str, Array]
-    jacobian: dict[str, Array]
+Mode = Laplace
 
 
 def _inside(depth_km: Array, prior: Prior) -> Array:
@@ -49,6 +29,7 @@ def _inside(depth_km: Array, prior: Prior) -> Array:
     return jnp.clip(depth_km, jnp.where(low > 0, low + margin, 0.0), high - margin)
 
 
+@partial(jax.jit, static_argnames=("name",))
 def _starts(
     name: LikelihoodName, data: TriggerData, prior: Prior, aperture_km: Array
 ) -> dict[str, Array]:
@@ -83,41 +64,16 @@ def _starts(
     }
 
 
-@partial(jax.jit, static_argnames=("name",))
-def find_mode(name: LikelihoodName, data: TriggerData, prior: Prior, aperture_km: Array) -> Mode:
-    """Find the posterior mode in the model's unconstrained space; compiled once per shape."""
-    model = MODELS[name]
-    args = (data, prior)
-    starts = _starts(name, data, prior, aperture_km)
-    rows = jax.vmap(lambda values: ravel_pytree(unconstrain_fn(model, args, {}, values))[0])(starts)
-    first = jax.tree.map(lambda leaf: leaf[0], starts)
-    unravel: Callable = ravel_pytree(unconstrain_fn(model, args, {}, first))[1]
-    optimum = minimise(
-        lambda u, a: jnp.asarray(potential_energy(model, a, {}, unravel(u))),
-        rows,
-        args,
-        max_steps=150,
-    )
-
-    def sites(u: Array) -> dict[str, Array]:
-        return constrain_fn(model, args, {}, unravel(u), return_deterministic=True)
-
-    # Central differences, as in `minimise`: the second derivatives of a model cost seconds.
-    value, size = optimum.value, optimum.value.shape[0]
-    step = 1e-5
-    ahead, behind = (
-        jax.vmap(sites)(value + sign * step * jnp.eye(size, dtype=value.dtype))
-        for sign in (1.0, -1.0)
-    )
-    jacobian = jax.tree.map(lambda a, b: jnp.moveaxis((a - b) / (2 * step), 0, -1), ahead, behind)
-    return Mode(optimum, sites(value), jacobian)
+def find_mode(
+    name: LikelihoodName, data: TriggerData, prior: Prior, aperture_km: Array | float
+) -> Laplace:
+    """Find the posterior mode from several starts, with its Laplace approximation."""
+    with jax.enable_x64(True):
+        args = jax.tree.map(jnp.asarray, (data, prior))
+        starts = _starts(name, *args, jnp.asarray(aperture_km))
+    return laplace(MODELS[name], args, starts, max_steps=150)
 
 
-def unconstrained_covariance(mode: Mode) -> np.ndarray:
+def unconstrained_covariance(mode: Laplace) -> np.ndarray:
     """Inverse Hessian at the mode, flat or negative directions bounded."""
-    hessian = np.asarray(mode.optimum.hessian, np.float64)
-    if not np.all(np.isfinite(hessian)):
-        raise InferenceError(Result.NOT_FINITE, "the posterior has no finite mode")
-    eigenvalues, vectors = np.linalg.eigh(hessian)
-    size = np.maximum(np.abs(eigenvalues), 1e-2)
-    return (vectors / size) @ vectors.T
+    return mode.bounded_covariance

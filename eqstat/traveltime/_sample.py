@@ -22,7 +22,7 @@ from eqstat.traveltime._warp import warp_for
 
 CLOUD = 256
 PLACE = ("east_km", "north_km", "depth_km", "arrival_s")
-UNITS = {"_km": "km", "_s": "s"}
+UNITS = {"latitude": "degrees_north", "longitude": "degrees_east", "time": "1"}
 COMPONENTS = ["P", "S", "background"]
 
 
@@ -34,20 +34,11 @@ def _pointwise(sites: dict[str, Array], data: TriggerData) -> Array:
     return jax.vmap(jax.vmap(one))(sites)
 
 
-def _label(tree: xr.DataTree, observations: Observations) -> None:
-    """Give variables their units and the posterior its place on the globe."""
-    posterior = tree["posterior"].to_dataset()
-    latitude, longitude = observations.frame.to_geographic(
-        posterior["east_km"].to_numpy(), posterior["north_km"].to_numpy()
-    )
-    dims = ("chain", "draw")
-    posterior = posterior.assign(latitude=(dims, latitude), longitude=(dims, longitude))
-    for name, values in posterior.data_vars.items():
-        unit = next((unit for end, unit in UNITS.items() if str(name).endswith(end)), "1")
-        if name in ("latitude", "longitude"):
-            unit = "degrees_north" if name == "latitude" else "degrees_east"
-        values.attrs.update(units=unit, long_name=str(name).rsplit("_", 1)[0].replace("_", " "))
-    tree["posterior"] = xr.DataTree(posterior)
+def _on_globe(sites: dict[str, np.ndarray], observations: Observations) -> dict[str, np.ndarray]:
+    """Geographic coordinates of the epicentres."""
+    frame = observations.frame
+    latitude, longitude = frame.to_geographic(sites["east_km"], sites["north_km"])
+    return {"latitude": np.asarray(latitude), "longitude": np.asarray(longitude)}
 
 
 def sample(
@@ -62,10 +53,10 @@ def sample(
     draws: int = 1000,
     progress: bool | None = None,
 ) -> xr.DataTree:
-    """Sample the posterior of the hypocentre, and of all else, by NUTS.
+    """Sample the joint posterior of the hypocentre and all other parameters by NUTS.
 
-    Chains start at draws of the grid posterior and work in coordinates whitened by it, so
-    they neither miss the mode nor need to find the shape of its ridge. The compiled program
+    Chains start at draws of the grid posterior and work in coordinates whitened by it, so that
+    they neither miss the mode nor need to learn the shape of its ridge. The compiled program
     is used again for other data of the same bucket of sizes.
 
     Parameters
@@ -82,11 +73,11 @@ def sample(
     Returns
     -------
     xarray.DataTree
-        A posterior that is not well mixed is returned all the same; its attrs say so.
+        A posterior that is not well mixed is returned all the same; its attributes say so.
         Groups `posterior` (the sites of `model`, and `latitude`, `longitude`),
         `sample_stats`, `log_likelihood` (dim `trigger`), `observed_data`, `constant_data`.
-        The root's attrs hold the verdict (`result`, `r_hat_max`, `ess_bulk_min`,
-        `ess_tail_min`, `divergences`), the frame and the reference time.
+        The root's attributes hold the diagnostics of `eqstat.inference.diagnose`, the frame and
+        the reference time. Silent devices are not in `log_likelihood`.
 
     Raises
     ------
@@ -109,9 +100,10 @@ def sample(
     latent = [*PLACE, *(site.name for site in beside)]
     seed_key, run_key = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
     cloud = start.draws(seed_key, CLOUD)
+    triggers = observations.triggers
     with jax.enable_x64(True):
         data, priors = jax.tree.map(jnp.asarray, (observations.data, prior))
-        tree = run_nuts(
+        return run_nuts(
             run_key,
             MODELS[likelihood],
             (data, priors),
@@ -121,47 +113,31 @@ def sample(
             warmup=warmup,
             draws=draws,
             progress=progress,
+            derived=lambda sites: _on_globe(sites, observations),
+            log_likelihood=lambda sites: {
+                "time": np.asarray(_pointwise(jax.tree.map(jnp.asarray, sites), data))[..., :count]
+            },
+            observed_data={"time_s": observations.data.time_s[:count]},
+            constant_data={
+                "latitude": triggers["latitude"].to_numpy(),
+                "longitude": triggers["longitude"].to_numpy(),
+                "window_s": observations.data.window_s,
+            },
+            dims={
+                "shares": ["component"],
+                "time": ["trigger"],
+                "time_s": ["trigger"],
+                "latitude": ["trigger"],
+                "longitude": ["trigger"],
+                "window_s": ["edge"],
+            },
+            coords={"component": COMPONENTS},
+            units=UNITS,
+            attrs={
+                "likelihood": likelihood,
+                "centre_latitude": observations.frame.latitude,
+                "centre_longitude": observations.frame.longitude,
+                "reference_time": observations.reference_time.isoformat(),
+                "log_evidence_grid": start.log_evidence,
+            },
         )
-        posterior = tree["posterior"].to_dataset()
-        sites = {str(k): jnp.asarray(v.to_numpy()) for k, v in posterior.data_vars.items()}
-        pointwise = np.asarray(_pointwise(sites, data))[..., :count]
-    if "shares" in posterior:
-        shares = posterior["shares"].rename({posterior["shares"].dims[-1]: "component"})
-        tree["posterior"] = xr.DataTree(
-            posterior.drop_dims(str(posterior["shares"].dims[-1])).assign(
-                shares=shares.assign_coords(component=COMPONENTS)
-            )
-        )
-    _label(tree, observations)
-    triggers = observations.triggers
-    tree["log_likelihood"] = xr.DataTree(
-        xr.Dataset({"time": (("chain", "draw", "trigger"), pointwise)})
-    )
-    tree["observed_data"] = xr.DataTree(
-        xr.Dataset({"time_s": ("trigger", observations.data.time_s[:count], {"units": "s"})})
-    )
-    tree["constant_data"] = xr.DataTree(
-        xr.Dataset(
-            {
-                "latitude": (
-                    "trigger",
-                    triggers["latitude"].to_numpy(),
-                    {"units": "degrees_north"},
-                ),
-                "longitude": (
-                    "trigger",
-                    triggers["longitude"].to_numpy(),
-                    {"units": "degrees_east"},
-                ),
-                "window_s": ("edge", observations.data.window_s, {"units": "s"}),
-            }
-        )
-    )
-    tree.attrs.update(
-        likelihood=likelihood,
-        centre_latitude=observations.frame.latitude,
-        centre_longitude=observations.frame.longitude,
-        reference_time=observations.reference_time.isoformat(),
-        log_evidence_grid=start.log_evidence,
-    )
-    return tree
