@@ -1,7 +1,7 @@
-"""Do it from the shell: `eqstat locate`, `classify`, `threshold`, `calibrate`, `demo`.
+"""The shell: `eqstat locate`, `classify`, `threshold`, `detect`, `exceed`, `calibrate`, `demo`.
 
-Thin: every command reads tables, calls one public function, and writes what came out. Exit 0 is
-done, 2 bad input (one line on standard error), 1 anything else.
+Each command reads tables, calls one public function and writes the result as JSON, NetCDF and
+figures. Exit code 0 means done, 2 bad input (one line on standard error), 1 any other failure.
 """
 
 from eqstat.cli._main import main

@@ -1,195 +1,347 @@
-"""`eqstat detect`."""
+"""`eqstat detect`: the sequential posterior of a stream of triggers, and its alarms."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 import warnings
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import numpy as np
-import pandas as pd
-
-from eqstat import schema
-from eqstat.cli import _files
-from eqstat.cli._errors import BadInputError
-from eqstat.cli._locate import place
-from eqstat.detection import (
-    BackgroundRate,
-    Detector,
-    Replay,
-    detector,
-    draw_hypocentres,
-    replay,
-    triggered_devices,
-    unique_devices,
+from eqstat import detection, schema
+from eqstat._core.errors import InputError
+from eqstat.cli._driver import write_lines
+from eqstat.cli._inputs import Inputs
+from eqstat.cli._options import (
+    ROWS,
+    add_columns,
+    add_outputs,
+    add_probability,
+    add_velocity,
+    number,
+    velocity_of,
 )
-from eqstat.detection.causes import Cause, default_causes, earthquake
+from eqstat.cli._outcome import Outcome
+from eqstat.cli._text import facts, percent, place
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 SILENT = (
-    "no network: of those that triggered all do, so probabilities of causes are those of a network "
-    "that nobody has; no false alarm rate is kept"
+    "the network is unknown: every device of this table triggered, so the probabilities of causes "
+    "are not calibrated and the false alarm rate is not controlled"
 )
+TABLES = f"""\
+Tables are CSV or Parquet. Triggers need the columns time (UTC), latitude and longitude (degrees);
+device is used where present, and received (UTC), the time at which a late report arrived. The
+network needs latitude and longitude; device, active_from and active_to are used where present.
+{ROWS}"""
+RESULTS = {
+    True: ("ALARM", "an earthquake was detected"),
+    False: ("NO_ALARM", "no earthquake was detected"),
+}
 
 
-def detect(options: argparse.Namespace) -> None:
-    """Replay a table of triggers through a detector and write what it believed."""
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "detect",
+        parents=[common],
+        help="is it an earthquake, now?",
+        description="Replay a stream of triggers step by step: probability of an earthquake among "
+        "all causes, its hypocentre, and the alarms.",
+        epilog=TABLES,
+    )
+    parser.add_argument("triggers", metavar="TRIGGERS", help="table of triggers; - reads CSV")
+    parser.add_argument(
+        "--network", metavar="FILE", help="table of all devices, the silent ones too"
+    )
+    parser.add_argument(
+        "--silent-unknown",
+        action="store_true",
+        help="there is no such table: take the devices that triggered for the network",
+    )
+    add_columns(parser, "time=triggerTime latitude=lat longitude=lon")
+    parser.add_argument("--start", metavar="TIME", help="first time (UTC)")
+    parser.add_argument("--end", metavar="TIME", help="last time (UTC)")
+    parser.add_argument(
+        "--step-s",
+        type=number(0.0, 60.0),
+        default=1.0,
+        metavar="S",
+        help="time between steps, s (default 1)",
+    )
+    _add_alarm(parser.add_argument_group("alarm"))
+    _add_devices(parser.add_argument_group("devices"))
+    add_velocity(parser)
+    add_outputs(
+        parser,
+        inputs=("triggers", "network"),
+        history=("FILE.jsonl", "write each step as a line of JSON; - to standard output"),
+        posterior=(
+            "FILE.nc",
+            "write draws of the first alarm's hypocentre as NetCDF, for eqstat exceed",
+        ),
+        animation=("FILE.gif", "draw the posterior through time; takes minutes"),
+    )
+
+
+def _add_alarm(group: Any) -> None:
+    group.add_argument(
+        "--false-alarm-rate-per-year",
+        type=number(0.0, 1e6),
+        default=1.0,
+        metavar="RATE",
+        help="budget of this region (default 1)",
+    )
+    group.add_argument(
+        "--least-probability",
+        type=number(0.0, 1.0),
+        default=0.9,
+        metavar="P",
+        help="least probability of an earthquake among all causes for an alarm (default 0.9)",
+    )
+    group.add_argument(
+        "--earthquake-rate-per-year",
+        type=number(0.0, 1e6),
+        default=10.0,
+        metavar="RATE",
+        help="earthquakes a year that the network feels (default 10)",
+    )
+    add_probability(group, "--region-probability")
+
+
+def _add_devices(group: Any) -> None:
+    group.add_argument(
+        "--background",
+        type=number(0.0, 1e4),
+        default=0.5,
+        metavar="RATE",
+        help="background triggers per device and hour (default 0.5)",
+    )
+    group.add_argument(
+        "--background-relative-sd",
+        type=number(0.0, 10.0),
+        default=0.3,
+        metavar="SD",
+        help="relative standard deviation of that rate's prior; the rate is learned on the way "
+        "(default 0.3)",
+    )
+    group.add_argument(
+        "--utc-offset-h",
+        type=number(-14.0, 14.0, closed=True),
+        default=0.0,
+        metavar="H",
+        help="local time minus UTC, hours (default 0)",
+    )
+    group.add_argument(
+        "--delay-s",
+        type=number(-10.0, 60.0),
+        default=0.0,
+        metavar="S",
+        help="mean time from a phase's arrival to the trigger, s (default 0)",
+    )
+    group.add_argument(
+        "--sd-s",
+        type=number(0.0, 60.0),
+        metavar="S",
+        help="standard deviation of that time, s (default 1.3)",
+    )
+    group.add_argument(
+        "--dead-time-s",
+        type=number(0.0, 1e4),
+        default=90.0,
+        metavar="S",
+        help="dead time of a device after its trigger, s (default 90)",
+    )
+    group.add_argument(
+        "--latency-s",
+        type=number(0.0, 1e4, closed=True),
+        default=0.0,
+        metavar="S",
+        help="latency of reports: a device counts as silent only up to that long ago, s "
+        "(default 0)",
+    )
+
+
+def run(options: argparse.Namespace) -> Outcome:
+    """Replay a table of triggers through a detector."""
     if (options.network is None) != options.silent_unknown:
-        raise BadInputError(
+        raise InputError(
             "--network: give the table of all devices, the silent ones too; or, where there is "
             "none, --silent-unknown"
         )
-    if options.json == "-" and options.history == "-":
-        raise BadInputError("--json, --history: only one of them can go to standard output")
-    if options.animation and Path(options.animation).suffix.lower() != ".gif":
-        raise BadInputError(f"--animation: {options.animation!r} must end in .gif")
-    _files.check_outputs(
-        json=options.json,
-        history=options.history,
-        figure=options.figure,
-        animation=options.animation,
-        posterior=options.posterior,
-    )
-    if options.animation:
-        _files.plots()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", schema.NaiveTimeWarning)
-        watch, outcome = watched(options)
-
-    title = "eqstat detect"
-    if options.figure:
-        room().detection_figure(outcome, title=title).savefig(options.figure, dpi=150)
-    if options.animation:
-        room().write_animation(outcome, options.animation)
-    if options.history:
-        write_lines(options.history, outcome)
-    if options.json:
-        _files.write_json(options.json, outcome.to_dict())
-    notes = [*outcome.notes, *([SILENT] if options.silent_unknown else [])]
-    if options.posterior:
-        notes += write_draws(options.posterior, watch, outcome)
-    if not options.quiet:
-        if "-" not in (options.json, options.history):
-            for line in summary(outcome):
-                _files.say(line)
-        _files.tell_notes(notes)
-
-
-def watched(options: argparse.Namespace) -> tuple[Detector, Replay]:
-    """Read the tables, make the detector, run the stream."""
-    triggers = _files.read_table(options.triggers, options.columns, "triggers")
+    velocity, described = velocity_of(options)
+    inputs = Inputs(options.columns)
+    triggers = inputs.table(options.triggers, "triggers")
     network = None
     if options.network is not None:
-        network = _files.read_table(options.network, options.columns, "network", lenient=True)
-    known = triggered_devices(triggers) if network is None else network
-    watch = detector_of(options, known)
-    return watch, replay(
-        watch,
-        triggers,
-        network=network,
-        start=options.start,
-        end=options.end,
-        step_s=options.step,
-        false_alarm_rate_per_year=options.false_alarms_per_year,
-        least_probability=options.least_probability,
-        region_probability=options.probability,
-        progress=False if options.quiet else None,
+        network = inputs.table(options.network, "network", lenient=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", schema.NaiveTimeWarning)
+        known = detection.triggered_devices(triggers) if network is None else network
+        detector = detector_of(options, known, velocity)
+        replay = detection.replay(
+            detector,
+            triggers,
+            network=network,
+            start=options.start,
+            end=options.end,
+            step_s=options.step_s,
+            false_alarm_rate_per_year=options.false_alarm_rate_per_year,
+            least_probability=options.least_probability,
+            region_probability=options.region_probability,
+            progress=False if options.quiet else None,
+        )
+    code, text = RESULTS[replay.alarm is not None]
+    return Outcome(
+        summary=tuple(summary(replay)),
+        content=content_of(replay),
+        result=code,
+        result_text=text,
+        inputs=inputs,
+        velocity=described,
+        notes=(*replay.notes, *([SILENT] if options.silent_unknown else [])),
+        posterior=posterior_of(detector, replay) if options.posterior else None,
+        figure=lambda: plots().detection_figure(replay, title="eqstat detect"),
+        files={
+            "history": lambda name: write_lines(name, (line(each) for each in replay.records())),
+            "animation": lambda name: plots().write_animation(replay, name),
+        },
     )
 
 
-def detector_of(options: argparse.Namespace, network: pd.DataFrame) -> Detector:
-    """Detector of the options."""
-    background = BackgroundRate(
-        np.full(24, options.background),
-        relative_sd=options.background_sd,
-        utc_offset_h=options.utc_offset,
-    )
-    return detector(
-        unique_devices(network),
-        causes=causes_of(options),
-        background=background,
-        dead_time_s=options.window,
-        latency_s=options.latency,
-    )
+def detector_of(
+    options: argparse.Namespace, network: pd.DataFrame, velocity: Any
+) -> detection.Detector:
+    """Detector of the options: the usual causes with the earthquake's rate, velocity and delay."""
+    import numpy as np
 
+    from eqstat.detection import causes
 
-def causes_of(options: argparse.Namespace) -> tuple[Cause, ...]:
-    """The usual causes, with the velocities, rate and delays of the options."""
-    velocity = _files.velocity_of(options.velocity, options.p_velocity, options.s_velocity)
-    unknown = earthquake().nodes
+    unknown = causes.earthquake().nodes
     same = np.ones(len(np.asarray(unknown.sd_s)))
-    quake = earthquake(
-        rate_per_year=options.earthquakes_per_year,
+    earthquake = causes.earthquake(
+        rate_per_year=options.earthquake_rate_per_year,
         velocity=velocity,
         nodes=unknown._replace(
-            delay_s=options.delay * same,
-            sd_s=np.asarray(unknown.sd_s) if options.scatter is None else options.scatter * same,
+            delay_s=options.delay_s * same,
+            sd_s=np.asarray(unknown.sd_s) if options.sd_s is None else options.sd_s * same,
         ),
     )
-    return quake, *default_causes()[1:]
-
-
-def room() -> Any:
-    """Figures of this command."""
-    from eqstat.plots import detection
-
-    return detection
-
-
-def write_draws(name: str, watch: Detector, outcome: Replay) -> list[str]:
-    """Write draws of the first alarm's hypocentre; say so where there is none."""
-    if outcome.located is None:
-        return [f"no alarm, so there is no hypocentre to write to {name}"]
-    drawn = draw_hypocentres(jax.random.key(0), watch, outcome.located)
-    drawn.attrs["reference_time"] = "1970-01-01T00:00:00Z"
-    drawn.to_netcdf(name, engine="h5netcdf")
-    return []
-
-
-def write_lines(name: str, outcome: Replay) -> None:
-    """Write the history as JSON lines."""
-    lines = (
-        json.dumps(each, allow_nan=False, ensure_ascii=False) + "\n" for each in outcome.records()
+    background = detection.BackgroundRate(
+        np.full(24, options.background),
+        relative_sd=options.background_relative_sd,
+        utc_offset_h=options.utc_offset_h,
     )
-    if name == "-":
-        sys.stdout.writelines(lines)
-    else:
-        with Path(name).open("w", encoding="utf-8") as stream:
-            stream.writelines(lines)
+    return detection.detector(
+        detection.unique_devices(network),
+        causes=(earthquake, *causes.default_causes()[1:]),
+        background=background,
+        dead_time_s=options.dead_time_s,
+        latency_s=options.latency_s,
+    )
 
 
-def summary(outcome: Replay) -> list[str]:
-    """Lines for a person."""
-    plain = outcome.to_dict()
-    given = plain["triggers"]
-    lines = [
-        f"Stream          {plain['start']} to {plain['end']}, {plain['steps']} steps",
-        f"Triggers        {given['given']} given, {given['used']} used, of {plain['devices']} "
-        "devices",
+def plots() -> Any:
+    """Figures of this command."""
+    from eqstat.plots import detection as module
+
+    return module
+
+
+def posterior_of(detector: detection.Detector, replay: detection.Replay) -> xr.Dataset | None:
+    """Draws of the first alarm's hypocentre; None where there is no alarm."""
+    import jax
+
+    if replay.located is None:
+        return None
+    draws = detection.draw_hypocentres(jax.random.key(0), detector, replay.located)
+    draws.attrs["reference_time"] = "1970-01-01T00:00:00Z"
+    return draws
+
+
+def line(record: dict[str, Any]) -> str:
+    """A step of the history as a line of JSON."""
+    from eqstat._core.json import to_plain
+
+    return json.dumps(to_plain(record), allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def content_of(replay: detection.Replay) -> dict[str, Any]:
+    """What the JSON holds: each alarm with its hypocentre."""
+    content = replay.to_dict()
+    alarms = [
+        {**alarm, **location(found)}
+        for alarm, found in zip(content["alarms"], content["locations"], strict=True)
     ]
-    rate = outcome.settings["false_alarm_rate_per_year"]
-    if outcome.alarm is None:
-        lines.append(
-            f"Alarm           none (at most {rate:g} false a year); greatest probability of an "
-            f"earthquake {plain['greatest_probability']:.3g}"
+    skipped = ("alarm", "alarms", "locations", "notes")
+    rest = {name: value for name, value in content.items() if name not in skipped}
+    return {"alarms": alarms, **rest}
+
+
+def location(found: dict[str, Any]) -> dict[str, Any]:
+    """A location with the keys of `eqstat locate`."""
+    spread = found["standard_deviation"]
+    return {
+        "hypocentre": {
+            name: found[name] for name in ("latitude", "longitude", "depth_km", "origin_time")
+        },
+        "standard_error": {
+            "latitude_km": spread["north_sd_km"],
+            "longitude_km": spread["east_sd_km"],
+            "depth_km": spread["depth_sd_km"],
+            "origin_time_s": spread["origin_sd_s"],
+        },
+        "region": found["region"],
+        "cause_probability": found["cause_probability"],
+    }
+
+
+def summary(replay: detection.Replay) -> list[str]:
+    """Lines for a person."""
+    content = content_of(replay)
+    given = content["triggers"]
+    rate = replay.settings["false_alarm_rate_per_year"]
+    rows = [
+        ("Stream", f"{content['start']} to {content['end']}, {content['steps']} steps"),
+        (
+            "Triggers",
+            f"{given['given']} given, {given['used']} used, of {content['devices']} devices",
+        ),
+    ]
+    if replay.alarm is None:
+        rows.append(
+            (
+                "Alarm",
+                f"none (budget {rate:g} false a year); greatest probability of an earthquake "
+                f"{content['greatest_probability']:.3g}",
+            )
         )
-    for alarm, found in zip(plain["alarms"], plain["locations"], strict=True):
-        sd, region = found["standard_deviation"], found["region"]
-        causes = ", ".join(f"{name} {one:.3g}" for name, one in found["cause_probability"].items())
-        lines += [
-            "",
-            f"Alarm           {alarm['time']} (at most {rate:g} false a year)",
-            f"Reason          {alarm['reason']}",
-            f"Hypocentre      {place(found['latitude'], found['longitude'])}, depth "
-            f"{found['depth_km']:.1f} km",
-            f"Origin time     {found['origin_time']}",
-            f"Standard dev.   {sd['north_sd_km']:.1f} km north-south, {sd['east_sd_km']:.1f} km "
-            f"east-west, depth {sd['depth_sd_km']:.1f} km, time {sd['origin_sd_s']:.2f} s",
-            f"{100 * region['probability']:g} % region".ljust(16)
-            + f"{region['area_km2']:.0f} km2 ({region['kind']})",
-            f"Causes          {causes}",
+    for alarm in content["alarms"]:
+        source, error, region = (alarm[name] for name in ("hypocentre", "standard_error", "region"))
+        causes = ", ".join(
+            f"{name} {each:.3g}" for name, each in alarm["cause_probability"].items()
+        )
+        rows += [
+            ("", ""),
+            ("Alarm", f"{alarm['time']} (budget {rate:g} false a year)"),
+            ("Reason", alarm["reason"]),
+            (
+                "Hypocentre",
+                f"{place(source['latitude'], source['longitude'])}, depth "
+                f"{source['depth_km']:.1f} km",
+            ),
+            ("Origin time", source["origin_time"]),
+            (
+                "Standard error",
+                f"{error['latitude_km']:.1f} km north-south, {error['longitude_km']:.1f} km "
+                f"east-west, depth {error['depth_km']:.1f} km, time {error['origin_time_s']:.2f} s",
+            ),
+            (
+                f"{percent(region['probability'])} region",
+                f"{region['area_km2']:.0f} km2 ({region['kind']})",
+            ),
+            ("Causes", causes),
         ]
-    return lines
+    return facts(rows)

@@ -1,150 +1,272 @@
-"""`eqstat exceed`."""
+"""`eqstat exceed`: shaking and lead time at sites, marginalised over the source's posterior."""
 
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-import xarray as xr
+from eqstat import exceedance, ground_motion
+from eqstat._core.constants import ACCELERATION_UNITS_M_S2
+from eqstat._core.errors import InputError
+from eqstat.cli._errors import one_line
+from eqstat.cli._inputs import Inputs
+from eqstat.cli._options import (
+    add_columns,
+    add_outputs,
+    add_probability,
+    add_velocity,
+    number,
+    velocity_of,
+    whole,
+)
+from eqstat.cli._outcome import Outcome
+from eqstat.cli._text import aligned, facts, percent, place
 
-from eqstat.cli import _files
-from eqstat.cli._errors import BadInputError, one_line
-from eqstat.exceedance import Sources, from_posterior, shaking, shaking_map
-from eqstat.geodesy import LocalFrame
-from eqstat.ground_motion import MotionPosterior, PointSource, load
-from eqstat.ground_motion.network import Network
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import xarray as xr
 
 # Nodes of a map along each side, and its margin about the sites, km.
 NODES, MARGIN_KM = 61, 15.0
-SHOWN = 20
+MAX_LINES = 20
 POINT_SOURCE = "generic point source"
+SITES = """\
+The posterior is what `eqstat locate --posterior` or `eqstat detect --posterior` writes. The table
+of sites is CSV or Parquet, with latitude and longitude (degrees); site (a name) and vs30_m_s (m/s)
+are used where present. A threshold is a number with its unit: 0.05g, 5%g, 49Gal or 0.49m/s2."""
 
 
-def exceed(options: argparse.Namespace) -> None:
-    """Tell how strongly the sites of a table will shake, and write what came out."""
-    _files.check_outputs(
-        json=options.json, figure=options.figure, table=options.table, map=options.map
+def acceleration(text: str) -> float:
+    """Read a PGA with its unit, m/s2."""
+    match = re.fullmatch(r"\s*([0-9.eE+-]+)\s*([a-zA-Z%/]+2?)\s*", text)
+    unit = ACCELERATION_UNITS_M_S2.get(match[2].lower()) if match else None
+    if not match or unit is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no acceleration with a unit, such as 0.05g, 5%g, 49Gal or 0.49m/s2"
+        )
+    size = number(0.0, 1e6)(match[1]) * unit
+    if size > 50.0:
+        raise argparse.ArgumentTypeError(f"{text} is {size:.3g} m/s2, more than any shaking")
+    return size
+
+
+def accelerations(text: str) -> dict[str, float]:
+    """Read accelerations separated by commas: m/s2 by their text."""
+    values = {part.strip(): acceleration(part) for part in text.split(",")}
+    if len(set(values.values())) <= text.count(","):
+        raise argparse.ArgumentTypeError(f"{text} names an acceleration twice")
+    return values
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "exceed",
+        parents=[common],
+        help="how strong will it shake at these sites?",
+        description="Probability of shaking beyond thresholds at sites, and the time until S, "
+        "marginalised over the posterior of the hypocentre and over the magnitude.",
+        epilog=SITES,
     )
-    velocity = _files.velocity_of(options.velocity, options.p_velocity, options.s_velocity)
-    sources = sources_of(options)
-    sites = _files.read_table(options.sites, options.columns, "sites")
-    rest = (1 - options.probability) / 2
-    names, threshold = zip(*options.threshold, strict=True)
+    parser.add_argument(
+        "--posterior", required=True, metavar="FILE.nc", help="posterior of the hypocentre"
+    )
+    parser.add_argument(
+        "--sites", required=True, metavar="FILE", help="table of sites; - reads CSV"
+    )
+    add_columns(parser, "latitude=lat longitude=lon site=name")
+    parser.add_argument(
+        "--threshold",
+        required=True,
+        type=accelerations,
+        metavar="PGA",
+        help="with its unit, several separated by commas: 0.05g or 5%%g,10%%g",
+    )
+    parser.add_argument(
+        "--magnitude",
+        type=number(-3.0, 10.0, closed=True),
+        metavar="M",
+        help="magnitude; needed where the posterior holds none",
+    )
+    parser.add_argument(
+        "--magnitude-sd",
+        type=number(0.0, 3.0, closed=True),
+        default=0.3,
+        metavar="SD",
+        help="standard deviation of the magnitude (default 0.3)",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="FILE.eqx",
+        help="ground-motion model or network written by eqstat.ground_motion.save "
+        "(default: a generic point source)",
+    )
+    parser.add_argument(
+        "--region", metavar="NAME", help="region of the fitted model (default: a new one)"
+    )
+    parser.add_argument(
+        "--now", metavar="TIME", help="lead times count from here (UTC; default: from the origin)"
+    )
+    parser.add_argument(
+        "--draws",
+        type=whole(1, 100_000),
+        default=512,
+        metavar="N",
+        help="draws of the source (default 512)",
+    )
+    add_probability(parser)
+    add_velocity(parser)
+    add_outputs(
+        parser,
+        inputs=("posterior", "sites", "model"),
+        table=("FILE.csv", "write the sites as CSV"),
+        map=("FILE.nc", "write a map of the area of the sites as NetCDF"),
+    )
+
+
+def run(options: argparse.Namespace) -> Outcome:
+    """Shaking and lead time at the sites of a table."""
+    velocity, described = velocity_of(options)
+    inputs = Inputs(options.columns)
+    sources = sources_of(options, inputs)
+    sites = inputs.table(options.sites, "sites")
+    tail = (1 - options.probability) / 2
+    thresholds = list(options.threshold.values())
     common: dict[str, Any] = {
         "now_s": now_of(options.now, sources),
         "s_travel_time": lambda km, depth: velocity.travel_time(km, depth)[1],
-        "quantile": [rest, 0.5, 1 - rest],
+        "quantile": [tail, 0.5, 1 - tail],
     }
-    fitted = load(options.model) if options.model else None
-    if options.region and not isinstance(fitted, MotionPosterior):
-        raise BadInputError("--region: only a fitted ground-motion model (--model) has regions")
+    fitted = None
+    if options.model:
+        fitted = ground_motion.load(inputs.file(options.model, "model"))
+    if options.region and not isinstance(fitted, ground_motion.MotionPosterior):
+        raise InputError("--region: only a fitted ground-motion model (--model) has regions")
     where = {"region": options.region} if options.region else {}
-    model = fitted.predictor(**where) if fitted else PointSource()
-    found = shaking(model, sources, sites, list(threshold), **common)
+    model = fitted.predictor(**where) if fitted else ground_motion.PointSource()
+    shaking = exceedance.shaking(model, sources, sites, thresholds, **common)
+
     grid = None
     if options.map or options.figure:
-        axes = axes_of(found, sources)
-        grid = shaking_map(model, sources, *axes, list(threshold), **common)
+        axes = axes_of(shaking, sources)
+        grid = exceedance.shaking_map(model, sources, *axes, thresholds, **common)
 
-    rows = table_of(found, names)
-    if options.table:
-        rows.to_csv(options.table, index=False, float_format="%.6g")
-    if options.map and grid is not None:
-        grid.to_netcdf(options.map, engine="h5netcdf")
-    if options.figure and grid is not None:
-        from eqstat.plots import exceedance as room
+    def figure() -> Any:
+        from eqstat.plots import exceedance as plots
 
-        figure = room.exceedance_figure(
-            grid, sites=found, sources=sources, threshold_names=names,
-            title=f"Shaking beyond {', '.join(names)}",
-        )  # fmt: skip
-        figure.savefig(options.figure, dpi=150)
-    if options.json:
-        _files.write_json(options.json, content(found, names, sources, options))
-    if not options.quiet:
-        if options.json != "-":
-            for line in summary(rows, found, sources, options.probability):
-                _files.say(line)
-        _files.tell_notes(notes_of(fitted, found, sources, sites, options.region))
+        assert grid is not None
+        return plots.exceedance_figure(
+            grid,
+            sites=shaking,
+            sources=sources,
+            threshold_names=tuple(options.threshold),
+            title=f"Shaking beyond {', '.join(options.threshold)}",
+        )
+
+    def write_map(name: str) -> None:
+        assert grid is not None
+        grid.to_netcdf(name, engine="h5netcdf")
+
+    rows = table_of(shaking, tuple(options.threshold))
+    return Outcome(
+        summary=tuple(summary(rows, shaking, sources, options.probability)),
+        content=content_of(shaking, sources, options),
+        result="DONE",
+        result_text="shaking predicted at all sites",
+        inputs=inputs,
+        velocity=described,
+        notes=tuple(notes_of(fitted, shaking, sources, sites, options.region)),
+        figure=figure,
+        files={
+            "table": lambda name: rows.to_csv(name, index=False, float_format="%.6g"),
+            "map": write_map,
+        },
+    )
 
 
 def notes_of(
-    fitted: Network | MotionPosterior | None,
-    found: xr.Dataset,
-    sources: Sources,
+    fitted: Any,
+    shaking: xr.Dataset,
+    sources: exceedance.Sources,
     sites: pd.DataFrame,
     region: str | None,
 ) -> list[str]:
     """What a reader should know of the ground-motion model."""
+    import numpy as np
+    import pandas as pd
+
     if fitted is None:
         return ["ground motion by a generic point-source model; its scatter is a factor of two"]
+    posterior = isinstance(fitted, ground_motion.MotionPosterior)
     unknown = pd.Series(np.nan, sites.index)
-    judge = fitted.predictor() if isinstance(fitted, Network) else fitted
-    inside = judge.covers(
+    inside = (fitted if posterior else fitted.predictor()).covers(
         sources.weight @ sources.magnitude,
-        found["distance_km"].to_numpy(),
+        shaking["distance_km"].to_numpy(),
         sources.weight @ sources.depth_km,
         np.asarray(pd.to_numeric(sites.get("vs30_m_s", unknown)), np.float64),
     )
     beyond = int(np.sum(~np.asarray(inside)))
-    told = f"{beyond} of {len(sites)} sites lie outside of what the model was made from"
-    notes = [told] if beyond else []
-    if isinstance(fitted, MotionPosterior):
+    notes = []
+    if beyond:
+        notes.append(f"{beyond} of {len(sites)} sites lie outside the range of the model's data")
+    if posterior:
         if region is None and len(fitted.regions) > 1:
-            notes.append(f"a new region is meant; --region takes {', '.join(fitted.regions)}")
-        known = int(np.sum(fitted.station_numbers(found["site"].to_numpy()) >= 0))
+            notes.append(f"a new region is assumed; --region takes {', '.join(fitted.regions)}")
+        known = int(np.sum(fitted.station_numbers(shaking["site"].to_numpy()) >= 0))
         if known:
-            notes.append(
-                f"{known} sites are named like stations of the model, whose terms are not used"
-            )
+            notes.append(f"{known} sites have names of the model's stations; station terms are "
+                         "not used")  # fmt: skip
     return notes
 
 
-def sources_of(options: argparse.Namespace) -> Sources:
+def sources_of(options: argparse.Namespace, inputs: Inputs) -> exceedance.Sources:
     """Draws of the source from the file of the posterior."""
+    import xarray as xr
+
     name = options.posterior
-    if not Path(name).is_file():
-        raise BadInputError(f"--posterior: there is no file {name!r}")
+    path: Path = inputs.file(name, "posterior")
     try:
-        with xr.open_datatree(name, engine="h5netcdf") as opened:
+        with xr.open_datatree(path, engine="h5netcdf") as opened:
             tree = opened.load()
     except (OSError, ValueError, KeyError) as error:
-        raise BadInputError(f"--posterior: cannot read {name!r}: {one_line(error)}") from error
+        raise InputError(f"--posterior: cannot read {name!r}: {one_line(error)}") from error
     posterior = tree if tree.children else tree.to_dataset()
     if options.magnitude is None:
         held = tree["posterior"].to_dataset() if "posterior" in tree.children else tree.to_dataset()
         if "magnitude" not in held:
-            raise BadInputError("--magnitude: needed, for the posterior holds no magnitude")
-        return from_posterior(posterior, count=options.draws)
-    return from_posterior(
+            raise InputError("--magnitude: needed, for the posterior holds no magnitude")
+        return exceedance.from_posterior(posterior, count=options.draws)
+    return exceedance.from_posterior(
         posterior, options.magnitude, magnitude_sd=options.magnitude_sd, count=options.draws
     )
 
 
-def now_of(text: str | None, sources: Sources) -> float | None:
+def now_of(text: str | None, sources: exceedance.Sources) -> float | None:
     """Seconds of a time after the reference time of the sources."""
+    import pandas as pd
+
     if text is None:
         return None
     if not sources.reference_time:
-        raise BadInputError("--now: the posterior tells no reference time")
+        raise InputError("--now: the posterior has no reference time")
     try:
-        moments = [pd.Timestamp(each) for each in (text, sources.reference_time)]
+        now, reference = (pd.to_datetime(each, utc=True) for each in (text, sources.reference_time))
     except ValueError:
-        raise BadInputError(f"--now: {text!r} is no time, such as 2027-01-15T08:00:05Z") from None
-    now, zero = (
-        each.tz_localize("UTC") if each.tzinfo is None else each.tz_convert("UTC")
-        for each in moments
-    )
-    return (now - zero).total_seconds()
+        raise InputError(f"--now: {text!r} is no time, such as 2027-01-15T08:00:05Z") from None
+    return (now - reference).total_seconds()
 
 
-def axes_of(found: xr.Dataset, sources: Sources) -> tuple[np.ndarray, np.ndarray]:
+def axes_of(shaking: xr.Dataset, sources: exceedance.Sources) -> tuple[np.ndarray, np.ndarray]:
     """Axes of a map that holds the sites and the epicentres, across 180 degrees too."""
-    latitude = np.concatenate([found["latitude"].to_numpy(), sources.latitude])
-    longitude = np.concatenate([found["longitude"].to_numpy(), sources.longitude])
+    import numpy as np
+
+    from eqstat.geodesy import LocalFrame
+
+    latitude = np.concatenate([shaking["latitude"].to_numpy(), sources.latitude])
+    longitude = np.concatenate([shaking["longitude"].to_numpy(), sources.longitude])
     middle = LocalFrame.around(latitude, longitude)
     relative = (longitude - middle.longitude + 180.0) % 360.0 - 180.0
     margin = MARGIN_KM / 111.195
@@ -157,102 +279,112 @@ def axes_of(found: xr.Dataset, sources: Sources) -> tuple[np.ndarray, np.ndarray
     )
 
 
-def table_of(found: xr.Dataset, names: tuple[str, ...]) -> pd.DataFrame:
+def table_of(shaking: xr.Dataset, names: tuple[str, ...]) -> pd.DataFrame:
     """One row for each site."""
-    low, middle, high = found["quantile"].to_numpy()
-    columns: dict[str, Any] = {
-        "site": found["site"].to_numpy(),
-        "latitude": found["latitude"].to_numpy(),
-        "longitude": found["longitude"].to_numpy(),
-        "distance_km": found["distance_km"].to_numpy(),
+    import pandas as pd
+
+    low, middle, high = (100 * level for level in shaking["quantile"].to_numpy())
+    chance = shaking["probability"].to_numpy()
+    pga = shaking["pga_quantile_m_s2"].to_numpy()
+    lead = shaking["lead_time_quantile_s"].to_numpy()
+    columns = {
+        name: shaking[name].to_numpy() for name in ("site", "latitude", "longitude", "distance_km")
     }
-    for place, name in enumerate(names):
-        columns[f"probability_{name}"] = found["probability"].to_numpy()[:, place]
-    for place, level in enumerate((low, middle, high)):
-        columns[f"pga_q{100 * level:g}_m_s2"] = found["pga_quantile_m_s2"].to_numpy()[:, place]
-    columns["lead_time_s"] = found["lead_time_s"].to_numpy()
-    for place, level in ((0, low), (2, high)):
-        columns[f"lead_time_q{100 * level:g}_s"] = found["lead_time_quantile_s"].to_numpy()[
-            :, place
-        ]
+    columns |= {f"probability_{name}": chance[:, i] for i, name in enumerate(names)}
+    columns |= {f"pga_q{q:g}_m_s2": pga[:, i] for i, q in enumerate((low, middle, high))}
+    columns["lead_time_s"] = shaking["lead_time_s"].to_numpy()
+    columns |= {f"lead_time_q{q:g}_s": lead[:, i] for i, q in ((0, low), (2, high))}
     return pd.DataFrame(columns)
 
 
-def content(
-    found: xr.Dataset, names: tuple[str, ...], sources: Sources, options: argparse.Namespace
+def content_of(
+    shaking: xr.Dataset, sources: exceedance.Sources, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """What goes into the JSON: plain numbers, texts and lists."""
-    level = found["quantile"].to_numpy().tolist()
-    sites = []
-    for place in range(found.sizes["site"]):
-        one = found.isel(site=place)
-        sites.append(
-            {
-                "site": str(one["site"].item()),
-                "latitude": one["latitude"].item(),
-                "longitude": one["longitude"].item(),
-                "distance_km": one["distance_km"].item(),
-                "probability": dict(
-                    zip(names, one["probability"].to_numpy().tolist(), strict=True)
-                ),
-                "lead_time_s": one["lead_time_s"].item(),
-                "lead_time_quantiles_s": one["lead_time_quantile_s"].to_numpy().tolist(),
-                "pga_quantiles": one["pga_quantile_m_s2"].to_numpy().tolist(),
-            }
-        )
+    """What the JSON holds."""
+    import numpy as np
+
+    names, best = tuple(options.threshold), sources.best()
+    spread = float(np.sqrt(np.cov(sources.magnitude, aweights=sources.weight)))
     return {
-        "threshold_m_s2": dict(zip(names, found["threshold"].to_numpy().tolist(), strict=True)),
-        "quantiles": level,
-        "interval": {"probability": options.probability, "kind": found.attrs["quantile_kind"]},
-        "ground_motion": options.model or POINT_SOURCE,
-        "lead_time_from": found.attrs["lead_time_from"],
-        "reference_time": sources.reference_time or None,
         "source": {
             "draws": len(sources),
-            "latitude": float(sources.best().latitude[0]),
-            "longitude": float(sources.best().longitude[0]),
-            "depth_km": float(sources.weight @ sources.depth_km),
+            "hypocentre": {
+                "latitude": float(best.latitude[0]),
+                "longitude": float(best.longitude[0]),
+                "depth_km": float(sources.weight @ sources.depth_km),
+                "origin_time": origin_of(sources),
+            },
             "magnitude": float(sources.weight @ sources.magnitude),
-            "magnitude_sd": float(np.sqrt(np.cov(sources.magnitude, aweights=sources.weight)))
-            if len(sources) > 1
-            else 0.0,
+            "standard_error": {"magnitude": spread if len(sources) > 1 else 0.0},
         },
-        "sites": sites,
+        "ground_motion": POINT_SOURCE if options.model is None else Path(options.model).name,
+        "threshold_m_s2": options.threshold,
+        "quantile": shaking["quantile"].to_numpy(),
+        "interval": {"probability": options.probability, "kind": shaking.attrs["quantile_kind"]},
+        "lead_time_from": shaking.attrs["lead_time_from"],
+        "sites": [site_of(shaking.isel(site=at), names) for at in range(shaking.sizes["site"])],
+    }
+
+
+def origin_of(sources: exceedance.Sources) -> Any:
+    """Mean origin time of the sources; None where they have none."""
+    import numpy as np
+    import pandas as pd
+
+    seconds = float(sources.weight @ sources.origin_time_s)
+    if not sources.reference_time or not np.isfinite(seconds):
+        return None
+    return pd.to_datetime(sources.reference_time, utc=True) + pd.Timedelta(seconds=seconds)
+
+
+def site_of(site: xr.Dataset, names: tuple[str, ...]) -> dict[str, Any]:
+    """One site in plain values."""
+    return {
+        "site": str(site["site"].item()),
+        **{name: site[name].item() for name in ("latitude", "longitude", "distance_km")},
+        "probability": dict(zip(names, site["probability"].to_numpy().tolist(), strict=True)),
+        "pga_quantile_m_s2": site["pga_quantile_m_s2"].to_numpy(),
+        "lead_time_s": site["lead_time_s"].item(),
+        "lead_time_quantile_s": site["lead_time_quantile_s"].to_numpy(),
     }
 
 
 def summary(
-    rows: pd.DataFrame, found: xr.Dataset, sources: Sources, probability: float
+    rows: pd.DataFrame, shaking: xr.Dataset, sources: exceedance.Sources, probability: float
 ) -> list[str]:
-    """Lines for a person: the sites that are likeliest to shake."""
+    """Lines for a person: the sites most likely to exceed the first threshold."""
     names = [str(name) for name in rows]
-    first = [name for name in names if name.startswith("probability_")]
-    shown = rows.sort_values(first[0], ascending=False, kind="stable").head(SHOWN)
-    start = "the origin" if found.attrs["lead_time_from"] == "origin" else "now"
+    chances, pga, lead = (
+        [name for name in names if name.startswith(start)]
+        for start in ("probability_", "pga_", "lead_time_q")
+    )
+    start = "the origin" if shaking.attrs["lead_time_from"] == "origin" else "now"
     best = sources.best()
-    lines = [
-        f"Source          {best.latitude[0]:.3f}, {best.longitude[0]:.3f}, depth "
-        f"{best.depth_km[0]:.1f} km, magnitude {best.magnitude[0]:.1f} ({len(sources)} draws)",
-        f"Intervals       {100 * probability:g} %; lead times count from {start}, to S",
-        "",
+    head = [
+        (
+            "Source",
+            f"{place(best.latitude[0], best.longitude[0])}, depth {best.depth_km[0]:.1f} km, "
+            f"magnitude {best.magnitude[0]:.1f} ({len(sources)} draws)",
+        ),
+        ("Intervals", f"{percent(probability)}; lead times count from {start}, to S"),
     ]
-    pga = [name for name in names if name.startswith("pga_")]
-    late = [name for name in names if name.startswith("lead_time_q")]
-    cells = [["site", "km", *(f"P(> {name[12:]})" for name in first), "PGA m/s2", "", "lead s", ""]]
-    for _, row in shown.iterrows():
+    titles = (f"P(> {name.removeprefix('probability_')})" for name in chances)
+    cells = [["site", "km", *titles, "PGA m/s2", "", "lead s", ""]]
+    for _, row in rows.sort_values(chances[0], ascending=False, kind="stable")[
+        :MAX_LINES
+    ].iterrows():
         cells.append(
             [
                 str(row["site"]),
                 f"{row['distance_km']:.0f}",
-                *(f"{row[name]:.3f}" for name in first),
+                *(f"{row[name]:.3f}" for name in chances),
                 f"{row[pga[1]]:.2g}",
                 f"({row[pga[0]]:.2g} to {row[pga[2]]:.2g})",
                 f"{row['lead_time_s']:.1f}",
-                f"({row[late[0]]:.1f} to {row[late[1]]:.1f})",
+                f"({row[lead[0]]:.1f} to {row[lead[1]]:.1f})",
             ]
         )
-    widths = [max(len(each[i]) for each in cells) for i in range(len(cells[0]))]
-    lines += ["  ".join(map(str.ljust, each, widths)).rstrip() for each in cells]
-    if len(rows) > SHOWN:
-        lines.append(f"... and {len(rows) - SHOWN} more sites")
+    lines = [*facts(head), "", *aligned(cells)]
+    if len(rows) > MAX_LINES:
+        lines.append(f"... and {len(rows) - MAX_LINES} more sites")
     return lines

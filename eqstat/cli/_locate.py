@@ -1,37 +1,93 @@
-"""`eqstat locate`."""
+"""`eqstat locate`: the hypocentre of a detection and its uncertainty."""
 
 from __future__ import annotations
 
 import argparse
 import warnings
-from typing import Any
-
-import jax
-import numpy as np
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from eqstat import schema, traveltime
-from eqstat.cli import _files
-from eqstat.cli._errors import BadInputError
-from eqstat.inference import Fit
-from eqstat.traveltime import GridPosterior, Location, Observations
+from eqstat._core.errors import InputError
+from eqstat.cli._inputs import Inputs
+from eqstat.cli._options import (
+    ROWS,
+    add_outputs,
+    add_probability,
+    add_seed,
+    add_triggers,
+    add_velocity,
+    velocity_of,
+)
+from eqstat.cli._outcome import Outcome
+from eqstat.cli._text import clock, facts, percent, place
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import xarray as xr
 
 FIGURE_DRAWS = 4000
+TABLES = f"""\
+Tables are CSV or Parquet. Triggers need the columns time (UTC), latitude and longitude (degrees);
+phase (P or S), time_sd_s, elevation_m and device are used where present. {ROWS}"""
 
 
-def locate(options: argparse.Namespace) -> None:
-    """Locate the detection of a table and write what came out."""
-    if options.posterior and options.method == "bfgs":
-        raise BadInputError("--posterior: BFGS gives no posterior; use --method grid or nuts")
-    if options.wave and options.likelihood == "mixture":
-        raise BadInputError("--wave: the mixture takes every trigger for P, S or background")
-    _files.check_outputs(json=options.json, posterior=options.posterior, figure=options.figure)
-    velocity = _files.velocity_of(options.velocity, options.p_velocity, options.s_velocity)
-    triggers = _files.read_table(options.triggers, options.columns, "triggers")
-    network = options.network and _files.read_table(
-        options.network, options.columns, "network", lenient=True
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "locate",
+        parents=[common],
+        help="where and when did it start?",
+        description="Locate a detection: hypocentre and origin time with their uncertainty.",
+        epilog=TABLES,
     )
-    observations = prepare(
+    add_triggers(parser)
+    parser.add_argument(
+        "--method",
+        choices=["bfgs", "grid", "nuts"],
+        default="grid",
+        help="mode by BFGS, exact posterior on a grid (default), or draws by NUTS",
+    )
+    parser.add_argument(
+        "--likelihood",
+        choices=["gaussian", "mixture"],
+        default="gaussian",
+        help="one wave (default), or a mixture of P, S and background with a delay, for phones",
+    )
+    parser.add_argument(
+        "--wave", choices=["P", "S"], help="wave of the Gaussian likelihood (default P)"
+    )
+    parser.add_argument(
+        "--network", metavar="FILE", help="table of active devices; silent ones then count too"
+    )
+    parser.add_argument(
+        "--truncated",
+        action="store_true",
+        help="triggers are observed only up to --now (right-truncated)",
+    )
+    add_probability(parser)
+    add_seed(parser, "NUTS")
+    add_velocity(parser, region=True)
+    add_outputs(
+        parser,
+        inputs=("triggers", "network"),
+        posterior=("FILE.nc", "write the posterior as NetCDF (grid and nuts)"),
+    )
+
+
+def run(options: argparse.Namespace) -> Outcome:
+    """Locate the detection of a table."""
+    import jax
+
+    if options.posterior and options.method == "bfgs":
+        raise InputError("--posterior: BFGS gives no posterior; use --method grid or nuts")
+    if options.wave and options.likelihood == "mixture":
+        raise InputError("--wave: the mixture takes every trigger for P, S or background")
+    velocity, described = velocity_of(options)
+    inputs = Inputs(options.columns)
+    triggers = inputs.table(options.triggers, "triggers")
+    network = options.network and inputs.table(options.network, "network", lenient=True)
+    observations = prepared(
         triggers,
         network=network,
         velocity=velocity,
@@ -54,11 +110,11 @@ def locate(options: argparse.Namespace) -> None:
         result = traveltime.sample(key, observations, progress=progress, **common)
     location = traveltime.report(observations, result, probability=options.probability)
 
-    if options.posterior:
-        write_posterior(result, options.posterior)
-    if options.figure:
+    def figure() -> Any:
+        from eqstat import plots
+
         draws = draws_of(result)
-        figure = _files.plots().location_figure(
+        return plots.location_figure(
             [location],
             velocity,
             draws={location.method: draws} if draws else None,
@@ -67,112 +123,133 @@ def locate(options: argparse.Namespace) -> None:
             silent=silent_of(network, observations),
             title=f"{location.method} location, {location.likelihood} likelihood",
         )
-        figure.savefig(options.figure, dpi=150)
-    if options.json:
-        _files.write_json(options.json, location.to_dict())
-    if not options.quiet:
-        if options.json != "-":
-            for line in summary(location):
-                _files.say(line)
-        _files.tell_notes(observations.notes)
+
+    code, text = result_of(result)
+    return Outcome(
+        summary=tuple(summary(location)),
+        content=content_of(location),
+        result=code,
+        result_text=text,
+        inputs=inputs,
+        velocity=described,
+        notes=tuple(observations.notes),
+        posterior=posterior_of(result),
+        figure=figure,
+    )
 
 
-def prepare(triggers: Any, **options: Any) -> Observations:
-    """Prepare tables; that times were taken as UTC is in the notes, not a warning."""
+def prepared(triggers: pd.DataFrame, **options: Any) -> traveltime.Observations:
+    """Prepare tables. That times were taken for UTC becomes a note, not a warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", schema.NaiveTimeWarning)
         return traveltime.prepare(triggers, **options)
 
 
-def write_posterior(result: GridPosterior | xr.DataTree, name: str) -> None:
-    """Write the grid's Dataset or the draws' DataTree as NetCDF."""
-    data = result.hypocentre if isinstance(result, GridPosterior) else result
-    data.to_netcdf(name, engine="h5netcdf")
+def content_of(location: traveltime.Location) -> dict[str, Any]:
+    """What the JSON holds of a location, its result aside."""
+    content = location.to_dict()
+    return {name: value for name, value in content.items() if name not in ("result", "result_text")}
 
 
-def draws_of(result: Fit | GridPosterior | xr.DataTree) -> dict[str, np.ndarray]:
+def result_of(result: Any) -> tuple[str, str]:
+    """Code and sentence of the result of a fit, a grid or a sampling run."""
+    if hasattr(result, "attrs"):
+        return result.attrs["result"], result.attrs["result_text"]
+    return result.result.name, result.result.value
+
+
+def posterior_of(result: Any) -> xr.Dataset | xr.DataTree | None:
+    """The grid's Dataset or the draws' DataTree; None for a fit."""
+    if isinstance(result, traveltime.GridPosterior):
+        return result.hypocentre
+    return result if hasattr(result, "children") else None
+
+
+def draws_of(result: Any) -> dict[str, np.ndarray]:
     """Draws of a posterior for figures; empty for a fit."""
-    if isinstance(result, Fit):
-        return {}
-    if isinstance(result, GridPosterior):
+    if isinstance(result, traveltime.GridPosterior):
         return result.draws(0, FIGURE_DRAWS)
+    if not hasattr(result, "children"):
+        return {}
     posterior = result["posterior"].to_dataset()
     return {str(name): values.to_numpy() for name, values in posterior.data_vars.items()}
 
 
 def delay_of(result: Any, draws: dict[str, np.ndarray]) -> float:
     """Mean delay after a phase: the mixture's estimate, else 0."""
+    import numpy as np
+
     if "delay_s" in draws:
         return float(np.median(draws["delay_s"]))
-    if isinstance(result, Fit) and "delay_s" in result.names:
+    if "delay_s" in getattr(result, "names", ()):
         return result["delay_s"]
     return 0.0
 
 
-def silent_of(network: Any, observations: Observations) -> Any:
-    """Devices of a network that no trigger came from, for the map."""
+def silent_of(
+    network: pd.DataFrame | None, observations: traveltime.Observations
+) -> pd.DataFrame | None:
+    """Devices of a network without a trigger in use, for the map."""
     if network is None:
         return None
     keys = ["device"] if "device" in network and "device" in observations.triggers else None
     keys = keys or ["latitude", "longitude"]
     used = observations.triggers[keys].apply(tuple, axis=1)
-    return network[~network[keys].apply(tuple, axis=1).isin(set(used))]
+    silent = ~network[keys].apply(tuple, axis=1).isin(set(used))
+    return network.loc[silent.to_numpy()]
 
 
-def place(latitude: float, longitude: float) -> str:
-    """Write a place with its hemispheres."""
-    north = "N" if latitude >= 0 else "S"
-    east = "E" if longitude >= 0 else "W"
-    return f"{abs(latitude):.3f} {north}, {abs(longitude):.3f} {east}"
-
-
-def summary(location: Location) -> list[str]:
+def summary(location: traveltime.Location) -> list[str]:
     """Lines for a person."""
-    errors = location.standard_error
-    percent = f"{100 * location.region.probability:g} %"
-    interval = location.interval
-
-    def clock(moment: Any) -> str:
-        return (
-            "unknown" if moment is None else f"{moment:%H:%M:%S}.{moment.microsecond // 10**4:02d}"
-        )
-
-    def number(value: float | None, digits: int = 1) -> str:
-        known = value is not None and np.isfinite(value)
-        return f"{value:.{digits}f}" if known else "unknown"
-
-    used, out = len(location.triggers), len(location.left_out)
-    lines = [
-        f"Hypocentre      {place(location.latitude, location.longitude)}, "
-        f"depth {location.depth_km:.1f} km",
-        f"Origin time     {location.origin_time:%Y-%m-%d} {clock(location.origin_time)} UTC",
-        f"Standard error  {number(errors['latitude_km'])} km north-south, "
-        f"{number(errors['longitude_km'])} km east-west, depth {number(errors['depth_km'])} km, "
-        f"time {number(errors['origin_time_s'], 2)} s",
-        f"{percent} region".ljust(16) + f"{number(location.region.area_km2, 0)} km2 "
-        f"({location.region.kind})",
-        f"{percent} interval".ljust(16)
-        + f"depth {number(interval['depth_km'][0])} to {number(interval['depth_km'][1])} km, "
-        f"origin {clock(interval['origin_time'][0])} to {clock(interval['origin_time'][1])} "
-        f"({interval['kind']})",
-        f"Triggers        {used + out} given, {used} used" + _classes(location),
+    errors, interval, region = location.standard_error, location.interval, location.region
+    name = percent(region.probability)
+    depth = " to ".join(number(end) for end in interval["depth_km"])
+    origin = " to ".join(clock(end) for end in interval["origin_time"])
+    used, left_out = len(location.triggers), len(location.left_out)
+    rows = [
+        (
+            "Hypocentre",
+            f"{place(location.latitude, location.longitude)}, depth {location.depth_km:.1f} km",
+        ),
+        ("Origin time", f"{location.origin_time:%Y-%m-%d} {clock(location.origin_time)} UTC"),
+        (
+            "Standard error",
+            f"{number(errors['latitude_km'])} km north-south, "
+            f"{number(errors['longitude_km'])} km east-west, "
+            f"depth {number(errors['depth_km'])} km, time {number(errors['origin_time_s'], 2)} s",
+        ),
+        (f"{name} region", f"{number(region.area_km2, 0)} km2 ({region.kind})"),
+        (f"{name} interval", f"depth {depth} km, origin {origin} ({interval['kind']})"),
+        ("Triggers", f"{used + left_out} given, {used} used" + classes(location)),
     ]
-    if out:
+    if left_out:
         reasons = location.left_out["reason"].value_counts()
-        told = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
-        lines.append(f"Left out        {told}")
-    lines += [
-        f"Geometry        azimuthal gap {location.azimuthal_gap_deg:.0f} degrees, "
-        f"nearest device at {location.nearest_device_km:.1f} km",
-        f"Result          {location.method}, {location.likelihood}: {location.result}",
+        text = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        rows.append(("Left out", text))
+    rows += [
+        (
+            "Geometry",
+            f"azimuthal gap {location.azimuthal_gap_deg:.0f} degrees, "
+            f"nearest device at {location.nearest_device_km:.1f} km",
+        ),
+        ("Result", f"{location.method}, {location.likelihood}: {location.result}"),
     ]
-    return lines
+    return facts(rows)
 
 
-def _classes(location: Location) -> str:
+def number(value: float | None, digits: int = 1) -> str:
+    """Write a number; "unknown" where there is none."""
+    import math
+
+    known = value is not None and math.isfinite(value)
+    return f"{value:.{digits}f}" if known else "unknown"
+
+
+def classes(location: traveltime.Location) -> str:
+    """Expected numbers of P, S and background triggers of the mixture."""
     if location.likelihood != "mixture":
         return ""
     names = ("P", "S", "background")
-    chances = location.triggers[[f"probability_{name.lower()}" for name in names]].sum()
-    told = ", ".join(f"{chance:.0f} {name}" for chance, name in zip(chances, names, strict=True))
-    return f" (expected: {told})"
+    expected = location.triggers[[f"probability_{name.lower()}" for name in names]].sum()
+    text = ", ".join(f"{count:.0f} {name}" for count, name in zip(expected, names, strict=True))
+    return f" (expected: {text})"

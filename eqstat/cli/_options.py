@@ -1,22 +1,30 @@
-"""What the parsers of several commands share."""
+"""Options that several commands share, and the readers of their values."""
 
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from eqstat.cli._errors import BadInputError
-from eqstat.cli._readers import number, pair
+from eqstat._core.errors import InputError
+
+if TYPE_CHECKING:
+    from eqstat.velocity import VelocityModel
+
+VP_VS = 1.73
+MAX_SEED = 2**31 - 1
+ROWS = "Rows of a CSV are counted in messages as in the file: the header is row 1."
 
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        raise BadInputError(f"{message} (see {self.prog} --help)")
+        raise InputError(f"{message} (see {self.prog} --help)")
 
 
 def add_columns(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add `--columns`."""
     parser.add_argument(
         "--columns",
         nargs="+",
@@ -24,54 +32,170 @@ def add_columns(parser: argparse.ArgumentParser, example: str) -> None:
         action="extend",
         default=[],
         metavar="NAME=COLUMN",
-        help=f"columns of other names, such as {example}",
+        help=f"columns that have other names in the file, such as {example}",
     )
 
 
-def add_tables(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("triggers", metavar="TRIGGERS", help="table of triggers, or - for CSV")
+def add_triggers(parser: argparse.ArgumentParser) -> None:
+    """Add a table of triggers and its window."""
+    parser.add_argument("triggers", metavar="TRIGGERS", help="table of triggers; - reads CSV")
     add_columns(parser, "time=triggerTime latitude=lat longitude=lon")
-    parser.add_argument("--start", metavar="TIME", help="begin of the observed window (UTC)")
+    parser.add_argument("--start", metavar="TIME", help="start of the observed window (UTC)")
     parser.add_argument("--now", metavar="TIME", help="end of the observed window (UTC)")
 
 
-def add_velocity(group: argparse._ArgumentGroup) -> None:
+def add_velocity(parser: argparse.ArgumentParser, *, region: bool = False) -> None:
+    """Add the velocity model and, for `region`, the half-width of the prior's box."""
+    group = parser.add_argument_group("earth")
     group.add_argument(
         "--velocity",
         choices=["constant", "ak135", "iasp91"],
-        help="velocity model (default: constant, of the two options below)",
+        default="constant",
+        help="velocity model (default: constant, with the two velocities below)",
     )
     speed = number(0.1, 20.0)
     group.add_argument(
-        "--p-velocity", type=speed, metavar="KM_S", help="constant velocity of P (default 7.8 km/s)"
-    )
-    group.add_argument(
-        "--s-velocity",
+        "--p-velocity-km-s",
         type=speed,
-        metavar="KM_S",
-        help="constant velocity of S (default 4.5 km/s; P/1.73 where only P is given)",
+        metavar="V",
+        help="constant velocity of P, km/s (default 7.8)",
     )
-
-
-def add_earth(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("earth")
-    add_velocity(group)
     group.add_argument(
-        "--region-km",
-        type=number(0.0, 5000.0),
-        metavar="KM",
-        help="half-width of the box about the triggers in which the epicentre is sought",
+        "--s-velocity-km-s",
+        type=speed,
+        metavar="V",
+        help="constant velocity of S, km/s (default 4.5; P/1.73 where only P is given)",
+    )
+    if region:
+        group.add_argument(
+            "--region-km",
+            type=number(0.0, 5000.0),
+            metavar="KM",
+            help="half-width of the box about the triggers to which the epicentre is confined, km",
+        )
+
+
+def add_probability(parser: Any, name: str = "--probability") -> None:
+    """Add the probability of intervals and regions."""
+    parser.add_argument(
+        name,
+        type=number(0.0, 1.0),
+        default=0.9,
+        metavar="P",
+        help="probability of intervals and regions (default 0.9)",
     )
 
 
-def add_outputs(parser: argparse.ArgumentParser) -> None:
+def add_seed(parser: Any, of: str) -> None:
+    """Add `--seed`."""
+    parser.add_argument(
+        "--seed",
+        type=whole(0, MAX_SEED),
+        default=0,
+        metavar="N",
+        help=f"seed of {of} (default 0)",
+    )
+
+
+def add_outputs(
+    parser: argparse.ArgumentParser,
+    inputs: tuple[str, ...],
+    **more: tuple[str, str],
+) -> None:
+    """Add the files that the driver writes.
+
+    Parameters
+    ----------
+    parser
+        The command's.
+    inputs
+        Names of the options and arguments that are files to read.
+    more
+        Files beside JSON and figure: metavar and help by the option's name.
+    """
     group = parser.add_argument_group("output")
     group.add_argument(
         "--json",
         nargs="?",
         const="-",
         metavar="FILE",
-        help="write the result as JSON; - (or no name): to standard output, without the summary",
+        help="write the result as JSON; - or no name: to standard output, in place of the summary",
     )
-    group.add_argument("--figure", metavar="FILE", help="draw it; PNG, PDF or SVG by the name")
+    group.add_argument("--figure", metavar="FILE", help="draw it; the name ends in png, pdf or svg")
+    for name, (metavar, text) in more.items():
+        group.add_argument(f"--{name}", metavar=metavar, help=text)
     group.add_argument("--quiet", action="store_true", help="no summary, notes or progress bar")
+    parser.set_defaults(outputs=("json", "figure", *more), inputs=inputs)
+
+
+def velocity_of(options: argparse.Namespace) -> tuple[VelocityModel, dict[str, Any]]:
+    """Velocity model of the options, and its description for the JSON."""
+    from eqstat.velocity import ConstantVelocity, load_velocity
+
+    name, p, s = options.velocity, options.p_velocity_km_s, options.s_velocity_km_s
+    if name != "constant":
+        if p is not None or s is not None:
+            raise InputError(f"--p-velocity-km-s, --s-velocity-km-s: not with --velocity {name}")
+        return load_velocity(name), {"name": name, "p_velocity_km_s": None, "s_velocity_km_s": None}
+    if p is None and s is not None:
+        raise InputError("--s-velocity-km-s: needs --p-velocity-km-s beside it")
+    model = ConstantVelocity()
+    if p is not None:
+        model = ConstantVelocity(p, p / VP_VS if s is None else s)
+    return model, {
+        "name": name,
+        "p_velocity_km_s": float(model.p_velocity_km_s),
+        "s_velocity_km_s": float(model.s_velocity_km_s),
+    }
+
+
+def number(low: float, high: float, *, closed: bool = False) -> Callable[[str], float]:
+    """Reader of a number in (low, high), or [low, high]."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        if not (low <= value <= high if closed else low < value < high):
+            raise argparse.ArgumentTypeError(f"{text} must lie between {low:g} and {high:g}")
+        return value
+
+    return read
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Reader of a whole number in [low, high]."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} must lie between {low} and {high}")
+        return value
+
+    return read
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Read NAME=COLUMN."""
+    name, sign, column = text.partition("=")
+    if not (name and sign and column):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not NAME=COLUMN, such as time=triggerTime (put files before --columns)"
+        )
+    return name, column
+
+
+def numbers(read: Callable[[str], float]) -> Callable[[str], list[float]]:
+    """Reader of numbers separated by commas."""
+
+    def read_all(text: str) -> list[float]:
+        values = [read(part) for part in text.split(",")]
+        if len(set(values)) < len(values):
+            raise argparse.ArgumentTypeError(f"{text} names a number twice")
+        return values
+
+    return read_all

@@ -110,7 +110,7 @@ def test_clusters_widen_what_is_told(capsys, tmp_path, history):
     code, out, lines = shell(capsys, path, "--larger", "earthquake", "--cluster", "event")
     assert (code, lines) == (0, [])
     assert "Clusters        80" in out
-    assert "of a new cluster" in out
+    assert "for a new cluster" in out
 
 
 def test_a_summary_is_told(capsys, tmp_path, history):

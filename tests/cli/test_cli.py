@@ -77,9 +77,9 @@ BAD_OPTIONS = {
     "method": (["locate", "t.csv", "--method", "guess"], "invalid choice"),
     "certainty": (["locate", "t.csv", "--probability", "1"], "between 0 and 1"),
     "percent": (["locate", "t.csv", "--probability", "90"], "between 0 and 1"),
-    "no number": (["classify", "t.csv", "--delta", "much"], "not a number"),
+    "no number": (["classify", "t.csv", "--delta-s", "much"], "not a number"),
     "alpha": (["classify", "t.csv", "--miss-probability", "0"], "between 0 and 1"),
-    "nan": (["classify", "t.csv", "--delta", "nan"], "between"),
+    "nan": (["classify", "t.csv", "--delta-s", "nan"], "between"),
     "parameters": (["classify", "t.csv", "--estimated-parameters", "4.5"], "whole number"),
     "pairs": (["locate", "t.csv", "--columns", "triggerTime"], "NAME=COLUMN"),
     "posterior of a fit": (

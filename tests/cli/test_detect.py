@@ -40,27 +40,28 @@ def test_an_alarm_in_json_lines_and_figure(capsys, tmp_path, tables):
     lines_at, figure = tmp_path / "history.jsonl", tmp_path / "figure.png"
     code, out, lines = shell(
         capsys, "detect", tables["triggers"], "--network", tables["network"], *SPAN, "--json",
-        "--history", lines_at, "--figure", figure, "--false-alarms-per-year", 2, "--scatter", 0.8,
+        "--history", lines_at, "--figure", figure, "--false-alarm-rate-per-year", 2, "--sd-s", 0.8,
         "--posterior", tmp_path / "drawn.nc",
     )  # fmt: skip
     assert (code, lines) == (0, [])
     found = json.loads(out)
-    alarm = pd.Timestamp(found["alarm"]["time"])
+    alarm = pd.Timestamp(found["alarms"][0]["time"])
     assert 40 < (alarm - ZERO).total_seconds() < 46
-    assert found["alarm"]["false_alarm_rate_per_year"] == 2
-    assert found["alarm"]["reason"]
+    assert found["alarms"][0]["false_alarm_rate_per_year"] == 2
+    assert found["alarms"][0]["reason"]
     assert found["settings"]["log_threshold"] == pytest.approx(np.log(365.25 * 86400 / 2))
-    (where,) = found["locations"]
-    sd = where["standard_deviation"]
+    assert found["result"] == "ALARM"
+    (alarm_at,) = found["alarms"]
+    where, error = alarm_at["hypocentre"], alarm_at["standard_error"]
     off = (where["latitude"] - SOURCE[0]) * 111.2, (where["longitude"] - SOURCE[1]) * 108.8
-    assert abs(off[0]) < 3 * sd["north_sd_km"]
-    assert abs(off[1]) < 3 * sd["east_sd_km"]
+    assert abs(off[0]) < 3 * error["latitude_km"]
+    assert abs(off[1]) < 3 * error["longitude_km"]
     assert found["devices"] == 80
     assert figure.read_bytes().startswith(b"\x89PNG")
     history = [json.loads(line) for line in lines_at.read_text().splitlines()]
     assert len(history) == found["steps"]
-    at = next(each for each in history if each["time"] == found["alarm"]["time"])
-    assert at["probability"] == pytest.approx(found["alarm"]["probability"])
+    at = next(each for each in history if each["time"] == found["alarms"][0]["time"])
+    assert at["probability"] == pytest.approx(found["alarms"][0]["probability"])
     assert set(at) >= {"log_evidence_ratio", "log_shiryaev_roberts", "hypocentre", "region"}
     assert set(at["alternatives"]) == {"sound", "venue", "network", "none"}
     lead_time_of_a_far_site(capsys, tmp_path, alarm)
@@ -104,7 +105,7 @@ def test_no_alarm_leaves_no_posterior_and_says_so(capsys, tmp_path, tables):
     )  # fmt: skip
     assert code == 0
     assert not path.exists()
-    assert any("no alarm" in line for line in lines)
+    assert any("no posterior to write" in line for line in lines)
 
 
 def test_history_alone_goes_to_standard_output(capsys, tables):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from eqstat.cli._parse_exceed import acceleration
+from eqstat.cli._exceed import acceleration
 from eqstat.exceedance import from_posterior, shaking
 from eqstat.ground_motion import GroundMotion, MotionPosterior, PointSource, load, save
 from eqstat.ground_motion.network import FEATURES, Network
@@ -68,8 +68,10 @@ def test_what_locate_writes_is_read(capsys, folder, tmp_path):
     assert code == 0
     found, located = json.loads(out), json.loads((tmp_path / "location.json").read_text())
     for name in ("latitude", "longitude"):
-        assert found["source"][name] == pytest.approx(located["hypocentre"][name], abs=0.05)
-    assert found["reference_time"]
+        assert found["source"]["hypocentre"][name] == pytest.approx(
+            located["hypocentre"][name], abs=0.05
+        )
+    assert found["source"]["hypocentre"]["origin_time"]
 
 
 def given(folder, *more):
@@ -101,10 +103,10 @@ def test_json_holds_what_the_functions_say(capsys, folder):
     for place, each in enumerate(found["sites"]):
         row = own.isel(site=place)
         assert list(each["probability"].values()) == pytest.approx(row["probability"].values)
-        assert each["pga_quantiles"] == pytest.approx(row["pga_quantile_m_s2"].values)
+        assert each["pga_quantile_m_s2"] == pytest.approx(row["pga_quantile_m_s2"].values)
         assert each["lead_time_s"] == pytest.approx(float(row["lead_time_s"]))
     assert found["source"]["magnitude"] == pytest.approx(5.6, abs=0.02)
-    assert found["source"]["magnitude_sd"] == pytest.approx(0.2, abs=0.02)
+    assert found["source"]["standard_error"]["magnitude"] == pytest.approx(0.2, abs=0.02)
 
 
 def test_a_network_takes_the_place_of_the_point_source(capsys, folder, tmp_path):
@@ -134,7 +136,7 @@ def test_a_network_takes_the_place_of_the_point_source(capsys, folder, tmp_path)
     chance = [site["probability"]["5%g"] for site in found["sites"]]
     np.testing.assert_allclose(chance, expected, rtol=1e-5)
     beyond = sum(site["distance_km"] > 60 for site in found["sites"])
-    assert f"{beyond} of 25 sites lie outside" in " ".join(told)
+    assert f"{beyond} of 25 sites lie outside the range" in " ".join(told)
 
 
 def test_a_fitted_model_takes_its_place_too(capsys, folder, tmp_path):
@@ -156,9 +158,9 @@ def test_a_fitted_model_takes_its_place_too(capsys, folder, tmp_path):
     chance = [site["probability"]["5%g"] for site in found["sites"]]
     np.testing.assert_allclose(chance, expected["probability"].to_numpy()[:, 0], rtol=1e-5)
     beyond = sum(site["distance_km"] > 60 for site in found["sites"])
-    assert f"{beyond} of 25 sites lie outside" in " ".join(told)
+    assert f"{beyond} of 25 sites lie outside the range" in " ".join(told)
     _, _, told = shell(capsys, *command)
-    assert "a new region is meant; --region takes soft, hard" in " ".join(told)
+    assert "a new region is assumed; --region takes soft, hard" in " ".join(told)
     assert "no region 'wet'" in refused(capsys, *command, "--region", "wet")
     assert "--region" in refused(capsys, *command[:-2], "--region", "hard")
 

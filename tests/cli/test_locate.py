@@ -47,13 +47,14 @@ def test_random_triggers_are_false(capsys, csv, seed):
 def test_options_of_classify_arrive(capsys, csv):
     path = csv(quake())
     first = verdict_of(capsys, path)
-    assert set(first) == {"is_earthquake", "miss_probability", "delta", "models"}
+    assert {"is_earthquake", "miss_probability", "delta_s", "models"} <= set(first)
+    assert first["result"] == "EARTHQUAKE"
     keys = {"statistic", "critical_value", "degrees_of_freedom", "rejected", "variance_s2"}
     assert keys <= set(first["models"]["P"])
-    other = verdict_of(capsys, path, "--delta", "0.2", "--miss-probability", "0.1",
+    other = verdict_of(capsys, path, "--delta-s", "0.2", "--miss-probability", "0.1",
                        "--estimated-parameters", "3")  # fmt: skip
     assert other["is_earthquake"] is False
-    assert (other["delta"], other["miss_probability"]) == (0.2, 0.1)
+    assert (other["delta_s"], other["miss_probability"]) == (0.2, 0.1)
     assert other["models"]["P"]["degrees_of_freedom"] == 18
     ratio = other["models"]["P"]["statistic"] / first["models"]["P"]["statistic"]
     assert ratio == pytest.approx((1.29 / 0.2) ** 2)
@@ -155,9 +156,12 @@ def test_other_names_parquet_and_standard_input(capsys, csv, tmp_path, monkeypat
     names = ["--columns", "time=triggerTime", "latitude=lat", "longitude=lon"]
     plain, _ = located(capsys, csv(frame), "--method", "bfgs")
     mapped, _ = located(capsys, csv(other, "other.csv"), "--method", "bfgs", *names)
+    assert mapped.pop("input")["triggers"]["rows"] == 21
+    source = plain.pop("input")["triggers"]
+    assert source["file"] == "triggers.csv"
     assert mapped == plain
     monkeypatch.setattr(sys, "stdin", io.StringIO(frame.to_csv(index=False)))
-    assert located(capsys, "-", "--method", "bfgs")[0] == plain
+    assert located(capsys, "-", "--method", "bfgs")[0]["hypocentre"] == plain["hypocentre"]
     pytest.importorskip("pyarrow")
     frame.to_parquet(tmp_path / "t.parquet")
     binary, _ = located(capsys, tmp_path / "t.parquet", "--method", "bfgs")

@@ -1,0 +1,123 @@
+"""From the outcome of a command to its files: the only place where the shell writes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eqstat import __version__
+from eqstat._core.errors import InputError
+from eqstat.cli._outcome import Outcome
+
+FIGURE_KINDS = (".png", ".pdf", ".svg")
+SUFFIXES = {"figure": FIGURE_KINDS, "animation": (".gif",)}
+SCHEMA_VERSION = 1
+# Options that say how to run or where to write, not what to compute.
+NOT_COMPUTED = ("command", "run", "outputs", "inputs", "columns", "quiet", "verbose", "debug",
+                "no_cache")  # fmt: skip
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """Refuse, before anything is computed, files that cannot be written.
+
+    Raises
+    ------
+    eqstat.InputError
+        For a folder that does not exist, a kind of figure that is not known, and two outputs on
+        standard output.
+    """
+    named = {option: getattr(options, option) for option in options.outputs}
+    piped = [f"--{option}" for option, name in named.items() if name == "-"]
+    if len(piped) > 1:
+        raise InputError(f"{', '.join(piped)}: only one of them can go to standard output")
+    for option, name in named.items():
+        if name is None or name == "-":
+            continue
+        path = Path(name)
+        if path.is_dir():
+            raise InputError(f"--{option}: {name!r} is a folder; name a file")
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"--{option}: there is no folder {str(path.parent)!r}")
+        kinds = SUFFIXES.get(option)
+        if kinds:
+            if path.suffix.lower() not in kinds:
+                raise InputError(f"--{option}: {name!r} must end in {', '.join(kinds)}")
+            require_matplotlib()
+
+
+def require_matplotlib() -> None:
+    """Say what to install where figures cannot be drawn."""
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise InputError("figures need matplotlib: pip install 'eqstat[plots]'")
+
+
+def write(options: argparse.Namespace, outcome: Outcome) -> None:
+    """Write the files that were asked for, then the summary and the notes."""
+    notes = list(outcome.notes)
+    named = {option: getattr(options, option) for option in options.outputs}
+    if named.get("figure") and outcome.figure is not None:
+        outcome.figure().savefig(named["figure"], dpi=150)
+    if named.get("posterior"):
+        if outcome.posterior is None:
+            notes.append(f"{outcome.result_text}, so there is no posterior to write")
+        else:
+            outcome.posterior.to_netcdf(named["posterior"], engine="h5netcdf")
+    for option, writer in outcome.files.items():
+        if named.get(option):
+            writer(named[option])
+    if named.get("json"):
+        write_json(named["json"], document(options, outcome, notes))
+    if options.quiet:
+        return
+    if "-" not in named.values():
+        for line in outcome.summary:
+            say(line)
+    for note in dict.fromkeys(notes):
+        sys.stderr.write(f"eqstat: note: {note}\n")
+
+
+def document(
+    options: argparse.Namespace, outcome: Outcome, notes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """JSON of an outcome: the keys that all commands share, then those of the command."""
+    skipped = {*NOT_COMPUTED, *options.outputs, *options.inputs}
+    used = {name: value for name, value in vars(options).items() if name not in skipped}
+    return {
+        "schema": f"eqstat.{options.command}/{SCHEMA_VERSION}",
+        "version": __version__,
+        "input": {} if outcome.inputs is None else outcome.inputs.described,
+        "options": used,
+        "velocity": outcome.velocity,
+        "result": outcome.result,
+        "result_text": outcome.result_text,
+        **outcome.content,
+        "notes": list(dict.fromkeys(notes)),
+    }
+
+
+def write_json(name: str, content: Mapping[str, Any]) -> None:
+    """Write JSON to a file, or to standard output for "-"."""
+    from eqstat._core.json import to_plain
+
+    text = json.dumps(to_plain(content), indent=2, allow_nan=False, ensure_ascii=False)
+    write_lines(name, [text + "\n"])
+
+
+def write_lines(name: str, lines: Iterable[str]) -> None:
+    """Write text to a file, or to standard output for "-"."""
+    if name == "-":
+        sys.stdout.writelines(lines)
+    else:
+        with Path(name).open("w", encoding="utf-8") as stream:
+            stream.writelines(lines)
+
+
+def say(line: str = "") -> None:
+    """Write a line to standard output."""
+    sys.stdout.write(line + "\n")
