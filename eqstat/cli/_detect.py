@@ -203,7 +203,7 @@ def run(options: argparse.Namespace) -> Outcome:
         velocity=described,
         notes=(*replay.notes, *([SILENT] if options.silent_unknown else [])),
         posterior=posterior_of(detector, replay) if options.posterior else None,
-        figure=lambda: plots().detection_figure(replay, title="eqstat detect"),
+        figure=lambda: plots().detection_figure(replay, title="Sequential posterior of the causes"),
         files={
             "history": lambda name: write_lines(name, (line(each) for each in replay.records())),
             "animation": lambda name: plots().write_animation(replay, name),

@@ -9,7 +9,7 @@ from typing import Any
 
 from eqstat.cli._outcome import Outcome
 
-DESCRIBED = ("locate", "classify", "threshold", "detect", "exceed", "calibrate", "demo")
+DESCRIBED = ("locate", "classify", "threshold", "detect", "exceed", "calibrate")
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:

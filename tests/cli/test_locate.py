@@ -235,18 +235,18 @@ def test_a_million_rows_do_not_hang(capsys, tmp_path):
 
 
 @pytest.mark.slow
-def test_demo_writes_what_it_says(capsys, tmp_path):
+def test_demo_writes_all_its_files(capsys, tmp_path):
     out = tmp_path / "demo"
     code, said, lines = shell(capsys, "demo", "--out", out)
     assert (code, lines) == (0, [])
     assert str(out) in said
     names = {path.name for path in out.iterdir() if path.stat().st_size > 0}
-    methods = {f"location_{method}.json" for method in ("bfgs", "grid", "nuts")}
-    posteriors = {"posterior_grid.nc", "posterior_nuts.nc"}
-    assert methods | posteriors | {"triggers.csv", "classification.json", "location.png"} <= names
-    for name in names:
-        assert name in said
-    assert json.loads((out / "classification.json").read_text())["is_earthquake"] is True
+    steps = ("threshold", "detect", "locate", "exceed")
+    assert {f"{step}.{kind}" for step in steps for kind in ("json", "png")} <= names
+    assert {"location.nc", "first_alarm.nc", "triggers.csv", "shaking.csv"} <= names
+    assert all(name in said for name in names)
+    location = json.loads((out / "locate.json").read_text())
+    assert error_km(location, -11.971, -77.19) < 10
 
 
 def test_demo_refuses_a_file_for_a_folder(capsys, tmp_path):
