@@ -124,12 +124,11 @@ def run(options: argparse.Namespace) -> Outcome:
             title=f"{location.method} location, {location.likelihood} likelihood",
         )
 
-    code, text = result_of(result)
     return Outcome(
         summary=tuple(summary(location)),
         content=content_of(location),
-        result=code,
-        result_text=text,
+        result=code_of(result),
+        result_text=location.result,
         inputs=inputs,
         velocity=described,
         notes=tuple(observations.notes),
@@ -151,11 +150,9 @@ def content_of(location: traveltime.Location) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name not in ("result", "result_text")}
 
 
-def result_of(result: Any) -> tuple[str, str]:
-    """Code and sentence of the result of a fit, a grid or a sampling run."""
-    if hasattr(result, "attrs"):
-        return result.attrs["result"], result.attrs["result_text"]
-    return result.result.name, result.result.value
+def code_of(result: Any) -> str:
+    """Code of the result of a fit, a grid or a sampling run."""
+    return result.attrs["result"] if hasattr(result, "attrs") else result.result.name
 
 
 def posterior_of(result: Any) -> xr.Dataset | xr.DataTree | None:

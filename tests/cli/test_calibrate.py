@@ -9,6 +9,8 @@ import pytest
 from eqstat.calibration import at_miss_probability, conformal_threshold, decompose
 from eqstat.cli._main import main
 
+from .test_schema import checked
+
 
 @pytest.fixture(scope="module")
 def history():
@@ -52,7 +54,7 @@ def test_json_holds_what_the_functions_say(capsys, tmp_path, history):
     )  # fmt: skip
     assert (code, lines) == (0, [])
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
-    found = json.loads(out)
+    found = checked(out)
     assert found["score"] == {"column": "score", "larger": "earthquake"}
     quake = history["is_earthquake"].to_numpy()
     assert found["history"] == {"detections": 320, "earthquakes": int(quake.sum()),

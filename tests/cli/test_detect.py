@@ -9,6 +9,7 @@ import pytest
 from eqstat.geodesy import hypocentral_distance
 
 from .shell import ZERO, network, refused, shell
+from .test_schema import checked
 
 SOURCE, DEPTH = (-12.0, -77.05), 12.0
 # The earthquake is at second 40.
@@ -44,7 +45,7 @@ def test_an_alarm_in_json_lines_and_figure(capsys, tmp_path, tables):
         "--posterior", tmp_path / "drawn.nc",
     )  # fmt: skip
     assert (code, lines) == (0, [])
-    found = json.loads(out)
+    found = checked(out)
     alarm = pd.Timestamp(found["alarms"][0]["time"])
     assert 40 < (alarm - ZERO).total_seconds() < 46
     assert found["alarms"][0]["false_alarm_rate_per_year"] == 2

@@ -20,6 +20,7 @@ from eqstat.ground_motion.network._trend import trend_prior
 from eqstat.velocity import ConstantVelocity
 
 from .shell import ZERO, quake, refused, shell
+from .test_schema import checked
 
 
 def grid_posterior():
@@ -88,7 +89,7 @@ def test_json_holds_what_the_functions_say(capsys, folder):
     )  # fmt: skip
     assert code == 0
     assert len(lines) == 1 and "generic point-source model" in lines[0]
-    found = json.loads(out)
+    found = checked(out)
     assert found["threshold_m_s2"] == {"0.05g": pytest.approx(0.4903325), "98Gal": 0.98}
     assert found["lead_time_from"] == "now"
     posterior = xr.open_dataset(folder / "posterior.nc", engine="h5netcdf")

@@ -10,6 +10,7 @@ import pytest
 from eqstat.counts import Background, Design, simulate_table
 
 from .shell import refused, shell
+from .test_schema import checked
 
 START = "2026-01-05T12:00:00Z"
 
@@ -43,7 +44,7 @@ def test_json_holds_what_it_says(capsys, tmp_path, counts):
                              "--utc-offset-h", "0")  # fmt: skip
     assert (code, lines) == (0, [])
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
-    found = json.loads(out)
+    found = checked(out)
     assert {"background", "thresholds", "budget", "history"} <= set(found)
     assert found["background"]["family"] == "negative_binomial"
     rate = found["background"]["parameters"]["rate_per_device_h"]

@@ -1,0 +1,46 @@
+"""JSON Schemas of the shell: valid themselves, and true of what the commands write."""
+
+import json
+
+import jsonschema
+import pytest
+
+from eqstat.cli._schema import DESCRIBED, schema_of
+
+from .shell import quake, shell
+
+ENVELOPE = {"schema", "version", "input", "options", "velocity", "result", "result_text", "notes"}
+
+
+def checked(out):
+    """The JSON of a command, after its schema has been applied."""
+    content = json.loads(out)
+    name = content["schema"].removeprefix("eqstat.").split("/")[0]
+    jsonschema.Draft202012Validator(schema_of(name)).validate(content)
+    assert set(content) >= ENVELOPE
+    return content
+
+
+@pytest.mark.parametrize("command", DESCRIBED)
+def test_schemas_are_valid_and_printed(capsys, command):
+    schema = schema_of(command)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["$id"] == f"eqstat.{command}/1"
+    code, out, lines = shell(capsys, "schema", command)
+    assert (code, lines) == (0, [])
+    assert json.loads(out) == schema
+
+
+def test_locations_and_verdicts_follow_their_schemas(capsys, csv):
+    path = csv(quake())
+    for command in (("locate", path, "--method", "bfgs"), ("classify", path)):
+        content = checked(shell(capsys, *command, "--json")[1])
+        assert content["input"]["triggers"]["rows"] == 21
+        assert content["velocity"]["p_velocity_km_s"] == 7.8
+
+
+def test_a_missing_key_breaks_the_schema(capsys, csv):
+    content = checked(shell(capsys, "classify", csv(quake()), "--json")[1])
+    del content["models"]["P"]["result"]
+    with pytest.raises(jsonschema.ValidationError):
+        checked(json.dumps(content))
