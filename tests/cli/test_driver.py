@@ -1,0 +1,142 @@
+"""The driver of the shell, its cache and its inputs, without any computation."""
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import eqstat
+from eqstat import InputError
+from eqstat.cli import _cache, _driver
+from eqstat.cli._inputs import Inputs
+from eqstat.cli._outcome import Outcome
+from eqstat.cli._text import aligned, facts
+
+
+def options(**named):
+    given = {"json": None, "figure": None, "posterior": None, "quiet": False, "command": "locate",
+             "outputs": ("json", "figure", "posterior"), "inputs": ("triggers",),
+             "triggers": "t.csv", "probability": 0.9, "verbose": False}  # fmt: skip
+    return argparse.Namespace(**(given | named))
+
+
+def outcome(**named):
+    given = {"summary": ("line",), "content": {"depth_km": 3.0}, "result": "CONVERGED",
+             "result_text": "converged", "notes": ("one", "one", "two")}  # fmt: skip
+    return Outcome(**(given | named))
+
+
+class Figure:
+    def savefig(self, name, dpi):
+        Path(name).write_text(f"{dpi}")
+
+
+def test_summary_and_notes_are_written_once(capsys):
+    _driver.write(options(), outcome())
+    said = capsys.readouterr()
+    assert said.out == "line\n"
+    assert said.err == "eqstat: note: one\neqstat: note: two\n"
+    _driver.write(options(quiet=True), outcome())
+    assert capsys.readouterr() == ("", "")
+
+
+def test_json_holds_the_common_keys_first(capsys):
+    _driver.write(options(json="-"), outcome())
+    content = json.loads(capsys.readouterr().out)
+    assert list(content) == ["schema", "version", "input", "options", "velocity", "result",
+                             "result_text", "depth_km", "notes"]  # fmt: skip
+    assert content["schema"] == "eqstat.locate/1"
+    assert content["version"] == eqstat.__version__
+    assert content["options"] == {"probability": 0.9}
+    assert content["notes"] == ["one", "two"]
+
+
+def test_files_that_were_asked_for_are_written(capsys, tmp_path):
+    names = {name: str(tmp_path / name) for name in ("json", "figure", "posterior", "table")}
+    given = options(**names, outputs=tuple(names))
+    table = {"table": lambda name: Path(name).write_text("site"), "map": pytest.fail}
+    posterior = xr.Dataset({"depth_km": ("draw", [1.0, 2.0])})
+    _driver.write(given, outcome(figure=Figure, posterior=posterior, files=table))
+    assert all(Path(name).stat().st_size > 0 for name in names.values())
+    with xr.open_dataset(names["posterior"], engine="h5netcdf") as data:
+        assert data.sizes["draw"] == 2
+
+
+def test_a_posterior_that_there_is_not_becomes_a_note(capsys, tmp_path):
+    given = options(posterior=str(tmp_path / "p.nc"))
+    _driver.write(given, outcome(result_text="no earthquake was detected"))
+    assert "no earthquake was detected, so there is no posterior" in capsys.readouterr().err
+    assert not (tmp_path / "p.nc").exists()
+
+
+def test_outputs_are_checked_before_anything_is_computed(tmp_path):
+    for named, message in (
+        ({"json": str(tmp_path)}, "is a folder"),
+        ({"json": str(tmp_path / "no" / "out.json")}, "there is no folder"),
+        ({"figure": "map.txt"}, "must end in .png"),
+        ({"json": "-", "posterior": "-"}, "only one of them"),
+    ):
+        with pytest.raises(InputError, match=message):
+            _driver.check_outputs(options(**named))
+
+
+def test_inputs_are_described(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("lat,device\n1.5,007\n")
+    inputs = Inputs([("latitude", "lat")])
+    table = inputs.table(str(path), "triggers")
+    assert table.loc[2].to_dict() == {"latitude": 1.5, "device": "007"}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert inputs.described == {"triggers": {"file": "t.csv", "sha256": digest, "rows": 1}}
+    with pytest.raises(InputError, match="there is no file"):
+        inputs.file(str(tmp_path / "none.nc"), "posterior")
+
+
+@pytest.mark.parametrize("value", ["off", "0", "no"])
+def test_the_cache_can_be_switched_off(monkeypatch, value):
+    monkeypatch.setenv("EQSTAT_CACHE", value)
+    assert _cache.folder() is None
+
+
+def test_the_cache_can_be_moved(monkeypatch, tmp_path):
+    monkeypatch.setenv("EQSTAT_CACHE", str(tmp_path / "programs"))
+    assert _cache.folder() == tmp_path / "programs"
+    monkeypatch.delenv("EQSTAT_CACHE")
+    assert "eqstat" in str(_cache.folder())
+
+
+def test_a_folder_that_cannot_be_written_is_no_failure(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EQSTAT_CACHE", str(tmp_path / "file" / "programs"))
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    assert "no compilation cache" in (_cache.prepare() or "")
+    assert _cache.prepare(enabled=False) is None
+
+
+def test_programs_are_found_again_whatever_the_order_of_sets(tmp_path):
+    """A program with a prior among its arguments is compiled in one process only."""
+    code = (
+        "from eqstat.cli import _cache; _cache.prepare()\n"
+        "import jax, numpyro.distributions as dist\n"
+        "jax.jit(lambda d: d.icdf(0.3))(dist.LogNormal(0.5, 2.0))\n"
+    )
+    root = Path(eqstat.__file__).parents[1]
+    for seed in ("1", "2"):
+        environment = {
+            "EQSTAT_CACHE": str(tmp_path),
+            "PYTHONHASHSEED": seed,
+            "JAX_PLATFORMS": "cpu",
+        }
+        subprocess.run([sys.executable, "-c", code], cwd=root, check=True, env=environment)
+        programs = {path.name for path in tmp_path.iterdir() if "lambda" in path.name}
+        assert len({name for name in programs if name.endswith("-cache")}) == 1
+
+
+def test_lines_are_aligned():
+    assert aligned([["a", "bcd"], ["ef", "g"]], right=True) == ["a    bcd", "ef     g"]
+    assert facts([("Verdict", "earthquake")]) == ["Verdict         earthquake"]
