@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING, Any
 from eqstat import calibration, schema
 from eqstat._core.errors import InputError
 from eqstat.cli._inputs import Inputs
-from eqstat.cli._options import (
-    ROWS,
-    add_columns,
-    add_outputs,
-    add_probability,
-    add_seed,
-    number,
-)
+from eqstat.cli._options import ROWS, add_columns, add_outputs, add_probability, add_seed, number
 from eqstat.cli._outcome import Outcome
 from eqstat.cli._text import aligned, facts, percent
 
@@ -266,10 +259,7 @@ def guarantees_of(
     """Conformal thresholds: on average and, without clusters, with confidence."""
     label, cluster = detections.label, detections.coarsest
     score = detections.score[label]
-    common: Any = {
-        "miss_probability": options.miss_probability,
-        "larger": detections.larger,
-    }
+    common: Any = {"miss_probability": options.miss_probability, "larger": detections.larger}
     if cluster is not None:
         return (calibration.conformal_threshold(score, cluster=cluster[label], **common),)
     levels = (None, options.confidence)
