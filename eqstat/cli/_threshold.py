@@ -156,7 +156,7 @@ def run(options: argparse.Namespace) -> Outcome:
     background = fit.background
     if options.kind == "predictive":
         background = fit.posterior(jax.random.key(options.seed), options.draws)
-    thresholds = counts.threshold(
+    thresholds = counts.alarm.threshold(
         background,
         options.active,
         options.hour,
