@@ -12,6 +12,7 @@ import xarray as xr
 
 from eqstat.cli._exceed import acceleration
 from eqstat.exceedance import from_posterior, shaking
+from eqstat.geodesy import LocalFrame
 from eqstat.ground_motion import GroundMotion, MotionPosterior, PointSource, load, save
 from eqstat.ground_motion.network import FEATURES, Network
 from eqstat.ground_motion.network._features import Scaling
@@ -26,15 +27,13 @@ from .test_schema import checked
 def grid_posterior():
     """A file of the form that `eqstat locate --posterior` writes, of a normal hypocentre."""
     rng = np.random.default_rng(1)
-    names = ("east_km", "north_km", "depth_km", "origin_time_s")
-    drawn = rng.normal([3, -2, 25, 0], [6, 6, 5, 0.8], (2000, 4)).T
+    east, north, depth, origin = rng.normal([3, -2, 25, 0], [6, 6, 5, 0.8], (2000, 4)).T
+    latitude, longitude = LocalFrame(-12.06, -77.0).to_geographic(east, north)
+    columns = {"latitude": latitude, "longitude": longitude, "depth_km": depth,
+               "origin_time_s": origin}  # fmt: skip
     return xr.Dataset(
-        {f"drawn_{name}": ("draw", row) for name, row in zip(names, drawn, strict=True)},
-        attrs={
-            "centre_latitude": -12.06,
-            "centre_longitude": -77.0,
-            "reference_time": ZERO.isoformat(),
-        },
+        {name: ("draw", values) for name, values in columns.items()},
+        attrs={"reference_time": ZERO.isoformat()},
     )
 
 
@@ -229,7 +228,7 @@ def test_bad_input_is_one_line(capsys, folder, tmp_path):
         ),
         (
             ("--threshold", "5%g", "--magnitude", 5, "--model", tmp_path / "no.nc"),
-            "no ground-motion model",
+            "not a ground-motion model",
         ),
         (("--threshold", "5%g", "--magnitude", 5, "--columns", "vs30_m_s=lat"), "more than once"),
     ):
