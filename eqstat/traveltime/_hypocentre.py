@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import xarray as xr
 
 from eqstat import hypocentre
+from eqstat.geodesy import LocalFrame
 from eqstat.inference import Fit
 from eqstat.traveltime._data import Observations
 from eqstat.traveltime._grid_density import SPACE
 from eqstat.traveltime._grid_posterior import GridPosterior
 
 SITES = (*SPACE, "origin_time_s")
+JSON_NAMES = ("longitude_km", "latitude_km", "depth_km", "origin_time_s")
 
 
 def to_hypocentre(
@@ -67,3 +71,58 @@ def to_hypocentre(
         reference_time=observations.reference_time.isoformat(),
     )
     return drawn
+
+
+class Statistics(NamedTuple):
+    """Point, standard errors and intervals of a location."""
+
+    latitude: float
+    longitude: float
+    depth_km: float
+    origin_time_s: float
+    standard_error: dict[str, float]
+    interval: dict[str, Any]
+    kind: str
+
+
+def statistics_of_fit(fit: Fit, frame: LocalFrame, probability: float) -> Statistics:
+    """Estimate and Wald intervals; NaN for what is at a bound."""
+    ends = fit.interval(probability)
+    errors = fit.standard_error
+    latitude, longitude = frame.to_geographic(fit["east_km"], fit["north_km"])
+    return Statistics(
+        latitude=float(latitude),
+        longitude=float(longitude),
+        depth_km=fit["depth_km"],
+        origin_time_s=fit["origin_time_s"],
+        standard_error={json: errors[site] for json, site in zip(JSON_NAMES, SITES, strict=True)},
+        interval={
+            "latitude": frame.to_geographic(fit["east_km"], np.array(ends["north_km"]))[0],
+            "longitude": frame.to_geographic(np.array(ends["east_km"]), fit["north_km"])[1],
+            "depth_km": ends["depth_km"],
+            "origin_time_s": ends["origin_time_s"],
+        },
+        kind="Wald",
+    )
+
+
+def statistics_of(posterior: xr.Dataset, probability: float) -> Statistics:
+    """Medians, standard deviations and equal-tailed intervals of a hypocentre."""
+    table = hypocentre.summary(posterior, probability=probability)
+    median = table.sel(statistic="median")
+    sd = table.sel(statistic="sd")
+    ends = table.sel(statistic=["low", "high"])
+    return Statistics(
+        latitude=float(median["latitude"]),
+        longitude=float(median["longitude"]),
+        depth_km=float(median["depth_km"]),
+        origin_time_s=float(median["origin_time_s"]),
+        standard_error={
+            json: float(sd[site]) for json, site in zip(JSON_NAMES, SITES, strict=True)
+        },
+        interval={
+            name: ends[name].to_numpy()
+            for name in ("latitude", "longitude", "depth_km", "origin_time_s")
+        },
+        kind=str(table.attrs["interval_kind"]),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +15,17 @@ from jaxtyping import Array
 
 from eqstat import geodesy, hypocentre
 from eqstat._core.json import to_plain
-from eqstat.geodesy import LocalFrame
 from eqstat.hypocentre import CredibleRegion
 from eqstat.inference import Fit, InferenceError
 from eqstat.traveltime._data import Observations, TriggerData
 from eqstat.traveltime._grid_density import SPACE
 from eqstat.traveltime._grid_posterior import GridPosterior
-from eqstat.traveltime._hypocentre import SITES, to_hypocentre
+from eqstat.traveltime._hypocentre import (
+    Statistics,
+    statistics_of,
+    statistics_of_fit,
+    to_hypocentre,
+)
 from eqstat.traveltime._likelihood import arrival_times, class_probabilities
 from eqstat.traveltime._parameters import MixtureParameters
 from eqstat.traveltime._results import sentence
@@ -29,7 +33,6 @@ from eqstat.traveltime._sample import parameters_of
 
 REPORT_DRAWS = 4000
 CLASS_DRAWS = 200
-JSON_NAMES = ("longitude_km", "latitude_km", "depth_km", "origin_time_s")
 
 
 @dataclass(frozen=True)
@@ -200,61 +203,6 @@ def _diagnostics(result: Fit | GridPosterior | xr.DataTree) -> tuple[str, str, d
     return "nuts", result.attrs["result_text"], {name: result.attrs[name] for name in names}
 
 
-class Statistics(NamedTuple):
-    """Point, standard errors and intervals of a location."""
-
-    latitude: float
-    longitude: float
-    depth_km: float
-    origin_time_s: float
-    standard_error: dict[str, float]
-    interval: dict[str, Any]
-    kind: str
-
-
-def _of_fit(fit: Fit, frame: LocalFrame, probability: float) -> Statistics:
-    """Estimate and Wald intervals; NaN for what is at a bound."""
-    ends = fit.interval(probability)
-    errors = fit.standard_error
-    latitude, longitude = frame.to_geographic(fit["east_km"], fit["north_km"])
-    return Statistics(
-        latitude=float(latitude),
-        longitude=float(longitude),
-        depth_km=fit["depth_km"],
-        origin_time_s=fit["origin_time_s"],
-        standard_error={json: errors[site] for json, site in zip(JSON_NAMES, SITES, strict=True)},
-        interval={
-            "latitude": frame.to_geographic(fit["east_km"], np.array(ends["north_km"]))[0],
-            "longitude": frame.to_geographic(np.array(ends["east_km"]), fit["north_km"])[1],
-            "depth_km": ends["depth_km"],
-            "origin_time_s": ends["origin_time_s"],
-        },
-        kind="Wald",
-    )
-
-
-def statistics_of(posterior: xr.Dataset, probability: float) -> Statistics:
-    """Medians, standard deviations and equal-tailed intervals of a hypocentre."""
-    table = hypocentre.summary(posterior, probability=probability)
-    median = table.sel(statistic="median")
-    sd = table.sel(statistic="sd")
-    ends = table.sel(statistic=["low", "high"])
-    return Statistics(
-        latitude=float(median["latitude"]),
-        longitude=float(median["longitude"]),
-        depth_km=float(median["depth_km"]),
-        origin_time_s=float(median["origin_time_s"]),
-        standard_error={
-            json: float(sd[site]) for json, site in zip(JSON_NAMES, SITES, strict=True)
-        },
-        interval={
-            name: ends[name].to_numpy()
-            for name in ("latitude", "longitude", "depth_km", "origin_time_s")
-        },
-        kind=str(table.attrs["interval_kind"]),
-    )
-
-
 def located(
     posterior: xr.Dataset | None,
     *,
@@ -376,7 +324,7 @@ def report(
     sites = _sites_of(result)
     posterior = None
     if isinstance(result, Fit):
-        point = _of_fit(result, frame, probability)
+        point = statistics_of_fit(result, frame, probability)
         at = [result.names.index(name) for name in SPACE[:2]]
         if np.all(np.isfinite(result.covariance[np.ix_(at, at)])):
             posterior = to_hypocentre(observations, result)

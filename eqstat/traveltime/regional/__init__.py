@@ -1,4 +1,4 @@
-"""traveltime.regional"""
+"""Locate picks of stations with an error model of the region, estimated from a catalogue."""
 
 import lazy_loader
 

@@ -9,7 +9,8 @@ import pandas as pd
 
 from eqstat.geodesy import LocalFrame
 from eqstat.inference import Result
-from eqstat.traveltime._report import Location, located, statistics_of
+from eqstat.traveltime._hypocentre import statistics_of
+from eqstat.traveltime._report import Location, located
 from eqstat.traveltime.regional._core import explain
 from eqstat.traveltime.regional._locate import pad_picks, target_of
 from eqstat.traveltime.regional._location import CRUSTAL, RegionalLocation
