@@ -77,7 +77,7 @@ def to_tree(
     for group, arrays in groups.items():
         # As in `arviz_base.from_dict`, but one name may have other dimensions in another group.
         data = "data" in group
-        fitting = {
+        fitting: dict[Hashable, Sequence[Hashable]] = {
             name: list(wanted[name])
             for name, values in arrays.items()
             if name in wanted and np.ndim(values) - (0 if data else 2) == len(wanted[name])
