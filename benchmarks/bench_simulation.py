@@ -11,17 +11,13 @@ import jax
 import numpy as np
 import pytest
 
-from eqstat.simulation import (
+from eqstat.simulation import Network, first_detections, ratio_rule, simulate, study2023
+from eqstat.simulation.sources import (
     Earliest,
     Earthquakes,
     HumanTriggers,
-    Network,
     ShakingProbability,
-    first_detections,
     gamma_delay,
-    ratio_rule,
-    simulate,
-    study2023,
 )
 
 STREAMS = 1000

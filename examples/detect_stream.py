@@ -17,15 +17,14 @@ from eqstat.detection import detector, replay
 from eqstat.detection.causes import default_causes, earthquake
 from eqstat.geodesy import great_circle_distance
 from eqstat.plots import detection as figures
-from eqstat.simulation import (
+from eqstat.simulation import simulate, uniform_box
+from eqstat.simulation.sources import (
     ConstantProbability,
     Crowd,
     Earthquakes,
     HumanTriggers,
     ServerBurst,
     Thunder,
-    simulate,
-    uniform_box,
 )
 
 ZERO = pd.Timestamp("2027-01-15T08:00:00Z")

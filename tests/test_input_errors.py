@@ -93,14 +93,14 @@ BAD = {
     ),
     "inference, interval": lambda: inference.highest_density_level(np.array([0.5, 0.5]), 2.0),
     "simulation, count": lambda: simulation.simulate(
-        KEY, network(), simulation.UniformTriggers(0.1), 0
+        KEY, network(), simulation.sources.UniformTriggers(0.1), 0
     ),
     "simulation, hour": lambda: simulation.simulate(
-        KEY, network(), simulation.UniformTriggers(0.1), 1, hour=25.0
+        KEY, network(), simulation.sources.UniformTriggers(0.1), 1, hour=25.0
     ),
     "simulation, box": lambda: simulation.uniform_box(KEY, 9, latitude=(3, 2), longitude=(1, 2)),
-    "simulation, range": lambda: simulation.Earthquakes(depth_km=(30.0, 10.0)),
-    "simulation, share": lambda: simulation.UniformTriggers(1.5),
+    "simulation, range": lambda: simulation.sources.Earthquakes(depth_km=(30.0, 10.0)),
+    "simulation, share": lambda: simulation.sources.UniformTriggers(1.5),
 }
 
 

@@ -29,22 +29,17 @@ from eqstat.counts import Background
 from eqstat.counts.alarm import threshold
 from eqstat.detection import Detector, detector, init, shiryaev_roberts_threshold, step
 from eqstat.detection.causes import earthquake, network_burst, nodes, sound, venue
-from eqstat.simulation import (
+from eqstat.simulation import Network, Streams, count_rule, first_detections, simulate, uniform_box
+from eqstat.simulation.sources import (
     Crowd,
     Earliest,
     Earthquakes,
     HumanTriggers,
-    Network,
     ServerBurst,
     ShakingProbability,
-    Streams,
     Thunder,
     blasts,
-    count_rule,
-    first_detections,
     gamma_delay,
-    simulate,
-    uniform_box,
 )
 
 LATITUDE, LONGITUDE = (-12.39, -11.74), (-77.17, -76.66)

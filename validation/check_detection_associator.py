@@ -39,7 +39,8 @@ from records import Record, record, show
 from eqstat.calibration import at_miss_probability
 from eqstat.detection import Detector, Report, State, init, locate, shiryaev_roberts_threshold, step
 from eqstat.geodesy import great_circle_distance
-from eqstat.simulation import Crowd, HumanTriggers, Network, ServerBurst, Streams, Thunder, simulate
+from eqstat.simulation import Network, Streams, simulate
+from eqstat.simulation.sources import Crowd, HumanTriggers, ServerBurst, Thunder
 
 try:
     import pyocto  # pyright: ignore[reportMissingImports]

@@ -1,10 +1,10 @@
-"""Are these probabilities true?
+"""Check whether probabilities are calibrated, and choose thresholds of a score.
 
-From labelled detections with a score: how often is an earthquake missed (`error_rates`, `roc`),
-where should the threshold be (`at_miss_probability` and its like), and do probabilities come true
-(`reliability`, `decompose`)? From simulations: is a posterior that of its model (`sbc_ranks`,
-`rank_uniformity`, `coverage`)? Recalibration, guarantees and the bootstrap have modules of their
-own: `recalibration`, `conformal`, `bootstrap`.
+From labelled detections with a score: error rates with intervals (`error_rates`, `roc`),
+thresholds for a miss or false-alarm probability (`at_miss_probability`, `conformal_threshold`),
+reliability and proper scores (`reliability`, `decompose`, `crps`) and recalibration
+(`recalibrate`). From simulations: simulation-based calibration of a posterior (`sbc_ranks`,
+`rank_uniformity`) and the coverage of its intervals (`coverage`).
 """
 
 import lazy_loader

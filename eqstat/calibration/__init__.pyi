@@ -2,7 +2,6 @@ from ._bootstrap import Bootstrap as Bootstrap
 from ._bootstrap import block_bootstrap as block_bootstrap
 from ._conformal import Guarantee as Guarantee
 from ._conformal import conformal_threshold as conformal_threshold
-from ._curves import area as area
 from ._curves import auc as auc
 from ._curves import roc as roc
 from ._rates import binomial_interval as binomial_interval

@@ -1,8 +1,8 @@
-"""What would the network have sent?
+"""Simulate what a network of devices would have sent.
 
-Draw a network (`uniform_box`, others in `networks`), let `Earthquakes` or the sources of `noise`
-make it trigger, alone or together (`Earliest`), `simulate` thousands of streams, and see which of
-them the rule of phone networks detects (`first_detections`). `study2023` has a paper's simulation.
+Draw a network (`uniform_box`, `towns`, `population`) or read one (`from_table`), let the sources
+of `sources` make its devices trigger, `simulate` thousands of streams, and see which of them a
+rule of phone networks detects (`first_detections`). `study2023` repeats a published simulation.
 """
 
 import lazy_loader

@@ -19,7 +19,7 @@ from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat._core.typing import ArrayLike
 from eqstat.geodesy import LocalFrame
-from eqstat.simulation._sources import Places
+from eqstat.simulation.sources._base import Places
 
 __all__ = ["Network", "active_share", "from_table", "population", "towns", "uniform_box"]
 

@@ -53,7 +53,8 @@ def observations(
     Examples
     --------
     >>> import jax
-    >>> from eqstat.simulation import Earthquakes, simulate, uniform_box
+    >>> from eqstat.simulation import simulate, uniform_box
+    >>> from eqstat.simulation.sources import Earthquakes
     >>> box = uniform_box(jax.random.key(0), 50, latitude=(-12.4, -11.7), longitude=(-77.2, -76.7))
     >>> streams = simulate(jax.random.key(1), box, Earthquakes(), 3)
     >>> observations(streams, 0).enough

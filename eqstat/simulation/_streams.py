@@ -16,7 +16,7 @@ from eqstat._core.checks import check_whole
 from eqstat._core.errors import InputError
 from eqstat.inference import bucket_size
 from eqstat.simulation._networks import Network, active_share
-from eqstat.simulation._sources import CAUSES, EVENTS, SILENT, Draw, Places, Source, Truth
+from eqstat.simulation.sources._base import CAUSES, EVENTS, SILENT, Draw, Places, Source, Truth
 
 __all__ = ["Streams", "TriggerArrays", "simulate"]
 
@@ -254,7 +254,8 @@ def simulate(
     Examples
     --------
     >>> import jax
-    >>> from eqstat.simulation import Earthquakes, uniform_box
+    >>> from eqstat.simulation import uniform_box
+    >>> from eqstat.simulation.sources import Earthquakes
     >>> box = uniform_box(jax.random.key(0), 50, latitude=(-12.4, -11.7), longitude=(-77.2, -76.7))
     >>> streams = simulate(jax.random.key(1), box, Earthquakes(), 3)
     >>> streams.first_trigger_s.shape

@@ -8,14 +8,14 @@ from scipy import stats
 
 from eqstat import InputError
 from eqstat.geodesy import great_circle_distance, hypocentral_distance
-from eqstat.simulation import (
+from eqstat.simulation import simulate
+from eqstat.simulation.sources import (
     ConstantProbability,
     Earthquakes,
     NormalDelay,
     ShakingProbability,
     blasts,
     gamma_delay,
-    simulate,
 )
 from eqstat.velocity import load_velocity
 

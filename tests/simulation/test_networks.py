@@ -12,15 +12,8 @@ from scipy import stats
 from eqstat import InputError
 from eqstat.geodesy import great_circle_distance
 from eqstat.schema import check_network
-from eqstat.simulation import (
-    Earthquakes,
-    active_share,
-    from_table,
-    population,
-    simulate,
-    towns,
-    uniform_box,
-)
+from eqstat.simulation import active_share, from_table, population, simulate, towns, uniform_box
+from eqstat.simulation.sources import Earthquakes
 
 from . import cases
 

@@ -8,14 +8,14 @@ from scipy import stats
 from eqstat import InputError
 from eqstat.counts import Background, Bursts
 from eqstat.counts._simulate import week_means
-from eqstat.simulation import (
+from eqstat.simulation import simulate
+from eqstat.simulation.sources import (
     Crowd,
     HumanTriggers,
     ServerBurst,
     Thunder,
     UniformTriggers,
     human_triggers,
-    simulate,
 )
 
 from . import cases

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from eqstat import InputError, traveltime
-from eqstat.simulation import Earthquakes, UniformTriggers, observations, simulate
+from eqstat.simulation import observations, simulate
+from eqstat.simulation.sources import Earthquakes, UniformTriggers
 
 from . import cases
 

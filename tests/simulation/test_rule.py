@@ -8,14 +8,8 @@ from eqstat import InputError
 from eqstat.counts import Background
 from eqstat.counts.alarm import threshold
 from eqstat.geodesy import great_circle_distance
-from eqstat.simulation import (
-    Earthquakes,
-    UniformTriggers,
-    count_rule,
-    first_detections,
-    ratio_rule,
-    simulate,
-)
+from eqstat.simulation import count_rule, first_detections, ratio_rule, simulate
+from eqstat.simulation.sources import Earthquakes, UniformTriggers
 
 from . import cases
 

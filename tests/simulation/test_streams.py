@@ -8,7 +8,9 @@ import pytest
 
 from eqstat import InputError
 from eqstat.schema import check_triggers
-from eqstat.simulation import (
+from eqstat.simulation import _streams as streams
+from eqstat.simulation import simulate
+from eqstat.simulation.sources import (
     ConstantProbability,
     Crowd,
     Earliest,
@@ -17,10 +19,8 @@ from eqstat.simulation import (
     HumanTriggers,
     ServerBurst,
     UniformTriggers,
-    simulate,
 )
-from eqstat.simulation import _streams as streams
-from eqstat.simulation._sources import CAUSES
+from eqstat.simulation.sources._base import CAUSES
 
 from . import cases
 

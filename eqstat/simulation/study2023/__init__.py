@@ -1,4 +1,7 @@
-"""simulation.study2023"""
+"""Repeat the simulation study of Massoda Tchoussi and Finazzi (2023).
+
+Its devices, earthquakes and detection rule; the results are in the documentation of simulations.
+"""
 
 import lazy_loader
 

@@ -14,13 +14,13 @@ from scipy import stats
 
 from eqstat._core.checks import check_probability
 from eqstat.geodesy import great_circle_distance
-from eqstat.simulation._earthquakes import ConstantProbability, Earthquakes, NormalDelay
 from eqstat.simulation._networks import Network, uniform_box
-from eqstat.simulation._noise import UniformTriggers
 from eqstat.simulation._observe import observations
 from eqstat.simulation._rule import Detections
-from eqstat.simulation._sources import Filled
 from eqstat.simulation._streams import Streams
+from eqstat.simulation.sources._base import Filled
+from eqstat.simulation.sources._earthquakes import ConstantProbability, Earthquakes, NormalDelay
+from eqstat.simulation.sources._noise import UniformTriggers
 from eqstat.traveltime import Prior
 from eqstat.traveltime._fit import both_waves
 

@@ -13,7 +13,7 @@ from eqstat._core.checks import check_fields, check_range
 from eqstat._core.errors import InputError
 from eqstat.counts import Background, Bursts, rate_per_device_h
 from eqstat.counts._background import dispersion_at
-from eqstat.simulation._sources import (
+from eqstat.simulation.sources._base import (
     CROWD,
     HUMAN,
     SERVER,
@@ -155,14 +155,14 @@ def human_triggers(
     Returns
     -------
     HumanTriggers
-        With the background's rate by hour (mean over the days of the week), dispersion and bursts. A
-        beta-binomial dispersion is taken over as that of the rate at its mean over the day, which
-        agrees while few devices trigger. The dispersion is that of a window of the background; here one
-        factor holds for the whole data set.
+        With the background's rate by hour (mean over the days of the week), dispersion and bursts.
+        A beta-binomial dispersion becomes that of the rate at its daily mean, which agrees while
+        few devices trigger. The background's dispersion refers to one window; here one factor
+        applies to the whole data set.
 
     Examples
     --------
-    >>> from eqstat.counts.background import Background
+    >>> from eqstat.counts import Background
     >>> human_triggers(Background("poisson", 0.4), 500).rate_per_device_h.shape
     (24,)
     """

@@ -14,7 +14,7 @@ from scipy import stats
 from eqstat._core.arrays import Number
 from eqstat._core.checks import check_fields, check_range
 from eqstat._core.constants import EARTH_RADIUS_KM
-from eqstat.simulation._sources import (
+from eqstat.simulation.sources._base import (
     Draw,
     P,
     Pair,
