@@ -215,10 +215,14 @@ def auc_of(key: Any, detections: Detections, probability: float) -> dict[str, fl
         return {ours: result[theirs].item() for ours, theirs in names.items()}
     sign = 1 if larger == "earthquake" else -1
 
+    from scipy import stats
+
     def area(values: np.ndarray, flags: np.ndarray) -> float:
         if flags.all() or not flags.any():
             return math.nan
-        return calibration.area(sign * values[flags], sign * values[~flags])
+        quakes, noise = sign * values[flags], sign * values[~flags]
+        wins = stats.mannwhitneyu(quakes, noise, method="asymptotic").statistic
+        return float(wins) / (quakes.size * noise.size)
 
     clusters = list(detections.clusters)
     result = calibration.block_bootstrap(
