@@ -65,6 +65,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="triggers are observed only up to --now (right-truncated)",
     )
+    parser.add_argument(
+        "--regional",
+        metavar="FILE",
+        help="regional error model (JSON of RegionalError.to_json) for picks with their phase",
+    )
     add_probability(parser)
     add_seed(parser, "NUTS")
     add_velocity(parser, region=True)
@@ -77,6 +82,8 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Outcome:
     """Locate the detection of a table."""
+    if options.regional:
+        return regional(options)
     import jax
 
     if options.posterior and options.method == "bfgs":
@@ -133,6 +140,45 @@ def run(options: argparse.Namespace) -> Outcome:
         velocity=described,
         notes=tuple(observations.notes),
         posterior=posterior_of(result),
+        figure=figure,
+    )
+
+
+def regional(options: argparse.Namespace) -> Outcome:
+    """Locate picks with a regional error model."""
+    from eqstat.traveltime import regional as package
+
+    others = {
+        "--method": options.method != "grid",
+        "--likelihood": options.likelihood != "gaussian",
+        "--wave": options.wave,
+        "--network": options.network,
+        "--truncated": options.truncated,
+        "--velocity": options.velocity != "constant" or options.p_velocity_km_s,
+    }
+    if given := [name for name, value in others.items() if value]:
+        raise InputError(f"{', '.join(given)}: not with --regional, which is a model of its own")
+    inputs = Inputs(options.columns)
+    error = package.RegionalError.from_json(inputs.file(options.regional, "regional"))
+    picks = inputs.table(options.triggers, "triggers")
+    width = {} if options.region_km is None else {"half_width_km": options.region_km}
+    result = package.locate(picks, error, **width)
+    location = package.report(result, probability=options.probability)
+
+    def figure() -> Any:
+        from eqstat import plots
+
+        axes = plots.map_triggers(location.triggers, [location])
+        return axes.get_figure()
+
+    code = "AT_BOUND" if "bound" in location.result else "CONVERGED"
+    return Outcome(
+        summary=tuple(summary(location)),
+        content=content_of(location),
+        result=code,
+        result_text=location.result,
+        inputs=inputs,
+        posterior=result.hypocentre,
         figure=figure,
     )
 

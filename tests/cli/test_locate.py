@@ -252,3 +252,27 @@ def test_demo_writes_all_its_files(capsys, tmp_path):
 def test_demo_refuses_a_file_for_a_folder(capsys, tmp_path):
     (tmp_path / "demo").write_text("taken")
     assert "--out" in refused(capsys, "demo", "--out", tmp_path / "demo")
+
+
+def test_regional_error_models_locate_picks(capsys, tmp_path):
+    import jax
+
+    from eqstat import hypocentre
+    from eqstat.traveltime import regional
+
+    rng = np.random.default_rng(1)
+    sites = pd.DataFrame(
+        {"latitude": rng.uniform(35, 37, 12), "longitude": rng.uniform(-99, -97, 12)}
+    )
+    error = regional.RegionalError()
+    picks = regional.simulate(
+        jax.random.key(0), error, sites, latitude=36.0, longitude=-98.0, depth_km=7.0
+    )
+    table, model, posterior = (tmp_path / n for n in ("picks.csv", "region.json", "posterior.nc"))
+    picks.drop(columns="branch").to_csv(table, index=False)
+    error.to_json(model)
+    found, _ = located(capsys, table, "--regional", model, "--posterior", posterior)
+    assert found["likelihood"] == "regional"
+    assert abs(found["hypocentre"]["latitude"] - 36.0) < 0.3
+    assert hypocentre.contains(hypocentre.read(posterior), 36.0, -98.0, 0.999)
+    assert "--wave" in refused(capsys, "locate", table, "--regional", model, "--wave", "S")
