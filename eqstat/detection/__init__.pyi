@@ -12,11 +12,11 @@ from ._match import triggered_devices as triggered_devices
 from ._match import unique_devices as unique_devices
 from ._replay import Replay as Replay
 from ._replay import replay as replay
-from ._sequential import Report as Report
-from ._sequential import State as State
-from ._sequential import init as init
-from ._sequential import shiryaev_roberts_threshold as shiryaev_roberts_threshold
 from ._sequential import step as step
 from ._simulate import SimulatedStreams as SimulatedStreams
 from ._simulate import cause_prior as cause_prior
 from ._simulate import simulate as simulate
+from ._state import Report as Report
+from ._state import State as State
+from ._state import init as init
+from ._threshold import shiryaev_roberts_threshold as shiryaev_roberts_threshold

@@ -10,7 +10,8 @@ from jaxtyping import Array
 from eqstat._core.errors import InputError
 from eqstat.detection import _terms
 from eqstat.detection._detector import Core, Detector
-from eqstat.detection._sequential import State, counts_on_rings, newest_slots
+from eqstat.detection._sequential import newest_slots
+from eqstat.detection._state import State, counts_on_rings
 
 
 def update_active(detector: Detector, state: State, active: np.ndarray) -> State:

@@ -20,7 +20,8 @@ from jaxtyping import Array
 from eqstat._core.constants import HALF_LOG_2PI
 from eqstat.detection import _lateral, _terms
 from eqstat.detection._detector import Detector
-from eqstat.detection._sequential import Report, State, log_background
+from eqstat.detection._sequential import log_background
+from eqstat.detection._state import Report, State
 from eqstat.detection._terms import Tables
 from eqstat.detection.causes._cause import Cause, Nodes
 from eqstat.inference import bucket_size, pad_rows

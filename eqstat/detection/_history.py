@@ -11,7 +11,7 @@ import xarray as xr
 
 from eqstat.detection._detector import Detector
 from eqstat.detection._match import EPOCH
-from eqstat.detection._sequential import Report
+from eqstat.detection._state import Report
 
 
 @dataclass

@@ -12,7 +12,8 @@ from eqstat._core.density import content_above
 from eqstat._core.errors import InputError
 from eqstat.detection._detector import Detector
 from eqstat.detection._fine import Fine, moments, refine
-from eqstat.detection._sequential import Report, State, log_weights
+from eqstat.detection._sequential import log_weights
+from eqstat.detection._state import Report, State
 
 AXES = ("east_km", "north_km", "depth_km", "origin_time_s", "slowness")
 EPOCH = "1970-01-01T00:00:00Z"

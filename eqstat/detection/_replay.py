@@ -25,7 +25,9 @@ from eqstat.detection._match import (
     seconds,
     stream,
 )
-from eqstat.detection._sequential import Report, State, init, shiryaev_roberts_threshold, step
+from eqstat.detection._sequential import step
+from eqstat.detection._state import Report, State, init
+from eqstat.detection._threshold import shiryaev_roberts_threshold
 
 MAX_STEPS = 1_000_000
 

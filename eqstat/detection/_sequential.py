@@ -1,25 +1,20 @@
-"""The sequential posterior: `init` a state, then `step` it through what devices report."""
+"""Update of the sequential posterior by the triggers that devices report."""
 
 from __future__ import annotations
-
-from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array
 
-from eqstat._core.checks import check_range
-from eqstat._core.constants import YEAR_S
 from eqstat._core.errors import InputError
 from eqstat.detection import _terms
 from eqstat.detection._detector import Core, Detector
-from eqstat.detection._terms import Tables
+from eqstat.detection._state import NEVER, Report, State
 from eqstat.inference import pad_rows
 
-NEVER = np.float32(np.inf)
 # Most triggers of one compiled call.
 BATCH = 256
 # Trigger times are rounded to this, s, much less than their scatter.
@@ -28,163 +23,6 @@ TICK_S = 0.1
 AHEAD_S = 1.0
 # Above this probability of any cause the background rate is not updated.
 QUIET = 0.5
-
-
-class State(NamedTuple):
-    """State of a detector; a pytree of constant size.
-
-    Attributes
-    ----------
-    now_s
-        The present, s after the epoch (a host number).
-    trigger_s
-        Time of each device's trigger less the present, s; infinite where it is silent, (devices,).
-    active
-        Whether each device is active, (devices,).
-    log_ratio
-        For each cause, log likelihood ratios of the triggers under its hypotheses, (places,
-        depths x slots x nodes).
-    silent
-        For each cause, numbers of silent devices on the rings about its places, (places, rings).
-    background_counts
-        Discounted numbers of background triggers, observed and expected.
-    busy_s
-        How long the background rate is not updated from the present on, s.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from eqstat.detection import detector
-    >>> from eqstat.detection.causes import network_burst
-    >>> network = pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]})
-    >>> state = init(detector(network, causes=(network_burst(),)), now_s=0.0)
-    >>> bool(np.isinf(state.trigger_s).all())
-    True
-    """
-
-    now_s: Any
-    trigger_s: Float[Array, " devices"]
-    active: Array
-    log_ratio: tuple[Float[Array, "places columns"], ...]
-    silent: tuple[Float[Array, "places rings"], ...]
-    background_counts: Float[Array, " two"]
-    busy_s: Float[Array, ""]
-
-
-class Report(NamedTuple):
-    """Summary of the posterior after a step.
-
-    The hypocentre and its moments are conditional on the earthquake.
-
-    Attributes
-    ----------
-    probability
-        Posterior probability of each cause, then of none, (causes + 1,); the first is the
-        earthquake's.
-    log_evidence_ratio
-        For each cause, log Bayes factor against the background alone, with a uniform prior over
-        the starting times that are kept, (causes,).
-    log_shiryaev_roberts
-        For each cause, log of the sum of likelihood ratios over its starting times, (causes,).
-    east_km, north_km, depth_km
-        Posterior mean of the hypocentre on the coarse grid.
-    origin_s
-        Posterior mean of the origin time less the present.
-    sd_km, origin_sd_s
-        Standard deviations east, north and in depth, (3,), and of the origin time.
-    place_weight
-        Posterior probabilities of the earthquake's places, (places,).
-    triggered
-        Number of devices within their dead time.
-    expected_rate_h
-        Predictive background rate, per device and hour.
-    ignored
-        Number of triggers of this step that were not used: of devices that are not active or
-        within their dead time, too old, later than the present, or not a number.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from eqstat.detection import detector
-    >>> from eqstat.detection.causes import network_burst
-    >>> network = pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]})
-    >>> watch = detector(network, causes=(network_burst(),))
-    >>> _, report = step(watch, init(watch, now_s=0.0), now_s=1.0)
-    >>> report.probability.shape, int(report.triggered)
-    ((2,), 0)
-    """
-
-    probability: Float[Array, " causes_and_none"]
-    log_evidence_ratio: Float[Array, " causes"]
-    log_shiryaev_roberts: Float[Array, " causes"]
-    east_km: Float[Array, ""]
-    north_km: Float[Array, ""]
-    depth_km: Float[Array, ""]
-    origin_s: Float[Array, ""]
-    sd_km: Float[Array, " 3"]
-    origin_sd_s: Float[Array, ""]
-    place_weight: Float[Array, " places"]
-    triggered: Int[Array, ""]
-    expected_rate_h: Float[Array, ""]
-    ignored: Int[Array, ""]
-
-
-def init(detector: Detector, now_s: float | int, *, active: np.ndarray | None = None) -> State:
-    """State of a detector at the start, when no device has triggered.
-
-    Parameters
-    ----------
-    detector
-        From `detector`.
-    now_s
-        The present, s after the epoch of the caller's choice (Unix time, say).
-    active
-        Whether each device is active, (devices,); all are by default.
-
-    Returns
-    -------
-    State
-
-    Raises
-    ------
-    eqstat.InputError
-        When `active` has not one entry per device, or `now_s` is not finite.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from eqstat.detection import detector
-    >>> from eqstat.detection.causes import network_burst
-    >>> network = pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]})
-    >>> state = init(detector(network, causes=(network_burst(),)), now_s=1.8e9)
-    >>> int(state.active.sum())
-    2
-    """
-    count = detector.devices
-    is_active = np.ones(count, bool) if active is None else np.asarray(active, bool)
-    if is_active.shape != (count,) or not np.isfinite(now_s):
-        raise InputError(f"init: active must have {count} entries, and now_s must be a number")
-    return State(
-        now_s=np.float64(now_s),
-        trigger_s=jnp.full(count, NEVER, jnp.float32),
-        active=jnp.asarray(is_active),
-        log_ratio=tuple(_no_evidence(tables) for tables in detector.core.tables),
-        silent=counts_on_rings(detector.core, jnp.asarray(is_active)),
-        background_counts=jnp.zeros(2, jnp.float32),
-        busy_s=jnp.zeros((), jnp.float32),
-    )
-
-
-@eqx.filter_jit
-def counts_on_rings(core: Core, silent: Array) -> tuple[Array, ...]:
-    """Count silent devices on the rings about the places of each cause."""
-    weight = silent.astype(jnp.float32)
-    return tuple(_terms.ring_counts(tables, core.position, weight) for tables in core.tables)
-
-
-def _no_evidence(tables: Tables) -> Array:
-    places, depths, slots, nodes = tables.shape
-    return jnp.zeros((places, depths * slots * nodes), jnp.float32)
 
 
 def step(
@@ -228,7 +66,7 @@ def step(
     Three of four devices trigger within a second:
 
     >>> import pandas as pd
-    >>> from eqstat.detection import detector
+    >>> from eqstat.detection import detector, init
     >>> from eqstat.detection.causes import network_burst
     >>> network = pd.DataFrame({"latitude": [1.0, 1.1, 1.2, 1.3], "longitude": [2.0] * 4})
     >>> watch = detector(network, causes=(network_burst(),))
@@ -418,52 +256,3 @@ def _shift_silent(
         _terms.add_device(tables, counts, core.position[number], by)
         for tables, counts in zip(core.tables, silent, strict=True)
     )
-
-
-def shiryaev_roberts_threshold(
-    detector: Detector, *, false_alarm_rate_per_year: float | int = 1.0
-) -> float:
-    r"""Log threshold of the Shiryaev-Roberts statistic for a nominal rate of false alarms.
-
-    Under the background each likelihood ratio is a martingale of expectation 1 from its start on,
-    so the sum $R_n$ over starting times has expectation at most n after n slots. By optional
-    stopping the mean time to $R_n \ge A$ is at least A slots, hence
-
-    .. math:: A = \frac{\text{year}}{\text{slot} \cdot \text{false alarm rate}}.
-
-    Parameters
-    ----------
-    detector
-        From `detector`.
-    false_alarm_rate_per_year
-        False alarms per year that are accepted in this region, above 0.
-
-    Returns
-    -------
-    float
-        $\log A$.
-
-    Raises
-    ------
-    eqstat.InputError
-        When the rate is not positive.
-
-    References
-    ----------
-    Pollak, M. (1985), Optimal detection of a change in distribution, Annals of Statistics 13,
-    206-227, doi:10.1214/aos/1176346587. Shin, J., Ramdas, A. and Rinaldo, A. (2024), E-detectors: a
-    nonparametric framework for sequential change detection, New England Journal of Statistics in
-    Data Science 2, 229-260, doi:10.51387/23-NEJSDS51.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from eqstat.detection import detector
-    >>> from eqstat.detection.causes import network_burst
-    >>> network = pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]})
-    >>> watch = detector(network, causes=(network_burst(),))
-    >>> round(shiryaev_roberts_threshold(watch, false_alarm_rate_per_year=1.0), 2)
-    17.27
-    """
-    check_range("", 0, ends="()", false_alarm_rate_per_year=false_alarm_rate_per_year)
-    return float(np.log(YEAR_S / (detector.causes[0].slot_s * false_alarm_rate_per_year)))

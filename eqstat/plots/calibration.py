@@ -262,6 +262,14 @@ def reliability(
     return ax
 
 
+def _label_ranks(ax: Axes, y: str) -> Axes:
+    """Label a figure of ranks, whose horizontal axis is always the same."""
+    ax.set_xlim(0, 1)
+    _style.label_axes(ax, "Rank of the truth, as a share of the draws", y)
+    _style.legend_above(ax, columns=2)
+    return ax
+
+
 def rank_histogram(found: Any, *, ax: Axes | None = None) -> Axes:
     """Histogram of ranks of simulation-based calibration, with the interval of each bin.
 
@@ -282,11 +290,8 @@ def rank_histogram(found: Any, *, ax: Axes | None = None) -> Axes:
     low, high, own = (table[name].to_numpy() for name in ("low", "high", "observed"))
     ax.stairs(high, edges, baseline=low, fill=True, color=BAND, label=share(table))
     ax.stairs(own, edges, color=QUAKE, lw=1.7, label=f"ranks, {_p(found.p_value)}")
-    ax.set_xlim(0, 1)
     ax.set_ylim(0, 1.15 * max(float(high.max()), float(own.max())))
-    _style.label_axes(ax, "Rank of the truth, as a share of the draws", "Simulations")
-    _style.legend_above(ax, columns=2)
-    return ax
+    return _label_ranks(ax, "Simulations")
 
 
 def rank_ecdf(found: Any, *, ax: Axes | None = None) -> Axes:
@@ -315,10 +320,7 @@ def rank_ecdf(found: Any, *, ax: Axes | None = None) -> Axes:
     ax.fill_between(at, low, high, color=BAND, lw=0, label=label)
     ax.plot(at, own, color=QUAKE, lw=1.7, label=f"ranks, {_p(found.ecdf_p_value)}")
     ax.axhline(0.0, color=INK, lw=0.8)
-    ax.set_xlim(0, 1)
-    _style.label_axes(ax, "Rank of the truth, as a share of the draws", "Share below, less uniform")
-    _style.legend_above(ax, columns=2)
-    return ax
+    return _label_ranks(ax, "Share below, less uniform")
 
 
 def calibration_figure(
