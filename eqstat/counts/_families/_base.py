@@ -148,11 +148,8 @@ class CountFamily(ABC):
         """
 
     @abstractmethod
-    def draw(
-        self,
-        rng: np.random.Generator,
-        active: np.ndarray,
-        mean: np.ndarray,
-        dispersion: np.ndarray | None,
-    ) -> np.ndarray:
-        """Draw one count for each entry by the generating process; none exceeds `active`."""
+    def draw(self, rng: Any, active: Any, mean: Any, dispersion: Any) -> np.ndarray:
+        """Draw one count for each entry by the generating process; none exceeds `active`.
+
+        `rng` is a NumPy generator; `dispersion` is None for a family without one.
+        """

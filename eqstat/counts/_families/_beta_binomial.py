@@ -123,14 +123,7 @@ class BetaBinomial(CountFamily):
     def starting_values(self, dispersion: float, correlation: float) -> dict[str, float]:
         return {"dispersion": correlation, "dispersion_slope": 0.0}
 
-    def draw(
-        self,
-        rng: np.random.Generator,
-        active: np.ndarray,
-        mean: np.ndarray,
-        dispersion: np.ndarray | None,
-    ) -> np.ndarray:
-        assert dispersion is not None
+    def draw(self, rng: Any, active: Any, mean: Any, dispersion: Any) -> np.ndarray:
         spread = np.maximum(dispersion, SMALLEST)
         p = -np.expm1(-mean / active)
         return rng.binomial(active.astype(np.int64), rng.beta(p / spread, (1 - p) / spread))

@@ -82,14 +82,7 @@ class NegativeBinomial(CountFamily):
     def starting_values(self, dispersion: float, correlation: float) -> dict[str, float]:
         return {"dispersion": dispersion, "dispersion_slope": 0.0}
 
-    def draw(
-        self,
-        rng: np.random.Generator,
-        active: np.ndarray,
-        mean: np.ndarray,
-        dispersion: np.ndarray | None,
-    ) -> np.ndarray:
-        assert dispersion is not None
+    def draw(self, rng: Any, active: Any, mean: Any, dispersion: Any) -> np.ndarray:
         spread = np.maximum(dispersion, SMALLEST)
         count = rng.poisson(mean * rng.gamma(1 / spread) * spread)
         return np.minimum(count, active).astype(np.int64)

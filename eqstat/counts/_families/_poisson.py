@@ -70,11 +70,5 @@ class Poisson(CountFamily):
     def starting_values(self, dispersion: float, correlation: float) -> dict[str, float]:
         return {}
 
-    def draw(
-        self,
-        rng: np.random.Generator,
-        active: np.ndarray,
-        mean: np.ndarray,
-        dispersion: np.ndarray | None,
-    ) -> np.ndarray:
+    def draw(self, rng: Any, active: Any, mean: Any, dispersion: Any) -> np.ndarray:
         return np.minimum(rng.poisson(mean), active).astype(np.int64)

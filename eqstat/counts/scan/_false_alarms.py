@@ -115,11 +115,9 @@ def log_false_alarms_per_hour(
 
     Parameters
     ----------
-    background : Background
-        One background, or a posterior with an axis of draws.
     triggers : array_like of int
         Threshold k, at least 1; broadcast against the other arguments.
-    active, hour, day, region, correlation_windows
+    background, active, hour, day, region, correlation_windows
         As in `false_alarm_table`.
 
     Returns
