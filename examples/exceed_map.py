@@ -95,8 +95,9 @@ grid = shaking_map(
     model, sources, np.linspace(-12.5, -11.6, 61), np.linspace(-77.6, -76.6, 61), threshold,
     now_s=now_s,
 )  # fmt: skip
-figures.exceedance_map(grid, sites=expected, sources=sources, truth=TRUTH)
-figures.site_intervals(expected)
+figure, axes = plt.subplots(1, 2, figsize=(13.0, 6.0), layout="constrained")
+figures.exceedance_map(grid, sites=expected, sources=sources, truth=TRUTH, ax=axes[0])
+figures.site_intervals(expected, ax=axes[1])
 plt.show()
 
 # %% [markdown]
@@ -139,8 +140,9 @@ for name, rule in rules.items():
     alarm = alarm_times(time_s, forecast[name][needed], best_f1_level(scores))
     curves[name], leads[name] = scores, passed[needed] - alarm
 print(f"{needed.sum()} exceedances of 5 %g at {needed.size} sites of {len(drawn.magnitude)} events")
-figures.precision_recall(curves)
-figures.lead_times(leads)
+figure, axes = plt.subplots(1, 2, figsize=(12.0, 5.2), layout="constrained")
+figures.precision_recall(curves, ax=axes[0])
+figures.lead_times(leads, ax=axes[1])
 plt.show()
 
 # %% [markdown]
@@ -173,7 +175,8 @@ for percent in (1.0, 5.0):
     curves_of_reliability[f"{percent:g} %g"] = calibration.reliability(
         jax.random.key(2), own[located].astype(float), exceeded[located]
     )
-figures.reliability(curves_of_reliability)
+figure, axes = plt.subplots(1, 2, figsize=(12.0, 5.2), layout="constrained")
+figures.reliability(curves_of_reliability, ax=axes[0])
 hypocentral_km = np.linalg.norm(drawn.station_km - drawn.hypocentre_km[:, None], axis=-1)
 records = pd.DataFrame(
     {
@@ -183,5 +186,5 @@ records = pd.DataFrame(
     }
 )
 figures.attenuation([attenuation(near, m) for m in (5.2, 6.2)], data=records,
-                    thresholds_m_s2=[0.01 * G_M_S2, strong])  # fmt: skip
+                    thresholds_m_s2=[0.01 * G_M_S2, strong], ax=axes[1])  # fmt: skip
 plt.show()

@@ -7,6 +7,7 @@
 
 # %%
 import jax
+import matplotlib.pyplot as plt  # noqa: F401 - shows figures in notebooks
 import numpy as np
 
 from eqstat import plots, traveltime
@@ -81,7 +82,7 @@ draws = {
     "grid": results["grid"].draws(0, 4000),
     "nuts": {name: posterior[name].to_numpy() for name in ("depth_km", "origin_time_s")},
 }
-plots.location_figure(
+figure = plots.location_figure(
     [locations["grid"], locations["nuts"], locations["bfgs"]],
     observations.data.velocity,
     draws=draws,
@@ -94,6 +95,7 @@ plots.location_figure(
         "origin_time": design.reference_time,
     },
 )
+figure
 
 # %% [markdown]
 # ## The cause of each trigger
