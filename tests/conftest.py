@@ -5,6 +5,7 @@ EQSTAT_TEST_GATE=1 fails unmarked tests that take long (CI sets both), EQSTAT_TE
 another folder for the compiled programs, or "off".
 """
 
+import gc
 import hashlib
 import os
 import platform
@@ -33,6 +34,8 @@ os.environ["EQSTAT_CACHE"] = "off"
 
 # An unmarked test may keep the processor busy for so long in its call; longer ones are `slow`.
 MOST_CALL_S = 5.0
+# Beyond this a worker forgets its compiled programs at the end of a file.
+MOST_RESIDENT_MB = 1500.0
 
 
 def processor() -> str:
@@ -92,16 +95,26 @@ def csv(tmp_path):
     return write
 
 
+def resident_mb() -> float:
+    """Memory that this process holds, megabytes; 0 where the system does not tell."""
+    status = Path("/proc/self/statm")
+    pages = int(status.read_text().split()[1]) if status.exists() else 0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 @pytest.fixture(autouse=True, scope="module")
 def few_programs():
-    """Forget compiled programs before they are too many.
+    """Forget compiled programs before they take too much memory; the cache on disk has them.
 
-    Each takes some of the 65,530 memory maps that Linux grants a process; beyond them JAX aborts.
+    They also take some of the 65,530 memory maps that Linux grants a process; beyond them JAX
+    aborts.
     """
     yield
     maps = Path("/proc/self/maps")
-    if maps.exists() and maps.read_bytes().count(b"\n") > 25_000:
+    many = maps.exists() and maps.read_bytes().count(b"\n") > 25_000
+    if many or resident_mb() > MOST_RESIDENT_MB:
         jax.clear_caches()
+        gc.collect()
 
 
 @pytest.hookimpl(wrapper=True)
