@@ -1,14 +1,14 @@
 """Distances, azimuths and local frames on a sphere of radius 6371 km (NumPy, float64).
 
-The earth is a sphere here, and geodetic latitude is taken as spherical latitude. Against the WGS84
-ellipsoid every distance is then wrong by at most 0.57 per cent: too long by up to 0.562 % along a
-meridian at the equator, too short by up to 0.447 % at the poles, so 0.6 km in 100 km and 5.7 km in
-1000 km at worst. This holds for any two points, because the length of every path scales by a factor
-between these two. Local coordinates (see `LocalFrame`) err by the same share of the distance from
-the centre up to 3000 km, direction included.
+The earth is approximated by a sphere, and geodetic latitude is used as spherical latitude. Relative
+to the WGS84 ellipsoid, distances are in error by at most 0.57 %: up to 0.562 % too long along a
+meridian at the equator and up to 0.447 % too short at the poles, hence at most 0.6 km in 100 km and
+5.7 km in 1000 km. The bound applies to any two points, because the length of every path is scaled
+by a factor between these two. Errors of local coordinates (see `LocalFrame`), direction included,
+are within the same fraction of the distance from the centre up to 3000 km.
 
-All formulas are written without cancellation: they keep their relative accuracy for points that are
-millimetres apart, and work at the poles, across the antimeridian and near antipodes.
+All formulas avoid cancellation: they retain their relative accuracy for points that are millimetres
+apart, and are valid at the poles, across the antimeridian and near antipodes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _HalfAngle(NamedTuple):
 
 
 def _radians_between(longitude1: ArrayLike, longitude2: ArrayLike) -> Any:
-    """Signed difference of longitude in radians, in [-pi, pi]; exact for near points."""
+    """Signed difference of longitude in radians, in [-pi, pi]; exact for nearby points."""
     degrees = np.asarray(longitude2, np.float64) - np.asarray(longitude1, np.float64)
     return np.deg2rad(degrees - 360.0 * np.round(degrees / 360.0))
 
@@ -50,7 +50,7 @@ def _radians_between(longitude1: ArrayLike, longitude2: ArrayLike) -> Any:
 def _half_angle(
     latitude1: ArrayLike, longitude1: ArrayLike, latitude2: ArrayLike, longitude2: ArrayLike
 ) -> _HalfAngle:
-    """Sine and cosine of half the central angle, each a root of a sum of squares."""
+    """Sine and cosine of half the central angle, each the root of a sum of squares."""
     lat1, lat2 = np.asarray(latitude1, np.float64), np.asarray(latitude2, np.float64)
     half_difference = np.deg2rad(lat2 - lat1) / 2.0
     half_sum = np.deg2rad(lat2 + lat1) / 2.0
@@ -65,7 +65,7 @@ def _half_angle(
 def _east_north(
     latitude1: ArrayLike, longitude1: ArrayLike, latitude2: ArrayLike, longitude2: ArrayLike
 ) -> tuple[Any, Any]:
-    """East and north parts, at point 1, of the unit vector to point 2."""
+    """East and north components at point 1 of the unit vector of point 2."""
     lat1 = np.asarray(latitude1, np.float64)
     lat2 = np.asarray(latitude2, np.float64)
     dlon = _radians_between(longitude1, longitude2)
@@ -77,17 +77,17 @@ def _east_north(
 
 
 def wrap_longitude(longitude: ArrayLike) -> FloatArray:
-    """Bring longitudes into [-180, 180).
+    """Wrap longitudes into [-180, 180).
 
     Parameters
     ----------
     longitude : array_like
-        Any shape, degrees, any finite value.
+        Degrees, any shape, any finite value.
 
     Returns
     -------
     numpy.ndarray
-        The same shape, degrees, in [-180, 180).
+        Degrees, of the same shape, in [-180, 180).
 
     Examples
     --------
@@ -96,7 +96,7 @@ def wrap_longitude(longitude: ArrayLike) -> FloatArray:
     """
     lon = np.asarray(longitude, np.float64)
     wrapped = lon - 360.0 * np.floor((lon + 180.0) / 360.0)
-    # Rounding may carry a value next to the antimeridian over it.
+    # Rounding may move a value next to the antimeridian across it.
     wrapped = np.where(wrapped >= 180.0, wrapped - 360.0, wrapped)
     return np.where(wrapped < -180.0, wrapped + 360.0, wrapped)
 
@@ -104,23 +104,23 @@ def wrap_longitude(longitude: ArrayLike) -> FloatArray:
 def great_circle_distance(
     latitude1: ArrayLike, longitude1: ArrayLike, latitude2: ArrayLike, longitude2: ArrayLike
 ) -> FloatArray:
-    r"""Distance along the surface of the sphere.
+    r"""Great-circle distance, along the surface of the sphere.
 
     .. math:: D = 2 R \arctan\frac{\sin(\Delta/2)}{\cos(\Delta/2)}, \qquad
        \sin^2\tfrac{\Delta}{2} = \sin^2\tfrac{\phi_2-\phi_1}{2}\cos^2\tfrac{\lambda_2-\lambda_1}{2}
        + \cos^2\tfrac{\phi_2+\phi_1}{2}\sin^2\tfrac{\lambda_2-\lambda_1}{2}
 
-    and the like for the cosine, so that neither near points nor antipodes cancel.
+    and similarly for the cosine, so that there is no cancellation near coincidence or antipodes.
 
     Parameters
     ----------
     latitude1, longitude1, latitude2, longitude2 : array_like
-        Degrees, shapes that broadcast; latitude in [-90, 90].
+        Degrees, of shapes that broadcast; latitude in [-90, 90].
 
     Returns
     -------
     numpy.ndarray
-        Distance in km, in [0, pi R], of the broadcast shape. Against WGS84 within 0.57 %.
+        Distance in km, in [0, pi R], of the broadcast shape; within 0.57 % of WGS84.
 
     References
     ----------
@@ -143,13 +143,13 @@ def azimuth(
     Parameters
     ----------
     latitude1, longitude1, latitude2, longitude2 : array_like
-        Degrees, shapes that broadcast; latitude in [-90, 90].
+        Degrees, of shapes that broadcast; latitude in [-90, 90].
 
     Returns
     -------
     numpy.ndarray
-        Degrees clockwise from north at point 1, in [0, 360). Zero for equal points. At a pole,
-        "north" is what the formula makes of the longitude given there.
+        Degrees clockwise from north at point 1, in [0, 360); zero for equal points. At a pole,
+        "north" is the direction given by the formula for the longitude of the pole.
 
     Examples
     --------
@@ -203,7 +203,7 @@ def hypocentral_distance(
 
 
 def azimuthal_gap(azimuths: ArrayLike) -> float:
-    """Largest angle around a point in which no device lies.
+    """Largest angle around a point without a device.
 
     Parameters
     ----------
@@ -213,11 +213,11 @@ def azimuthal_gap(azimuths: ArrayLike) -> float:
     Returns
     -------
     float
-        Degrees, in (0, 360]; 360 for no or one azimuth.
+        Degrees, in (0, 360]; 360 for fewer than two azimuths.
 
     Raises
     ------
-    ValueError
+    eqstat.InputError
         When an azimuth is not finite.
 
     Examples
@@ -235,26 +235,26 @@ def azimuthal_gap(azimuths: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class LocalFrame:
-    r"""Flat coordinates in kilometres about a point: azimuthal equidistant on the sphere.
+    r"""Local coordinates in kilometres about a point: azimuthal equidistant on the sphere.
 
     .. math:: (x, y) = D\,(\sin\alpha, \cos\alpha)
 
-    with :math:`D` the great-circle distance and :math:`\alpha` the azimuth from the centre. Against
-    the WGS84 ellipsoid the local coordinates err by at most 0.57 % of the distance from the centre,
-    direction included, up to 3000 km (0.6 km at 100 km, 5.7 km at 1000 km). A point goes to its
-    coordinates and back within a micrometre.
+    with :math:`D` the great-circle distance and :math:`\alpha` the azimuth from the centre.
+    Relative to the WGS84 ellipsoid, errors of local coordinates, direction included, are at most
+    0.57 % of the distance from the centre up to 3000 km (0.6 km at 100 km, 5.7 km at 1000 km). The
+    round trip from a point to its coordinates and back is accurate to a micrometre.
 
     Parameters
     ----------
     latitude : float
-        Of the centre, degrees, in [-90, 90]. At a pole, east and north are those of the longitude
-        given.
+        Latitude of the centre, degrees, in [-90, 90]. At a pole, east and north are those of the
+        given longitude.
     longitude : float
-        Of the centre, degrees; wrapped into [-180, 180).
+        Longitude of the centre, degrees; wrapped into [-180, 180).
 
     Raises
     ------
-    ValueError
+    eqstat.InputError
         When the centre is not finite or the latitude is out of range.
 
     Examples
@@ -278,7 +278,7 @@ class LocalFrame:
 
     @classmethod
     def around(cls, latitude: ArrayLike, longitude: ArrayLike) -> LocalFrame:
-        """Frame at the centre of some points: the direction of the mean of their unit vectors.
+        """Frame at the centre of points: the direction of the mean of their unit vectors.
 
         Parameters
         ----------
@@ -288,13 +288,19 @@ class LocalFrame:
         Returns
         -------
         LocalFrame
-            Centre of the points, also across the antimeridian and at the poles. Where the points
-            balance each other around the globe, so that there is no centre, the first is taken.
+            Frame at the centre, also across the antimeridian and at the poles; at the first point
+            if the mean vector vanishes, so that the centre is undefined.
 
         Raises
         ------
         ValueError
             When there is no point, or one is not finite.
+
+        Examples
+        --------
+        >>> frame = LocalFrame.around([0.0, 0.0], [179.0, -179.0])
+        >>> round(abs(frame.longitude), 6)
+        180.0
         """
         lat, lon = np.broadcast_arrays(
             np.atleast_1d(np.asarray(latitude, np.float64)),
@@ -304,7 +310,7 @@ class LocalFrame:
             raise InputError("LocalFrame.around: needs at least one point, all of them finite")
         first_lat, first_lon = float(lat.flat[0]), float(lon.flat[0])
         phi, relative = np.deg2rad(lat), _radians_between(first_lon, lon)
-        # Longitude counts from the first point, which keeps near points exact.
+        # Longitudes relative to the first point keep nearby points exact.
         x = np.mean(np.cos(phi) * np.cos(relative))
         y = np.mean(np.cos(phi) * np.sin(relative))
         z = np.mean(np.sin(phi))
@@ -324,15 +330,21 @@ class LocalFrame:
         Returns
         -------
         east_km, north_km : numpy.ndarray
-            Kilometres from the centre. The antipode of the centre has no direction; it is put
-            somewhere on the circle of half the girth of the earth.
+            Kilometres from the centre. The direction of the antipode of the centre is undefined;
+            an arbitrary one is returned, at half the circumference of the earth.
+
+        Examples
+        --------
+        >>> east_km, north_km = LocalFrame(0.0, 10.0).to_local(1.0, 10.0)
+        >>> float(east_km), round(float(north_km), 3)
+        (0.0, 111.195)
         """
         east, north = _east_north(self.latitude, self.longitude, latitude, longitude)
         distance = great_circle_distance(self.latitude, self.longitude, latitude, longitude)
         sine = np.hypot(east, north)
-        nowhere = sine == 0.0
-        scale = distance / np.where(nowhere, 1.0, sine)
-        return np.asarray(east * scale), np.where(nowhere, distance, north * scale)
+        undirected = sine == 0.0
+        scale = distance / np.where(undirected, 1.0, sine)
+        return np.asarray(east * scale), np.where(undirected, distance, north * scale)
 
     def to_geographic(
         self, east_km: ArrayLike, north_km: ArrayLike
@@ -348,6 +360,12 @@ class LocalFrame:
         -------
         latitude, longitude : numpy.ndarray
             Degrees; longitude in [-180, 180).
+
+        Examples
+        --------
+        >>> latitude, longitude = LocalFrame(0.0, 10.0).to_geographic(0.0, 111.195)
+        >>> round(float(latitude), 3), float(longitude)
+        (1.0, 10.0)
         """
         x = np.asarray(east_km, np.float64) / EARTH_RADIUS_KM
         y = np.asarray(north_km, np.float64) / EARTH_RADIUS_KM
@@ -362,10 +380,10 @@ class LocalFrame:
         return latitude, wrap_longitude(longitude)
 
     def position(self, latitude: ArrayLike, longitude: ArrayLike) -> FloatArray:
-        """Cartesian place of surface points relative to the centre.
+        """Cartesian position of surface points relative to the centre.
 
-        Straight-line distances between such positions are chords of the sphere. Nothing cancels for
-        points near the centre, so the positions may be kept in single precision.
+        Straight-line distances between positions are chords of the sphere. There is no cancellation
+        near the centre, so that positions may be stored in single precision.
 
         Parameters
         ----------

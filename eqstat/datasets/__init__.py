@@ -1,13 +1,13 @@
-"""Public data sets: where they come from, under which terms, and how they are loaded.
+"""Public data sets: their origins, licences and loaders.
 
-The folder that the environment variable `EQSTAT_DATA` names is looked at first. What is not there
-is downloaded from its origin, checked against its SHA-256 and kept in the user's cache, where the
-origin offers the very file; where it does not, an error says how to come by it. Nothing is
-downloaded before a loader is called.
+Loaders first search the folder given by the environment variable `EQSTAT_DATA`. A missing file is
+downloaded from its origin, verified by its SHA-256 and stored in the user's cache if the origin
+offers it; otherwise an error explains how to obtain it. Nothing is downloaded before a loader is
+called.
 
-`available()` lists the sets. `load_myshake()` gives phone triggers of one earthquake,
-`load_ceus()` picks of many earthquakes at seismic stations, `load_ceus_raw()` raw picks of the
-same stations with the false ones in, `load_eqn()` the claims of a network of phones,
+`available()` lists the data sets. `load_myshake()` returns phone triggers of one earthquake,
+`load_ceus()` picks of many earthquakes at seismic stations, `load_ceus_raw()` all automatic picks
+of these stations, including false ones, `load_eqn()` detections of a network of phones, and
 `load_ridgecrest()` peak ground accelerations.
 """
 

@@ -1,4 +1,4 @@
-"""Loaders: from the files of the data sets to checked tables."""
+"""Loaders of the public data sets, which return validated tables."""
 
 from __future__ import annotations
 
@@ -33,24 +33,30 @@ _EVENT_CONTRACT = Contract(
 
 
 def load_myshake() -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Load the phone triggers about the Borrego Springs earthquake, and its hypocentre.
+    """Load phone triggers of the Borrego Springs earthquake, and its catalogue hypocentre.
 
-    The triggers spread over all southern California, from two minutes before to three minutes
-    after the earthquake; many have nothing to do with it. Columns of the origin are kept under
-    their names: `pga` (unit not stated there), `corrected` (meaning not stated), `p_flag`.
+    The triggers are from all of southern California, from two minutes before to three minutes
+    after the earthquake; many are unrelated to it. The columns of the origin are kept: `pga`
+    (unit not stated), `corrected` (meaning not stated), `p_flag`.
 
     Returns
     -------
     triggers : pandas.DataFrame
         Table of triggers (see `eqstat.schema.TRIGGERS`), 184 rows.
     truth : dict
-        Catalogue: `time` (pandas.Timestamp, UTC), `latitude`, `longitude` (degrees), `depth_km`
-        (about), `magnitude`.
+        Catalogue values: `time` (pandas.Timestamp, UTC), `latitude`, `longitude` (degrees),
+        `depth_km` (approximate), `magnitude`.
 
     Raises
     ------
     InputError
-        When the file is found but cannot be used.
+        When the file is invalid.
+
+    Examples
+    --------
+    >>> import os
+    >>> if "EQSTAT_DATA" in os.environ:
+    ...     triggers, truth = load_myshake()
     """
     table = rename_columns(pd.read_csv(fetch(MYSHAKE.name)), {"time": "triggerTime"})
     truth = {
@@ -66,13 +72,14 @@ def load_myshake() -> tuple[pd.DataFrame, dict[str, Any]]:
 def load_eqn() -> pd.DataFrame:
     """Load the detections of the Earthquake Network in three countries over two years.
 
-    These are claims only: they give neither a false-alarm rate (no history of counts without a
-    claim) nor a miss rate. Rows without a catalogued earthquake still carry a `causal_phase`.
+    The table contains issued detections only, and supports neither a false-alarm rate (there is no
+    history of counts without a detection) nor a miss rate. Rows without a
+    catalogued earthquake still have a `causal_phase`.
 
     Returns
     -------
     pandas.DataFrame
-        Table of detections (see `eqstat.schema.counts.DETECTIONS`), 550 rows: `time` of the
+        Table of detections (see `eqstat.schema.DETECTIONS`), 550 rows: `time` of the
         detection, its `latitude` and `longitude`, `is_earthquake` (at least one catalogued
         earthquake matches), `triggers`, `active` (devices within 30 km), `magnitude`, `delay_s`
         (from the origin time to the detection), and besides `hour` (local hour of the day) and
@@ -81,7 +88,13 @@ def load_eqn() -> pd.DataFrame:
     Raises
     ------
     InputError
-        When the file cannot be had or used.
+        When the file cannot be obtained or is invalid.
+
+    Examples
+    --------
+    >>> import os
+    >>> if "EQSTAT_DATA" in os.environ:
+    ...     detections = load_eqn()
     """
     names = {
         "latitude": "det_lat",
@@ -103,31 +116,37 @@ def load_ceus(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Load picks of earthquakes in the central and eastern United States, and the catalogue.
 
-    About 2 % of the picks have the wrong phase or are off by more than 6 s; catalogue epicentres
-    err by about 2 km, and many catalogue depths are a default.
+    About 2 % of the picks have the wrong phase or an error of more than 6 s; catalogue epicentres
+    have errors of about 2 km, and many catalogue depths are default values.
 
     Parameters
     ----------
     max_distance_km : float or None
-        Picks of stations farther than this from the catalogue epicentre are left out; None keeps
-        all. Beyond 400 km the picks are poor.
+        Picks of stations farther than this from the catalogue epicentre are excluded; None keeps
+        all. Picks beyond 400 km are unreliable.
     min_picks : int
-        Events with fewer picks left are left out, with their picks.
+        Events with fewer remaining picks are excluded, with their picks.
 
     Returns
     -------
     picks : pandas.DataFrame
         Table of triggers (see `eqstat.schema.TRIGGERS`) with `device` ("NET.STA"), `phase`,
-        `elevation_m`, and besides `event`, `network`, `station`, `distance_deg` (the origin's)
-        and `distance_km` (from the catalogue epicentre along the sphere). What was left out is
-        counted in `attrs["notes"]`.
+        `elevation_m`, and also `event`, `network`, `station`, `distance_deg` (the origin's)
+        and `distance_km` (great-circle, from the catalogue epicentre). `attrs["notes"]` states
+        how many rows were excluded.
     events : pandas.DataFrame
         `event`, `time`, `latitude`, `longitude`, `depth_km`, `magnitude`.
 
     Raises
     ------
     InputError
-        When a file is not there or cannot be used, or nothing is left.
+        When a file is missing or invalid, or no row remains.
+
+    Examples
+    --------
+    >>> import os
+    >>> if "EQSTAT_DATA" in os.environ:
+    ...     picks, events = load_ceus(min_picks=8)
     """
     events: Any = check(pd.read_csv(fetch(EVENTS.name)), _EVENT_CONTRACT, name="ceus events")
     picks, notes = _at_stations(pd.read_csv(fetch(PICKS.name)))
@@ -158,18 +177,24 @@ def load_ceus(
 
 
 def load_ceus_raw() -> pd.DataFrame:
-    """Load all automatic picks in a window about each earthquake, the false ones too.
+    """Load all automatic picks in a window about each earthquake, including false ones.
 
     Returns
     -------
     pandas.DataFrame
         Table of triggers (see `eqstat.schema.TRIGGERS`) with `device` ("NET.STA"), `elevation_m`,
-        and besides `event_window` (the event whose window it is), `network`, `station`. No phase.
+        and also `event_window` (the event of the window), `network`, `station`. No phase.
 
     Raises
     ------
     InputError
-        When a file is not there or cannot be used.
+        When a file is missing or invalid.
+
+    Examples
+    --------
+    >>> import os
+    >>> if "EQSTAT_DATA" in os.environ:
+    ...     picks = load_ceus_raw()
     """
     picks, notes = _at_stations(pd.read_csv(fetch(RAW.name)))
     picks = check_triggers(picks, name="ceus raw picks")
@@ -178,7 +203,7 @@ def load_ceus_raw() -> pd.DataFrame:
 
 
 def _at_stations(picks: Any) -> tuple[Any, list[str]]:
-    """Give picks the places of their stations; leave out and count those of unknown stations."""
+    """Add the coordinates of stations to picks; exclude and count picks of unknown stations."""
     stations: Any = pd.read_csv(fetch(STATIONS.name))
     stations["device"] = stations["network"] + "." + stations["station"]
     notes: list[str] = []
@@ -195,7 +220,7 @@ def _at_stations(picks: Any) -> tuple[Any, list[str]]:
 def _leave_out(
     picks: Any, where: Any, why: str, notes: list[str], what: str = "ceus picks"
 ) -> tuple[Any, list[str]]:
-    """Leave out rows and say so."""
+    """Exclude rows and note their number."""
     count = int(where.sum())
     if not count:
         return picks, notes
@@ -208,30 +233,37 @@ def load_ridgecrest(
 ) -> pd.DataFrame:
     """Load peak ground accelerations of the Ridgecrest sequence, converted from %g to m/s2.
 
-    Far stations are in the table only where an earthquake triggered them: beyond about 150 km
-    the records of small events are the strong ones. A model that does not know this should be
-    given at most 150 km. Split by event, never by record: the records of one event share its term.
+    Distant stations are included only if an earthquake triggered them: beyond about 150 km, the
+    records of small events are a selection of strong ones. Use at most 150 km for a model that
+    ignores this selection. Split by event, not by record, because the records of one event share
+    its event term.
 
     Parameters
     ----------
     max_distance_km : float, optional
-        Hypocentral distance beyond which records are left out and counted; all by default.
+        Hypocentral distance beyond which records are excluded; all are kept by default.
     min_magnitude : float, optional
-        Magnitude below which events are left out and counted; all by default.
+        Magnitude below which events are excluded; all are kept by default.
 
     Returns
     -------
     pandas.DataFrame
-        Table of ground motions (see `eqstat.schema.ground_motions.GROUND_MOTIONS`), 13,592 rows
-        before any are left out: `distance_km` is from the hypocentre, `pga_m_s2` the peak as the
-        origin gives it; and besides `time`, `event_latitude`, `event_longitude`,
+        Table of ground motions (see `eqstat.schema.GROUND_MOTIONS`), 13,592 rows
+        before exclusion: `distance_km` is from the hypocentre, `pga_m_s2` the peak as given by the
+        origin; and also `time`, `event_latitude`, `event_longitude`,
         `magnitude_type`, `elevation_m`, `rupture_distance_km`, `joyner_boore_distance_km`,
-        `pgv_cm_s`. `attrs["notes"]` counts what was left out.
+        `pgv_cm_s`. `attrs["notes"]` states how many were excluded.
 
     Raises
     ------
     InputError
-        When the file is not there or cannot be used, or nothing is left.
+        When the file is missing or invalid, or no row remains.
+
+    Examples
+    --------
+    >>> import os
+    >>> if "EQSTAT_DATA" in os.environ:
+    ...     records = load_ridgecrest(max_distance_km=150.0)
     """
     names = {"distance_km": "hypocentral_distance_km", "pga_m_s2": "pga_percent_g"}
     table: Any = rename_columns(pd.read_csv(fetch(RIDGECREST.name)), names, name="ridgecrest")

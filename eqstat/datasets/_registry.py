@@ -1,4 +1,4 @@
-"""The files of the public data sets: what they are, and where they are found or come from."""
+"""Registry of the files of the public data sets, and how they are obtained."""
 
 from __future__ import annotations
 
@@ -18,22 +18,28 @@ class DataFile:
     Parameters
     ----------
     name : str
-        Path in the folder that `EQSTAT_DATA` names.
+        Path in the folder given by `EQSTAT_DATA`.
     what : str
-        What it holds, one line.
+        Description of the contents, one line.
     columns : tuple of str
-        Its columns.
+        Columns of the table.
     origin : str
         Page of its publisher.
     licence : str
         Terms of use.
     citation : str
-        What to cite.
+        Reference to cite.
     url : str
-        Address of the very file at its origin; empty where the origin does not offer it in this
-        form, so that there is no download.
+        Address of the file at its origin; empty if the origin does not offer it in this form, so
+        that it cannot be downloaded.
     sha256 : str
         SHA-256 of the file at `url`.
+
+    Examples
+    --------
+    >>> from eqstat.datasets import available
+    >>> available()[1].licence
+    'CC0'
     """
 
     name: str
@@ -90,7 +96,7 @@ EQN = DataFile(
 
 
 def _ceus(name: str, what: str, columns: tuple[str, ...]) -> DataFile:
-    """File of the CEUS set: tables made from the origin's messages, not its very files."""
+    """File of the CEUS set: a table compiled from the origin's messages."""
     return DataFile(
         name=f"ceus/{name}",
         what=what,
@@ -167,7 +173,7 @@ def available() -> tuple[DataFile, ...]:
 
 
 def fetch(name: str) -> Path:
-    """Find a file in the folder that `EQSTAT_DATA` names, or download it from its origin.
+    """Find a file in the folder given by `EQSTAT_DATA`, or download it from its origin.
 
     Parameters
     ----------
@@ -177,12 +183,21 @@ def fetch(name: str) -> Path:
     Returns
     -------
     pathlib.Path
-        Where the file lies. A file of the folder is taken as it is; a download is checked.
+        Path of the file. A file in the folder is used as it is; a download is verified.
 
     Raises
     ------
     InputError
-        When the name is not known, or the file is not there and its origin does not offer it.
+        When the name is unknown, or the file is missing and its origin does not offer it.
+
+    Examples
+    --------
+    >>> from eqstat import InputError
+    >>> try:
+    ...     fetch("other.csv")
+    ... except InputError as error:
+    ...     print(str(error)[:33])
+    data set 'other.csv' is not known
     """
     known = {file.name: file for file in available()}
     if name not in known:

@@ -1,10 +1,9 @@
-"""Contracts of tables: which columns they need, of what kind and unit, within which range.
+"""Validate tables against contracts: their columns, with types, units and ranges.
 
-A check gives a checked copy: times as `datetime64[ns, UTC]`, numbers as float64, longitudes in
-[-180, 180), labels as texts. The input is never changed, columns that the contract does not know
-are kept, and no row is dropped. What cannot be used is an `InputError` of one line; what can be
-used but should be known is a line in `attrs["notes"]` of the copy. Counts, detections and ground
-motions have modules of their own: `counts`, `ground_motions`.
+Validation returns a copy: times as `datetime64[ns, UTC]`, numbers as float64, longitudes in
+[-180, 180), labels as strings. The input is never modified, unknown columns are kept, and no row
+is dropped. Invalid input raises an `InputError` of one line; anything valid but noteworthy is a
+line in `attrs["notes"]` of the copy.
 """
 
 import lazy_loader

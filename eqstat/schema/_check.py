@@ -1,4 +1,4 @@
-"""Checks of whole tables against their contracts."""
+"""Validation of whole tables against their contracts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from eqstat.schema._times import ColumnProblem, Series, parse_times
 
 
 class NaiveTimeWarning(UserWarning):
-    """Times without a time zone were taken as UTC."""
+    """Times without a time zone were interpreted as UTC."""
 
 
-# Names that other tools use, lower case.
+# Column names of other tools, in lower case.
 _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "time": ("triggertime", "trigger_time", "timestamp", "datetime", "time_utc", "t", "epoch"),
     "latitude": ("lat", "lat_deg", "y"),
@@ -31,14 +31,14 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
 
 
 def check(table: pd.DataFrame, contract: Contract, *, name: str | None = None) -> pd.DataFrame:
-    """Check a table against a contract and give a checked copy.
+    """Validate a table against a contract and return a validated copy.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        The table; it is not changed.
+        The table; it is not modified.
     contract : Contract
-        What it must hold.
+        The columns that are required and allowed.
     name : str, optional
         Name of the table in messages, such as a file's; the contract's name if not given.
 
@@ -46,17 +46,17 @@ def check(table: pd.DataFrame, contract: Contract, *, name: str | None = None) -
     -------
     pandas.DataFrame
         The same rows, index and columns; the contract's columns in their final type. Its
-        `attrs["notes"]` is a list of lines that say what can be used but should be known.
+        `attrs["notes"]` is a list of lines on what is valid but noteworthy.
 
     Raises
     ------
     InputError
-        When the table cannot be used.
+        When the table violates the contract.
 
     Warns
     -----
     NaiveTimeWarning
-        Once for a call, when times without a time zone were taken as UTC.
+        Once per call, when times without a time zone were interpreted as UTC.
 
     Examples
     --------
@@ -72,12 +72,12 @@ def check(table: pd.DataFrame, contract: Contract, *, name: str | None = None) -
 
 
 def check_triggers(table: pd.DataFrame, *, name: str = "triggers") -> pd.DataFrame:
-    """Check a table of triggers (see `check` and `TRIGGERS`).
+    """Validate a table of triggers (see `check` and `TRIGGERS`).
 
     Parameters
     ----------
     table : pandas.DataFrame
-        With `time`, `latitude`, `longitude`; perhaps `device`, `phase`, `time_sd_s`, `pga_m_s2`,
+        With `time`, `latitude`, `longitude`; optionally `device`, `phase`, `time_sd_s`, `pga_m_s2`,
         `elevation_m`.
     name : str
         Name of the table in messages.
@@ -85,37 +85,52 @@ def check_triggers(table: pd.DataFrame, *, name: str = "triggers") -> pd.DataFra
     Returns
     -------
     pandas.DataFrame
-        A checked copy. Rows of the same device and time are kept and noted.
+        A validated copy. Rows of the same device and time are kept and noted.
 
     Raises
     ------
     InputError
-        When the table cannot be used.
+        When the table violates the contract.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"time": ["2016-06-10T08:04:38.7Z"], "latitude": [33.4],
+    ...                       "longitude": [-116.4], "device": [7.0]})
+    >>> check_triggers(table)["device"].tolist()
+    ['7']
     """
     return _check(table, TRIGGERS, name, stacklevel=3)
 
 
 def check_network(table: pd.DataFrame, *, name: str = "network") -> pd.DataFrame:
-    """Check a table of devices (see `check` and `NETWORK`).
+    """Validate a table of devices (see `check` and `NETWORK`).
 
     Parameters
     ----------
     table : pandas.DataFrame
-        With `latitude`, `longitude`; perhaps `device`, `active_from`, `active_to` (missing: since
-        ever, for ever), `elevation_m`.
+        With `latitude`, `longitude`; optionally `device`, `active_from`, `active_to` (missing:
+        unbounded), `elevation_m`.
     name : str
         Name of the table in messages.
 
     Returns
     -------
     pandas.DataFrame
-        A checked copy.
+        A validated copy.
 
     Raises
     ------
     InputError
-        When the table cannot be used, an activity ends before it starts, or a device is active
-        twice at the same time.
+        When the table violates the contract, an active interval ends before it starts, or
+        intervals of one device overlap.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 182.0]})
+    >>> check_network(table)["longitude"].tolist()
+    [2.0, -178.0]
     """
     out = _check(table, NETWORK, name, stacklevel=3)
     problem = _columns.activity_problem(out)
@@ -127,14 +142,14 @@ def check_network(table: pd.DataFrame, *, name: str = "network") -> pd.DataFrame
 def rename_columns(
     table: pd.DataFrame, columns: Mapping[str, str], *, name: str = "table"
 ) -> pd.DataFrame:
-    """Give the columns of another tool the names of the contracts.
+    """Rename the columns of another tool to the names of the contracts.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        The table; it is not changed.
+        The table; it is not modified.
     columns : mapping
-        From the contract's name to the table's own, such as `{"time": "triggerTime"}`.
+        From the name in the contract to the name in the table, such as `{"time": "triggerTime"}`.
     name : str
         Name of the table in messages.
 
@@ -146,7 +161,7 @@ def rename_columns(
     Raises
     ------
     InputError
-        When a column is not there, is named twice, or the new name is taken.
+        When a column is missing, is named twice, or the new name already exists.
 
     Examples
     --------
@@ -155,15 +170,17 @@ def rename_columns(
     ['latitude']
     """
     own = list(columns.values())
-    there = [str(label) for label in table.columns]
+    existing = [str(label) for label in table.columns]
     for new, old in columns.items():
-        if old not in there:
-            close = difflib.get_close_matches(old, there, n=1, cutoff=0.6)
+        if old not in existing:
+            close = difflib.get_close_matches(old, existing, n=1, cutoff=0.6)
             advice = f"; did you mean {close[0]!r}?" if close else ""
-            raise InputError(f"{name}: no column {old!r} to use as {new!r}{advice} {_has(there)}")
+            raise InputError(
+                f"{name}: no column {old!r} to use as {new!r}{advice} {_has(existing)}"
+            )
         if own.count(old) > 1:
             raise InputError(f"{name}: column {old!r} is named more than once; name it once")
-        if new in there and new not in own:
+        if new in existing and new not in own:
             raise InputError(
                 f"{name}: column {old!r} cannot become {new!r}, which is there already; "
                 f"rename or leave out the other {new!r} first"
@@ -208,32 +225,33 @@ def _check(table: pd.DataFrame, contract: Contract, name: str, stacklevel: int) 
 
 
 def _check_names(table: pd.DataFrame, contract: Contract, name: str) -> None:
-    there = [str(label) for label in table.columns]
+    existing = [str(label) for label in table.columns]
     missing = [c.name for c in contract.columns if c.required and c.name not in table.columns]
     if missing:
-        free = [label for label in there if label not in {c.name for c in contract.columns}]
-        found = {new: old for new in missing if (old := _similar(new, free)) is not None}
+        free = [label for label in existing if label not in {c.name for c in contract.columns}]
+        similar = {new: old for new in missing if (old := _similar(new, free)) is not None}
         words = "column" if len(missing) == 1 else "columns"
         advice = f"give {'it' if len(missing) == 1 else 'them'}"
-        if found:
-            pairs = " ".join(f"{new}={old}" for new, old in found.items())
-            advice = f"if you mean {pairs}, use --columns {pairs} or rename_columns(table, {found})"
-        absent = ", ".join(repr(item) for item in missing)
-        raise InputError(f"{name}: no {words} {absent} {_has(there)}; {advice}")
-    for column in contract.columns:
-        if there.count(column.name) > 1:
-            raise InputError(
-                f"{name}: {there.count(column.name)} columns are called {column.name!r}; keep one"
+        if similar:
+            pairs = " ".join(f"{new}={old}" for new, old in similar.items())
+            advice = (
+                f"if you mean {pairs}, use --columns {pairs} or rename_columns(table, {similar})"
             )
+        absent = ", ".join(repr(item) for item in missing)
+        raise InputError(f"{name}: no {words} {absent} {_has(existing)}; {advice}")
+    for column in contract.columns:
+        number = existing.count(column.name)
+        if number > 1:
+            raise InputError(f"{name}: {number} columns are called {column.name!r}; keep one")
 
 
-def _has(there: list[str]) -> str:
-    shown = ", ".join(there[:20]) + (", ..." if len(there) > 20 else "")
+def _has(existing: list[str]) -> str:
+    shown = ", ".join(existing[:20]) + (", ..." if len(existing) > 20 else "")
     return f"(the table has: {shown or 'no columns'})"
 
 
-def _similar(name: str, there: list[str]) -> str | None:
-    lower = {label.lower().strip(): label for label in there}
+def _similar(name: str, existing: list[str]) -> str | None:
+    lower = {label.lower().strip(): label for label in existing}
     for candidate in (name, *_OTHER_NAMES.get(name, ())):
         if candidate in lower:
             return lower[candidate]

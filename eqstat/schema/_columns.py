@@ -1,4 +1,4 @@
-"""How single columns are converted and judged; a `ColumnProblem` says what is wrong."""
+"""Conversion and validation of single columns; errors are of class `ColumnProblem`."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
 
 
 def short(value: Any) -> str:
-    """Show a value of a table in a message, cut to 40 signs."""
+    """Show a value of a table in a message, cut to 40 characters."""
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 40 else text[:37] + "..."
 
 
 def refuse_missing(values: Series, required: bool) -> None:
-    """Refuse missing values in a required column."""
+    """Raise an error for missing values in a required column."""
     missing = values.isna().to_numpy(dtype=bool)
     if required and missing.any():
         raise ColumnProblem("has missing values", missing, "fill these rows or leave them out")
 
 
 def convert(table: Any, column: Column) -> Series:
-    """Convert any column but a time to its final type."""
+    """Convert a column other than a time to its final type."""
     given = table[column.name]
     if column.kind == "text":
         out = _texts(given)
@@ -99,9 +99,9 @@ def _refuse_fractions(values: Series) -> None:
 
 
 def _texts(column: Series) -> Series:
-    """Give labels as texts, so that 7 and "7" and 7.0 name the same device; blank is missing."""
+    """Convert labels to strings, so that 7, "7" and 7.0 are one device; blank is missing."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        # Long tables have few labels: only these are turned into texts.
+        # Long tables have few distinct labels; only these are converted.
         labels = _texts(pd.Series(column.cat.categories)).to_numpy(dtype=object)
         codes = column.cat.codes.to_numpy()
         return pd.Series(
@@ -137,7 +137,7 @@ def _flags(column: Series) -> Series:
 
 
 def remarks(given: Any, out: Any, contract: Contract) -> Iterator[str]:
-    """Say what can be used but should be known."""
+    """Yield notes on what is valid but noteworthy."""
     known = [column.name for column in contract.columns if column.name in out.columns]
     if "longitude" in known:
         wrapped = int((_numbers(given["longitude"]) >= 180.0).sum())
@@ -166,7 +166,7 @@ def _rows(count: int) -> str:
 
 
 def activity_problem(network: Any) -> tuple[str, ColumnProblem] | None:
-    """Find an activity that ends before it starts, or a device that is active twice at once."""
+    """Find an active interval that ends before it starts, or overlaps of one device."""
     never = pd.Series(pd.NaT, index=network.index, dtype="datetime64[ns, UTC]")
     start = network["active_from"] if "active_from" in network.columns else never
     end = network["active_to"] if "active_to" in network.columns else never
@@ -186,7 +186,7 @@ def activity_problem(network: Any) -> tuple[str, ColumnProblem] | None:
         }
     )
     frame = frame[frame["device"].notna()].sort_values(["device", "start"], kind="stable")
-    # The latest end so far, of the same device; half-open intervals may touch.
+    # The latest end so far of the same device; half-open intervals may be adjacent.
     latest = frame.groupby("device")["end"].cummax().groupby(frame["device"])
     latest = latest.shift(fill_value=np.iinfo(np.int64).min)
     twice = frame.index[(frame["start"] < latest).to_numpy(dtype=bool)]

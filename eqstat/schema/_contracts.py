@@ -1,4 +1,4 @@
-"""The contracts themselves: what the tables hold."""
+"""Definition of contracts, and those of triggers and of networks."""
 
 from __future__ import annotations
 
@@ -17,23 +17,28 @@ class Column:
     Parameters
     ----------
     name : str
-        Its name.
+        Name of the column.
     kind : {"time", "latitude", "longitude", "number", "text", "flag"}
-        What it holds.
+        Type of its values.
     required : bool
-        Whether it must be there, with no value missing.
+        Whether the column must exist and have no missing values.
     unit : str
-        Unit, for the messages.
+        Unit, for messages.
     minimum, maximum : float
-        Range of a number, ends included.
+        Range of a number, limits included.
     positive : bool
         Whether a number must be greater than zero.
     allowed : tuple of str
-        The texts allowed; empty for any.
+        Allowed strings; empty for any.
     hint : str
-        What to do when the range is left.
+        Remedy given in the message when a value is out of range.
     whole : bool
-        Whether a number must be a whole one.
+        Whether a number must be an integer.
+
+    Examples
+    --------
+    >>> Column("depth_km", "number", required=True, unit="km", minimum=0.0).positive
+    False
     """
 
     name: str
@@ -50,7 +55,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Contract:
-    """The columns of a kind of table, and what makes two of its rows the same report.
+    """The columns of a kind of table, and the columns that identify a report.
 
     Parameters
     ----------
@@ -60,6 +65,14 @@ class Contract:
         Columns, required or optional.
     same : tuple of str
         Rows that agree in these columns are noted as duplicates; they are kept.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat.schema import check
+    >>> depths = Contract("depths", (Column("depth_km", "number", required=True),))
+    >>> check(pd.DataFrame({"depth_km": [8, 12]}), depths)["depth_km"].tolist()
+    [8.0, 12.0]
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Contracts of counts in windows and of a network's detections."""
+"""Contracts of counts in windows and of detections of a network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COUNTS = Contract(
     ),
 )
 """Triggers of the active devices in each window: `time` (the window's start), `triggers`, `active`
-and optional columns; `windows` is the number of equal windows that a row stands for."""
+and optional columns; `windows` is the number of equal windows that a row summarises."""
 
 DETECTIONS = Contract(
     "detections",
@@ -40,16 +40,16 @@ DETECTIONS = Contract(
         Column("delay_s", "number", unit="s"),
     ),
 )
-"""Claims of a network: `time`, `latitude`, `longitude`, `is_earthquake` and optional columns."""
+"""Detections of a network: `time`, `latitude`, `longitude`, `is_earthquake`; optional columns."""
 
 
 def check_detections(table: pd.DataFrame, *, name: str = "detections") -> pd.DataFrame:
-    """Check a table of detections (see `eqstat.schema.check` and `DETECTIONS`).
+    """Validate a table of detections (see `eqstat.schema.check` and `DETECTIONS`).
 
     Parameters
     ----------
     table : pandas.DataFrame
-        With `time`, `latitude`, `longitude`, `is_earthquake`; perhaps `score`, `triggers`,
+        With `time`, `latitude`, `longitude`, `is_earthquake`; optionally `score`, `triggers`,
         `active`, `magnitude`, `delay_s`.
     name : str
         Name of the table in messages.
@@ -57,12 +57,20 @@ def check_detections(table: pd.DataFrame, *, name: str = "detections") -> pd.Dat
     Returns
     -------
     pandas.DataFrame
-        A checked copy.
+        A validated copy.
 
     Raises
     ------
     InputError
-        When the table cannot be used, or more devices triggered than were active.
+        When the table violates the contract, or more devices triggered than were active.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"time": ["2026-01-05T00:00:00Z"], "latitude": [-12.0],
+    ...                       "longitude": [-77.0], "is_earthquake": ["yes"]})
+    >>> check_detections(table)["is_earthquake"].tolist()
+    [True]
     """
     out = _check(table, DETECTIONS, name, stacklevel=3)
     if {"triggers", "active"} <= set(out.columns):
@@ -71,16 +79,15 @@ def check_detections(table: pd.DataFrame, *, name: str = "detections") -> pd.Dat
 
 
 def check_counts(table: pd.DataFrame, *, name: str = "counts") -> pd.DataFrame:
-    """Check a table of counts (see `eqstat.schema.check` and `COUNTS`).
+    """Validate a table of counts (see `eqstat.schema.check` and `COUNTS`).
 
-    Each region's windows must come in the order of time, each once, and must not overlap. Where
-    a row stands for several windows (`windows` above 1 anywhere) its time tells the hour only,
-    and the order is not looked at.
+    The windows of each region must be sorted by time, unique and must not overlap. If `windows`
+    exceeds 1 in any row, the time of a row identifies its hour only, and the order is not checked.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        With `time`, `triggers`, `active`; perhaps `region`, `window_s`, `is_earthquake`,
+        With `time`, `triggers`, `active`; optionally `region`, `window_s`, `is_earthquake`,
         `windows`.
     name : str
         Name of the table in messages.
@@ -88,12 +95,12 @@ def check_counts(table: pd.DataFrame, *, name: str = "counts") -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A checked copy.
+        A validated copy.
 
     Raises
     ------
     InputError
-        When the table cannot be used, more devices triggered than were active, windows have
+        When the table violates the contract, more devices triggered than were active, windows have
         different lengths, or a region's windows are unsorted, repeated or overlap.
 
     Examples
@@ -130,7 +137,7 @@ def _refuse_more_than_active(out: Any, table: Any, name: str) -> None:
 
 
 def _one_length(out: Any, table: Any, name: str) -> float | None:
-    """The windows' length, s; None where it is not given."""
+    """Length of the windows, s; None if it is not given."""
     if "window_s" not in out.columns:
         return None
     length = out["window_s"].to_numpy()
@@ -149,7 +156,7 @@ def _one_length(out: Any, table: Any, name: str) -> float | None:
 
 
 def region_codes(out: Any) -> tuple[np.ndarray, list[str]]:
-    """Number the regions in the order of their names; without the column there is one, "all"."""
+    """Number the regions in the order of their names; without the column: one region, "all"."""
     if "region" not in out.columns:
         return np.zeros(len(out), np.int64), ["all"]
     codes, names = pd.factorize(out["region"], sort=True)
@@ -157,7 +164,7 @@ def region_codes(out: Any) -> tuple[np.ndarray, list[str]]:
 
 
 def spacing_s(out: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds since the window before in the table of the same region, and the rows they end at."""
+    """Seconds since the previous window of the same region, and the rows of the later windows."""
     codes, _ = region_codes(out)
     order = np.argsort(codes, kind="stable")
     stamps = out["time"].to_numpy(dtype="datetime64[ns]").astype(np.int64)[order]
@@ -167,7 +174,7 @@ def spacing_s(out: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _refuse_disorder(out: Any, table: Any, name: str, length: float | None) -> None:
     step, rows = spacing_s(out)
-    troubles = (
+    problems = (
         (step < 0, "goes back: a region's windows must be sorted by time", "sort the table"),
         (step == 0, "the same window of a region comes twice", "keep one row for each window"),
         (
@@ -176,7 +183,7 @@ def _refuse_disorder(out: Any, table: Any, name: str, length: float | None) -> N
             "give windows that follow one another, or correct window_s",
         ),
     )
-    for where, what, advice in troubles:
+    for where, what, advice in problems:
         if where.any():
             bad = np.zeros(len(out), dtype=bool)
             bad[rows[where]] = True

@@ -1,4 +1,4 @@
-"""Contract of recorded ground motions, with a look at whether their unit can be m/s2."""
+"""Contract of recorded ground motions, with a plausibility check of their unit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VS30 = Column(
     maximum=5000.0,
     hint="leave it empty (NaN) where it is not known",
 )
-"""Mean velocity of S over the uppermost 30 m, wherever a table has one."""
+"""Time-averaged S velocity over the uppermost 30 m, in every table that has it."""
 
 GROUND_MOTIONS = Contract(
     "ground motions",
@@ -49,11 +49,11 @@ GROUND_MOTIONS = Contract(
     same=("event", "station"),
 )
 """Peak ground accelerations: `event`, `magnitude`, `depth_km`, `distance_km` (from the hypocentre),
-`pga_m_s2` and optional columns; `vs30_m_s` is NaN where it is not known."""
+`pga_m_s2` and optional columns; `vs30_m_s` is NaN where it is unknown."""
 
-# What others call one of their unit, in m/s2.
+# Other units of PGA, in m/s2.
 _OTHER_UNITS = {"%g": 0.0980665, "Gal (cm/s2) or mg": 0.01, "g": 9.80665}
-# Half a decade: what regions differ by; about a third of a decade: what one event does.
+# Standard deviations between regions and between events, in decades.
 _REGION, _EVENT = 0.5, 0.35
 _LARGEST_M_S2 = 100.0
 
@@ -61,33 +61,33 @@ _LARGEST_M_S2 = 100.0
 def check_ground_motions(
     table: pd.DataFrame, *, name: str = "ground motions", check_unit: bool = True
 ) -> pd.DataFrame:
-    """Check a table of ground motions (see `eqstat.schema.check` and `GROUND_MOTIONS`).
+    """Validate a table of ground motions (see `eqstat.schema.check` and `GROUND_MOTIONS`).
 
-    PGA in another unit than m/s2 is caught by plausibility: the median of the table is compared
-    with a broad expectation for its magnitudes and distances. Regions differ from it by up to
-    half a decade and single events by more, so a table of many events more than 0.75 decades off
-    is refused, and one of few events is only noted.
+    PGA in another unit than m/s2 is recognised by a plausibility check: the median of the table is
+    compared with a coarse expectation for its magnitudes and distances. Regions deviate from it by
+    up to half a decade and single events by more, so that a deviation of more than 0.75 decades is
+    an error in a table of many events and a note in a table of few.
 
     Parameters
     ----------
     table : pandas.DataFrame
         With `event`, `magnitude`, `depth_km` (positive down), `distance_km` (from the hypocentre),
-        `pga_m_s2`; perhaps `station`, `latitude`, `longitude`, `vs30_m_s` (NaN: not known).
+        `pga_m_s2`; optionally `station`, `latitude`, `longitude`, `vs30_m_s` (NaN: unknown).
     name : str
         Name of the table in messages.
     check_unit : bool
-        Whether the unit of PGA is judged by plausibility.
+        Whether to check that the unit of PGA is plausible.
 
     Returns
     -------
     pandas.DataFrame
-        A checked copy. Rows without `vs30_m_s` are noted.
+        A validated copy. Rows without `vs30_m_s` are noted.
 
     Raises
     ------
     InputError
-        When the table cannot be used, an event has two magnitudes or depths, a distance is less
-        than the depth, depths are negative throughout, or PGA cannot be in m/s2.
+        When the table violates the contract, an event has two magnitudes or depths, a distance is
+        less than the depth, depths are negative throughout, or PGA is implausible in m/s2.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def check_ground_motions(
         advice = "depth is positive down: change the sign"
         problem = ColumnProblem("every depth lies above the surface", bad, advice)
         raise _error(name, "depth_km", table["depth_km"], problem)
-    # Stations lie up to some kilometres above the ellipsoid that depths are counted from.
+    # Depths refer to the ellipsoid, and stations may lie some kilometres above it.
     short = (out["distance_km"] < 0.95 * out["depth_km"] - 1.0).to_numpy(dtype=bool)
     if short.any():
         problem = ColumnProblem(
@@ -122,14 +122,14 @@ def check_ground_motions(
 
 
 def expected_log10_pga(magnitude: np.ndarray, distance_km: np.ndarray) -> np.ndarray:
-    """Broad expectation of log10 PGA (m/s2), right to about half a decade in any region.
+    """Coarse expectation of log10 PGA (m/s2), within about half a decade in any region.
 
-    It is there to tell units apart, not to predict: a twentieth of g at 10 km from magnitude 5,
-    falling as distance to the power of 1.6, with a source that grows with magnitude.
+    It serves to distinguish units, not to predict: g / 20 at 10 km for magnitude 5, a decay as
+    distance to the power -1.6, and a source size that increases with magnitude.
     """
     size_km = 10 ** (-0.4 + 0.235 * magnitude)
-    away = np.log10(np.hypot(distance_km, size_km) / 10.0)
-    return -0.2 + 0.6 * (magnitude - 5.0) - 1.6 * away - 0.0015 * distance_km
+    log_distance = np.log10(np.hypot(distance_km, size_km) / 10.0)
+    return -0.2 + 0.6 * (magnitude - 5.0) - 1.6 * log_distance - 0.0015 * distance_km
 
 
 def _refuse_two_values(out: Any, table: Any, name: str, column: str) -> None:
@@ -146,10 +146,10 @@ def _refuse_two_values(out: Any, table: Any, name: str, column: str) -> None:
 
 def _judge_unit(out: Any, table: Any, name: str) -> None:
     pga = out["pga_m_s2"].to_numpy()
-    apart = np.log10(pga) - expected_log10_pga(
+    residual = np.log10(pga) - expected_log10_pga(
         out["magnitude"].to_numpy(), out["distance_km"].to_numpy()
     )
-    off = float(np.median(apart))
+    off = float(np.median(residual))
     unit = min(_OTHER_UNITS, key=lambda unit: abs(off + np.log10(_OTHER_UNITS[unit])))
     beyond = max(0.75, _REGION + 3 * _EVENT / np.sqrt(out["event"].nunique()))
     advice = f"is it in {unit}? {_UNITS}; or pass check_unit=False"

@@ -1,7 +1,7 @@
-"""Read a column of times, of whatever kind, as UTC.
+"""Convert a column of times of any type to UTC.
 
-Nothing is guessed silently: a number that cannot be seconds since 1970, or a column that mixes
-kinds, is a `ColumnProblem`, which `eqstat.schema` turns into one clear line.
+Ambiguous input is an error: a number that cannot be seconds since 1970, or a column of mixed
+types, raises a `ColumnProblem`, from which `eqstat.schema` composes a message of one line.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-# The types that pandas gives its own methods are too wide for a type checker to follow.
+# The return types of pandas methods are too wide for a type checker.
 Series = Any
 
 ISO_ADVICE = "write times as ISO 8601, such as 2016-06-10T08:04:38.7Z"
 
 _EARLIEST_YEAR, _LATEST_YEAR = 1880, 2200
-# Nearer to 1970 than three years a number is rather a relative time, a day number or yyyymmdd.
+# Smaller numbers are more likely relative times, day numbers or yyyymmdd.
 _LEAST_SECONDS, _MOST_SECONDS = 1e8, 4.2e9
 _UNITS = (("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9))
 _OFFSET = re.compile(r"\d[Tt ]\d.*[+-]\d\d(?::?\d\d)?$")
@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$")
 
 
 class ColumnProblem(Exception):
-    """What is wrong with a column: in words, in which rows, and what to do."""
+    """A problem of a column: its description, the rows concerned, and the remedy."""
 
     def __init__(self, what: str, bad: NDArray[np.bool_] | None = None, advice: str = "") -> None:
         super().__init__(what)
@@ -40,7 +40,7 @@ class ColumnProblem(Exception):
 
 
 def parse_times(column: Series) -> tuple[Series, bool]:
-    """Read times; give datetime64[ns, UTC] and whether zoneless times were taken as UTC."""
+    """Return times as datetime64[ns, UTC], and whether some had no time zone."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     if types.is_bool_dtype(column):
@@ -75,7 +75,7 @@ def _from_datetime64(column: Series) -> tuple[Series, bool]:
 
 
 def _from_seconds(column: Series) -> Series:
-    """Seconds since 1970-01-01 UTC."""
+    """Convert seconds since 1970-01-01 UTC."""
     if types.is_complex_dtype(column):
         raise ColumnProblem("holds complex numbers, not times", advice=ISO_ADVICE)
     if column.dtype in (np.dtype(np.float32), np.dtype(np.float16)):
@@ -95,7 +95,7 @@ def _from_seconds(column: Series) -> Series:
     missing = np.isnan(seconds)
     filled = np.where(missing, 0.0, seconds)
     whole = np.floor(filled)
-    # Float64 holds these numbers to about a quarter of a microsecond.
+    # The resolution of float64 at these numbers is about a quarter of a microsecond.
     micros = whole.astype(np.int64) * 1_000_000
     micros += np.round((filled - whole) * 1e6).astype(np.int64)
     stamps = micros.view("datetime64[us]")
@@ -129,7 +129,7 @@ def _from_text(column: Series) -> tuple[Series, bool]:
         return _from_seconds(seconds.set_axis(column.index)), False
     times, offset, good = _read_iso(given)
     if not good.all():
-        # Other habits: a decimal comma, and "UTC" for Z.
+        # Other notations: a decimal comma, and "UTC" for Z.
         given = given.str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
         times, offset, good = _read_iso(given.str.replace(",", ".", regex=False))
     bad = np.zeros(len(column), dtype=bool)
@@ -143,14 +143,14 @@ def _from_text(column: Series) -> tuple[Series, bool]:
 def _read_iso(text: Series) -> tuple[Series, NDArray[np.bool_], NDArray[np.bool_]]:
     times: Any = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
     values = text.tolist()
-    # Pandas would also take "now", and a year alone for its first day.
+    # Pandas would also accept "now", and a year alone as its first day.
     dated = np.fromiter((len(v) >= 8 and v[0].isdigit() for v in values), bool, len(values))
     zoned = (v[-1] in "Zz" or _OFFSET.search(v) is not None for v in values)
     return times, np.fromiter(zoned, bool, len(values)), times.notna().to_numpy() & dated
 
 
 def _from_objects(column: Series) -> tuple[Series, bool]:
-    """Python datetimes and dates, pandas timestamps and NumPy datetimes."""
+    """Convert Python datetimes and dates, pandas timestamps and NumPy datetimes."""
     missing = column.isna().to_numpy(dtype=bool)
     given = column[~missing]
     aware = np.fromiter(
@@ -166,7 +166,7 @@ def _from_objects(column: Series) -> tuple[Series, bool]:
 
 
 def _naive_or_refuse(aware: NDArray[np.bool_], given: NDArray[np.bool_]) -> bool:
-    """Tell whether the given times have no zone; refuse a mixture."""
+    """Return whether the times have no zone; a mixture is an error."""
     if aware.any() and not aware.all():
         bad = np.zeros(given.size, dtype=bool)
         bad[np.flatnonzero(given)[~aware]] = True
@@ -199,7 +199,7 @@ def _kind(value: Any) -> str:
 
 
 def _spread(times: Series, missing: NDArray[np.bool_], index: pd.Index) -> Series:
-    """Put the times that were given back among the missing ones."""
+    """Insert the converted times among the missing ones."""
     if not missing.any():
         return pd.Series(times.array, index=index)
     places = np.full(missing.size, -1)
@@ -208,7 +208,7 @@ def _spread(times: Series, missing: NDArray[np.bool_], index: pd.Index) -> Serie
 
 
 def _finish(times: Series) -> Series:
-    """Refuse implausible years, which nanoseconds may not hold, and go to nanoseconds."""
+    """Convert to nanoseconds; implausible years, which may overflow, are an error."""
     year = times.dt.year.to_numpy(dtype=np.float64, na_value=np.nan)
     bad = (year < _EARLIEST_YEAR) | (year > _LATEST_YEAR)
     if bad.any():
