@@ -42,7 +42,7 @@ class SourceDraws(eqx.Module):
 
 
 def positions(frame: LocalFrame, latitude: Any, longitude: Any, depth_km: Any) -> np.ndarray:
-    """Cartesian places about a centre, in which distances are straight lines through the sphere."""
+    """Cartesian coordinates about a centre, whose distances are chords through the sphere."""
     surface = frame.position(latitude, longitude)
     depth = np.asarray(depth_km, np.float64)
     down = np.stack([np.zeros_like(depth), np.zeros_like(depth), depth], axis=-1)
@@ -50,10 +50,13 @@ def positions(frame: LocalFrame, latitude: Any, longitude: Any, depth_km: Any) -
 
 
 def distances(site_km: Float[Array, "s 3"], place_km: Float[Array, "d 3"]) -> Float[Array, "s d"]:
-    """Straight-line distances of all pairs, km, never quite 0."""
-    apart = [site_km[:, None, i] - place_km[None, :, i] for i in range(3)]
+    """Straight-line distances of all pairs, km, at least `NEAR_KM`."""
+    difference = [site_km[:, None, i] - place_km[None, :, i] for i in range(3)]
     return jnp.sqrt(
-        sum((each * each for each in apart), start=jnp.asarray(NEAR_KM**2, apart[0].dtype))
+        sum(
+            (each * each for each in difference),
+            start=jnp.asarray(NEAR_KM**2, difference[0].dtype),
+        )
     )
 
 
@@ -61,12 +64,12 @@ def pooled(
     predictor: Any, drawn: SourceDraws, site_km: Float[Array, "s 3"], vs30_m_s: Float[Array, "s"]
 ) -> Mixture:
     """Mixture of each site over all draws of the source and all components of each."""
-    away = distances(site_km, drawn.place_km)
+    distance = distances(site_km, drawn.place_km)
     depth, magnitude, vs30 = (
-        jnp.broadcast_to(values, away.shape)
+        jnp.broadcast_to(values, distance.shape)
         for values in (drawn.depth_km, drawn.magnitude, vs30_m_s[:, None])
     )
-    each = predictor(magnitude, away, depth, vs30)
+    each = predictor(magnitude, distance, depth, vs30)
     weight = each.log_weight + drawn.log_weight[None, :, None]
     size = (len(site_km), -1)
     full = jnp.broadcast_arrays(weight, each.mean, each.scale)
@@ -74,7 +77,7 @@ def pooled(
 
 
 def blocks(function: Any, draws: int, rows: tuple[Array, ...]) -> Any:
-    """Apply a function to blocks of sites, one after the other, and put the results together."""
+    """Apply a function to blocks of sites, one after the other, and concatenate the results."""
     sites = len(rows[0])
     size = min(max(BLOCK // draws, 1), sites)
     number = -(-sites // size)
@@ -83,8 +86,8 @@ def blocks(function: Any, draws: int, rows: tuple[Array, ...]) -> Any:
         for row in rows
     )
     cut = tuple(row.reshape(number, size, *row.shape[1:]) for row in padded)
-    found = jax.lax.map(lambda block: function(*block), cut)
-    return jax.tree.map(lambda each: each.reshape(-1, *each.shape[2:])[:sites], found)
+    values = jax.lax.map(lambda block: function(*block), cut)
+    return jax.tree.map(lambda each: each.reshape(-1, *each.shape[2:])[:sites], values)
 
 
 @eqx.filter_jit
@@ -95,7 +98,7 @@ def exceedances(
     vs30_m_s: Float[Array, "s"],
     log10_threshold: Float[Array, "t"],
 ) -> Float[Array, "s t"]:
-    """Probability of more than each threshold at each site, over all draws."""
+    """Probability of exceeding each threshold at each site, over all draws."""
 
     def block(place: Array, vs30: Array) -> Array:
         mixture = pooled(predictor, drawn, place, vs30)
@@ -115,7 +118,7 @@ def exceedances_in_time(
     log10_threshold: Float[Array, "t"],
     least_s: Float[Array, "l"],
 ) -> Float[Array, "s t l"]:
-    """Probability that shaking is stronger than each threshold and leaves more than some time."""
+    """Probability of exceedance with a lead time longer than each of `least_s`."""
 
     def block(place: Array, vs30: Array, lead: Array) -> Array:
         mixture = pooled(predictor, drawn, place, vs30)
@@ -150,11 +153,11 @@ def quantiles(
         mixture = pooled(predictor, drawn, place, vs30)
         mean, sd = mean_and_sd(mixture)
         tails = jax.lax.map(lambda node: exceedance(mixture, mean + node * sd), nodes)
-        # Both tails count: the lower one is 1 less something that single precision still holds.
+        # Clip both tails to what single precision can distinguish from 0 and 1.
         edge = jnp.finfo(place.dtype).eps
         score = -ndtri(jnp.clip(tails, edge, 1.0 - edge))
         wanted = ndtri(probability)
-        found = jax.vmap(lambda row: jnp.interp(wanted, row, nodes), in_axes=1)(score)
-        return mean[:, None] + found * sd[:, None]
+        standardised = jax.vmap(lambda row: jnp.interp(wanted, row, nodes), in_axes=1)(score)
+        return mean[:, None] + standardised * sd[:, None]
 
     return blocks(block, len(drawn.magnitude), (site_km, vs30_m_s))

@@ -59,44 +59,44 @@ def shaking(
     sources
         The source: a hypocentre of `eqstat.hypocentre` with magnitudes (`with_magnitude`).
     sites
-        `latitude`, `longitude`, perhaps `site` (their names) and `vs30_m_s` (missing: unknown).
+        `latitude`, `longitude`, optionally `site` (their names) and `vs30_m_s` (missing: unknown).
     threshold_m_s2
         One or several PGA, m/s2, above 0; above 50 is refused as another unit.
     now_s
-        When it is asked, s after the sources' reference time. Without it, lead times count from
+        Present time, s after the sources' reference time. Without it, lead times count from
         the origin: they are S travel times.
     s_travel_time
         S velocity along straight lines, km/s; or a function of great-circle distance (km) and
-        depth (km), arrays that broadcast, that gives seconds. Of a velocity model of the
-        travel-time room: `lambda km, depth: model.travel_time(km, depth)[1]`.
+        depth (km), arrays that broadcast, that returns seconds. For a model of
+        `eqstat.velocity`: `lambda km, depth: model.travel_time(km, depth)[1]`.
     quantile
         Probabilities of the quantiles, in (0, 1), increasing.
     least_lead_s
-        Times to S, s, for which `probability_in_time` is wanted.
+        Lead times, s, for which `probability_in_time` is computed.
 
     Returns
     -------
     xarray.Dataset
         Over `site`: `probability` (and `threshold`, m/s2), `pga_quantile_m_s2` and
-        `lead_time_quantile_s` (and `quantile`; less than 0 once S has come), `lead_time_s` (the
+        `lead_time_quantile_s` (and `quantile`; negative once S has arrived), `lead_time_s` (the
         median), `distance_km` (mean hypocentral), `latitude`, `longitude`. With `least_lead_s`:
-        `probability_in_time`, of shaking beyond the threshold that leaves more than `least_lead`
-        seconds until S.
+        `probability_in_time`, of exceeding the threshold with a lead time longer than
+        `least_lead`.
 
     Raises
     ------
     eqstat.InputError
-        When sites, thresholds or an option cannot be used.
+        When sites, thresholds or an option are invalid.
 
     Examples
     --------
     >>> from eqstat.ground_motion import PointSource
     >>> source = Sources([0.0], [179.9], [10.0], [6.0])
     >>> sites = pd.DataFrame({"latitude": [0.0, 0.0], "longitude": [-179.9, 179.0]})
-    >>> found = shaking(PointSource(), source, sites, 0.5)
-    >>> found["distance_km"].round(1).values.tolist()
+    >>> result = shaking(PointSource(), source, sites, 0.5)
+    >>> result["distance_km"].round(1).values.tolist()
     [24.4, 100.5]
-    >>> bool(found["probability"][0, 0] > found["probability"][1, 0])
+    >>> bool(result["probability"][0, 0] > result["probability"][1, 0])
     True
     """
     sources = as_sources(sources)
@@ -116,12 +116,12 @@ def shaking(
     frame = sources.frame
     drawn = _drawn(frame, sources)
     step = max(PAIRS // len(sources), 1)
-    found = [
+    blocks = [
         _block(predictor, sources, frame, drawn, table.iloc[i : i + step], threshold, now_s,
                s_travel_time, probability, least)
         for i in range(0, len(table), step)
     ]  # fmt: skip
-    rows = {name: np.concatenate([block[name] for block in found]) for name in found[0]}
+    rows = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     return _dataset(rows, table, threshold, probability, least, sources, now_s)
 
 
@@ -150,19 +150,19 @@ def shaking_map(
     Returns
     -------
     xarray.Dataset
-        As of `shaking`, with dims `latitude` and `longitude` in the place of `site`.
+        As of `shaking`, with dims `latitude` and `longitude` instead of `site`.
 
     Raises
     ------
     eqstat.InputError
-        When an argument cannot be used.
+        When an argument is invalid.
 
     Examples
     --------
     >>> from eqstat.ground_motion import PointSource
     >>> source = Sources([46.0], [7.0], [8.0], [5.5])
-    >>> found = shaking_map(PointSource(), source, [45.9, 46.0], [6.9, 7.0, 7.1], [0.2, 0.5])
-    >>> dict(found["probability"].sizes)
+    >>> grid = shaking_map(PointSource(), source, [45.9, 46.0], [6.9, 7.0, 7.1], [0.2, 0.5])
+    >>> dict(grid["probability"].sizes)
     {'latitude': 2, 'longitude': 3, 'threshold': 2}
     """
     axes = _row("latitude", latitude), _row("longitude", longitude)
@@ -185,14 +185,14 @@ def shaking_map(
             "vs30_m_s": vs30.ravel(),
         }
     )
-    found = shaking(predictor, sources, sites, threshold_m_s2, **options)
+    result = shaking(predictor, sources, sites, threshold_m_s2, **options)
     index = pd.MultiIndex.from_product(axes, names=["latitude", "longitude"])
-    flat = found.drop_vars(["site", "latitude", "longitude"])
-    made = flat.assign_coords(xr.Coordinates.from_pandas_multiindex(index, "site")).unstack("site")
-    made = made.transpose("latitude", "longitude", ...)
+    flat = result.drop_vars(["site", "latitude", "longitude"])
+    grid = flat.assign_coords(xr.Coordinates.from_pandas_multiindex(index, "site"))
+    grid = grid.unstack("site").transpose("latitude", "longitude", ...)
     for name, unit in (("latitude", "degrees_north"), ("longitude", "degrees_east")):
-        made[name].attrs.update(units=unit, long_name=name)
-    return made
+        grid[name].attrs.update(units=unit, long_name=name)
+    return grid
 
 
 def _thresholds(given: ArrayLike) -> np.ndarray:
@@ -218,7 +218,7 @@ def _row(name: str, values: ArrayLike) -> np.ndarray:
 
 
 def _drawn(frame: LocalFrame, sources: Sources) -> _kernel.SourceDraws:
-    """The draws as the core takes them, in single precision."""
+    """Convert the draws to the single-precision arrays of the kernels."""
     with np.errstate(divide="ignore"):
         log_weight = np.log(sources.weight)
     place = _kernel.positions(frame, sources.latitude, sources.longitude, sources.depth_km)
@@ -238,36 +238,36 @@ def _block(
     probability: np.ndarray,
     least: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """All rows of some sites."""
+    """Compute all variables for a block of sites."""
     latitude, longitude = (table[name].to_numpy() for name in ("latitude", "longitude"))
     place = _kernel.positions(frame, latitude, longitude, np.zeros(len(table)))
     site = jnp.asarray(place, jnp.float32)
     vs30 = jnp.asarray(table["vs30_m_s"].to_numpy(), jnp.float32)
-    away = np.asarray(_kernel.distances(site, drawn.place_km), np.float64)
+    distance = np.asarray(_kernel.distances(site, drawn.place_km), np.float64)
     log10 = jnp.asarray(np.log10(threshold), jnp.float32)
     rows = {
         "probability": _kernel.exceedances(predictor, drawn, site, vs30, log10),
-        "distance_km": away @ sources.weight,
+        "distance_km": distance @ sources.weight,
     }
     if probability.size:
-        asked = jnp.asarray(probability, jnp.float32)
-        level = _kernel.quantiles(predictor, drawn, site, vs30, asked)
+        levels = jnp.asarray(probability, jnp.float32)
+        level = _kernel.quantiles(predictor, drawn, site, vs30, levels)
         rows["pga_quantile_m_s2"] = 10.0 ** np.asarray(level, np.float64)
     if callable(s_travel_time):
         epicentral = great_circle_distance(
             latitude[:, None], longitude[:, None], sources.latitude, sources.longitude
         )
-        taken = np.asarray(s_travel_time(epicentral, sources.depth_km[None, :]), np.float64)
-        if taken.shape != away.shape:
+        travel = np.asarray(s_travel_time(epicentral, sources.depth_km[None, :]), np.float64)
+        if travel.shape != distance.shape:
             raise InputError(
-                f"shaking: s_travel_time gave shape {taken.shape} for distances of {away.shape}; "
-                "of a velocity model take the second of its two waves"
+                f"shaking: s_travel_time gave shape {travel.shape} for distances of "
+                f"{distance.shape}; of a velocity model take the second of its two waves"
             )
     elif s_travel_time > 0:
-        taken = away / s_travel_time
+        travel = distance / s_travel_time
     else:
         raise InputError(f"shaking: an S velocity must be above 0, not {s_travel_time!r}")
-    lead = taken if now_s is None else taken + sources.origin_time_s - now_s
+    lead = travel if now_s is None else travel + sources.origin_time_s - now_s
     spread = weighted_quantiles(lead, sources.weight, np.append(probability, 0.5))
     rows["lead_time_s"], rows["lead_time_quantile_s"] = spread[:, -1], spread[:, :-1]
     if least.size:
@@ -300,7 +300,7 @@ def _dataset(
     now_s: float | int | None,
 ) -> xr.Dataset:
     about = {
-        "probability": (("site", "threshold"), "1", "probability of more than the threshold"),
+        "probability": (("site", "threshold"), "1", "probability of exceeding the threshold"),
         "pga_quantile_m_s2": (("site", "quantile"), "m s-2", "quantiles of PGA"),
         "lead_time_s": (("site",), "s", "median time until S"),
         "lead_time_quantile_s": (("site", "quantile"), "s", "quantiles of the time until S"),
@@ -308,10 +308,10 @@ def _dataset(
         "probability_in_time": (
             ("site", "threshold", "least_lead"),
             "1",
-            "probability of more than the threshold, S being more than some time away",
+            "probability of exceeding the threshold with at least this lead time",
         ),
     }
-    made = xr.Dataset(
+    dataset = xr.Dataset(
         {
             name: (about[name][0], row, {"units": about[name][1], "long_name": about[name][2]})
             for name, row in rows.items()
@@ -324,16 +324,16 @@ def _dataset(
         },
     )
     if probability.size:
-        made = made.assign_coords(quantile=("quantile", probability, {"units": "1"}))
+        dataset = dataset.assign_coords(quantile=("quantile", probability, {"units": "1"}))
     if least.size:
-        made = made.assign_coords(least_lead=("least_lead", least, {"units": "s"}))
+        dataset = dataset.assign_coords(least_lead=("least_lead", least, {"units": "s"}))
     start = "origin" if now_s is None else "now"
-    made.attrs = {
+    dataset.attrs = {
         "draws": len(sources),
         "lead_time_from": start,
         "reference_time": sources.reference_time,
         "quantile_kind": "posterior predictive, of hypocentre, magnitude and ground motion",
     }
     if now_s is not None:
-        made.attrs["now_s"] = float(now_s)
-    return made
+        dataset.attrs["now_s"] = float(now_s)
+    return dataset

@@ -1,4 +1,4 @@
-"""The table of sites, checked."""
+"""Checks of the table of sites."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SITES = Contract(
 
 
 def as_sites(table: pd.DataFrame) -> pd.DataFrame:
-    """Check a table of sites; those without a name get their number, unknown Vs30 is NaN."""
+    """Check a table of sites; unnamed sites get their row number, unknown Vs30 is NaN."""
     checked = schema.check(table, SITES)
     if not len(checked):
         raise schema.InputError("sites: the table has no rows")

@@ -1,4 +1,4 @@
-"""Figures that check forecasts of shaking: the integral transform and reliability."""
+"""Calibration figures of forecasts of shaking: PIT histogram and reliability diagram."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def pit(values: Any, *, bins: int = 20, probability: float = 0.9, ax: Axes | Non
     Parameters
     ----------
     values
-        One predictive probability of less than what was observed for each record, in [0, 1].
+        Predictive distribution function at the observation of each record, in [0, 1].
     bins
         Number of bins.
     probability
-        Of the pointwise interval of uniform, independent values; records of one event are not
-        independent, and then it is too narrow.
+        Nominal coverage of the pointwise interval for independent uniform values; it is too
+        narrow for dependent records, such as those of one event.
     ax
         Axes to draw into.
 
@@ -56,7 +56,7 @@ def reliability(curves: Mapping[str, xr.Dataset], *, ax: Axes | None = None) -> 
     ----------
     curves
         From `eqstat.calibration.reliability`, by the name of the threshold; if calibrated, the
-        share observed falls into the pale band or bar of its colour.
+        observed frequency lies in the pale band or bar of its colour.
     ax
         Axes to draw into.
 
@@ -81,7 +81,7 @@ def reliability(curves: Mapping[str, xr.Dataset], *, ax: Axes | None = None) -> 
     ax.set_ylim(0, 1)
     ax.set_aspect("equal")
     first = next(iter(curves.values()))
-    label = f"Probability forecast (pale: if true, {share(first)})"
+    label = f"Probability forecast (pale: if calibrated, {share(first)})"
     _style.label_axes(ax, label, "Share exceeded")
     _style.legend_above(ax, columns=3)
     return ax

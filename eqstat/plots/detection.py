@@ -61,7 +61,7 @@ def causes(
     outcome
         From `eqstat.detection.replay`.
     truth
-        `origin_time` where it is known: time is counted from there.
+        `origin_time`, where known; the time axis starts there.
     until
         Last step to draw, its row in `outcome.history`; all by default.
     ax
@@ -102,8 +102,8 @@ def evidence(
     Returns
     -------
     matplotlib.axes.Axes
-        The logarithm to base 10, on a scale that is even up to the threshold and gives each
-        power of ten beyond less room.
+        The logarithm to base 10, on a scale that is linear up to the threshold and
+        logarithmic beyond.
     """
     ax = _style.new_axes(ax, 7.4, 3.0)
     zero, label = _zero(outcome, truth)
@@ -136,8 +136,8 @@ def place_map(
     outcome
         From `eqstat.detection.replay`.
     step
-        Which step, its row in `outcome.history`; by default that of the greatest evidence, with
-        the region of the first alarm's location.
+        Row of `outcome.history`; by default that of the greatest evidence, with the credible
+        region of the first alarm's location.
     truth
         `latitude` and `longitude` where they are known.
     ax
@@ -204,7 +204,7 @@ def _shade(ax: Axes, x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> None:
 
 
 def _edges(middle: np.ndarray) -> np.ndarray:
-    """Corners of the cells about a grid of places, which may be bent."""
+    """Corners of the cells of a possibly curvilinear grid of places."""
     for axis in (0, 1):
         rows = np.moveaxis(middle, axis, 0)
         first, last = 2 * rows[:1] - rows[1:2], 2 * rows[-1:] - rows[-2:-1]
@@ -223,7 +223,7 @@ def detection_figure(outcome: Any, *, truth: Truth = None, title: str = "") -> F
     truth
         `latitude`, `longitude` and `origin_time` where they are known.
     title
-        Headline.
+        Title of the figure.
 
     Returns
     -------
@@ -271,14 +271,14 @@ def animate(
         As in `detection_figure`.
     frames
         Steps to show, rows of `outcome.history`; by default those from 15 s before the first
-        alarm to 45 s after it, and some ninety where there is none.
+        alarm to 45 s after it, or about ninety over the whole stream without one.
     interval_ms
         Between frames, ms.
 
     Returns
     -------
     matplotlib.animation.FuncAnimation
-        `write_animation` saves it; it must be kept, and drawn or saved once.
+        Keep a reference until it is drawn or saved by `write_animation`.
     """
     steps = frames_of(outcome) if frames is None else [int(each) for each in frames]
     figure, axes = _panels()
@@ -317,9 +317,9 @@ def write_animation(
     outcome, truth, frames
         As in `animate`.
     name
-        File.
+        Path of the file.
     frames_per_second
-        How fast it runs.
+        Frame rate.
     """
     film = animate(outcome, truth=truth, frames=frames, interval_ms=1000 / frames_per_second)
     film.save(name, writer=PillowWriter(fps=frames_per_second), dpi=70)  # type: ignore[arg-type]

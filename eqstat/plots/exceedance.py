@@ -54,15 +54,15 @@ def exceedance_map(
     grid
         From `eqstat.exceedance.shaking_map`.
     threshold
-        Which of its thresholds, by its place.
+        Index of the threshold.
     name
-        What the threshold is called; its %g by default.
+        Name of the threshold; its value in %g by default.
     sites
         From `eqstat.exceedance.shaking`; drawn as points.
     sources
         `eqstat.exceedance.Sources`, whose epicentres are drawn.
     truth
-        Latitude and longitude of the epicentre where they are known.
+        Latitude and longitude of the true epicentre, where known.
     ax
         Axes to draw into.
 
@@ -84,7 +84,7 @@ def exceedance_map(
     project = _Projection(latitude.ravel(), longitude.ravel())
     x, y = project(latitude, longitude)
     chance = grid["probability"].isel(threshold=threshold).transpose("latitude", "longitude")
-    # The first class stays white: nothing is claimed where next to nothing is to be feared.
+    # The lowest class stays white.
     drawn = ax.contourf(x, y, chance.to_numpy(), levels=EDGES, cmap="YlOrRd", zorder=0.5)
     bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.8, pad=0.02, ticks=EDGES)
     bar.ax.tick_params(labelsize=_style.SMALL - 1)
@@ -188,12 +188,12 @@ def attenuation(
     return ax
 
 
-def _inside(ends: Any, value: Any) -> bool:
-    return bool(ends[0] <= value <= ends[1])
+def _inside(limits: Any, value: Any) -> bool:
+    return bool(limits[0] <= value <= limits[1])
 
 
 def precision_recall(curves: Mapping[str, xr.Dataset], *, ax: Axes | None = None) -> Axes:
-    """Precision against recall of rules of alarm, with lines of equal F1.
+    """Precision against recall of alert rules, with lines of equal F1.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def lead_times(leads: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
     ----------
     leads
         By the name of the rule: time from the alarm to the exceedance, s, one for each
-        exceedance; not a number, infinite below or negative where there was no alarm in time.
+        exceedance; NaN, negative infinity or negative where there was no alarm in time.
     ax
         Axes to draw into.
 
@@ -272,7 +272,7 @@ def lead_times(leads: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
         y = np.concatenate([left[:1] if good.size else [0.0], left])
         middle = f", median {np.median(good):.1f} s" if good.size else ""
         ax.step(x, y, where="pre", color=colour, ls=dashes, lw=1.7, label=f"{name}{middle}")
-        # A few long ones would leave no room for the rest.
+        # A few very long lead times would compress the others.
         last = max(last, float(np.quantile(good, 0.99)) if good.size else 0.0)
     ax.set_xlim(0, last)
     ax.set_ylim(0, 1)
@@ -282,14 +282,14 @@ def lead_times(leads: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
 
 
 def site_intervals(sites: xr.Dataset, *, names: Sequence[str] = (), ax: Axes | None = None) -> Axes:
-    """PGA of sites with its interval, the likeliest to shake above, and the time until S.
+    """PGA of sites with its interval, in decreasing order, and the time until S.
 
     Parameters
     ----------
     sites
         From `eqstat.exceedance.shaking` with three quantiles, the middle one the median.
     names
-        What the thresholds are called; their %g by default.
+        Names of the thresholds; their values in %g by default.
     ax
         Axes to draw into.
 
@@ -319,8 +319,8 @@ def site_intervals(sites: xr.Dataset, *, names: Sequence[str] = (), ax: Axes | N
     ax.text(1.01, 1.01, "until S", transform=ax.transAxes, va="bottom", fontsize=_style.SMALL - 1)
     ax.set_yticks(row, [str(each) for each in shown["site"].to_numpy()])
     ax.set_ylim(len(order) - 0.4, -0.6)
-    ends = shown["quantile"].to_numpy()
-    content = f"{100 * (ends[-1] - ends[0]):g} % interval"
+    quantile = shown["quantile"].to_numpy()
+    content = f"{100 * (quantile[-1] - quantile[0]):g} % interval"
     _style.label_axes(ax, f"PGA (m/s²; {content})", "")
     return ax
 
@@ -342,9 +342,9 @@ def exceedance_figure(
     sources
         Draws of the source.
     threshold_names
-        What the thresholds are called.
+        Names of the thresholds.
     title
-        Headline.
+        Title of the figure.
 
     Returns
     -------

@@ -4,8 +4,8 @@ A site is warned when the probability of shaking beyond a threshold passes a lev
 
 $$ \text{alarm} \iff P(a > u) > p, \qquad p = C / L, $$
 
-with the cost C of acting and the loss L that acting in time prevents. What became of it is judged
-as in the literature on such alarms, of which a row is one site in one earthquake:
+with the cost C of acting and the loss L that acting in time prevents. Outcomes follow the
+literature on such alarms, one row for one site in one earthquake:
 
 | outcome | meaning |
 |---|---|
@@ -48,9 +48,9 @@ def alert_level(cost: float | int, loss: float | int) -> float:
     Parameters
     ----------
     cost
-        Of acting, in any unit, above 0.
+        Cost of acting, in any unit, above 0.
     loss
-        That acting in time prevents, the same unit, above the cost.
+        Loss that acting in time prevents, the same unit, above the cost.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def alert_level(cost: float | int, loss: float | int) -> float:
     Raises
     ------
     eqstat.InputError
-        When acting costs nothing, or at least what it saves: then act always, or never.
+        Unless 0 < cost < loss; otherwise acting always, or never, is optimal.
 
     References
     ----------
@@ -97,7 +97,7 @@ def alarm_times(time_s: ArrayLike, probability: ArrayLike, level: ArrayLike) -> 
     Raises
     ------
     eqstat.InputError
-        When the shapes do not fit, or a value is no probability.
+        When shapes disagree, or a value is not a probability.
 
     Examples
     --------
@@ -112,14 +112,14 @@ def alarm_times(time_s: ArrayLike, probability: ArrayLike, level: ArrayLike) -> 
             f"alarm_times: probability must be of shape (n, {time.size}), not {chance.shape}"
         )
     check_range("alarm_times", 0, 1, probability=chance)
-    asked = np.atleast_1d(np.asarray(level, np.float64))
-    if asked.ndim != 1:
+    levels = np.atleast_1d(np.asarray(level, np.float64))
+    if levels.ndim != 1:
         raise InputError("alarm_times: level must be one number or one row of numbers")
-    check_range("alarm_times", 0, 1, level=asked)
+    check_range("alarm_times", 0, 1, level=levels)
     so_far = np.maximum.accumulate(chance, axis=1)
-    ends = np.append(time, np.inf)
-    found = np.stack([ends[(so_far <= each).sum(axis=1)] for each in asked])
-    return found if np.ndim(level) else found[0]
+    time_or_never = np.append(time, np.inf)
+    alarm = np.stack([time_or_never[(so_far <= each).sum(axis=1)] for each in levels])
+    return alarm if np.ndim(level) else alarm[0]
 
 
 def metrics(
@@ -152,20 +152,21 @@ def metrics(
     replicates
         Number of resampled histories, from 20.
     probability
-        Of the percentile intervals.
+        Nominal coverage of the percentile intervals.
 
     Returns
     -------
     xarray.Dataset
         `true_positive`, `false_positive`, `false_negative`, `true_negative`; `precision`,
         `recall`, `f1`, `lead_time_mean_s`, each with `_low` and `_high`; `lead_time_median_s`,
-        `lead_time_max_s`; over `level` where several were given. What has no value (a precision
-        without alarms) is NaN, and resampled histories without one are left out of its interval.
+        `lead_time_max_s`; over `level` where several were given. Undefined scores (a
+        precision without alarms) are NaN, and resampled histories without a value are left out of
+        the interval.
 
     Raises
     ------
     eqstat.InputError
-        When the rows do not fit each other, or there are fewer than two earthquakes.
+        When lengths disagree, or there are fewer than two earthquakes.
 
     References
     ----------
@@ -175,38 +176,38 @@ def metrics(
     --------
     >>> import jax
     >>> alarm, passed = [3.0, 3.0, np.inf, 1.0], [5.0, 9.0, 4.0, np.inf]
-    >>> found = metrics(jax.random.key(0), alarm, passed, ["a", "a", "b", "c"])
-    >>> [round(float(found[name]), 3) for name in ("precision", "recall", "f1")]
+    >>> result = metrics(jax.random.key(0), alarm, passed, ["a", "a", "b", "c"])
+    >>> [round(float(result[name]), 3) for name in ("precision", "recall", "f1")]
     [0.667, 0.667, 0.667]
-    >>> float(found["lead_time_mean_s"])
+    >>> float(result["lead_time_mean_s"])
     4.0
     """
     alarm, passed, code = _alert.rows_of(alarm_time_s, exceedance_time_s, event)
     _alert.options(replicates, probability)
-    found = outcomes(alarm, passed)
-    counts, lead = _alert.per_event(alarm, passed, code, found)
+    outcome = outcomes(alarm, passed)
+    counts, lead = _alert.per_event(alarm, passed, code, outcome)
     drawn = _alert.resampled(key, counts, lead, replicates)
     single = np.ndim(alarm_time_s) == 1
     dims = () if single else ("level",)
-    made = xr.Dataset()
+    result = xr.Dataset()
     for place, name in enumerate(OUTCOMES):
         row = counts[..., place].sum(axis=1)
-        made[name] = (dims, row[0] if single else row, {"units": "1"})
+        result[name] = (dims, row[0] if single else row, {"units": "1"})
     for name, value in _alert.scores(counts.sum(axis=1), lead.sum(axis=1)).items():
-        made.update(_alert.columns(name, value, drawn[name], probability, dims))
-    good = found == TP
-    gained = [passed[own] - row[own] for row, own in zip(alarm, good, strict=True)]
+        result.update(_alert.columns(name, value, drawn[name], probability, dims))
+    good = outcome == TP
+    gained = [passed[hit] - row[hit] for row, hit in zip(alarm, good, strict=True)]
     for name, of in (("lead_time_median_s", np.median), ("lead_time_max_s", np.max)):
         row = np.array([of(each) if each.size else np.nan for each in gained])
-        made[name] = (dims, row[0] if single else row, {"units": "s"})
-    made.attrs = {
+        result[name] = (dims, row[0] if single else row, {"units": "s"})
+    result.attrs = {
         "events": counts.shape[1],
         "rows": passed.size,
         "interval_probability": probability,
         "interval_kind": "percentile, bootstrap of whole events",
         "replicates": replicates,
     }
-    return made
+    return result
 
 
 def metrics_by_level(
@@ -246,26 +247,26 @@ def metrics_by_level(
     >>> import jax
     >>> chance = [[0.1, 0.6], [0.3, 0.4], [0.0, 0.1]]
     >>> exceeded = [4.0, np.inf, np.inf]
-    >>> found = metrics_by_level(jax.random.key(0), [1.0, 2.0], chance, exceeded, [1, 2, 3],
-    ...               level=[0.2, 0.5])
-    >>> found["precision"].values.tolist()
+    >>> result = metrics_by_level(jax.random.key(0), [1.0, 2.0], chance, exceeded, [1, 2, 3],
+    ...                           level=[0.2, 0.5])
+    >>> result["precision"].values.tolist()
     [0.5, 1.0]
     """
-    asked = np.linspace(0.02, 0.98, 49) if level is None else np.atleast_1d(np.asarray(level))
-    alarm = alarm_times(time_s, probability_of_exceedance, asked)
-    made = metrics(
+    levels = np.linspace(0.02, 0.98, 49) if level is None else np.atleast_1d(np.asarray(level))
+    alarm = alarm_times(time_s, probability_of_exceedance, levels)
+    result = metrics(
         key, alarm, exceedance_time_s, event, replicates=replicates, probability=probability
     )
-    about = {"units": "1", "long_name": "probability from which there is an alarm"}
-    return made.assign_coords(level=("level", np.asarray(asked, np.float64), about))
+    about = {"units": "1", "long_name": "probability above which an alarm is issued"}
+    return result.assign_coords(level=("level", np.asarray(levels, np.float64), about))
 
 
-def best_f1_level(found: xr.Dataset) -> float:
+def best_f1_level(curve: xr.Dataset) -> float:
     """Level with the greatest F1; optimistic for the events on which it is tuned.
 
     Parameters
     ----------
-    found
+    curve
         Result of `metrics_by_level`.
 
     Returns
@@ -283,10 +284,10 @@ def best_f1_level(found: xr.Dataset) -> float:
     >>> best_f1_level(xr.Dataset({"f1": ("level", [0.2, 0.5])}, coords={"level": [0.1, 0.3]}))
     0.3
     """
-    f1 = found["f1"].to_numpy()
+    f1 = curve["f1"].to_numpy()
     if not np.any(np.isfinite(f1)):
         raise InputError("best_f1_level: no level has an F1; the threshold is never passed")
-    return float(found["level"][int(np.nanargmax(f1))])
+    return float(curve["level"][int(np.nanargmax(f1))])
 
 
 def compare_rules(
@@ -312,7 +313,7 @@ def compare_rules(
     -------
     xarray.Dataset
         `precision`, `recall`, `f1` and `lead_time_mean_s` of the first less the second, each
-        with `_low` and `_high`, and the share of resampled histories in which the first has the
+        with `_low` and `_high`, and the fraction of resampled histories in which the first has the
         greater F1, `probability_of_greater_f1` (ties count half).
 
     Raises
@@ -324,8 +325,8 @@ def compare_rules(
     --------
     >>> import jax
     >>> passed, event = [5.0, 9.0, 4.0, np.inf], [1, 2, 3, 4]
-    >>> found = compare_rules(jax.random.key(0), [1.0] * 4, [np.inf] * 4, passed, event)
-    >>> round(float(found["f1"]), 3)
+    >>> result = compare_rules(jax.random.key(0), [1.0] * 4, [np.inf] * 4, passed, event)
+    >>> round(float(result["f1"]), 3)
     0.857
     """
     one, passed, code = _alert.rows_of(first_alarm_s, exceedance_time_s, event)
@@ -336,18 +337,18 @@ def compare_rules(
     alarm = np.concatenate([one, two])
     counts, lead = _alert.per_event(alarm, passed, code, outcomes(alarm, passed))
     drawn = _alert.resampled(key, counts, lead, replicates)
-    made = xr.Dataset()
+    result = xr.Dataset()
     for name, value in _alert.scores(counts.sum(axis=1), lead.sum(axis=1)).items():
-        apart = drawn[name][:, :1] - drawn[name][:, 1:]
-        made.update(_alert.columns(name, value[:1] - value[1:], apart, probability, ()))
+        difference = drawn[name][:, :1] - drawn[name][:, 1:]
+        result.update(_alert.columns(name, value[:1] - value[1:], difference, probability, ()))
         if name == "f1":
-            known = apart[np.isfinite(apart)]
+            known = difference[np.isfinite(difference)]
             share = np.mean((known > 0) + 0.5 * (known == 0)) if known.size else np.nan
-            made["probability_of_greater_f1"] = ((), share, {"units": "1"})
-    made.attrs = {
+            result["probability_of_greater_f1"] = ((), share, {"units": "1"})
+    result.attrs = {
         "events": counts.shape[1],
         "interval_probability": probability,
-        "interval_kind": "percentile, bootstrap of whole events, both rules on the same",
+        "interval_kind": "percentile, bootstrap of whole events, paired by event",
         "replicates": replicates,
     }
-    return made
+    return result

@@ -22,12 +22,23 @@ from eqstat.exceedance.alerts._rules import PosteriorPredictive, Snapshot
 class MeanHypocentre(eqx.Module):
     """A point source: the ground-motion model at the mean hypocentre and mean magnitude.
 
-    What is uncertain of the source is left out; the scatter of the ground motion is kept.
+    Ignores the uncertainty of the source; the scatter of the ground motion is kept.
 
     Attributes
     ----------
     predictor
         A ground-motion predictor.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.exceedance.alerts import Design, simulate, snapshots
+    >>> scenarios = simulate(jax.random.key(0), 1, Design(stations=4))
+    >>> snapshot = jax.tree.map(lambda leaf: leaf[-1], snapshots(scenarios, 0, [0.0, 120.0]))
+    >>> from eqstat.ground_motion import PointSource
+    >>> probability = MeanHypocentre(PointSource())(snapshot, jnp.array([-2.0, 0.0]))
+    >>> bool((probability[:, 0] > probability[:, 1]).all())
+    True
     """
 
     predictor: Any
@@ -35,7 +46,7 @@ class MeanHypocentre(eqx.Module):
     def __call__(
         self, snapshot: Snapshot, log10_threshold: Float[Array, "t"]
     ) -> Float[Array, "s t"]:
-        """Probability of more than each threshold at each site, (s, t); see `Rule`."""
+        """Probability of exceeding each threshold at each site, (s, t); see `Rule`."""
         drawn = snapshot.drawn
         weight = jnp.exp(drawn.log_weight)
         best = SourceDraws(
@@ -49,10 +60,10 @@ class MeanHypocentre(eqx.Module):
 
 
 class Plum(eqx.Module):
-    r"""Like PLUM: a site will shake as strongly as the strongest station near it already does.
+    r"""Like PLUM: predict the strongest shaking recorded so far by the stations near a site.
 
-    With the largest peak a of the stations within the radius, the site is said to exceed u with
-    probability 1 where $a > u$, else 0. No source is needed. With a scatter s the step becomes
+    With the largest peak a of the stations within the radius, the probability of exceeding u is
+    1 where $a > u$, else 0. No source is needed. With a scatter s the step becomes
     $\Phi\{(\log_{10} a - \log_{10} u) / s\}$, so that a level of alarm can be chosen.
 
     The original works on the Japanese seismic intensity, corrected for the ground under station
@@ -61,35 +72,46 @@ class Plum(eqx.Module):
     Attributes
     ----------
     radius_km
-        Of the stations that count, above 0; 30 in the reference.
+        Radius within which stations are used, above 0; 30 in the reference.
     scatter
         Standard deviation of the site about the strongest station, log10 units, at least 0.
 
     Raises
     ------
     eqstat.InputError
-        When the radius or the scatter cannot be.
+        When the radius or the scatter is out of range.
 
     References
     ----------
     Kodera, Y. et al. (2018), The Propagation of Local Undamped Motion (PLUM) Method, Bulletin of
     the Seismological Society of America 108, 983-1003.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.exceedance.alerts import Design, simulate, snapshots
+    >>> scenarios = simulate(jax.random.key(0), 1, Design(stations=4))
+    >>> snapshot = jax.tree.map(lambda leaf: leaf[-1], snapshots(scenarios, 0, [0.0, 120.0]))
+    >>> strongest = float(snapshot.peak_m_s2.max())
+    >>> rule = Plum(radius_km=1000)
+    >>> rule(snapshot, jnp.log10(jnp.array([0.5, 2.0]) * strongest))[0].tolist()
+    [1.0, 0.0]
     """
 
     radius_km: float | int = 30.0
     scatter: float | int = 0.0
 
     def __check_init__(self) -> None:
-        """Refuse what is no rule."""
+        """Check the attributes."""
         check_range("Plum", 0, ends="(]", radius_km=self.radius_km)
         check_range("Plum", 0, scatter=self.scatter)
 
     def __call__(
         self, snapshot: Snapshot, log10_threshold: Float[Array, "t"]
     ) -> Float[Array, "s t"]:
-        """Probability of more than each threshold at each site, (s, t); see `Rule`."""
-        away = _kernel.distances(snapshot.site_km, snapshot.station_km)
-        peak = jnp.where(away <= self.radius_km, snapshot.peak_m_s2[None, :], 0.0).max(axis=1)
+        """Probability of exceeding each threshold at each site, (s, t); see `Rule`."""
+        distance = _kernel.distances(snapshot.site_km, snapshot.station_km)
+        peak = jnp.where(distance <= self.radius_km, snapshot.peak_m_s2[None, :], 0.0).max(axis=1)
         dtype = peak.dtype
         seen = jnp.log10(jnp.maximum(peak, np.finfo(np.float32).tiny))
         above = seen[:, None] - log10_threshold
@@ -99,7 +121,17 @@ class Plum(eqx.Module):
 
 
 class Always(eqx.Module):
-    """Every site is warned as soon as an earthquake is located."""
+    """Every site is warned as soon as an earthquake is located.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.exceedance.alerts import Design, simulate, snapshots
+    >>> scenarios = simulate(jax.random.key(0), 1, Design(stations=4))
+    >>> snapshot = jax.tree.map(lambda leaf: leaf[-1], snapshots(scenarios, 0, [0.0, 120.0]))
+    >>> Always()(snapshot, jnp.array([-1.0]))[:, 0].tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
 
     def __call__(self, snapshot: Snapshot, log10_threshold: Array) -> Array:
         """Probability 1 for each site and threshold once there is a source, (s, t)."""
@@ -108,7 +140,17 @@ class Always(eqx.Module):
 
 
 class Never(eqx.Module):
-    """No site is ever warned."""
+    """No site is ever warned.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.exceedance.alerts import Design, simulate, snapshots
+    >>> scenarios = simulate(jax.random.key(0), 1, Design(stations=4))
+    >>> snapshot = jax.tree.map(lambda leaf: leaf[-1], snapshots(scenarios, 0, [0.0, 120.0]))
+    >>> Never()(snapshot, jnp.array([-1.0]))[:, 0].tolist()
+    [0.0, 0.0, 0.0, 0.0]
+    """
 
     def __call__(self, snapshot: Snapshot, log10_threshold: Array) -> Array:
         """Probability 0 for each site and threshold, (s, t)."""

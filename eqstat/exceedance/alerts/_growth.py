@@ -1,4 +1,4 @@
-"""How shaking grows at a station and an earthquake in time, for simulated earthquakes."""
+"""Growth in time of the shaking at a station and of the apparent magnitude, simulated."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ NODES = 121
 # Ends of the stages of a record, s after P and after S.
 P_STAGES_S = (0.5, 1.0, 2.0, 4.0)
 S_STAGES_S = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0)
-# Below this the growth counts as known; log10 units.
+# Smallest standard deviation of the growth; log10 units.
 LEAST_GROWTH = 0.01
-# Fractions of these fill the unit cube evenly (the generalised golden ratios of Roberts).
+# Multiples modulo 1 fill the unit cube evenly (the generalised golden ratios of Roberts).
 EVEN = np.array([0.8191725134, 0.6710436067, 0.5497004779])
 GOLDEN = 0.6180339887
 
@@ -26,7 +26,7 @@ def rupture_length_km(magnitude: np.ndarray | np.floating) -> np.ndarray:
 def rupture_ends(
     hypocentre_km: np.ndarray, length_km: np.ndarray, strike: np.ndarray, share: np.ndarray
 ) -> np.ndarray:
-    """Both ends of a level line through each hypocentre, which lies at a share of its length."""
+    """Both ends of a horizontal line through each hypocentre, at a fraction of its length."""
     along = np.stack([np.sin(strike), np.cos(strike), np.zeros_like(strike)], axis=-1)
     back = hypocentre_km - (share * length_km)[:, None] * along
     return np.stack([back, back + length_km[:, None] * along], axis=1)
@@ -35,8 +35,8 @@ def rupture_ends(
 def segment_distance(point: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Distance of points (n, 3) to line segments (e, 2, 3): (e, n)."""
     start, along = ends[:, 0], ends[:, 1] - ends[:, 0]
-    away = point[None] - start[:, None]
-    share = np.einsum("enk,ek->en", away, along) / np.sum(along**2, axis=-1)[:, None]
+    offset = point[None] - start[:, None]
+    share = np.einsum("enk,ek->en", offset, along) / np.sum(along**2, axis=-1)[:, None]
     nearest = start[:, None] + np.clip(share, 0.0, 1.0)[..., None] * along[:, None]
     return np.linalg.norm(point[None] - nearest, axis=-1)
 
@@ -48,7 +48,7 @@ def share_at(
     rise_s: np.ndarray,
     early: np.ndarray,
 ) -> np.ndarray:
-    """Share of the PGA that was reached by a time: part of it with P, the rest after S."""
+    """Fraction of the PGA reached by a time: part of it with P, the remainder after S."""
     since = np.maximum(np.minimum(time_s, s_s) - p_s, 0.0)
     first = -early * np.expm1(-since / EARLY_S)
     later = np.clip((time_s - s_s) / rise_s, 0.0, 1.0)
@@ -74,12 +74,12 @@ def stage_of(time_s: np.ndarray | float, p_s: np.ndarray, s_s: np.ndarray) -> np
 
 
 def unknown() -> np.ndarray:
-    """A table of growth that knows nothing."""
+    """Table of growth without information: infinite standard deviations."""
     return np.tile([0.0, np.inf], (len(P_STAGES_S) + len(S_STAGES_S) + 1, 1))
 
 
 def learn(p_s: np.ndarray, s_s: np.ndarray, rise_s: np.ndarray, early: np.ndarray) -> np.ndarray:
-    """Mean and standard deviation of what log10 of a peak still grows, at each stage."""
+    """Mean and standard deviation of the remaining growth of log10 peak, at each stage."""
     table = unknown()
     total = np.zeros((len(table), 3))
     for time in np.arange(1.0, 90.0):
@@ -99,7 +99,7 @@ def learn(p_s: np.ndarray, s_s: np.ndarray, rise_s: np.ndarray, early: np.ndarra
 def shown_magnitude(
     magnitude: np.ndarray | np.floating, seen_s: np.ndarray, velocity_km_s: float
 ) -> np.ndarray:
-    """Magnitude that the first seconds of an earthquake show, its rupture running both ways."""
+    """Apparent magnitude in the first seconds of an earthquake with a bilateral rupture."""
     lasts = rupture_length_km(magnitude) / (2.0 * velocity_km_s)
     return magnitude + 4.0 / 3.0 * np.log10(np.minimum(seen_s / lasts, 1.0))
 
@@ -121,7 +121,7 @@ def magnitude_draws(
 ) -> np.ndarray:
     """Evenly spread draws of the posterior of the magnitude at each time, (t, count).
 
-    The prior is the law of magnitudes; the likelihood that of what the first seconds show.
+    The prior is Gutenberg-Richter; the likelihood is that of the apparent magnitude.
     """
     node = np.linspace(*ends, NODES)
     shown = shown_magnitude(node, seen_s[:, None], velocity_km_s)
@@ -130,6 +130,6 @@ def magnitude_draws(
     reached = np.concatenate(
         [np.zeros((len(mass), 1)), np.cumsum(0.5 * (mass[:, 1:] + mass[:, :-1]), axis=1)], axis=1
     )
-    # Uneven against the places, so that near and great are not drawn together.
+    # A different low-discrepancy order than that of the places keeps the two independent.
     at = ((np.arange(count) + 0.5) * GOLDEN) % 1.0
     return np.stack([np.interp(at, row / row[-1], node) for row in reached])

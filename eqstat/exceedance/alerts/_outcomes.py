@@ -1,4 +1,4 @@
-"""Counts of outcomes for each earthquake, their scores, and the bootstrap of earthquakes."""
+"""Outcomes of alarms for each earthquake, their scores, and the bootstrap of earthquakes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AT_ONCE = 250
 
 
 def seconds(name: str, values: ArrayLike) -> np.ndarray:
-    """Times as numbers; moments and texts are refused, for NaT would be a number long ago."""
+    """Convert times to numbers; reject datetimes and text (NaT would become a finite number)."""
     given = np.asarray(values)
     if given.dtype.kind not in "biuf" and given.size:
         raise InputError(f"{name} must be numbers of seconds, not {given.ravel()[0]!r}")
@@ -29,7 +29,7 @@ def seconds(name: str, values: ArrayLike) -> np.ndarray:
 
 
 def outcomes(alarm_time_s: ArrayLike, exceedance_time_s: ArrayLike) -> np.ndarray:
-    """What became of each site in each earthquake.
+    """Classify the alarm of each site in each earthquake.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ def outcomes(alarm_time_s: ArrayLike, exceedance_time_s: ArrayLike) -> np.ndarra
     Returns
     -------
     numpy.ndarray
-        Places in `OUTCOMES`, (..., n).
+        Indices into `OUTCOMES`, (..., n).
 
     Raises
     ------
     eqstat.InputError
-        When times are no numbers.
+        When times are not numbers.
 
     Examples
     --------
@@ -61,17 +61,17 @@ def outcomes(alarm_time_s: ArrayLike, exceedance_time_s: ArrayLike) -> np.ndarra
 
 
 def with_end(name: str, end: str) -> str:
-    """Put an ending before the unit of a name."""
+    """Insert a suffix before the unit of a name."""
     return f"{name[:-2]}{end}_s" if name.endswith("_s") else name + end
 
 
 def columns(
     name: str, value: np.ndarray, drawn: np.ndarray, probability: float, dims: tuple[str, ...]
 ) -> dict[str, Any]:
-    """A score, (levels,), and the ends of its interval; without `dims` those of the one level."""
-    rest = (1 - probability) / 2
+    """A score, (levels,), with its interval; scalars without `dims`."""
+    tail = (1 - probability) / 2
     about = {"units": "s" if name.endswith("_s") else "1"}
-    parts = zip(("", "_low", "_high"), (value, *ends(drawn, rest)), strict=True)
+    parts = zip(("", "_low", "_high"), (value, *interval(drawn, tail)), strict=True)
     return {with_end(name, end): (dims, row if dims else row[0], about) for end, row in parts}
 
 
@@ -102,14 +102,14 @@ def rows_of(
 
 
 def per_event(
-    alarm: np.ndarray, passed: np.ndarray, code: np.ndarray, found: np.ndarray
+    alarm: np.ndarray, passed: np.ndarray, code: np.ndarray, outcome: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Outcomes (level, event, 4) and sums of lead times (level, event)."""
     number = int(code.max()) + 1
     counts = np.stack(
-        [np.bincount(4 * code + own, minlength=4 * number).reshape(number, 4) for own in found]
+        [np.bincount(4 * code + row, minlength=4 * number).reshape(number, 4) for row in outcome]
     )
-    gained = np.where(found == TP, passed - np.where(found == TP, alarm, 0.0), 0.0)
+    gained = np.where(outcome == TP, passed - np.where(outcome == TP, alarm, 0.0), 0.0)
     lead = np.stack([np.bincount(code, weights=row, minlength=number) for row in gained])
     return counts, lead
 
@@ -141,9 +141,9 @@ def resampled(
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def ends(values: np.ndarray, rest: float) -> tuple[np.ndarray, np.ndarray]:
-    """Percentiles of the replicates that have a value, along the first axis."""
+def interval(values: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile interval of the finite replicates, along the first axis."""
     known = np.isfinite(values).any(axis=0)
     inner = np.where(known, values, 0.0)
-    low, high = np.nanquantile(inner, [rest, 1 - rest], axis=0)
+    low, high = np.nanquantile(inner, [tail, 1 - tail], axis=0)
     return np.where(known, low, np.nan), np.where(known, high, np.nan)

@@ -1,21 +1,20 @@
-r"""Regional earthquakes for rules of alarm: what shook where and when, and what was known by then.
+r"""Simulated regional earthquakes for alert rules: shaking, and the data available at each time.
 
-Everything comes from a key. Magnitudes follow Gutenberg and Richter between two ends; the rupture
-is a level line of $10^{-2.44 + 0.59 M}$ km through the hypocentre, of any strike. Its nearest point
-gives the true distance of the shaking, with event, station and record terms of a
-`PointSource`. The running peak of a station is a share of its PGA after P and grows to it after S,
-the longer the rupture the slower. Rules do not see this: they know stations' peaks so far, how much
-records of a history grew from the same stage on, and a posterior of a point source that sharpens as
-stations report,
+Magnitudes follow a truncated Gutenberg-Richter law; the rupture is a horizontal line of
+$10^{-2.44 + 0.59 M}$ km through the hypocentre, of any strike. Its nearest point gives the true
+distance of the shaking, with event, station and record terms of a `PointSource`. The running peak
+of a station is a share of its PGA after P and grows to it after S, the longer the rupture the
+slower. Rules do not see this: they are given the peaks so far, the growth of past records from the
+same stage on, and a posterior of a point source that sharpens as stations report,
 
 $$ \hat x_t = x + \frac1n \sum_{i \le n} e_i, \qquad
 \hat M_t = M_t + c + \frac1n \sum_{i \le n} d_i, \qquad
 M_t = M + \tfrac43 \log_{10} \min(1, t / T_M), $$
 
-with the n stations whose P came a second ago or more, independent errors of each station, an error
-c that all share, and the magnitude $M_t$ that t seconds of a rupture of duration $T_M$ show: great
-earthquakes begin like small ones. The posterior of the magnitude is exact: it knows the law of
-magnitudes and that they look smaller at first. That the rupture has a length it does not know.
+with the n stations whose P arrived at least a second ago, independent errors of each station, a
+common error c, and the apparent magnitude $M_t$ after t seconds of a rupture of duration $T_M$:
+great earthquakes begin like small ones. The posterior of the magnitude is exact under this model;
+the finite rupture is ignored.
 
 References
 ----------
@@ -42,7 +41,7 @@ from eqstat.exceedance.alerts import _growth
 from eqstat.exceedance.alerts._rules import Snapshot
 from eqstat.ground_motion import PointSource
 
-# Earthquakes from which the growth of records is learnt.
+# Earthquakes from which the growth of records is estimated.
 HISTORY = 200
 
 
@@ -55,23 +54,28 @@ class Design:
     half_width_km
         Stations and epicentres lie in a square of twice this width.
     stations
-        Their number; they are the sites as well.
+        Number of stations, which are also the sites.
     magnitude
-        Least and greatest, with `b_value` between.
+        Least and greatest, Gutenberg-Richter with `b_value` between.
     depth_km
         Least and greatest, uniform between.
     ground_motion
-        The truth, which rules may know.
+        The true ground-motion model, which rules may use.
     p_velocity_km_s, s_velocity_km_s, rupture_velocity_km_s
-        Of straight rays and of the rupture.
+        Velocities of straight rays and of the rupture.
     place_error_km, depth_error_km, magnitude_error
-        Standard deviations of what one station tells.
+        Standard deviations of the estimates of one station.
     common_magnitude_error
-        Standard deviation of the error of magnitude that all share.
+        Standard deviation of the common error of magnitude.
     least_stations
-        With a P wave, before there is a location.
+        Stations with a P wave needed for a location.
     draws
-        Of the posterior of the source, at each time.
+        Number of draws of the posterior of the source, at each time.
+
+    Examples
+    --------
+    >>> Design(stations=20, magnitude=(6.0, 7.0)).stations
+    20
     """
 
     half_width_km: float = 120.0
@@ -91,7 +95,7 @@ class Design:
     draws: int = 64
 
     def __post_init__(self) -> None:
-        """Refuse what is no region."""
+        """Check the attributes."""
         for name in ("magnitude", "depth_km"):
             low, high = getattr(self, name)
             if not low < high:
@@ -110,7 +114,7 @@ class Scenarios:
     Attributes
     ----------
     design
-        Of which they are.
+        The simulated region.
     station_km
         Stations, (n, 3): east, north, and down with negative sign.
     magnitude
@@ -124,12 +128,18 @@ class Scenarios:
     p_arrival_s, s_arrival_s, rise_s
         Arrivals, and the time from S to the peak, (e, n).
     early_share
-        Share of the PGA that the P wave brings, (e, n).
+        Fraction of the PGA reached with the P wave, (e, n).
     place_error_km, magnitude_error, common_error
-        Errors of what stations tell, (e, n, 3), (e, n) and (e,).
+        Errors of the estimates of stations, (e, n, 3), (e, n) and (e,).
     growth
-        Mean and standard deviation of what log10 of a peak still grows, at each stage of a record;
-        of another history of the same region, (stages, 2).
+        Mean and standard deviation of the remaining growth of log10 peak, at each stage of a
+        record, from other simulated earthquakes of the same region, (stages, 2).
+
+    Examples
+    --------
+    >>> scenarios = simulate(jax.random.key(0), 3, Design(stations=20))
+    >>> scenarios.exceedance_times(0.1).shape, scenarios.chosen(slice(0, 2)).event.shape
+    ((60,), (40,))
     """
 
     design: Design
@@ -160,10 +170,10 @@ class Scenarios:
         ).ravel()  # fmt: skip
 
     def chosen(self, events: Any) -> Scenarios:
-        """Some of the earthquakes."""
+        """Select earthquakes by a mask or an index."""
         shared = ("design", "station_km", "growth")
-        rest = {name: value[events] for name, value in vars(self).items() if name not in shared}
-        return replace(self, **rest)
+        selected = {name: value[events] for name, value in vars(self).items() if name not in shared}
+        return replace(self, **selected)
 
 
 def simulate(key: PRNGKeyArray, count: int, design: Design | None = None) -> Scenarios:
@@ -194,23 +204,23 @@ def simulate(key: PRNGKeyArray, count: int, design: Design | None = None) -> Sce
     (3, 20)
     """
     check_whole("simulate", 1, count=count)
-    own = Design() if design is None else design
-    past = _drawn(jax.random.fold_in(key, 1), HISTORY, own, _growth.unknown())
+    region = Design() if design is None else design
+    past = _drawn(jax.random.fold_in(key, 1), HISTORY, region, _growth.unknown())
     rows = (past.p_arrival_s, past.s_arrival_s, past.rise_s, past.early_share)
-    return _drawn(jax.random.fold_in(key, 0), count, own, _growth.learn(*rows))
+    return _drawn(jax.random.fold_in(key, 0), count, region, _growth.learn(*rows))
 
 
-def _drawn(key: PRNGKeyArray, count: int, own: Design, growth: np.ndarray) -> Scenarios:
-    """Draw earthquakes whose records are told to grow so much."""
+def _drawn(key: PRNGKeyArray, count: int, region: Design, growth: np.ndarray) -> Scenarios:
+    """Draw earthquakes, with a given table of the growth of records."""
     rng = generator(key)
-    model, shape = own.ground_motion, (count, own.stations)
-    station = np.zeros((own.stations, 3))
-    station[:, :2] = rng.uniform(-own.half_width_km, own.half_width_km, (own.stations, 2))
-    low, high = (10.0 ** (-own.b_value * end) for end in own.magnitude)
-    magnitude = -np.log10(low - (low - high) * rng.uniform(size=count)) / own.b_value
+    model, shape = region.ground_motion, (count, region.stations)
+    station = np.zeros((region.stations, 3))
+    station[:, :2] = rng.uniform(-region.half_width_km, region.half_width_km, (region.stations, 2))
+    low, high = (10.0 ** (-region.b_value * end) for end in region.magnitude)
+    magnitude = -np.log10(low - (low - high) * rng.uniform(size=count)) / region.b_value
     hypocentre = np.empty((count, 3))
-    hypocentre[:, :2] = rng.uniform(-own.half_width_km, own.half_width_km, (count, 2))
-    hypocentre[:, 2] = -rng.uniform(*own.depth_km, count)
+    hypocentre[:, :2] = rng.uniform(-region.half_width_km, region.half_width_km, (count, 2))
+    hypocentre[:, 2] = -rng.uniform(*region.depth_km, count)
     length = _growth.rupture_length_km(magnitude)
     rupture = _growth.rupture_ends(
         hypocentre, length, rng.uniform(0, np.pi, count), rng.uniform(size=count)
@@ -219,41 +229,41 @@ def _drawn(key: PRNGKeyArray, count: int, own: Design, growth: np.ndarray) -> Sc
     nearest = _growth.segment_distance(station, rupture)
     mean = np.asarray(model.mean(jnp.asarray(magnitude)[:, None], jnp.asarray(nearest)))
     parts = (model.event_sd, model.station_sd, model.record_sd)
-    sizes = ((count, 1), (own.stations,), shape)
+    sizes = ((count, 1), (region.stations,), shape)
     scatter = sum(
         (np.asarray(sd) * rng.normal(size=size) for sd, size in zip(parts, sizes, strict=True)),
         start=np.zeros(shape),
     )
-    s_arrival = from_hypocentre / own.s_velocity_km_s
-    slow = rng.uniform(0.2, 0.8, shape) * (length / own.rupture_velocity_km_s)[:, None]
+    s_arrival = from_hypocentre / region.s_velocity_km_s
+    slow = rng.uniform(0.2, 0.8, shape) * (length / region.rupture_velocity_km_s)[:, None]
     return Scenarios(
-        design=own,
+        design=region,
         station_km=station,
         magnitude=magnitude,
         hypocentre_km=hypocentre,
         rupture_km=rupture,
         pga_m_s2=10.0 ** (mean.astype(np.float64) + scatter / np.log(10)),
-        p_arrival_s=from_hypocentre / own.p_velocity_km_s,
+        p_arrival_s=from_hypocentre / region.p_velocity_km_s,
         s_arrival_s=s_arrival,
         rise_s=1.0 + slow,
         early_share=np.clip(0.2 * np.exp(0.7 * rng.normal(size=shape)), 0.02, 0.8),
         place_error_km=rng.normal(size=(*shape, 3))
-        * [own.place_error_km, own.place_error_km, own.depth_error_km],
-        magnitude_error=own.magnitude_error * rng.normal(size=shape),
-        common_error=own.common_magnitude_error * rng.normal(size=count),
+        * [region.place_error_km, region.place_error_km, region.depth_error_km],
+        magnitude_error=region.magnitude_error * rng.normal(size=shape),
+        common_error=region.common_magnitude_error * rng.normal(size=count),
         growth=growth,
     )
 
 
 def snapshots(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Snapshot:
-    """What is known of one earthquake at each time: a batch of snapshots.
+    """Data available on one earthquake at each time: a batch of snapshots.
 
     Parameters
     ----------
     scenarios
         The earthquakes.
     number
-        Which of them.
+        Index of the earthquake.
     time_s
         Times after the origin, s, (t,).
 
@@ -261,35 +271,50 @@ def snapshots(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Snapshot
     -------
     Snapshot
         Every array with a leading axis of times.
+
+    Examples
+    --------
+    >>> scenarios = simulate(jax.random.key(0), 1, Design(stations=20))
+    >>> batch = snapshots(scenarios, 0, [0.0, 60.0])
+    >>> batch.located.tolist(), batch.peak_m_s2.shape
+    ([False, True], (2, 20))
     """
-    own, time = scenarios.design, np.asarray(time_s, np.float64)[:, None]
+    region, time = scenarios.design, np.asarray(time_s, np.float64)[:, None]
     arrived = time >= scenarios.p_arrival_s[number] + 1.0
-    heard = arrived.sum(axis=1)
-    located = heard >= own.least_stations
-    share = 1.0 / np.maximum(heard, 1)
-    first = np.sort(scenarios.p_arrival_s[number])[own.least_stations - 1]
+    reporting = arrived.sum(axis=1)
+    located = reporting >= region.least_stations
+    share = 1.0 / np.maximum(reporting, 1)
+    first = np.sort(scenarios.p_arrival_s[number])[region.least_stations - 1]
     seen_s = np.maximum(time[:, 0] - first, 1.0)
     place_error = (arrived @ scenarios.place_error_km[number]) * share[:, None]
     magnitude_error = (arrived @ scenarios.magnitude_error[number]) * share
-    shown = _growth.shown_magnitude(scenarios.magnitude[number], seen_s, own.rupture_velocity_km_s)
-    estimate = shown + scenarios.common_error[number] + magnitude_error
-    sd = np.sqrt(own.common_magnitude_error**2 + own.magnitude_error**2 * share)
-    magnitude = _growth.magnitude_draws(
-        estimate, sd, seen_s, own.magnitude, own.b_value, own.rupture_velocity_km_s, own.draws
+    shown = _growth.shown_magnitude(
+        scenarios.magnitude[number], seen_s, region.rupture_velocity_km_s
     )
-    score = _growth.normal_scores(own.draws)
-    spread = np.array([own.place_error_km, own.place_error_km, own.depth_error_km])
+    estimate = shown + scenarios.common_error[number] + magnitude_error
+    sd = np.sqrt(region.common_magnitude_error**2 + region.magnitude_error**2 * share)
+    magnitude = _growth.magnitude_draws(
+        estimate,
+        sd,
+        seen_s,
+        region.magnitude,
+        region.b_value,
+        region.rupture_velocity_km_s,
+        region.draws,
+    )
+    score = _growth.normal_scores(region.draws)
+    spread = np.array([region.place_error_km, region.place_error_km, region.depth_error_km])
     place = (scenarios.hypocentre_km[number] + place_error)[:, None, :] + (
         np.sqrt(share)[:, None, None] * spread * score
     )
-    # A posterior ends where the depths do.
-    deep = np.clip(-place[..., 2], *own.depth_km)
+    # The prior of depth bounds its posterior.
+    deep = np.clip(-place[..., 2], *region.depth_km)
     place[..., 2] = -deep
     peak = scenarios.pga_m_s2[number] * _growth.share_at(
         time, scenarios.p_arrival_s[number], scenarios.s_arrival_s[number],
         scenarios.rise_s[number], scenarios.early_share[number],
     )  # fmt: skip
-    # A network sees that the peak is over two seconds after it was.
+    # A station is complete two seconds after its peak.
     over = time >= (scenarios.s_arrival_s + scenarios.rise_s)[number] + 2.0
     times = len(time)
     station = np.broadcast_to(scenarios.station_km, (times, *scenarios.station_km.shape))
@@ -304,7 +329,7 @@ def snapshots(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Snapshot
         single(place),
         single(deep),
         single(magnitude),
-        single(np.full((times, own.draws), -np.log(own.draws))),
+        single(np.full((times, region.draws), -np.log(region.draws))),
     )
     return Snapshot(
         drawn,
@@ -321,7 +346,7 @@ def snapshots(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Snapshot
 
 
 @eqx.filter_jit
-def _judged(rule: Any, batch: Snapshot, log10_threshold: jax.Array) -> jax.Array:
+def _evaluated(rule: Any, batch: Snapshot, log10_threshold: jax.Array) -> jax.Array:
     return jax.lax.map(lambda one: rule(one, log10_threshold), batch)
 
 
@@ -350,14 +375,14 @@ def forecasts(
     --------
     >>> from eqstat.exceedance.alerts import Always
     >>> drawn = simulate(jax.random.key(0), 2, Design(stations=20))
-    >>> found = forecasts(drawn, Always(), np.arange(0.0, 60.0, 5.0), [0.1])
-    >>> found.shape, bool(found[0, :, 0].any()), bool(found[0, :, -1].all())
+    >>> probability = forecasts(drawn, Always(), np.arange(0.0, 60.0, 5.0), [0.1])
+    >>> probability.shape, bool(probability[0, :, 0].any()), bool(probability[0, :, -1].all())
     ((1, 40, 12), False, True)
     """
     log10 = jnp.asarray(np.log10(np.atleast_1d(threshold_m_s2)), jnp.float32)
     time = np.asarray(time_s, np.float64)
     each = [
-        np.asarray(_judged(rule, snapshots(scenarios, number, time), log10))
+        np.asarray(_evaluated(rule, snapshots(scenarios, number, time), log10))
         for number in range(len(scenarios.magnitude))
     ]
     # (e, t, n, u) to thresholds, rows, times.

@@ -2,8 +2,8 @@ r"""From a table of ground motions to a trained network.
 
     table -> trend, scaling -> ensemble on bootstraps of the events -> temperature -> `Network`
 
-What the members had not seen (their out-of-bag events) stops them early, sets the temperature and
-gives the scores of the card. No event is ever on both sides.
+The out-of-bag events of the members are used for early stopping, the temperature and the scores of
+the model card. No event is in both training and validation of a member.
 """
 
 from __future__ import annotations
@@ -58,15 +58,24 @@ class FittedNetwork:
     Attributes
     ----------
     network
-        What to use, save and share.
+        The network to use and save.
     trained
         History and result of the training.
     examples
-        What was learned from, in the order of the table's rows.
+        Training examples, in the order of the table's rows.
     correlation
-        Of the records of one event about the trend.
+        Correlation of the records of one event about the trend.
     notes
         Remarks on the data.
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion import Design, GroundMotion, simulate
+    >>> table = simulate(jax.random.key(0), GroundMotion(), Design(events=30, stations=20)).table
+    >>> options = TrainingOptions(epochs=5)
+    >>> fitted = fit_network(jax.random.key(1), table, members=2, options=options)
+    >>> fitted.network.card["trained_on"]["events"]
+    30
     """
 
     network: Network
@@ -98,14 +107,14 @@ def fit_network(
     """Train an ensemble of mixture density networks on a table of ground motions.
 
     The trend is fitted first, for each member on its own bootstrap of the events, with the weights
-    of `event_weights` and about a draw of its own from the trend's prior; then the networks learn
-    what is left and how it scatters. The scatter they learn is the total one: event, station and
-    record. Bootstrap and draw make the members' trends draws of about the posterior, which part
-    where the records say little.
+    of `event_weights` and centred on its own draw from the trend's prior; then the networks learn
+    the residual and its scatter. The scatter is the total one: event, station and record. Bootstrap
+    and prior draw make the members' trends approximate draws of the posterior, which diverge where
+    the records carry little information.
 
-    An optional feature is hidden in one of five records of each step, so that what the network says
-    without it is an integral over its values in training, not a guess of one. A feature that no
-    row has is left out, and noted.
+    An optional feature is hidden in one of five records of each step, so that the prediction
+    without it marginalises over its values in training. A feature missing from all rows is dropped,
+    with a note.
 
     Parameters
     ----------
@@ -115,21 +124,21 @@ def fit_network(
         Table of the ground-motions contract. Limit it to distances at which weak and
         strong records alike were kept.
     features
-        What the network is given: columns of the table.
+        Input features: columns of the table.
     members, components, hidden
         Networks of the ensemble, Gaussians of each, width and number of its hidden layers.
     smoothness
         Noise on features that all records of an event share, in their standard deviations, at
-        least 0: what is finer than this in magnitude and depth is not learned. By default Scott's
-        bandwidth of as many events, $n^{-1/(d + 4)}$ with d such features.
+        least 0, which smooths the dependence on magnitude and depth. By default Scott's bandwidth
+        for the number of events, $n^{-1/(d + 4)}$ with d such features.
     options
-        How to train.
+        Options of training.
     about
-        What the card should say besides: plain values, such as `licence` and `what`.
+        Additional entries of the model card: JSON values, such as `licence` and `what`.
     name
         Name of the table in messages and in the card.
     check_unit
-        Whether the unit of PGA is judged by plausibility.
+        Whether to check the unit of PGA by plausibility.
     progress
         Show a progress bar; by default where a terminal is attached.
 
@@ -140,15 +149,14 @@ def fit_network(
     Raises
     ------
     eqstat.InputError
-        When the table cannot be used, a feature is missing or infinite, or there are too few
-        events.
+        When the table is invalid, a feature is missing or infinite, or there are too few events.
     eqstat.ground_motion.network.TrainingError
         When the loss is not finite.
 
     References
     ----------
     Chen, Y. and Oliver, D. (2012), Ensemble randomized maximum likelihood method as an iterative
-    ensemble smoother, Mathematical Geosciences 44, 1-26 (draws by data and prior that are moved).
+    ensemble smoother, Mathematical Geosciences 44, 1-26 (draws by perturbed data and prior).
     Scott, D. (1992), Multivariate Density Estimation, Wiley. Bishop, C. (1995), Training with
     noise is equivalent to Tikhonov regularization, Neural Computation 7(1), 108-116.
 
@@ -203,10 +211,10 @@ def fit_network(
         augment=FeatureNoise(noise, features),
         progress=progress,
     )
-    judged, mixture = out_of_bag_predictions(trained, plain)
-    weight = examples.weight[judged]
-    temperature = fit_temperature(mixture, target[judged], weight)
-    scores = _scores(_warmed(mixture, temperature), target[judged], event[judged])
+    held_out, mixture = out_of_bag_predictions(trained, plain)
+    weight = examples.weight[held_out]
+    temperature = fit_temperature(mixture, target[held_out], weight)
+    scores = _scores(_tempered(mixture, temperature), target[held_out], event[held_out])
     card = {
         "what": "mixture density network of log10 PGA (m/s2)",
         "trained_on": _described(checked, name),
@@ -240,14 +248,14 @@ def _typed(key: PRNGKeyArray) -> PRNGKeyArray:
 def _features(
     table: Any, features: tuple[Feature, ...], notes: list[str], name: str
 ) -> tuple[tuple[Feature, ...], np.ndarray]:
-    """Columns of the features that there are; optional ones that no row has are left out."""
+    """Columns of the available features; optional ones missing from all rows are dropped."""
     kept, columns = [], []
     for feature in features:
-        there = feature.name in table.columns
-        if feature.optional and not (there and table[feature.name].notna().any()):
+        present = feature.name in table.columns
+        if feature.optional and not (present and table[feature.name].notna().any()):
             notes.append(f"{name}: no row has {feature.name}: the network does without it")
             continue
-        if not there:
+        if not present:
             raise InputError(f"{name}: no column {feature.name!r}, which is a feature")
         column = table[feature.name].to_numpy(np.float64)
         if feature.log and (bad := np.flatnonzero(column <= 0)).size:
@@ -265,7 +273,7 @@ def _features(
 def _noise(
     features: tuple[Feature, ...], values: np.ndarray, event: np.ndarray, share: float | int | None
 ) -> tuple[float, Array]:
-    """Noise of the features that do not change within an event and are not logarithms."""
+    """Noise of the features that are constant within an event and not logarithmic."""
     if share is not None:
         check_range("fit_network", 0, smoothness=share)
     _, first, number = np.unique(event, return_index=True, return_inverse=True)
@@ -278,7 +286,7 @@ def _noise(
 
 
 def scaling_of(features: tuple[Feature, ...], values: np.ndarray) -> Scaling:
-    """Scaling of features by their own mean, sd and range; NaN is passed over."""
+    """Scaling of features by their own mean, sd and range; NaN is ignored."""
     dtype = jnp.result_type(float)
     with jax.enable_x64(True):
         plain = np.asarray(transform(features, jnp.asarray(values, jnp.float64)))
@@ -296,7 +304,7 @@ def scaling_of(features: tuple[Feature, ...], values: np.ndarray) -> Scaling:
 def out_of_bag_predictions(
     trained: TrainingResult, examples: Examples
 ) -> tuple[np.ndarray, Mixture]:
-    """Predict each record by those members that never saw its event.
+    """Predict each record by the members whose bootstrap left out its event.
 
     Parameters
     ----------
@@ -307,15 +315,25 @@ def out_of_bag_predictions(
 
     Returns
     -------
-    judged : numpy.ndarray
-        Rows that some member held out.
+    held_out : numpy.ndarray
+        Rows held out by at least one member.
     mixture : Mixture
-        Of these rows, (rows, members x components).
+        Predictions of these rows, (rows, members x components).
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion import Design, GroundMotion, simulate
+    >>> table = simulate(jax.random.key(0), GroundMotion(), Design(events=30, stations=20)).table
+    >>> options = TrainingOptions(epochs=5)
+    >>> fitted = fit_network(jax.random.key(1), table, members=2, options=options)
+    >>> held_out, mixture = out_of_bag_predictions(fitted.trained, fitted.examples)
+    >>> mixture.mean.shape[0] == len(held_out)
+    True
     """
-    judged = np.flatnonzero(trained.out_of_bag.any(axis=0))
-    features = jax.tree.map(lambda leaf: jnp.asarray(leaf[judged]), examples.features)
-    use = jnp.asarray(trained.out_of_bag[:, judged])
-    return judged, _judge(trained.module, features, use)
+    held_out = np.flatnonzero(trained.out_of_bag.any(axis=0))
+    features = jax.tree.map(lambda leaf: jnp.asarray(leaf[held_out]), examples.features)
+    use = jnp.asarray(trained.out_of_bag[:, held_out])
+    return held_out, _judge(trained.module, features, use)
 
 
 @eqx.filter_jit
@@ -323,30 +341,39 @@ def _judge(members: Any, features: Any, use: Array) -> Mixture:
     return merge(each_member(members, features), 1.0, use)
 
 
-def _warmed(mixture: Mixture, temperature: Any) -> Mixture:
+def _tempered(mixture: Mixture, temperature: Any) -> Mixture:
     return Mixture(mixture.log_weight, mixture.mean, mixture.scale * temperature)
 
 
 def fit_temperature(mixture: Mixture, log10_pga: np.ndarray, weight: np.ndarray) -> float:
-    """Find the common factor on all scales that predicts held-out records best, in [0.5, 2].
+    """Factor on all scales that maximises the likelihood of held-out records, in [0.5, 2].
 
-    One number, so that a few dozen events can tell it.
+    A single number, which a few dozen events constrain.
+
+    Examples
+    --------
+    Forecasts whose scale is half of the actual scatter:
+
+    >>> target = np.random.default_rng(0).normal(size=2000)
+    >>> narrow = Mixture(jnp.zeros((2000, 1)), jnp.zeros((2000, 1)), jnp.full((2000, 1), 0.6))
+    >>> bool(abs(fit_temperature(narrow, target, np.ones(2000)) - 1.0 / 0.6) < 0.1)
+    True
     """
 
     @jax.jit
     def loss(log_factor: Any) -> Any:
-        each = log_density(_warmed(mixture, jnp.exp(log_factor)), log10_pga)
+        each = log_density(_tempered(mixture, jnp.exp(log_factor)), log10_pga)
         return -jnp.sum(jnp.asarray(weight) * each) / jnp.sum(jnp.asarray(weight))
 
     bounds = tuple(np.log(TEMPERATURES))
-    found = minimize_scalar(
+    optimum = minimize_scalar(
         lambda t: float(loss(t)), bounds=bounds, method="bounded", options={"xatol": 1e-3}
     )
-    return float(np.exp(found.x))
+    return float(np.exp(optimum.x))
 
 
 def _scores(mixture: Mixture, log10_pga: np.ndarray, event: np.ndarray) -> dict[str, Any]:
-    """Mean scores over records that no member of theirs had seen, with their intervals' truth."""
+    """Mean scores of out-of-bag predictions and the coverage of their 90 % intervals."""
     pit = np.asarray(exceedance(mixture, log10_pga))
     return {
         "records": len(log10_pga),
@@ -358,15 +385,15 @@ def _scores(mixture: Mixture, log10_pga: np.ndarray, event: np.ndarray) -> dict[
 
 
 def _described(table: Any, name: str) -> dict[str, Any]:
-    """What the training records are, in plain values."""
+    """Summary of the training records as JSON values."""
     ranges = {
         column: [float(table[column].min()), float(table[column].max())]
         for column in ("magnitude", "distance_km", "depth_km", "pga_m_s2")
     }
-    told: dict[str, Any] = {"name": name, "records": len(table), **ranges}
-    told["events"] = int(table["event"].nunique())
+    summary: dict[str, Any] = {"name": name, "records": len(table), **ranges}
+    summary["events"] = int(table["event"].nunique())
     if "station" in table.columns:
-        told["stations"] = int(table["station"].nunique())
+        summary["stations"] = int(table["station"].nunique())
     known = table["vs30_m_s"].notna() if "vs30_m_s" in table.columns else pd.Series([False])
-    told["records_with_vs30"] = int(known.sum())
-    return told
+    summary["records_with_vs30"] = int(known.sum())
+    return summary

@@ -1,9 +1,9 @@
 r"""Mixture density networks: from features of a record to a `Mixture` of log10 PGA.
 
 Records of one event share its term, so a table informs about magnitude once per event, and a few
-dozen events are few. A network here therefore learns only the residual from a physical trend. Its
-hidden units are tanh, so that its correction is bounded: outside of the training range the trend
-continues and the correction stays close to its value at the edge.
+dozen events carry little information. A network here therefore learns only the residual from a
+physical trend. Its hidden units are tanh, so that its correction is bounded: outside of the
+training range the trend continues and the correction stays close to its value at the edge.
 """
 
 from __future__ import annotations
@@ -31,20 +31,28 @@ class Member(eqx.Module):
     With inputs z, a trend t and outputs $(\ell_k, o_k, r_k)$ of a perceptron with tanh units,
     component k has mean $t + s\, o_k(z)$, scale $\text{floor} + \log(1 + e^{r_0 + r_k(z)})$ and the
     weight that softmax gives to $\ell_k(z)$. Before training the scale is s, and where a feature is
-    missing $\sqrt{s^2 + b^2}$ with what the trend makes of one standard deviation of it, b.
+    missing $\sqrt{s^2 + b^2}$ with b the change of the trend over one standard deviation of it.
 
     Attributes
     ----------
     perceptron
-        What is trained.
+        The trained perceptron.
     trend
-        Numbers of the trend, (coefficients,).
+        Coefficients of the trend, (coefficients,).
     spread
         $s$: standard deviation about the trend, log10 units.
     scaling
-        How features become inputs.
+        Scaling of features to inputs.
     components
-        K.
+        Number of components, K.
+
+    Examples
+    --------
+    >>> moments = jnp.array([[6.0, 1.6], [1.0, 0.4], [5.0, 10.0], [7.0, 150.0]])
+    >>> member = init_member(
+    ...     jax.random.key(0), Scaling(*moments, FEATURES[:2]), jnp.zeros(6), 0.3)
+    >>> member(jnp.array([[5.5, 20.0], [6.5, 80.0]])).mean.shape
+    (2, 3)
     """
 
     perceptron: eqx.nn.MLP
@@ -87,7 +95,7 @@ def init_member(
     components: int = 3,
     hidden: tuple[int, int] = (16, 2),
 ) -> Member:
-    """Make a network that is not trained: the trend with its spread, components side by side.
+    """Initialise an untrained network: the trend with its spread, components side by side.
 
     Parameters
     ----------
@@ -96,7 +104,7 @@ def init_member(
     scaling, trend, spread
         See `Member`.
     components
-        K, at least 1.
+        Number of components K, at least 1.
     hidden
         Width and number of hidden layers.
 
@@ -110,8 +118,8 @@ def init_member(
         scaling.inputs, 3 * components, width, depth, activation=jnp.tanh, dtype=dtype, key=key
     )
     last = net.layers[-1]
-    apart = jnp.linspace(-0.5, 0.5, components) if components > 1 else jnp.zeros(1)
-    bias = jnp.concatenate([jnp.zeros(components), apart, jnp.zeros(components)]).astype(dtype)
+    offsets = jnp.linspace(-0.5, 0.5, components) if components > 1 else jnp.zeros(1)
+    bias = jnp.concatenate([jnp.zeros(components), offsets, jnp.zeros(components)]).astype(dtype)
     net = eqx.tree_at(
         lambda n: (n.layers[-1].weight, n.layers[-1].bias), net, (0.1 * last.weight, bias)
     )
@@ -119,32 +127,43 @@ def init_member(
 
 
 def trainable(member: Member) -> Any:
-    """Tell what of a member is trained, as a filter of equinox: its perceptron only."""
+    """Filter (of equinox) of the trained arrays of a member: its perceptron only."""
     none = jax.tree.map(lambda _: False, member)
     learned = jax.tree.map(eqx.is_inexact_array, member.perceptron)
     return eqx.tree_at(lambda m: m.perceptron, none, learned)
 
 
 class Network(eqx.Module):
-    """An ensemble of trained mixture density networks with all it takes to use it.
+    """An ensemble of trained mixture density networks with its metadata.
 
-    The density is the plain average of the members' densities. It is frozen: `learn` makes it,
-    `save` and `load` keep it.
+    The density is the plain average of the members' densities. It is immutable:
+    `fit_network` trains it, `save` and `load` store it.
 
     Attributes
     ----------
     members
         The networks, arrays with a leading axis of members.
     temperature
-        Factor on all scales, from events that the members had not seen.
+        Factor on all scales, estimated on out-of-bag events.
     card_text
-        The card as JSON; read it by `card`.
+        The model card as JSON; `card` parses it.
 
     References
     ----------
     Bishop, C. (1994), Mixture Density Networks, Aston University, NCRG/94/004.
     Lakshminarayanan, B., Pritzel, A. and Blundell, C. (2017), Simple and scalable predictive
     uncertainty estimation using deep ensembles, NeurIPS 30, 6402-6413.
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion import Design, GroundMotion, simulate
+    >>> from eqstat.ground_motion.network import TrainingOptions, fit_network
+    >>> table = simulate(jax.random.key(0), GroundMotion(), Design(events=30, stations=20)).table
+    >>> options = TrainingOptions(epochs=5)
+    >>> fitted = fit_network(jax.random.key(1), table, members=2, options=options)
+    >>> network = fitted.network
+    >>> network.card["members"], network([[6.0] * len(network.features)]).mean.shape
+    (2, (1, 6))
     """
 
     members: Member
@@ -153,12 +172,12 @@ class Network(eqx.Module):
 
     @property
     def features(self) -> tuple[Feature, ...]:
-        """What it is given, in order, with units."""
+        """Input features, in order, with units."""
         return self.members.scaling.features
 
     @property
     def card(self) -> dict[str, Any]:
-        """What it is, what it was trained on, how well it did on events that it had not seen."""
+        """Model card: description, training data and scores on out-of-bag events."""
         return json.loads(self.card_text)
 
     @property
@@ -178,7 +197,7 @@ class Network(eqx.Module):
         ----------
         values
             Features in the order of `features`, each in its own unit; NaN where an optional one
-            is missing. Where another one is NaN the density is.
+            is missing. A missing required feature gives a density of NaN.
 
         Returns
         -------
@@ -189,9 +208,9 @@ class Network(eqx.Module):
         return _density(self.members, self.temperature, given)
 
     def covers(self, values: Float[ArrayLike, "... features"]) -> Bool[Array, "..."]:
-        """Tell whether all features lie in the range of the training data; missing ones do.
+        """Whether all features lie in the range of the training data; missing ones count as inside.
 
-        Outside, the trend is extrapolated with a scatter that was never checked there.
+        Outside, the trend is extrapolated and its scatter is untested.
 
         Parameters
         ----------
@@ -212,7 +231,7 @@ class Network(eqx.Module):
     def predictor(self) -> NetworkPredictor:
         """Ground-motion predictor of magnitude, distance, depth and Vs30.
 
-        Other features that may be missing are: for a site of which nothing more is known.
+        Other optional features are set to missing.
 
         Returns
         -------
@@ -221,7 +240,7 @@ class Network(eqx.Module):
         Raises
         ------
         eqstat.InputError
-            When the network needs other features than these.
+            When the network requires other features.
         """
         known = [feature.name for feature in FEATURES]
         other = [f.name for f in self.features if f.name not in known and not f.optional]
@@ -240,6 +259,19 @@ class NetworkPredictor(eqx.Module):
     ----------
     network
         The network, without its card.
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion import Design, GroundMotion, simulate
+    >>> from eqstat.ground_motion.network import TrainingOptions, fit_network
+    >>> table = simulate(jax.random.key(0), GroundMotion(), Design(events=30, stations=20)).table
+    >>> options = TrainingOptions(epochs=5)
+    >>> fitted = fit_network(jax.random.key(1), table, members=2, options=options)
+    >>> predictor = fitted.predictor()
+    >>> predictor(6.0, jnp.array([20.0, 80.0]), 8.0, jnp.nan).mean.shape
+    (2, 6)
+    >>> bool(predictor.covers(20.0, 20.0, 8.0, jnp.nan))
+    False
     """
 
     network: Network
@@ -267,7 +299,7 @@ class NetworkPredictor(eqx.Module):
         magnitude, distance_km, depth_km
             Hypocentral distance, depth positive down, km.
         vs30_m_s
-            NaN where it is not known: the network was trained with it hidden as well.
+            NaN where unknown; the network was also trained with it missing.
 
         Returns
         -------
@@ -284,7 +316,7 @@ class NetworkPredictor(eqx.Module):
         vs30_m_s: ArrayLike,
         /,
     ) -> Bool[Array, "..."]:
-        """Tell whether all lie in the range of the training data; see `Network.covers`."""
+        """Whether all lie in the range of the training data; see `Network.covers`."""
         return self.network.covers(self._values(magnitude, distance_km, depth_km, vs30_m_s))
 
 
@@ -308,5 +340,5 @@ def merge(each: Mixture, temperature: ArrayLike, use: Array | None = None) -> Mi
 
 @eqx.filter_jit
 def _density(members: Member, temperature: Array, values: Array) -> Mixture:
-    """One program: called as it is, a network is a hundred small ones."""
+    """Compile the ensemble into one program instead of a hundred small ones."""
     return merge(each_member(members, values), temperature)

@@ -1,9 +1,9 @@
 r"""A trainer for anything that maps features to a `Mixture`.
 
-The loss is the negative log density of the records, weighted by how much each tells: $n_e$ records
-of an event with correlation $\rho$ are worth $n_e / (1 + (n_e - 1)\rho)$ independent ones.
-Training stops early by events that are held out, never by records: records of one event know each
-other's event term, so held-out records of known events flatter every model.
+The loss is the negative log density of the records, weighted by the information of each: $n_e$
+records of an event with correlation $\rho$ are worth $n_e / (1 + (n_e - 1)\rho)$ independent ones.
+Early stopping uses held-out events, never held-out records: records of one event share its event
+term, so scores on held-out records of training events are optimistic.
 """
 
 from __future__ import annotations
@@ -32,7 +32,13 @@ FEWEST_EVENTS = 10
 
 
 class TrainingStatus(enum.Enum):
-    """How a training ended; the value is the sentence for a person."""
+    """How a training ended; the value is a message for the user.
+
+    Examples
+    --------
+    >>> TrainingStatus.STOPPED_EARLY.ok, TrainingStatus.NOT_FINITE.ok
+    (True, False)
+    """
 
     STOPPED_EARLY = "stopped early: the held-out events were predicted no better any more"
     ALL_EPOCHS = "all epochs were run; the state with the best held-out score is kept"
@@ -40,12 +46,18 @@ class TrainingStatus(enum.Enum):
 
     @property
     def ok(self) -> bool:
-        """Whether the module beside it can be used."""
+        """Whether the trained module can be used."""
         return self is not TrainingStatus.NOT_FINITE
 
 
 class TrainingError(RuntimeError):
-    """A training without a usable module; `result` tells why."""
+    """A training without a usable module; `result` holds the status.
+
+    Examples
+    --------
+    >>> TrainingError(TrainingStatus.NOT_FINITE).result.name
+    'NOT_FINITE'
+    """
 
     def __init__(self, result: TrainingStatus, detail: str = "") -> None:
         self.result = result
@@ -54,22 +66,27 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How to train: AdamW on mini-batches with a cosine schedule.
+    """Options of training: AdamW on mini-batches with a cosine schedule.
 
     Attributes
     ----------
     epochs
-        Most epochs, which is the length of the schedule.
+        Maximum number of epochs, the length of the schedule.
     batch
-        Records of a step.
+        Records per step.
     learning_rate
-        At the start; 0 at the end.
+        Initial learning rate; it decays to 0.
     weight_decay
-        Of the weights (not the biases), per step and unit of learning rate.
+        Decay of the weights (not the biases), per step and unit of learning rate.
     patience
         Epochs without a better held-out score after which a member stops.
     clip
         Largest norm of a gradient.
+
+    Examples
+    --------
+    >>> TrainingOptions(epochs=20).batch
+    256
     """
 
     epochs: int = 100
@@ -80,7 +97,7 @@ class TrainingOptions:
     clip: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be trained with."""
+        """Check the options."""
         check_whole(
             "TrainingOptions", 1, epochs=self.epochs, batch=self.batch, patience=self.patience
         )
@@ -92,7 +109,7 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What came of a training.
+    """Result of a training.
 
     Attributes
     ----------
@@ -107,7 +124,25 @@ class TrainingResult:
     out_of_bag
         Which records each member held out, (members, records).
     seconds
-        Time it took.
+        Run time, s.
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion.mixture import Mixture
+    >>> class Line(eqx.Module):
+    ...     slope: jax.Array
+    ...     def __call__(self, x):
+    ...         mean = self.slope * x
+    ...         return Mixture(jnp.zeros_like(mean), mean, jnp.ones_like(mean))
+    >>> x = np.linspace(-1.0, 1.0, 60, dtype=np.float32)[:, None]
+    >>> event = np.repeat([f"e{number}" for number in range(12)], 5)
+    >>> examples = Examples(x, 2.0 * x[:, 0], event)
+    >>> options = TrainingOptions(epochs=5, batch=10, learning_rate=0.1)
+    >>> trained = train_ensemble(
+    ...     jax.random.key(0), lambda key, weight: Line(jnp.array(0.0)), examples, members=2,
+    ...     options=options)
+    >>> list(trained.history.columns)
+    ['member', 'epoch', 'training', 'held_out']
     """
 
     module: Any
@@ -141,10 +176,10 @@ def train(
     training, held_out
         Examples of different events; see `split_by_event`.
     options
-        How to train.
+        Options of training.
     trainable
-        `module -> filter` of equinox that tells which arrays are trained; by default all
-        floating-point ones.
+        `module -> filter` of equinox that selects the trained arrays; by default all
+        floating-point arrays.
     augment
         `(key, features) -> features`, applied to every mini-batch.
     progress
@@ -159,23 +194,41 @@ def train(
     Raises
     ------
     eqstat.InputError
-        When an event is in both halves.
+        When an event is in both sets.
     TrainingError
         When the loss is not finite.
 
     References
     ----------
     Loshchilov, I. and Hutter, F. (2019), Decoupled weight decay regularization, ICLR.
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion.mixture import Mixture
+    >>> class Line(eqx.Module):
+    ...     slope: jax.Array
+    ...     def __call__(self, x):
+    ...         mean = self.slope * x
+    ...         return Mixture(jnp.zeros_like(mean), mean, jnp.ones_like(mean))
+    >>> x = np.linspace(-1.0, 1.0, 60, dtype=np.float32)[:, None]
+    >>> event = np.repeat([f"e{number}" for number in range(12)], 5)
+    >>> examples = Examples(x, 2.0 * x[:, 0], event)
+    >>> options = TrainingOptions(epochs=5, batch=10, learning_rate=0.1)
+    >>> training, held_out = examples.rows(event < "e5"), examples.rows(event >= "e5")
+    >>> start = Line(jnp.array(0.0))
+    >>> trained = train(jax.random.key(0), start, training, held_out, options=options)
+    >>> trained.result.ok, bool(trained.module.slope > 0.1)
+    (True, True)
     """
     refuse_shared(training, held_out)
     both = joined(training, held_out)
     first = np.arange(len(both)) < len(training)
     weight = np.where([first, ~first], both.weight, 0.0)[:, None]
     stacked = _stack([module])
-    done = _run(key, stacked, both, weight, options, trainable, augment, progress, throw)
-    single = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, done.module)
+    result = _run(key, stacked, both, weight, options, trainable, augment, progress, throw)
+    single = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, result.module)
     return TrainingResult(
-        single, done.result, done.history, done.best_epoch, ~first[None], done.seconds
+        single, result.result, result.history, result.best_epoch, ~first[None], result.seconds
     )
 
 
@@ -193,17 +246,17 @@ def train_ensemble(
 ) -> TrainingResult:
     """Train an ensemble, each member on a bootstrap of the events.
 
-    A bootstrap leaves out about 37 in 100 events: by these a member stops early, and on these its
-    predictions can be judged. Members are trained side by side, and none knows of the others.
+    A bootstrap leaves out about 37 % of the events, which serve for early stopping and for the
+    evaluation of that member. Members are trained in parallel and independently.
 
     Parameters
     ----------
     key
         JAX random key.
     make
-        `(key, weight) -> module`, a start for a member whose records have these weights.
+        `(key, weight) -> module`, initialises a member for these weights of the records.
     examples
-        What to learn from.
+        Training examples.
     members
         Number of members.
     options, trainable, augment, progress, throw
@@ -223,6 +276,24 @@ def train_ensemble(
     References
     ----------
     Breiman, L. (1996), Bagging predictors, Machine Learning 24, 123-140.
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion.mixture import Mixture
+    >>> class Line(eqx.Module):
+    ...     slope: jax.Array
+    ...     def __call__(self, x):
+    ...         mean = self.slope * x
+    ...         return Mixture(jnp.zeros_like(mean), mean, jnp.ones_like(mean))
+    >>> x = np.linspace(-1.0, 1.0, 60, dtype=np.float32)[:, None]
+    >>> event = np.repeat([f"e{number}" for number in range(12)], 5)
+    >>> examples = Examples(x, 2.0 * x[:, 0], event)
+    >>> options = TrainingOptions(epochs=5, batch=10, learning_rate=0.1)
+    >>> trained = train_ensemble(
+    ...     jax.random.key(0), lambda key, weight: Line(jnp.array(0.0)), examples, members=2,
+    ...     options=options)
+    >>> trained.module.slope.shape, trained.out_of_bag.shape
+    ((2,), (2, 60))
     """
     names, number = np.unique(examples.event, return_inverse=True)
     if len(names) < FEWEST_EVENTS:
@@ -241,10 +312,9 @@ def train_ensemble(
         held.append(examples.weight * (times == 0))
         modules.append(make(start, weights[-1]))
     weight = np.stack([weights, held])
-    done = _run(
+    return _run(
         key, _stack(modules), examples, weight, options, trainable, augment, progress, throw
     )
-    return done
 
 
 def _stack(modules: list[Any]) -> Any:
