@@ -1,4 +1,4 @@
-"""What the functions of this room share: checked input, one orientation, random numbers."""
+"""Shared by the functions of the package: checked input, orientation of scores, random numbers."""
 
 from __future__ import annotations
 

@@ -91,6 +91,14 @@ class Motions:
     Examples
     --------
     See `prepare`.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.ground_motion import Design, GroundMotion, simulate
+    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=12, stations=8))
+    >>> len(motions.table["event"].unique())
+    12
     """
 
     data: MotionData

@@ -29,6 +29,14 @@ class MotionFit(LaplaceFit):
         The parameters at the estimate.
     motions
         The records that were fitted.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.ground_motion import Design, GroundMotion, fit, simulate
+    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=12, stations=8))
+    >>> fit(motions).posterior(jax.random.key(1), 32).draws
+    32
     """
 
     motion: GroundMotion = field(kw_only=True)

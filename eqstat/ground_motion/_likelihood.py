@@ -26,6 +26,14 @@ class RandomEffects(NamedTuple):
     Examples
     --------
     See `random_effects`.
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion import Design, random_effects, simulate
+    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=10, stations=8))
+    >>> effects = random_effects(GroundMotion(), motions.data)
+    >>> bool(effects.event_sd[0] < 0.3)
+    True
     """
 
     event_mean: Float[Array, " events"]

@@ -85,6 +85,18 @@ def load(path: str | Path) -> Network | MotionPosterior:
     Examples
     --------
     See `save`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from eqstat.ground_motion import Design, GroundMotion, fit, simulate
+    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=12, stations=8))
+    >>> posterior = fit(motions).posterior(jax.random.key(1), 32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(posterior, f"{folder}/region.eqx")
+    ...     again = load(f"{folder}/region.eqx")
+    >>> again.draws
+    32
     """
     path = Path(path)
     if not path.is_file():

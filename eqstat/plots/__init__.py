@@ -1,6 +1,6 @@
 """Show me: figures of locations and their triggers, with matplotlib (`pip install eqstat[plots]`).
 
-Functions take tables, arrays and the objects of the model rooms as they are, draw into `ax` (or
+Functions take tables, arrays and the objects of the other packages as they are, draw into `ax` (or
 a figure of their own) and return the axes. Nothing is shown, and no setting is changed.
 """
 
