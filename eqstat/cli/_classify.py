@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import Any, Literal
 
 from eqstat import traveltime
@@ -106,12 +107,12 @@ def draw(
 ) -> Any:
     """Figure of both tests."""
     from eqstat import plots
-    from eqstat.traveltime._fit import with_wave
 
     panels = {}
     for wave in WAVES:
         test = verdict.models[wave]
-        location = traveltime.report(with_wave(observations, wave), test.fit)
+        own = dataclasses.replace(observations, data=observations.with_wave(wave))
+        location = traveltime.report(own, test.fit)
         sign = ">" if test.rejected else "≤"
         headline = (
             f"{wave} {'rejected' if test.rejected else 'accepted'}: "

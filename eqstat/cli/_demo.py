@@ -54,7 +54,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Outcome:
     """Simulate the tables, then run the commands on them as a user would."""
-    _driver.require_matplotlib()
+    _driver.require(*_driver.NEEDS["figure"])
     out = Path(options.out)
     try:
         out.mkdir(parents=True, exist_ok=True)

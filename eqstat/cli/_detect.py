@@ -7,13 +7,14 @@ import json
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from eqstat import detection, schema
+from eqstat import counts, detection, schema
 from eqstat._core.errors import InputError
 from eqstat.cli._driver import write_lines
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._options import (
     ROWS,
     add_columns,
+    add_numbers,
     add_outputs,
     add_probability,
     add_velocity,
@@ -40,6 +41,29 @@ RESULTS = {
     True: ("ALARM", "an earthquake was detected"),
     False: ("NO_ALARM", "no earthquake was detected"),
 }
+RELATIVE_SD = 0.3
+RATE = (0.0, 1e6, "()")
+ALARM = {
+    "--false-alarm-rate-per-year": ("RATE", RATE, 1.0, "budget of this region"),
+    "--least-probability": (
+        "P",
+        (0.0, 1.0, "()"),
+        0.9,
+        "least probability of an earthquake among all causes for an alarm",
+    ),
+    "--earthquake-rate-per-year": ("RATE", RATE, 10.0, "earthquakes a year that the network feels"),
+}
+DEVICES = {
+    "--utc-offset-h": ("H", (-14.0, 14.0, "[]"), 0.0, "local time minus UTC, hours"),
+    "--delay-s": ("S", (-10.0, 60.0, "()"), 0.0, "mean time from an arrival to the trigger, s"),
+    "--dead-time-s": ("S", (0.0, 1e4, "()"), 90.0, "dead time of a device after its trigger, s"),
+    "--latency-s": (
+        "S",
+        (0.0, 1e4, "[]"),
+        0.0,
+        "latency of reports: a device counts as silent only up to that long ago, s",
+    ),
+}
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -64,14 +88,10 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     add_columns(parser, "time=triggerTime latitude=lat longitude=lon")
     parser.add_argument("--start", metavar="TIME", help="first time (UTC)")
     parser.add_argument("--end", metavar="TIME", help="last time (UTC)")
-    parser.add_argument(
-        "--step-s",
-        type=number(0.0, 60.0),
-        default=1.0,
-        metavar="S",
-        help="time between steps, s (default 1)",
-    )
-    _add_alarm(parser.add_argument_group("alarm"))
+    add_numbers(parser, {"--step-s": ("S", (0.0, 60.0, "()"), 1.0, "time between steps, s")})
+    alarm = parser.add_argument_group("alarm")
+    add_numbers(alarm, ALARM)
+    add_probability(alarm, "--region-probability")
     _add_devices(parser.add_argument_group("devices"))
     add_velocity(parser)
     add_outputs(
@@ -86,81 +106,42 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_alarm(group: Any) -> None:
-    group.add_argument(
-        "--false-alarm-rate-per-year",
-        type=number(0.0, 1e6),
-        default=1.0,
-        metavar="RATE",
-        help="budget of this region (default 1)",
-    )
-    group.add_argument(
-        "--least-probability",
-        type=number(0.0, 1.0),
-        default=0.9,
-        metavar="P",
-        help="least probability of an earthquake among all causes for an alarm (default 0.9)",
-    )
-    group.add_argument(
-        "--earthquake-rate-per-year",
-        type=number(0.0, 1e6),
-        default=10.0,
-        metavar="RATE",
-        help="earthquakes a year that the network feels (default 10)",
-    )
-    add_probability(group, "--region-probability")
+def background(text: str) -> float | str:
+    """Read a rate, or leave the name of a file as it is."""
+    try:
+        float(text)
+    except ValueError:
+        return text
+    return number(0.0, 1e4)(text)
 
 
 def _add_devices(group: Any) -> None:
     group.add_argument(
         "--background",
-        type=number(0.0, 1e4),
+        type=background,
         default=0.5,
-        metavar="RATE",
-        help="background triggers per device and hour (default 0.5)",
+        metavar="RATE|FILE",
+        help="background triggers per device and hour (default 0.5), or what "
+        "eqstat threshold --save-background wrote",
+    )
+    group.add_argument(
+        "--background-region",
+        metavar="NAME",
+        help="region of that file (default: its only one, or a new region)",
     )
     group.add_argument(
         "--background-relative-sd",
         type=number(0.0, 10.0),
-        default=0.3,
         metavar="SD",
-        help="relative standard deviation of that rate's prior; the rate is learned on the way "
-        "(default 0.3)",
+        help="relative standard deviation of the prior of a rate that is given as a number "
+        f"(default {RELATIVE_SD:g}); a file holds its own",
     )
-    group.add_argument(
-        "--utc-offset-h",
-        type=number(-14.0, 14.0, closed=True),
-        default=0.0,
-        metavar="H",
-        help="local time minus UTC, hours (default 0)",
-    )
-    group.add_argument(
-        "--delay-s",
-        type=number(-10.0, 60.0),
-        default=0.0,
-        metavar="S",
-        help="mean time from a phase's arrival to the trigger, s (default 0)",
-    )
+    add_numbers(group, DEVICES)
     group.add_argument(
         "--sd-s",
         type=number(0.0, 60.0),
         metavar="S",
-        help="standard deviation of that time, s (default 1.3)",
-    )
-    group.add_argument(
-        "--dead-time-s",
-        type=number(0.0, 1e4),
-        default=90.0,
-        metavar="S",
-        help="dead time of a device after its trigger, s (default 90)",
-    )
-    group.add_argument(
-        "--latency-s",
-        type=number(0.0, 1e4, closed=True),
-        default=0.0,
-        metavar="S",
-        help="latency of reports: a device counts as silent only up to that long ago, s "
-        "(default 0)",
+        help="standard deviation of the time from arrival to trigger, s (default 1.3)",
     )
 
 
@@ -180,7 +161,7 @@ def run(options: argparse.Namespace) -> Outcome:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", schema.NaiveTimeWarning)
         known = detection.triggered_devices(triggers) if network is None else network
-        detector = detector_of(options, known, velocity)
+        detector = detector_of(options, known, velocity, background_of(options, inputs))
         replay = detection.replay(
             detector,
             triggers,
@@ -211,8 +192,34 @@ def run(options: argparse.Namespace) -> Outcome:
     )
 
 
+def background_of(options: argparse.Namespace, inputs: Inputs) -> detection.BackgroundRate:
+    """Background rate of the options: a number for all hours, or a fitted background's cycle."""
+    import numpy as np
+
+    given, region, spread = (
+        getattr(options, f"background{name}") for name in ("", "_region", "_relative_sd")
+    )
+    if isinstance(given, str):
+        if spread is not None:
+            raise InputError("--background-relative-sd: the file of --background holds its own")
+        fitted = counts.load(inputs.file(given, "background"))
+        return detection.background_rate(fitted, region=region, utc_offset_h=options.utc_offset_h)
+    if region is not None:
+        raise InputError("--background-region: only a file of --background has regions")
+    # The JSON holds all options that were in use.
+    options.background_relative_sd = RELATIVE_SD if spread is None else spread
+    return detection.BackgroundRate(
+        np.full(24, given),
+        relative_sd=options.background_relative_sd,
+        utc_offset_h=options.utc_offset_h,
+    )
+
+
 def detector_of(
-    options: argparse.Namespace, network: pd.DataFrame, velocity: Any
+    options: argparse.Namespace,
+    network: pd.DataFrame,
+    velocity: Any,
+    background: detection.BackgroundRate,
 ) -> detection.Detector:
     """Detector of the options: the usual causes with the earthquake's rate, velocity and delay."""
     import numpy as np
@@ -228,11 +235,6 @@ def detector_of(
             delay_s=options.delay_s * same,
             sd_s=np.asarray(unknown.sd_s) if options.sd_s is None else options.sd_s * same,
         ),
-    )
-    background = detection.BackgroundRate(
-        np.full(24, options.background),
-        relative_sd=options.background_relative_sd,
-        utc_offset_h=options.utc_offset_h,
     )
     return detection.detector(
         detection.unique_devices(network),

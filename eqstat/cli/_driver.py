@@ -14,7 +14,18 @@ from eqstat._core.errors import InputError
 from eqstat.cli._outcome import Outcome
 
 FIGURE_KINDS = (".png", ".pdf", ".svg")
-SUFFIXES = {"figure": FIGURE_KINDS, "animation": (".gif",)}
+SUFFIXES = {
+    "figure": FIGURE_KINDS,
+    "animation": (".gif",),
+    "quakeml": (".xml", ".quakeml"),
+    "geojson": (".geojson",),
+}
+# What an output needs beside the package: module and how to install it.
+NEEDS = {
+    "figure": ("matplotlib", "figures need matplotlib: pip install 'eqstat[plots]'"),
+    "animation": ("matplotlib", "figures need matplotlib: pip install 'eqstat[plots]'"),
+    "quakeml": ("obspy", "QuakeML needs ObsPy: pip install 'eqstat[seismology]'"),
+}
 SCHEMA_VERSION = 1
 # Options that say how to run or where to write, not what to compute.
 NOT_COMPUTED = ("command", "run", "outputs", "inputs", "columns", "quiet", "verbose", "debug",
@@ -30,31 +41,31 @@ def check_outputs(options: argparse.Namespace) -> None:
         For a folder that does not exist, a kind of figure that is not known, and two outputs on
         standard output.
     """
-    named = {option: getattr(options, option) for option in options.outputs}
+    named = {option.replace("_", "-"): getattr(options, option) for option in options.outputs}
     piped = [f"--{option}" for option, name in named.items() if name == "-"]
     if len(piped) > 1:
         raise InputError(f"{', '.join(piped)}: only one of them can go to standard output")
     for option, name in named.items():
-        if name is None or name == "-":
+        kinds = SUFFIXES.get(option)
+        if name is None or (name == "-" and not kinds):
             continue
         path = Path(name)
         if path.is_dir():
             raise InputError(f"--{option}: {name!r} is a folder; name a file")
         if not path.absolute().parent.is_dir():
             raise InputError(f"--{option}: there is no folder {str(path.parent)!r}")
-        kinds = SUFFIXES.get(option)
-        if kinds:
-            if path.suffix.lower() not in kinds:
-                raise InputError(f"--{option}: {name!r} must end in {', '.join(kinds)}")
-            require_matplotlib()
+        if kinds and path.suffix.lower() not in kinds:
+            raise InputError(f"--{option}: {name!r} must end in {', '.join(kinds)}")
+        if option in NEEDS:
+            require(*NEEDS[option])
 
 
-def require_matplotlib() -> None:
-    """Say what to install where figures cannot be drawn."""
+def require(module: str, message: str) -> None:
+    """Say what to install where a module is missing."""
     from importlib.util import find_spec
 
-    if find_spec("matplotlib") is None:
-        raise InputError("figures need matplotlib: pip install 'eqstat[plots]'")
+    if find_spec(module) is None:
+        raise InputError(message)
 
 
 def write(options: argparse.Namespace, outcome: Outcome) -> None:
@@ -86,12 +97,13 @@ def document(
     options: argparse.Namespace, outcome: Outcome, notes: Sequence[str] = ()
 ) -> dict[str, Any]:
     """JSON of an outcome: the keys that all commands share, then those of the command."""
-    skipped = {*NOT_COMPUTED, *options.outputs, *options.inputs}
+    read = {} if outcome.inputs is None else outcome.inputs.described
+    skipped = {*NOT_COMPUTED, *options.outputs, *options.inputs, *read}
     used = {name: value for name, value in vars(options).items() if name not in skipped}
     return {
         "schema": f"eqstat.{options.command}/{SCHEMA_VERSION}",
         "version": __version__,
-        "input": {} if outcome.inputs is None else outcome.inputs.described,
+        "input": read,
         "options": used,
         "velocity": outcome.velocity,
         "result": outcome.result,

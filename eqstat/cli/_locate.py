@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from eqstat import schema, traveltime
+from eqstat import hypocentre, schema, traveltime
 from eqstat._core.errors import InputError
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._options import (
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 FIGURE_DRAWS = 4000
+# Outputs of `eqstat.hypocentre.write`.
+FORMATS = ("quakeml", "geojson")
 TABLES = f"""\
 Tables are CSV or Parquet. Triggers need the columns time (UTC), latitude and longitude (degrees);
 phase (P or S), time_sd_s, elevation_m and device are used where present. {ROWS}"""
@@ -77,6 +80,8 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         parser,
         inputs=("triggers", "network"),
         posterior=("FILE.nc", "write the posterior as NetCDF (grid and nuts)"),
+        quakeml=("FILE.xml", "write the hypocentre and its uncertainty as QuakeML"),
+        geojson=("FILE.geojson", "write the epicentre and its credible region as GeoJSON"),
     )
 
 
@@ -138,9 +143,10 @@ def run(options: argparse.Namespace) -> Outcome:
         result_text=location.result,
         inputs=inputs,
         velocity=described,
-        notes=tuple(observations.notes),
+        notes=(*observations.notes, *notes_of(options, location)),
         posterior=posterior_of(result),
         figure=figure,
+        files=files_of(options, location),
     )
 
 
@@ -180,7 +186,30 @@ def regional(options: argparse.Namespace) -> Outcome:
         inputs=inputs,
         posterior=result.hypocentre,
         figure=figure,
+        files=files_of(options, location),
     )
+
+
+def files_of(
+    options: argparse.Namespace, location: traveltime.Location
+) -> dict[str, Callable[[str], None]]:
+    """Writers of the hypocentre; none where there is no uncertainty to write."""
+    posterior = location.hypocentre
+    if posterior is None:
+        return {}
+
+    def write(name: str) -> None:
+        hypocentre.write(posterior, name, probability=options.probability)
+
+    return dict.fromkeys(FORMATS, write)
+
+
+def notes_of(options: argparse.Namespace, location: traveltime.Location) -> list[str]:
+    """Which of the files that were asked for cannot be written."""
+    if location.hypocentre is not None:
+        return []
+    asked = [f"--{name}" for name in FORMATS if getattr(options, name)]
+    return [f"{', '.join(asked)}: the hypocentre has no uncertainty to write"] if asked else []
 
 
 def prepared(triggers: pd.DataFrame, **options: Any) -> traveltime.Observations:

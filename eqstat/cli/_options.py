@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from eqstat._core.errors import InputError
@@ -123,7 +123,7 @@ def add_outputs(
     )
     group.add_argument("--figure", metavar="FILE", help="draw it; the name ends in png, pdf or svg")
     for name, (metavar, text) in more.items():
-        group.add_argument(f"--{name}", metavar=metavar, help=text)
+        group.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=text)
     group.add_argument("--quiet", action="store_true", help="no summary, notes or progress bar")
     parser.set_defaults(outputs=("json", "figure", *more), inputs=inputs)
 
@@ -147,6 +147,28 @@ def velocity_of(options: argparse.Namespace) -> tuple[VelocityModel, dict[str, A
         "p_velocity_km_s": float(model.p_velocity_km_s),
         "s_velocity_km_s": float(model.s_velocity_km_s),
     }
+
+
+def add_numbers(
+    parser: Any, numbers: Mapping[str, tuple[str, tuple[float, float, str], float, str]]
+) -> None:
+    """Add options that are numbers.
+
+    Parameters
+    ----------
+    parser
+        Parser or group.
+    numbers
+        By the option's name: metavar; the range as (low, high, "()" or "[]"); default; help.
+    """
+    for name, (metavar, (low, high, ends), default, text) in numbers.items():
+        parser.add_argument(
+            name,
+            type=number(low, high, closed=ends == "[]"),
+            default=default,
+            metavar=metavar,
+            help=f"{text} (default {default:g})",
+        )
 
 
 def number(low: float, high: float, *, closed: bool = False) -> Callable[[str], float]:

@@ -90,7 +90,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     _add_budget(parser.add_argument_group("budget"))
     _add_background(parser.add_argument_group("background"))
-    add_outputs(parser, inputs=("counts",))
+    add_outputs(
+        parser,
+        inputs=("counts",),
+        save_background=("FILE.json", "write the background, for eqstat detect --background"),
+    )
 
 
 def _add_budget(group: Any) -> None:
@@ -174,6 +178,7 @@ def run(options: argparse.Namespace) -> Outcome:
         inputs=inputs,
         notes=tuple(history.notes),
         figure=lambda: draw(thresholds),
+        files={"save_background": lambda name: counts.save(background, name)},
     )
 
 

@@ -1,11 +1,14 @@
 """`eqstat detect`: a stream in, its history and alarm out, and one line for bad input."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
+from eqstat import counts, detection, hypocentre
 from eqstat.geodesy import hypocentral_distance
 
 from .shell import ZERO, network, refused, shell
@@ -14,6 +17,10 @@ from .test_schema import checked
 SOURCE, DEPTH = (-12.0, -77.05), 12.0
 # The earthquake is at second 40.
 SPAN = ("--start", ZERO, "--end", ZERO + pd.Timedelta(seconds=52))
+CALM = ("--start", ZERO, "--end", ZERO + pd.Timedelta(seconds=30))
+ALARM = {"time": ZERO + pd.Timedelta(seconds=28), "reason": "an alarm that the test puts there",
+         "false_alarm_rate_per_year": 2.0, "probability": 0.97,
+         "log_shiryaev_roberts": 18.5}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +44,100 @@ def tables(tmp_path_factory):
     return paths
 
 
+def location():
+    """What `detection.locate` gives, of few draws."""
+    drawn = hypocentre.from_draws(
+        [-12.0, -12.1], [-77.0, -77.1], [10.0, 14.0], [26.0, 27.0], reference_time=ZERO
+    )
+    scalars = {"latitude_mean": -12.05, "longitude_mean": -77.05, "depth_mean_km": 12.0,
+               "origin_mean_s": ZERO.timestamp() + 26.5, "east_sd_km": 5.0, "north_sd_km": 4.0,
+               "depth_sd_km": 2.0, "origin_sd_s": 0.5, "region_area_km2": 80.0}  # fmt: skip
+    cause = xr.DataArray([0.97, 0.03], dims="cause", coords={"cause": ["earthquake", "none"]})
+    return drawn.assign(**scalars, cause_probability=cause).assign_attrs(
+        interval_probability=0.9, interval_kind="highest density"
+    )
+
+
+@pytest.fixture
+def alarmed(monkeypatch):
+    """The replay with an alarm put into it, since finding and locating one takes seconds.
+
+    Gives the list of the arguments of its calls.
+    """
+    replay, calls = detection.replay, []
+
+    def with_alarm(detector, triggers, **given):
+        calls.append({"detector": detector, **given})
+        result = replay(detector, triggers, **given)
+        return dataclasses.replace(result, alarms=(ALARM,), locations=(location(),))
+
+    monkeypatch.setattr(detection, "replay", with_alarm)
+    return calls
+
+
+def test_alarms_become_json_posterior_and_summary(capsys, tmp_path, tables, alarmed):
+    path = tmp_path / "drawn.nc"
+    command = ("detect", tables["triggers"], "--network", tables["network"], *CALM)
+    code, out, lines = shell(
+        capsys, *command, "--json", "--posterior", path, "--false-alarm-rate-per-year", 2,
+        "--least-probability", 0.8, "--dead-time-s", 120, "--step", 2, "--sd-s", 0.8,
+        "--delay", 0.3, "--earthquake-rate-per-year", 4, "--region-probability", 0.5,
+    )  # fmt: skip
+    assert code == 0, lines
+    assert len(lines) == 1 and "left out: after the end" in lines[0]
+    found = checked(out)
+    assert found["result"] == "ALARM"
+    (alarm,) = found["alarms"]
+    assert alarm["hypocentre"]["latitude"] == -12.05
+    assert alarm["hypocentre"]["origin_time"].startswith("2027-01-15T08:00:26.5")
+    assert alarm["standard_error"] == {
+        "latitude_km": 4.0, "longitude_km": 5.0, "depth_km": 2.0, "origin_time_s": 0.5
+    }  # fmt: skip
+    assert alarm["cause_probability"] == {"earthquake": 0.97, "none": 0.03}
+    (given,) = alarmed
+    assert given["false_alarm_rate_per_year"] == 2
+    assert (given["least_probability"], given["region_probability"]) == (0.8, 0.5)
+    assert (given["step_s"], given["progress"]) == (2, None)
+    assert found["settings"]["dead_time_s"] == 120
+    assert found["options"]["background_relative_sd"] == 0.3
+    assert "reference_time" in xr.open_dataset(path, engine="h5netcdf").attrs
+    code, out, _ = shell(capsys, *command)
+    assert code == 0
+    summary = out.splitlines()
+    assert summary[0].startswith("Stream ")
+    assert sum(line.startswith("Alarm ") for line in summary) == 1
+    assert any(line.startswith("90 % region") and " 80 km2" in line for line in summary)
+
+
+def test_a_fitted_background_gives_its_hours(capsys, tmp_path, tables, alarmed):
+    path = tmp_path / "background.json"
+    cycle = np.array([-0.4, 0.0, 0.0, 0.0])
+    background = counts.Background("poisson", 0.6, daily=cycle, regions=("north", "south"),
+                                   region_effect=np.array([0.5, -0.5]), region_sd=0.5)  # fmt: skip
+    counts.save(background, path)
+    command = ("detect", tables["triggers"], "--network", tables["network"], *CALM, "--json")
+    code, out, lines = shell(capsys, *command, "--background", path, "--background-region",
+                             "south", "--utc-offset-h", 1)  # fmt: skip
+    assert code == 0, lines
+    found = checked(out)
+    assert found["input"]["background"]["file"] == "background.json"
+    assert "background" not in found["options"]
+    expected = detection.background_rate(background, region="south", utc_offset_h=1.0)
+    used = alarmed[0]["detector"].background
+    np.testing.assert_allclose(used.rate_per_device_h, expected.rate_per_device_h)
+    assert (used.relative_sd, used.utc_offset_h) == (expected.relative_sd, 1.0)
+    for options, message in (
+        (("--background", path, "--background-region", "west"), "no region 'west'"),
+        (("--background", path, "--background-relative-sd", 0.2), "--background-relative-sd"),
+        (("--background-region", "south"), "--background-region"),
+        (("--background", tmp_path / "none.json"), "there is no file"),
+        (("--background", tables["network"]), "no background"),
+        (("--background", "-1"), "must lie between"),
+    ):
+        assert message in refused(capsys, *command, *options), message
+
+
+@pytest.mark.slow
 def test_an_alarm_in_json_lines_and_figure(capsys, tmp_path, tables):
     lines_at, figure = tmp_path / "history.jsonl", tmp_path / "figure.png"
     code, out, lines = shell(
@@ -82,27 +183,19 @@ def lead_time_of_a_far_site(capsys, folder, now):
     assert site["lead_time_s"] == pytest.approx(expected, abs=3)
 
 
-def test_a_summary_is_told_and_nothing_when_quiet(capsys, tables):
-    command = ("detect", tables["triggers"], "--network", tables["network"], *SPAN)
-    code, out, lines = shell(capsys, *command)
-    assert (code, lines) == (0, [])
-    told = out.splitlines()
-    assert told[0].startswith("Stream ")
-    assert sum(line.startswith("Alarm ") for line in told) == 1
-    assert any(line.startswith("90 % region") for line in told)
-    assert shell(capsys, *command, "--quiet") == (0, "", [])
-    code, out, _ = shell(
-        capsys, *command[:4], "--start", ZERO, "--end", ZERO + pd.Timedelta(seconds=30)
-    )
+def test_no_alarm_is_said_and_nothing_when_quiet(capsys, tables):
+    command = ("detect", tables["triggers"], "--network", tables["network"], *CALM)
+    code, out, _ = shell(capsys, *command)
     assert code == 0
     assert "Alarm           none" in out
+    assert shell(capsys, *command, "--quiet") == (0, "", [])
 
 
 def test_no_alarm_leaves_no_posterior_and_says_so(capsys, tmp_path, tables):
     path = tmp_path / "drawn.nc"
     code, _, lines = shell(
-        capsys, "detect", tables["triggers"], "--network", tables["network"], "--posterior", path,
-        "--start", ZERO, "--end", ZERO + pd.Timedelta(seconds=30),
+        capsys, "detect", tables["triggers"], "--network", tables["network"], *CALM,
+        "--posterior", path,
     )  # fmt: skip
     assert code == 0
     assert not path.exists()
@@ -111,8 +204,8 @@ def test_no_alarm_leaves_no_posterior_and_says_so(capsys, tmp_path, tables):
 
 def test_history_alone_goes_to_standard_output(capsys, tables):
     code, out, lines = shell(
-        capsys, "detect", tables["triggers"], "--network", tables["network"], "--history", "-",
-        "--start", ZERO, "--end", ZERO + pd.Timedelta(seconds=30),
+        capsys, "detect", tables["triggers"], "--network", tables["network"], *CALM,
+        "--history", "-",
     )  # fmt: skip
     assert code == 0
     # What is left out is told, but not among the lines.
@@ -133,6 +226,7 @@ def test_without_a_network_those_that_triggered_are_it(capsys, tables):
     assert found["devices"] == found["triggers"]["used"] == len(pd.read_csv(tables["triggers"]))
 
 
+@pytest.mark.slow
 def test_animation_is_a_gif(capsys, tmp_path, tables, monkeypatch):
     from eqstat.plots import detection
 

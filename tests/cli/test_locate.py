@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from eqstat import hypocentre
 from eqstat.geodesy import LocalFrame, great_circle_distance, hypocentral_distance
+from eqstat.traveltime import regional
 
 from .shell import P_KM_S, S_KM_S, ZERO, network, quake, refused, shell, table
 
@@ -185,6 +187,22 @@ def test_a_summary_is_for_a_person(capsys, csv, tmp_path):
     assert json.loads(file.read_text(encoding="utf-8"))["method"] == "bfgs"
 
 
+def test_quakeml_and_geojson_are_written(capsys, csv, tmp_path):
+    pytest.importorskip("obspy")
+    region, event = tmp_path / "region.geojson", tmp_path / "event.xml"
+    found, _ = located(capsys, csv(quake()), "--method", "bfgs", "--geojson", region,
+                       "--quakeml", event, "--probability", 0.8)  # fmt: skip
+    source = found["hypocentre"]
+    own = hypocentre.summary(hypocentre.read(event)).sel(statistic="mean")
+    assert float(own["latitude"]) == pytest.approx(source["latitude"], abs=0.02)
+    assert float(own["longitude"]) == pytest.approx(source["longitude"], abs=0.02)
+    held = hypocentre.read_geojson(region)
+    assert held.probability == pytest.approx(0.8)
+    assert held.area_km2 == pytest.approx(found["region"]["area_km2"], rel=0.02)
+    for option, name in (("--quakeml", "event.json"), ("--geojson", "-")):
+        assert "must end in" in refused(capsys, "locate", csv(quake()), option, name)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "likelihood"), [("grid", "gaussian"), ("nuts", "gaussian"), ("grid", "mixture")]
@@ -254,11 +272,9 @@ def test_demo_refuses_a_file_for_a_folder(capsys, tmp_path):
     assert "--out" in refused(capsys, "demo", "--out", tmp_path / "demo")
 
 
+@pytest.mark.slow
 def test_regional_error_models_locate_picks(capsys, tmp_path):
     import jax
-
-    from eqstat import hypocentre
-    from eqstat.traveltime import regional
 
     rng = np.random.default_rng(1)
     sites = pd.DataFrame(
@@ -275,4 +291,12 @@ def test_regional_error_models_locate_picks(capsys, tmp_path):
     assert found["likelihood"] == "regional"
     assert abs(found["hypocentre"]["latitude"] - 36.0) < 0.3
     assert hypocentre.contains(hypocentre.read(posterior), 36.0, -98.0, 0.999)
-    assert "--wave" in refused(capsys, "locate", table, "--regional", model, "--wave", "S")
+
+
+def test_a_regional_error_model_takes_no_options_of_others(capsys, csv, tmp_path):
+    model = tmp_path / "region.json"
+    regional.RegionalError().to_json(model)
+    for options in (("--wave", "S"), ("--method", "bfgs"), ("--velocity", "ak135")):
+        command = ("locate", csv(quake()), "--regional", model, *options)
+        assert f"{options[0]}: not with --regional" in refused(capsys, *command)
+    assert "regional: there is no file" in refused(capsys, *command[:2], "--regional", "none.json")

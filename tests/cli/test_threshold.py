@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eqstat.counts import Background, Design, simulate_table
+from eqstat.counts import Background, Design, fit, load, prepare, simulate_table
 
 from .shell import refused, shell
 from .test_schema import checked
@@ -25,6 +25,12 @@ def counts():
     return simulate_table(jax.random.key(2), background, design).drop(columns="is_burst")
 
 
+@pytest.fixture(scope="module")
+def quick(counts):
+    """The quickest fit of these counts; its imports are charged to no test."""
+    return fit(prepare(counts), family="poisson")
+
+
 def thresholds(capsys, *arguments):
     return shell(capsys, "threshold", *arguments)
 
@@ -35,18 +41,33 @@ def written(path, frame):
 
 
 USUAL = ("--active", "50,300", "--hour", "3,14")
+# The background that is quickest to fit.
+QUICK = ("--family", "poisson", "--kind", "plug-in")
 
 
-def test_json_holds_what_it_says(capsys, tmp_path, counts):
+@pytest.mark.parametrize(
+    ("family", "kind", "draws"),
+    [
+        ("poisson", "plug-in", ()),
+        pytest.param("negative_binomial", "predictive", (200,), marks=pytest.mark.slow),
+    ],
+)
+def test_json_holds_what_it_says(capsys, tmp_path, counts, quick, monkeypatch, family, kind, draws):
+    if family == "poisson":
+        monkeypatch.setattr("eqstat.counts.fit", lambda history, **given: quick)
     path = written(tmp_path / "counts.csv", counts)
     code, out, lines = thresholds(capsys, path, "--window-s", 60, *USUAL, "--json",
-                             "--figure", tmp_path / "figure.png", "--false-alarm-rate-per-year", 4,
-                             "--utc-offset-h", "0")  # fmt: skip
+                             "--false-alarm-rate-per-year", 4,
+                             "--utc-offset-h", "0", "--save-background",
+                             tmp_path / "background.json", "--family", family,
+                             "--kind", kind)  # fmt: skip
     assert (code, lines) == (0, [])
-    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    background = load(tmp_path / "background.json")
+    assert background.regions == ("north", "south")
+    assert background.rate_per_device_h.shape == draws
     found = checked(out)
     assert {"background", "thresholds", "budget", "history"} <= set(found)
-    assert found["background"]["family"] == "negative_binomial"
+    assert found["background"]["family"] == family
     rate = found["background"]["parameters"]["rate_per_device_h"]
     assert abs(rate["estimate"] - 0.5) < 5 * rate["standard_error"] + 0.1
     assert found["budget"]["false_alarm_rate_per_year"] == 4.0
@@ -73,10 +94,12 @@ def test_parquet_gives_the_same_and_figures_are_drawn(capsys, tmp_path, counts):
     columns = ("--columns", *(f"{ours}={theirs}" for ours, theirs in names.items()))
     files = [tmp_path / name for name in ("a.json", "b.json", "figure.png")]
     first = shell(
-        capsys, "threshold", written(tmp_path / "c.csv", counts), *USUAL, "--json", files[0]
+        capsys, "threshold", written(tmp_path / "c.csv", counts), *USUAL, *QUICK, "--json", files[0]
     )
-    second = thresholds(capsys, tmp_path / "counts.parquet", *columns, *USUAL, "--json", files[1],
-                   "--figure", files[2])  # fmt: skip
+    second = shell(
+        capsys, "threshold", tmp_path / "counts.parquet", *columns, *USUAL, *QUICK,
+        "--json", files[1], "--figure", files[2],
+    )  # fmt: skip
     assert first[0] == second[0] == 0
     ours, theirs = (json.loads(file.read_text()) for file in files[:2])
     assert ours.pop("input") != theirs.pop("input")
@@ -90,8 +113,7 @@ def test_parquet_gives_the_same_and_figures_are_drawn(capsys, tmp_path, counts):
 
 def test_one_region_is_told_by_the_hour(capsys, tmp_path, counts):
     path = written(tmp_path / "counts.csv", counts[counts["region"] == "south"])
-    code, out, lines = thresholds(capsys, path, "--active", "50,300,5", "--family", "poisson",
-                         "--kind", "plug-in")  # fmt: skip
+    code, out, lines = thresholds(capsys, path, "--active", "50,300,5", *QUICK)
     assert (code, lines) == (0, [])
     rows = [line.split() for line in out.splitlines()[-24:]]
     assert [row[0] for row in rows] == [f"{hour:02d}:00" for hour in range(24)]
@@ -104,9 +126,7 @@ def test_hours_are_local(capsys, tmp_path, counts):
     path = written(tmp_path / "counts.csv", counts)
 
     def triggers(*extra):
-        code, out, _ = shell(
-            capsys, "threshold", path, *USUAL, "--json", "--kind", "plug-in", *extra
-        )
+        code, out, _ = shell(capsys, "threshold", path, *USUAL, "--json", *QUICK, *extra)
         assert code == 0
         return [row["triggers"] for row in json.loads(out)["thresholds"]]
 
@@ -197,9 +217,7 @@ def test_windows_must_be_as_long_as_asked_for(capsys, tmp_path, counts):
     )
     grouped = bare.assign(time=pd.to_datetime(bare["time"]).dt.floor("h"), windows=2)
     path = written(tmp_path / "grouped.csv", grouped)
-    code, out, _ = shell(
-        capsys, "threshold", path, *USUAL, "--window-s", 60, "--json", "--kind", "plug-in"
-    )
+    code, out, _ = shell(capsys, "threshold", path, *USUAL, "--window-s", 60, "--json", *QUICK)
     assert code == 0
     assert json.loads(out)["history"]["windows"] == 2 * len(counts)
 
