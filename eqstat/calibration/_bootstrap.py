@@ -1,10 +1,10 @@
-"""Resample detections in blocks: those of one event, or of one region, stay together.
+"""Block bootstrap of clustered detections, such as those of one event or of one region.
 
-A network that claims an aftershock sequence claims it many times over, and noise comes where the
-same people live: detections cluster, and intervals that take them as independent are too short.
-Whole clusters are drawn with replacement; of two labels at once (event and region) both are drawn
-and a detection comes as often as its event times its region (Owen's pigeonhole bootstrap), which
-errs on the long side.
+An aftershock sequence causes many detections, and noise recurs where the same people live;
+intervals that assume independent detections are then too short. Whole clusters are drawn with
+replacement. With two crossed labels (event and region), both are resampled and a detection is
+weighted by the product of its multiplicities (the pigeonhole bootstrap of Owen), which is
+conservative.
 
 References
 ----------
@@ -26,28 +26,28 @@ from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat.calibration import _support
 
-# Share of replicates without a value (a class is missing) above which nothing is said.
+# Largest accepted share of replicates without a value, because a class is missing.
 MOST_LEFT_OUT = 0.1
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """A statistic and how it scatters from one resampled history to another.
+    """A statistic with its bootstrap distribution.
 
     Attributes
     ----------
     estimate
-        Of the history itself.
+        Value of the statistic for the history itself.
     low, high
-        Ends of the percentile interval.
+        Limits of the percentile interval.
     probability
-        Of the interval.
+        Nominal coverage of the interval.
     replicates
         Values of the resampled histories.
     left_out
         Number of resampled histories without a value.
     clusters
-        Number of clusters of each label; empty where detections were drawn one by one.
+        Number of clusters of each label; empty if detections were drawn individually.
     """
 
     estimate: float
@@ -72,24 +72,24 @@ def block_bootstrap(
     replicates: int = 1000,
     probability: float = 0.9,
 ) -> Bootstrap:
-    """Percentile interval of a statistic of detections that cluster.
+    """Percentile interval of a statistic of clustered detections.
 
     Parameters
     ----------
     key
         JAX random key.
     statistic
-        Function of the rows, resampled alike, that gives one number; not-a-number where it has
-        none, such as for one class only.
+        Function of the jointly resampled rows that returns one number, or NaN where it is
+        undefined, for example if one class is missing.
     rows
-        Arrays, one entry for each detection.
+        Arrays, one entry per detection.
     cluster
-        Labels, one for each detection; or a list of two or more such rows, which are crossed.
-        Without it detections are drawn one by one.
+        Labels, one per detection, or a list of two or more such arrays, which are crossed.
+        Without it detections are drawn individually.
     replicates
         Number of resampled histories, from 20.
     probability
-        Of the interval.
+        Nominal coverage of the interval.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def block_bootstrap(
     Raises
     ------
     eqstat.InputError
-        When an argument cannot be used, there are fewer than two clusters, or more than a tenth
+        When an argument is invalid, there are fewer than two clusters, or more than a tenth
         of the resampled histories have no value.
 
     Examples
@@ -106,8 +106,8 @@ def block_bootstrap(
     >>> import jax
     >>> import numpy as np
     >>> delay_s, event = np.array([1.0, 1.2, 5.0, 5.5, 2.0]), ["a", "a", "b", "b", "c"]
-    >>> found = block_bootstrap(jax.random.key(0), np.mean, delay_s, cluster=event)
-    >>> bool(found.low < found.estimate < found.high), found.clusters
+    >>> result = block_bootstrap(jax.random.key(0), np.mean, delay_s, cluster=event)
+    >>> bool(result.low < result.estimate < result.high), result.clusters
     (True, (3,))
     """
     if not rows:
@@ -136,7 +136,7 @@ def summary(
     probability: float,
     labels: Sequence[np.ndarray],
 ) -> Bootstrap:
-    """Percentile interval of the replicates that have a value."""
+    """Percentile interval of the replicates with a value."""
     known = values[~np.isnan(values)]
     left_out = values.size - known.size
     if left_out > MOST_LEFT_OUT * values.size:
@@ -144,30 +144,30 @@ def summary(
             f"{name}: {left_out} of {values.size} resampled histories have no value (a class is "
             "missing); there are too few clusters for an interval"
         )
-    # Order statistics, not means of two: a replicate may be infinite (a threshold of nothing).
-    ends = [(1 - probability) / 2, (1 + probability) / 2]
-    low = np.quantile(known, ends[0], method="lower")
-    high = np.quantile(known, ends[1], method="higher")
+    # Order statistics without interpolation, because a replicate may be infinite.
+    levels = [(1 - probability) / 2, (1 + probability) / 2]
+    low = np.quantile(known, levels[0], method="lower")
+    high = np.quantile(known, levels[1], method="higher")
     clusters = tuple(int(one.max()) + 1 for one in labels)
     return Bootstrap(estimate, float(low), float(high), probability, known, left_out, clusters)
 
 
 def cluster_codes(name: str, cluster: Any, size: int) -> list[np.ndarray]:
-    """Codes of one row of labels, of several, or of none."""
+    """Integer codes of no, one or several arrays of labels."""
     if cluster is None:
         return []
     several = isinstance(cluster, list | tuple) and np.ndim(cluster[0]) == 1
     rows = cluster if several else [cluster]
-    found = [_support.codes(name, row, size) for row in rows]
-    if any(one.max() < 1 for one in found):
+    codes = [_support.codes(name, row, size) for row in rows]
+    if any(one.max() < 1 for one in codes):
         raise InputError(f"{name}: there is one cluster only; at least two are needed")
-    return found
+    return codes
 
 
 def resamples(
     rng: np.random.Generator, size: int, labels: Sequence[np.ndarray], replicates: int
 ) -> Iterator[np.ndarray]:
-    """Places of the detections of each resampled history."""
+    """Indices of the detections of each resampled history."""
     places = np.arange(size)
     numbers = [int(one.max()) + 1 for one in labels]
     for _ in range(replicates):

@@ -1,13 +1,13 @@
-r"""A threshold that keeps its miss probability, with a proof and no model of the scores.
+r"""Conformal thresholds: a guaranteed miss probability without a model of the scores.
 
-Put the next earthquake's score among those of n earthquakes of the past. If all are exchangeable
-(drawn alike, in no order), each rank is as likely, and the threshold at the k-th least score misses
-the next with a probability of at most $k / (n + 1)$. That is over past *and* next earthquake. Given
-the past, the miss probability is itself a draw of $\mathrm{Beta}(k,\, n + 1 - k)$, at most: a
-smaller k keeps it below $\alpha$ with any stated confidence.
+If the scores of n past earthquakes and of the next one are exchangeable, all ranks of the next one
+are equally probable, and the threshold at the k-th smallest score misses it with probability at
+most $k / (n + 1)$, marginally over the past and the next earthquake. Conditional on the past, the
+miss probability is stochastically at most $\mathrm{Beta}(k,\, n + 1 - k)$; a smaller k keeps it
+below $\alpha$ with a stated confidence.
 
-What it assumes is exchangeability, and nothing else; a season, a new network, or an aftershock
-sequence breaks it.
+The only assumption is exchangeability, which a season, a new network or an aftershock sequence
+violates.
 
 References
 ----------
@@ -33,23 +33,31 @@ from eqstat.calibration._order import allowed, at_rank
 
 @dataclass(frozen=True)
 class Guarantee:
-    """Thresholds that keep a miss probability.
+    """Thresholds with a guaranteed miss probability.
 
     Attributes
     ----------
     threshold
-        Of each group: accept as an earthquake from this score on; infinite (all are accepted)
-        where there are too few earthquakes for the guarantee.
+        Threshold of each group, at which a score is accepted as an earthquake; infinite (all are
+        accepted) if there are too few earthquakes for the guarantee.
     earthquakes
         Number of scores of each group.
     clusters
-        Number of clusters of each group; that of its scores where there are none.
+        Number of clusters of each group, or of its scores if there are no clusters.
     miss_probability
-        What is kept (alpha).
+        Guaranteed miss probability (alpha).
     confidence
-        With which it is kept for this history; None where it is kept on average over histories.
+        Confidence of the guarantee given this history; None if it is on average over histories.
     larger
         What larger scores mean, "earthquake" or "noise".
+
+    Examples
+    --------
+    >>> guarantee = conformal_threshold(
+    ...     [1.0, 2.0, 3.0, 4.0], miss_probability=0.2, larger="earthquake"
+    ... )
+    >>> guarantee.accepts([0.5, 1.5]).tolist()
+    [False, True]
     """
 
     threshold: dict[str, float]
@@ -60,17 +68,17 @@ class Guarantee:
     larger: str
 
     def accepts(self, score: ArrayLike, group: Any = None) -> np.ndarray:
-        """Whether detections are accepted as earthquakes; a group not seen before always is.
+        """Whether detections are accepted as earthquakes; those of an unknown group always are.
 
         Parameters
         ----------
         score
             Scores, (detections,).
         group
-            Group of each; needed where the thresholds are of groups.
+            Group of each detection; required if thresholds are by group.
         """
         values = np.atleast_1d(np.asarray(score, np.float64))
-        free = -np.inf if self.larger == "earthquake" else np.inf
+        unlimited = -np.inf if self.larger == "earthquake" else np.inf
         if group is None:
             if set(self.threshold) != {"all"}:
                 raise InputError("conformal: give the group of each detection")
@@ -79,7 +87,7 @@ class Guarantee:
             names = [str(one) for one in np.atleast_1d(np.asarray(group)).tolist()]
             if len(names) != len(values):
                 raise InputError("conformal: give one group for each detection")
-            limit = np.array([self.threshold.get(name, free) for name in names])
+            limit = np.array([self.threshold.get(name, unlimited) for name in names])
         return values >= limit if self.larger == "earthquake" else values <= limit
 
 
@@ -92,17 +100,17 @@ def conformal_threshold(
     group: ArrayLike | None = None,
     cluster: ArrayLike | None = None,
 ) -> Guarantee:
-    r"""Strictest threshold that is proved to keep a miss probability.
+    r"""Strictest threshold with a guaranteed miss probability.
 
-    With $s_{(1)} \le \dots \le s_{(n)}$ the scores of true earthquakes (turned so that larger ones
-    mean earthquake) it is $s_{(k)}$, with k the greatest whole number such that
+    Let $s_{(1)} \le \dots \le s_{(n)}$ be the scores of true earthquakes, oriented so that larger
+    scores mean earthquake. The threshold is $s_{(k)}$, with k the largest integer such that
 
     .. math:: \frac{k}{n + 1} \le \alpha
         \qquad \text{or, with a confidence } 1 - \delta, \qquad
         P\{\mathrm{Beta}(k,\, n + 1 - k) \le \alpha\} \ge 1 - \delta .
 
-    Below $n = 1 / \alpha - 1$ earthquakes (with a confidence $\log \delta / \log(1 - \alpha)$)
-    there is none, and everything must be accepted.
+    With fewer than $1 / \alpha - 1$ earthquakes (with a confidence,
+    $\log \delta / \log(1 - \alpha)$) there is none, and all detections must be accepted.
 
     Parameters
     ----------
@@ -129,7 +137,7 @@ def conformal_threshold(
     Raises
     ------
     eqstat.InputError
-        When scores or an argument cannot be used.
+        When scores or an argument are invalid.
 
     References
     ----------
@@ -160,7 +168,7 @@ def conformal_threshold(
     own = np.arange(values.size)
     if cluster is not None:
         own = _support.codes(name, cluster, values.size)
-    found: dict[str, tuple[float, int, int]] = {}
+    results: dict[str, tuple[float, int, int]] = {}
     for each in np.unique(names):
         part = names == each
         number = int(np.unique(own[part]).size)
@@ -169,11 +177,11 @@ def conformal_threshold(
             limit = at_rank(np.sort(values[part]), rank)
         else:
             limit = _weighted(values[part], own[part], miss_probability)
-        found[str(each)] = (sign * limit, int(part.sum()), number)
+        results[str(each)] = (sign * limit, int(part.sum()), number)
     return Guarantee(
-        {each: row[0] for each, row in found.items()},
-        {each: row[1] for each, row in found.items()},
-        {each: row[2] for each, row in found.items()},
+        {each: row[0] for each, row in results.items()},
+        {each: row[1] for each, row in results.items()},
+        {each: row[2] for each, row in results.items()},
         miss_probability,
         confidence,
         larger,
@@ -181,7 +189,7 @@ def conformal_threshold(
 
 
 def _rank(number: int, miss_probability: float, confidence: float | None) -> int:
-    """Greatest rank of which the guarantee holds; 0 where there is none."""
+    """Largest rank for which the guarantee holds; 0 if there is none."""
     if confidence is None:
         return allowed(number + 1, miss_probability)
     rank = np.arange(1, number + 1)
@@ -189,13 +197,13 @@ def _rank(number: int, miss_probability: float, confidence: float | None) -> int
 
 
 def _weighted(values: np.ndarray, cluster: np.ndarray, miss_probability: float) -> float:
-    """Threshold where each cluster has one weight, and the next cluster scores below all."""
+    """Threshold with equal weights of clusters, the next cluster being below all scores."""
     names, index, size = np.unique(cluster, return_inverse=True, return_counts=True)
     order = np.argsort(values)
     weight = (1 / size[index])[order] / (names.size + 1)
     below = np.concatenate([[0.0], np.cumsum(weight)[:-1]]) + 1 / (names.size + 1)
     ordered = values[order]
-    # Below a score are those strictly less: equal scores share the first one's place.
+    # Strictly smaller scores are below; tied scores share the position of the first.
     below = below[np.searchsorted(ordered, ordered, "left")]
     fits = np.flatnonzero(below <= miss_probability + _support.ROUNDING)
     return float(ordered[fits[-1]]) if fits.size else -np.inf

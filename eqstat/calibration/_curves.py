@@ -1,7 +1,7 @@
-r"""How well does a score tell earthquakes from noise? ROC, DET and the area under the curve.
+r"""ROC and DET curves of a score, and the area under the ROC curve.
 
-A detection is accepted as in `eqstat.calibration.rates`: the curves show the miss and false-alarm
-probability of every threshold, with what a finite history leaves open.
+The acceptance rule is that of `error_rates`: the curves show the miss and false-alarm probability
+of every threshold, with intervals for a finite history.
 
 References
 ----------
@@ -32,43 +32,43 @@ def roc(
     probability: float = 0.9,
     false_alarm_probability: ArrayLike | None = None,
 ) -> xr.Dataset:
-    r"""Receiver operating characteristic: what a miss costs in false alarms, at every threshold.
+    r"""Receiver operating characteristic (ROC) of a score, with bands.
 
-    The same numbers drawn as miss against false-alarm probability are the detection error
-    trade-off (DET). Two kinds of band:
+    Plotted as miss against false-alarm probability, the same numbers are the detection error
+    trade-off (DET). There are two kinds of band:
 
-    - at each *threshold*, exact intervals of both probabilities (a box about the point);
+    - at each *threshold*, exact intervals of both probabilities (a box around the point);
     - at each *false-alarm probability* $\beta$, a band of the miss probability of the threshold
-      that would truly have it. With $t_\beta$ that threshold, order statistics of the noise give
-      $t_l \le t_\beta \le t_u$ and exact binomial ends at $t_l$ and $t_u$ the band,
+      $t_\beta$ that truly has it. Order statistics of the noise give $t_l \le t_\beta \le t_u$, and
+      exact binomial limits at $t_l$ and $t_u$ give the band,
 
       .. math:: P\{ L(t_l) \le \alpha(t_\beta) \le U(t_u) \} \ge \text{probability}
 
-      for any distribution of the scores, with half of the error spent on each (Hilgers 1991).
+      for any distribution of the scores, with half of the error assigned to each (Hilgers 1991).
 
-    Detections of equal score fall together: there is one point for each distinct score.
+    Tied detections move together: there is one point for each distinct score.
 
     Parameters
     ----------
     score, is_earthquake, larger
-        As in `rates.error_rates`.
+        As in `error_rates`.
     probability
-        Of the intervals and, point by point, of the band.
+        Nominal coverage of the intervals and, pointwise, of the band.
     false_alarm_probability
-        Where the band is wanted; 0.001 to 1 by default.
+        False-alarm probabilities of the band, in (0, 1]; by default 0.001 to 1.
 
     Returns
     -------
     xarray.Dataset
         Over `threshold` (from accepting none to accepting all): `miss_probability`,
-        `false_alarm_probability`, `detection_probability`, and exact ends `miss_low`, `miss_high`,
-        `false_alarm_low`, `false_alarm_high`. Over `level` (false-alarm probabilities): `miss`,
-        `band_low`, `band_high`. The area is `attrs["auc"]`.
+        `false_alarm_probability`, `detection_probability`, and exact limits `miss_low`,
+        `miss_high`, `false_alarm_low`, `false_alarm_high`. Over `level` (false-alarm
+        probabilities): `miss`, `band_low`, `band_high`. The area is `attrs["auc"]`.
 
     Raises
     ------
     eqstat.InputError
-        When scores, labels or an argument cannot be used.
+        When scores, labels or an argument are invalid.
 
     References
     ----------
@@ -94,10 +94,10 @@ def roc(
     at = np.concatenate([[np.inf], np.unique(values)[::-1]])
     misses = np.searchsorted(quakes, at, side="left")
     alarms = noise.size - np.searchsorted(noise, at, side="left")
-    rest = (1 - probability) / 2
-    miss_low, miss_high = exact_ends(misses, np.full(at.shape, quakes.size), rest)
-    alarm_low, alarm_high = exact_ends(alarms, np.full(at.shape, noise.size), rest)
-    band = np.array([_band(quakes, noise, float(one), rest / 2) for one in level])
+    tail = (1 - probability) / 2
+    miss_low, miss_high = exact_ends(misses, np.full(at.shape, quakes.size), tail)
+    alarm_low, alarm_high = exact_ends(alarms, np.full(at.shape, noise.size), tail)
+    band = np.array([_band(quakes, noise, float(one), tail / 2) for one in level])
     rows = {
         "miss_probability": misses / quakes.size,
         "false_alarm_probability": alarms / noise.size,
@@ -107,14 +107,14 @@ def roc(
         "false_alarm_low": alarm_low,
         "false_alarm_high": alarm_high,
     }
-    found = xr.Dataset(
+    curve = xr.Dataset(
         {name: ("threshold", row) for name, row in rows.items()}
         | {name: ("level", band[:, i]) for i, name in enumerate(("miss", "band_low", "band_high"))},
         coords={"threshold": sign * at, "level": level},
     )
-    found["threshold"].attrs["long_name"] = "threshold of the score"
-    found["level"].attrs["long_name"] = "false-alarm probability"
-    found.attrs = {
+    curve["threshold"].attrs["long_name"] = "threshold of the score"
+    curve["level"].attrs["long_name"] = "false-alarm probability"
+    curve.attrs = {
         "larger": larger,
         "earthquakes": quakes.size,
         "noise": noise.size,
@@ -122,30 +122,30 @@ def roc(
         "interval_probability": probability,
         "interval_kind": "pointwise: Clopper-Pearson at thresholds, distribution-free at levels",
     }
-    return found
+    return curve
 
 
 def _band(
-    quakes: np.ndarray, noise: np.ndarray, level: float, rest: float
+    quakes: np.ndarray, noise: np.ndarray, level: float, tail: float
 ) -> tuple[float, float, float]:
-    """Miss probability at a true false-alarm probability: estimate, lower and upper end."""
+    """Miss probability at a true false-alarm probability: estimate and limits."""
     size = np.array(float(quakes.size))
 
     def misses(threshold: float, strict: bool) -> np.ndarray:
         return np.array(np.searchsorted(quakes, threshold, side="right" if strict else "left"))
 
     kept = noise.size - allowed(noise.size, level)
-    # Thresholds just above the noise of this rank: what equals it is not accepted either.
+    # The threshold is just above the noise score of this rank, so that ties are rejected.
     estimate = float(misses(at_rank(noise, kept), True) / size)
-    low, high = order_ends(noise.size, 1 - level, float(noise.size), rest)
+    low, high = order_ends(noise.size, 1 - level, float(noise.size), tail)
     below, above = misses(at_rank(noise, low), False), misses(at_rank(noise, high), True)
-    lower = exact_ends(below, size, rest)[0] if low >= 1 else 0.0
-    upper = exact_ends(above, size, rest)[1] if high <= noise.size else 1.0
+    lower = exact_ends(below, size, tail)[0] if low >= 1 else 0.0
+    upper = exact_ends(above, size, tail)[1] if high <= noise.size else 1.0
     return estimate, float(lower), float(upper)
 
 
 def area(quakes: Any, noise: Any) -> float:
-    """Probability that an earthquake scores above noise, ties counting half."""
+    """Probability that an earthquake scores above noise, with ties counted half."""
     ordered = np.sort(noise)
     below = np.searchsorted(ordered, quakes, "left") + np.searchsorted(ordered, quakes, "right")
     return float(below.mean() / (2 * noise.size))
@@ -154,24 +154,24 @@ def area(quakes: Any, noise: Any) -> float:
 def auc(
     score: ArrayLike, is_earthquake: ArrayLike, *, larger: str, probability: float = 0.9
 ) -> xr.Dataset:
-    r"""Area under the ROC: the probability that an earthquake scores above noise, with interval.
+    r"""Area under the ROC curve, the probability that an earthquake scores above noise.
 
-    The interval holds every $\theta$ with
+    The interval contains every $\theta$ with
     $|\hat\theta - \theta| \le z \sqrt{V(\theta)}$,
 
     .. math:: V(\theta) = \frac{\theta (1 - \theta)}{m n} \Big[ 1 + (N - 1) \Big(
         \frac{1 - \theta}{2 - \theta} + \frac{\theta}{1 + \theta} \Big) \Big],
         \qquad N = \frac{m + n}{2},
 
-    with m earthquakes and n noise. It stays sound where the classes are apart ($\hat\theta = 1$).
-    For detections in clusters use `bootstrap.block_bootstrap`.
+    for m earthquakes and n noise detections. It remains valid if the classes do not overlap
+    ($\hat\theta = 1$). For clustered detections use `block_bootstrap`.
 
     Parameters
     ----------
     score, is_earthquake, larger
-        As in `rates.error_rates`.
+        As in `error_rates`.
     probability
-        Of the interval.
+        Nominal coverage of the interval.
 
     Returns
     -------
@@ -181,7 +181,7 @@ def auc(
     Raises
     ------
     eqstat.InputError
-        When scores, labels or an argument cannot be used.
+        When scores, labels or an argument are invalid.
 
     References
     ----------
@@ -189,8 +189,8 @@ def auc(
 
     Examples
     --------
-    >>> found = auc([1.0, 2.0, 2.0, 3.0], [False, False, True, True], larger="earthquake")
-    >>> found["auc"].item()
+    >>> result = auc([1.0, 2.0, 2.0, 3.0], [False, False, True, True], larger="earthquake")
+    >>> result["auc"].item()
     0.875
     """
     values, labels, _ = _support.labelled("auc", score, is_earthquake, larger)
@@ -204,7 +204,7 @@ def auc(
         variance = theta * (1 - theta) * (1 + (half - 1) * shape) / (quakes.size * noise.size)
         return float(abs(estimate - theta) - z * np.sqrt(variance))
 
-    # Of classes that are apart the estimate is itself a root, but not the one that is sought.
+    # If the classes do not overlap, the estimate is itself a root, but not the limit sought.
     inner = float(np.clip(estimate, 1e-12, 1 - 1e-12))
     ends = [
         float(end) if estimate == end else optimize.brentq(excess, end, inner) for end in (0, 1)

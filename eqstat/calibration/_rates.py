@@ -1,8 +1,8 @@
-r"""How often is an earthquake missed, and how often is noise accepted?
+r"""Miss and false-alarm probabilities of a threshold, with intervals.
 
 A detection is accepted as an earthquake when its score reaches the threshold: `score >= threshold`
-where larger scores mean earthquake, `score <= threshold` where they mean noise (such as the scatter
-of trigger times). The miss probability $\alpha$ is the share of true earthquakes that are not
+if larger scores mean earthquake, `score <= threshold` if they mean noise (such as the scatter of
+trigger times). The miss probability $\alpha$ is the share of true earthquakes that are not
 accepted, the false-alarm probability $\beta$ the share of noise that is.
 
 References
@@ -36,19 +36,18 @@ def binomial_interval(
     kind: str = "exact",
     prior: tuple[float, float] = JEFFREYS,
 ) -> tuple[Any, Any]:
-    r"""Interval of a probability of which so many of a total were counted.
+    r"""Interval of a binomial probability.
 
-    The exact one (Clopper and Pearson) covers at least as often as it says, whatever the
-    probability. The posterior one holds the middle of
-    $\mathrm{Beta}(a + k,\, b + n - k)$; it ends at 0 where nothing was counted and at 1 where all
-    were, as Brown, Cai and DasGupta advise.
+    The exact interval (Clopper and Pearson) covers with at least its nominal probability. The
+    posterior interval is the equal-tailed one of $\mathrm{Beta}(a + k,\, b + n - k)$, extended to 0
+    if $k = 0$ and to 1 if $k = n$, as Brown, Cai and DasGupta recommend.
 
     Parameters
     ----------
     count, total
-        Numbers k and n, any shapes that broadcast; $0 \le k \le n$, n above 0.
+        Numbers k and n, of shapes that broadcast; $0 \le k \le n$, n above 0.
     probability
-        Of the interval, the same on each side of it outside.
+        Nominal coverage, with equal tails.
     kind
         "exact" or "posterior".
     prior
@@ -57,7 +56,7 @@ def binomial_interval(
     Returns
     -------
     tuple of numpy.ndarray
-        Lower and upper end.
+        Lower and upper limit.
 
     Raises
     ------
@@ -76,10 +75,10 @@ def binomial_interval(
         raise InputError("binomial_interval: count must lie in [0, total], and total above 0")
     if kind not in KINDS:
         raise InputError(f'binomial_interval: kind is "exact" or "posterior", not {kind!r}')
-    rest = (1 - probability) / 2
+    tail = (1 - probability) / 2
     if kind == "exact":
-        return exact_ends(k, n, rest)
-    return posterior_ends(k, n, rest, _check_prior("binomial_interval", prior))
+        return exact_ends(k, n, tail)
+    return posterior_ends(k, n, tail, _check_prior("binomial_interval", prior))
 
 
 def error_rates(
@@ -92,39 +91,39 @@ def error_rates(
     prior: tuple[float, float] = JEFFREYS,
     cluster: ArrayLike | None = None,
 ) -> xr.Dataset:
-    r"""Miss and false-alarm probability at thresholds, with their intervals.
+    r"""Miss and false-alarm probability at thresholds, with intervals.
 
-    Detections of one `cluster` (an event with its aftershocks, a region) are not independent: the
-    intervals are then those of the effective number $n / \mathrm{deff}$ with deff the variance
-    of the share between clusters over that of independent detections, and with Student's t for
-    few clusters. Where none or all are counted, it is the number of clusters.
+    Detections of one `cluster` (an event with its aftershocks, a region) are dependent: intervals
+    then use the effective number $n / \mathrm{deff}$, where deff is the ratio of the variance of
+    the share between clusters to that of independent detections, and Student's t for few clusters.
+    If the share is 0 or 1, it is the number of clusters.
 
     Parameters
     ----------
     score, is_earthquake
-        One of each for each detection: a finite number, and true or false.
+        A finite number and a boolean label per detection, (detections,).
     threshold
-        One or several, not learned from these detections (else the intervals are too short).
+        One or several, chosen independently of these detections (else intervals are too short).
     larger
         What larger scores mean, "earthquake" or "noise".
     probability
-        Of the intervals.
+        Nominal coverage of the intervals.
     prior
-        Of the posterior intervals, see `binomial_interval`.
+        Prior of the posterior intervals, see `binomial_interval`.
     cluster
-        Labels; detections with the same label may depend on each other.
+        Labels; detections with the same label may be dependent.
 
     Returns
     -------
     xarray.Dataset
-        Over `threshold`: `miss_probability`, `false_alarm_probability`, the numbers `misses` and
-        `false_alarms`, and over `interval` ("exact", "posterior") the ends `miss_low`, `miss_high`,
-        `false_alarm_low`, `false_alarm_high`.
+        Over `threshold`: `miss_probability`, `false_alarm_probability`, the counts `misses` and
+        `false_alarms`, and over `interval` ("exact", "posterior") the limits `miss_low`,
+        `miss_high`, `false_alarm_low`, `false_alarm_high`.
 
     Raises
     ------
     eqstat.InputError
-        When scores, labels or an argument cannot be used.
+        When scores, labels or an argument are invalid.
 
     References
     ----------
@@ -147,18 +146,18 @@ def error_rates(
     accepted = values[None, :] >= sign * at[:, None]
     miss = share_of(~accepted[:, labels], _part(groups, labels), probability, prior)
     alarm = share_of(accepted[:, ~labels], _part(groups, ~labels), probability, prior)
-    found = xr.Dataset(coords={"threshold": at, "interval": list(KINDS)})
-    found["threshold"].attrs["long_name"] = "threshold of the score"
+    result = xr.Dataset(coords={"threshold": at, "interval": list(KINDS)})
+    result["threshold"].attrs["long_name"] = "threshold of the score"
     for name, plural, what, (count, share, ends) in (
         ("miss", "misses", "miss probability", miss),
         ("false_alarm", "false_alarms", "false-alarm probability", alarm),
     ):
-        found[f"{name}_probability"] = ("threshold", share, {"long_name": what})
-        found[plural] = ("threshold", count, {"long_name": f"number of {plural}"})
+        result[f"{name}_probability"] = ("threshold", share, {"long_name": what})
+        result[plural] = ("threshold", count, {"long_name": f"number of {plural}"})
         for end, row in zip(("low", "high"), ends, strict=True):
-            about = {"long_name": f"{end}er end of the interval of the {what}"}
-            found[f"{name}_{end}"] = (("interval", "threshold"), row, about)
-    found.attrs = {
+            about = {"long_name": f"{end}er limit of the interval of the {what}"}
+            result[f"{name}_{end}"] = (("interval", "threshold"), row, about)
+    result.attrs = {
         "larger": larger,
         "earthquakes": int(labels.sum()),
         "noise": int((~labels).sum()),
@@ -167,7 +166,7 @@ def error_rates(
         "prior": list(prior),
         "clusters": 0 if groups is None else int(groups.max()) + 1,
     }
-    return found
+    return result
 
 
 def share_of(
@@ -176,12 +175,12 @@ def share_of(
     probability: float,
     prior: tuple[float, float] = JEFFREYS,
 ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Counts, shares and ends (interval, row) of rows of flags, of clusters or independent."""
-    rest = (1 - probability) / 2
+    """Counts, shares and limits (interval, row) of rows of flags, clustered or independent."""
+    tail = (1 - probability) / 2
     count, share = hit.sum(axis=1), hit.mean(axis=1)
-    total = np.array([effective_number(row, cluster, rest) for row in hit])
-    exact = exact_ends(share * total, total, rest)
-    posterior = posterior_ends(share * total, total, rest, prior)
+    total = np.array([effective_number(row, cluster, tail) for row in hit])
+    exact = exact_ends(share * total, total, tail)
+    posterior = posterior_ends(share * total, total, tail, prior)
     low, high = (np.stack(pair) for pair in zip(exact, posterior, strict=True))
     return count, share, (low, high)
 

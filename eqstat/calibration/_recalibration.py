@@ -1,13 +1,13 @@
-r"""Turn a score into a probability of an earthquake, learned from labelled detections.
+r"""Recalibration: maps from a score to the probability of an earthquake, fitted to labels.
 
-Three maps, all of which keep the order of the scores:
+Three maps, all monotonic in the score:
 
-- *isotonic*: any growing function, by pool-adjacent-violators; wants some hundreds of detections;
-- *platt*: $\operatorname{logit} p = a s + b$, for scores that are something like log odds;
+- *isotonic*: any monotonic function, by pool-adjacent-violators; needs some hundreds of detections;
+- *platt*: $\operatorname{logit} p = a s + b$, for scores on a scale like log odds;
 - *beta*: $\operatorname{logit} p = a \log s - b \log(1 - s) + c$ with $a, b \ge 0$, for scores
-  that are probabilities already, but not true ones.
+  that are probabilities but not calibrated.
 
-Judge the map on detections that it did not learn from (`reliability`, `scores.decompose`).
+Evaluate the map on detections to which it was not fitted (`reliability`, `decompose`).
 
 References
 ----------
@@ -29,15 +29,15 @@ from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
 
 METHODS = ("isotonic", "platt", "beta")
-# Scores of 0 or 1 are taken as this far from there, so that their logarithms are finite.
+# Scores are kept this far from 0 and 1, so that their logarithms are finite.
 EDGE = 1e-12
-# Log odds of the greatest double below 1.
+# Log odds of the largest double below 1.
 MOST = 36.0
 
 
 @dataclass(frozen=True, eq=False)
 class Recalibration:
-    """A fitted map from scores to probabilities; call it.
+    """A fitted map from scores to probabilities, which is callable.
 
     Attributes
     ----------
@@ -46,14 +46,21 @@ class Recalibration:
     larger
         What larger scores mean, "earthquake" or "noise".
     coefficients
-        Of "platt": a and b, for the score turned so that larger ones mean earthquake; of "beta":
-        a, b and c; of "isotonic": none.
+        "platt": a and b, for the score oriented so that larger ones mean earthquake; "beta": a, b
+        and c; "isotonic": none.
     knots, levels
-        Of "isotonic": turned scores and log odds, of which probabilities are interpolated.
+        "isotonic": oriented scores and their probabilities, which are interpolated.
     shift
         Log odds added for the prevalence.
     earthquakes, noise
-        Numbers of detections learned from.
+        Numbers of detections in the fit.
+
+    Examples
+    --------
+    >>> result = recalibrate([0.1, 0.4, 0.6, 0.9], [False, True, False, True],
+    ...                      larger="earthquake")
+    >>> result.earthquakes, result.noise
+    (2, 2)
     """
 
     method: str
@@ -78,12 +85,12 @@ class Recalibration:
             slope, level = self.coefficients
             return np.asarray(slope * values + level + self.shift)
         a, b, c = self.coefficients
-        # Of scores where larger ones mean noise the turned one is 1 - s.
+        # If larger scores mean noise, the oriented score is 1 - s.
         both = _logs("recalibration", values if self.larger == "earthquake" else 1 + values)
         return np.asarray(both @ np.array([a, b]) + c + self.shift)
 
     def __call__(self, score: ArrayLike) -> np.ndarray:
-        """Probabilities of an earthquake, of the shape of the scores; none is 0 or 1."""
+        """Probabilities of an earthquake in (0, 1), of the shape of the scores."""
         return np.asarray(special.expit(np.clip(self.log_odds(score), -MOST, MOST)))
 
 
@@ -95,24 +102,24 @@ def recalibrate(
     method: str = "isotonic",
     prevalence: float | None = None,
 ) -> Recalibration:
-    r"""Learn the probability of an earthquake given a score.
+    r"""Estimate the probability of an earthquake given a score.
 
-    Labels count as Platt's targets, $(n_1 + 1) / (n_1 + 2)$ for each of $n_1$ earthquakes and
-    $1 / (n_0 + 2)$ for noise, in "platt" and "beta", so that classes that are apart give finite
-    coefficients; "isotonic" stays within $1 / (n + 2)$ of 0 and 1. A slope of the wrong sign
-    becomes 0.
+    "platt" and "beta" replace labels by Platt's targets, $(n_1 + 1) / (n_1 + 2)$ for each of $n_1$
+    earthquakes and $1 / (n_0 + 2)$ for noise, so that coefficients are finite if the classes do not
+    overlap; "isotonic" is clipped at $1 / (n + 2)$ from 0 and 1. A slope of the wrong sign is set
+    to 0.
 
     Parameters
     ----------
     score, is_earthquake
-        One of each for each detection: a finite number, and true or false.
+        A finite number and a boolean label per detection, (detections,).
     larger
         What larger scores mean, "earthquake" or "noise".
     method
         "isotonic", "platt" or "beta"; the last for scores in [0, 1].
     prevalence
-        Share of earthquakes among the detections to come, in (0, 1), where it is not that of the
-        history: the odds are multiplied by what this changes. None keeps the history's.
+        Share of earthquakes among future detections, in (0, 1), if it differs from that of the
+        history: the odds are multiplied by the ratio. None keeps that of the history.
 
     Returns
     -------
@@ -121,7 +128,7 @@ def recalibrate(
     Raises
     ------
     eqstat.InputError
-        When scores, labels or an argument cannot be used.
+        When scores, labels or an argument are invalid.
 
     References
     ----------
@@ -132,9 +139,9 @@ def recalibrate(
     --------
     >>> import numpy as np
     >>> score = np.linspace(-3.0, 3.0, 61)
-    >>> found = recalibrate(score, score + np.sin(9 * score) > 0, larger="earthquake",
-    ...                     method="platt")
-    >>> bool(found(2.0) > 0.9), bool(found(-2.0) < 0.1)
+    >>> result = recalibrate(score, score + np.sin(9 * score) > 0, larger="earthquake",
+    ...                      method="platt")
+    >>> bool(result(2.0) > 0.9), bool(result(-2.0) < 0.1)
     (True, True)
     """
     values, labels, sign = _support.labelled("recalibrate", score, is_earthquake, larger)
@@ -162,7 +169,7 @@ def recalibrate(
 
 
 def _isotonic(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Knots of isotonic regression, kept off 0 and 1."""
+    """Knots of the isotonic regression, clipped away from 0 and 1."""
     from sklearn.isotonic import IsotonicRegression
 
     edge = 1 / (values.size + 2)
@@ -172,12 +179,12 @@ def _isotonic(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _logistic(features: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
-    """Slopes, none below 0, and intercept of the logistic regression on Platt's targets."""
+    """Non-negative slopes and intercept of the logistic regression on Platt's targets."""
     from sklearn.linear_model import LogisticRegression
 
     quakes = int(labels.sum())
     target = np.where(labels, (quakes + 1) / (quakes + 2), 1 / (labels.size - quakes + 2))
-    # A target of 0.8 is an earthquake of weight 0.8 and noise of weight 0.2.
+    # A target of 0.8 is equivalent to an earthquake of weight 0.8 and noise of weight 0.2.
     weight = np.concatenate([target, 1 - target])
     label = np.repeat([1, 0], labels.size)
     kept = list(range(features.shape[1]))
@@ -186,11 +193,11 @@ def _logistic(features: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
         rows = np.tile(features[:, kept], (2, 1))
         fitted: Any = LogisticRegression(C=1e10, tol=1e-8, max_iter=1000, solver="newton-cholesky")
         fitted.fit(rows, label, sample_weight=weight)
-        found = fitted.coef_[0]
-        if np.all(found >= 0):
-            slopes[kept] = found
+        estimates = fitted.coef_[0]
+        if np.all(estimates >= 0):
+            slopes[kept] = estimates
             return (*slopes.tolist(), float(fitted.intercept_[0]))
-        kept.pop(int(np.argmin(found)))
+        kept.pop(int(np.argmin(estimates)))
     return (*slopes.tolist(), float(special.logit(target.mean())))
 
 

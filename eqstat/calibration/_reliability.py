@@ -1,8 +1,8 @@
-r"""Is it an earthquake in seventy of a hundred cases where the probability is said to be 0.7?
+r"""Reliability diagrams of probability forecasts, and a test of their calibration.
 
-The reliability curve sets the share of earthquakes against the probability forecast. Where
-forecasts are true, each label is a coin of that probability: consistency bands are what the curve
-does on such coins, with the forecasts as they are.
+The reliability curve is the share of earthquakes as a function of the forecast probability. If
+forecasts are calibrated, labels are Bernoulli draws with these probabilities; consistency bands are
+pointwise intervals of the curve of such draws, given the forecasts.
 
 References
 ----------
@@ -28,24 +28,31 @@ from eqstat.calibration import _support
 from eqstat.calibration._scores import decompose, pooled
 
 FORMS = ("corp", "bins")
-# Coins of one block of replicates that are in memory together.
+# Largest number of draws held in memory at once.
 BLOCK = 4_000_000
 
 
 @dataclass(frozen=True)
 class CalibrationTest:
-    """Whether forecasts can be true.
+    """Result of a test of calibration.
 
     Attributes
     ----------
     statistic
         Miscalibration (CORP) of the Brier score.
     expected
-        Its mean where the forecasts are true.
+        Its mean if the forecasts are calibrated.
     p_value
-        Probability of so much or more where the forecasts are true; small speaks against them.
+        Probability of at least this value if the forecasts are calibrated.
     replicates
-        Number of label sets drawn; the least possible p-value is one over this plus one.
+        Number R of label sets drawn; the smallest possible p-value is 1 / (R + 1).
+
+    Examples
+    --------
+    >>> import jax
+    >>> test = calibration_test(jax.random.key(0), [0.5, 0.5], [True, False], replicates=20)
+    >>> test.p_value
+    1.0
     """
 
     statistic: float
@@ -66,38 +73,38 @@ def reliability(
 ) -> xr.Dataset:
     r"""Share of earthquakes against the probability forecast, with consistency bands.
 
-    *CORP*: isotonic regression of the labels on the forecasts, by pool-adjacent-violators; no bins
-    to choose, and the same picture for all. *Bins*: shares in bins that hold about the same number
-    of forecasts. Bands take the detections as independent given their forecasts.
+    *CORP*: isotonic regression of the labels on the forecasts by pool-adjacent-violators, which
+    needs no choice of bins. *Bins*: shares in bins with about equal numbers of forecasts. Bands
+    assume that detections are independent given their forecasts.
 
     Parameters
     ----------
     key
-        JAX random key, of the bands.
+        JAX random key of the bands.
     forecast
         Probabilities of an earthquake, in [0, 1].
     is_earthquake
-        True and false.
+        Boolean labels.
     form
         "corp" or "bins".
     bins
-        Number of bins, from 2; fewer where forecasts are equal.
+        Number of bins, at least 2; fewer if forecasts are tied.
     probability
-        Of the bands, point by point.
+        Pointwise probability of the bands.
     replicates
-        Number of label sets drawn, from 20.
+        Number of label sets drawn, at least 20.
 
     Returns
     -------
     xarray.Dataset
         Over `forecast` (each distinct one, or the mean of each bin): `observed` share of
-        earthquakes, `number` of detections, and `low`, `high`, within which the share lies with
-        this probability where the forecasts are true.
+        earthquakes, `number` of detections, and `low`, `high`, between which the share lies with
+        this probability if the forecasts are calibrated.
 
     Raises
     ------
     eqstat.InputError
-        When forecasts, labels or an argument cannot be used.
+        When forecasts, labels or an argument are invalid.
 
     References
     ----------
@@ -127,7 +134,7 @@ def reliability(
         curves = np.array(
             [
                 pooled(number, hits, level.size)
-                for block in _coins(rng, level, number, replicates)
+                for block in _draw_counts(rng, level, number, replicates)
                 for hits in block
             ]
         )
@@ -136,44 +143,44 @@ def reliability(
         edges = np.unique(np.quantile(p, np.linspace(0, 1, bins + 1)[1:-1]))
         own = np.searchsorted(edges, level, side="right")
         own = np.unique(own, return_inverse=True)[1]
-        # (level, bin): which levels a bin adds up.
+        # (level, bin): the levels that each bin sums.
         add = (own[:, None] == np.arange(own.max() + 1)).astype(np.float64)
         total = number @ add
         curves = np.concatenate(
-            [block @ add / total for block in _coins(rng, level, number, replicates)]
+            [block @ add / total for block in _draw_counts(rng, level, number, replicates)]
         )
         observed = np.bincount(at, y) @ add / total
         level, number = (level * number) @ add / total, total.astype(np.int64)
     ends = [(1 - probability) / 2, (1 + probability) / 2]
     low = np.quantile(curves, ends[0], axis=0, method="lower")
     high = np.quantile(curves, ends[1], axis=0, method="higher")
-    found = xr.Dataset(
+    curve = xr.Dataset(
         {
             "observed": ("forecast", observed, {"long_name": "share of earthquakes"}),
             "number": ("forecast", number, {"long_name": "number of detections"}),
-            "low": ("forecast", low, {"long_name": "lower end of the consistency band"}),
-            "high": ("forecast", high, {"long_name": "upper end of the consistency band"}),
+            "low": ("forecast", low, {"long_name": "lower limit of the consistency band"}),
+            "high": ("forecast", high, {"long_name": "upper limit of the consistency band"}),
         },
         coords={"forecast": level},
     )
-    found["forecast"].attrs["long_name"] = "probability forecast"
-    found.attrs = {
+    curve["forecast"].attrs["long_name"] = "probability forecast"
+    curve.attrs = {
         "form": form,
         "detections": int(p.size),
         "interval_probability": probability,
         "interval_kind": "consistency band, pointwise, forecasts fixed",
         "replicates": replicates,
     }
-    return found
+    return curve
 
 
 def calibration_test(
     key: PRNGKeyArray, forecast: ArrayLike, is_earthquake: ArrayLike, *, replicates: int = 999
 ) -> CalibrationTest:
-    r"""Test whether forecasts are true, against every miscalibration that keeps their order.
+    r"""Test the calibration of forecasts against any monotonic miscalibration.
 
-    The statistic is the miscalibration part of the Brier score (`scores.decompose`); labels drawn
-    with the forecasts' own probabilities give its distribution, so that
+    The statistic is the miscalibration component of the Brier score (`decompose`). Its null
+    distribution is simulated by labels drawn with the forecast probabilities, so that
 
     .. math:: p = \frac{1 + \#\{\mathrm{MCB}^* \ge \mathrm{MCB}\}}{1 + R}
 
@@ -186,7 +193,7 @@ def calibration_test(
     forecast, is_earthquake
         As in `reliability`.
     replicates
-        Number R of label sets drawn, from 20.
+        Number R of label sets drawn, at least 20.
 
     Returns
     -------
@@ -195,7 +202,7 @@ def calibration_test(
     Raises
     ------
     eqstat.InputError
-        When forecasts, labels or an argument cannot be used.
+        When forecasts, labels or an argument are invalid.
 
     References
     ----------
@@ -215,24 +222,24 @@ def calibration_test(
     level, at = np.unique(p, return_inverse=True)
     number = np.bincount(at)
     drawn = []
-    for block in _coins(generator(key), level, number, replicates):
+    for block in _draw_counts(generator(key), level, number, replicates):
         for hits in block:
             fitted = pooled(number, hits, level.size)
-            # Sum of (p - y)^2 less that of (fitted - y)^2, with y's own squares falling out.
+            # Sum of (p - y)^2 minus that of (fitted - y)^2, in which the squares of y cancel.
             parts = number * (level**2 - fitted**2) - 2 * hits * (level - fitted)
             drawn.append(parts.sum() / p.size)
     statistic = decompose(p, y).miscalibration
-    # Equal sums must count as equal, whatever the order of adding.
+    # Sums that are equal up to the order of summation must count as equal.
     above = int(np.sum(np.array(drawn) >= statistic - 1e-12))
     return CalibrationTest(
         statistic, float(np.mean(drawn)), (1 + above) / (1 + replicates), replicates
     )
 
 
-def _coins(
+def _draw_counts(
     rng: np.random.Generator, level: np.ndarray, number: np.ndarray, replicates: int
 ) -> Iterator[Any]:
-    """Earthquakes of each forecast where the forecasts are true, (replicates, level) in blocks."""
+    """Counts of earthquakes of calibrated forecasts, in blocks (replicates, levels)."""
     size = max(BLOCK // level.size, 1)
     for start in range(0, replicates, size):
         shape = (min(size, replicates - start), level.size)

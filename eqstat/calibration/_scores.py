@@ -1,11 +1,11 @@
-r"""Proper scores of probabilities and of draws, and what a score is made of.
+r"""Proper scores of probabilities and of predictive draws, and their decomposition.
 
-A proper score is least, on average, for who states the true probability. The decomposition
+The expectation of a proper score is smallest if the true probability is forecast. The decomposition
 
 .. math:: \bar S = \mathrm{MCB} - \mathrm{DSC} + \mathrm{UNC}
 
-tells miscalibration (what recalibration would gain), discrimination (how far the recalibrated
-probabilities tell earthquakes from noise) and uncertainty (the score of the base rate alone).
+separates miscalibration (the gain of recalibration), discrimination (the gain of the recalibrated
+forecasts over the base rate) and uncertainty (the score of the base rate).
 
 References
 ----------
@@ -30,16 +30,22 @@ SCORES = ("brier", "log")
 
 @dataclass(frozen=True)
 class Decomposition:
-    """A mean score and its parts; `mean = miscalibration - discrimination + uncertainty`.
+    """A mean score and its components; `mean = miscalibration - discrimination + uncertainty`.
 
     Attributes
     ----------
     score
         "brier" or "log".
     mean
-        Mean score of the forecasts; infinite where the log score met a certainty that failed.
+        Mean score of the forecasts; for "log" infinite if an outcome had probability 0.
     miscalibration, discrimination, uncertainty
-        Its parts, none below 0.
+        Its components, all non-negative.
+
+    Examples
+    --------
+    >>> parts = decompose([0.2, 0.2, 0.8, 0.8], [False, False, True, True])
+    >>> round(parts.miscalibration - parts.discrimination + parts.uncertainty - parts.mean, 12)
+    0.0
     """
 
     score: str
@@ -49,7 +55,7 @@ class Decomposition:
     uncertainty: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers."""
+        """Return a dictionary of plain numbers."""
         return asdict(self)
 
 
@@ -61,17 +67,17 @@ def brier_score(forecast: ArrayLike, is_earthquake: ArrayLike) -> np.ndarray:
     forecast
         Probabilities of an earthquake, in [0, 1].
     is_earthquake
-        True and false.
+        Boolean labels.
 
     Returns
     -------
     numpy.ndarray
-        One score for each; the mean is at most 1/4 for who knows no more than a coin.
+        Score of each forecast; a constant forecast of 1/2 has the score 1/4.
 
     Raises
     ------
     eqstat.InputError
-        When forecasts or labels cannot be used.
+        When forecasts or labels are invalid.
 
     Examples
     --------
@@ -83,7 +89,7 @@ def brier_score(forecast: ArrayLike, is_earthquake: ArrayLike) -> np.ndarray:
 
 
 def log_score(forecast: ArrayLike, is_earthquake: ArrayLike) -> np.ndarray:
-    r"""Log score of each forecast, $-\log p$ of what happened (natural log).
+    r"""Logarithmic score of each forecast: minus the natural log of the outcome's probability.
 
     Parameters
     ----------
@@ -93,12 +99,12 @@ def log_score(forecast: ArrayLike, is_earthquake: ArrayLike) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        One score for each; infinite where what happened had probability 0.
+        Score of each forecast; infinite if the outcome had probability 0.
 
     Raises
     ------
     eqstat.InputError
-        When forecasts or labels cannot be used.
+        When forecasts or labels are invalid.
 
     Examples
     --------
@@ -113,16 +119,16 @@ def log_score(forecast: ArrayLike, is_earthquake: ArrayLike) -> np.ndarray:
 def decompose(
     forecast: ArrayLike, is_earthquake: ArrayLike, *, score: str = "brier"
 ) -> Decomposition:
-    r"""Parts of the mean score by isotonic recalibration (CORP).
+    r"""Decompose the mean score by isotonic recalibration (CORP).
 
-    With $\hat p$ the forecasts recalibrated by isotonic regression on the same detections and
-    $\bar y$ the base rate,
+    Let $\hat p$ be the forecasts recalibrated by isotonic regression on the same detections and
+    $\bar y$ the base rate. Then
 
     .. math:: \mathrm{MCB} = \bar S(p) - \bar S(\hat p), \qquad
         \mathrm{DSC} = \bar S(\bar y) - \bar S(\hat p), \qquad \mathrm{UNC} = \bar S(\bar y).
 
-    No bins are chosen, and no part is negative. Both MCB and DSC are a little too large in small
-    samples: see `reliability.calibration_test` for what MCB is by chance.
+    There are no bins to choose, and no component is negative. MCB and DSC are biased upwards in
+    small samples; `calibration_test` gives the distribution of MCB under calibration.
 
     Parameters
     ----------
@@ -138,7 +144,7 @@ def decompose(
     Raises
     ------
     eqstat.InputError
-        When forecasts, labels or the score's name cannot be used.
+        When forecasts, labels or the name of the score are invalid.
 
     References
     ----------
@@ -161,31 +167,31 @@ def decompose(
 
 
 def crps(observed: ArrayLike, draws: ArrayLike, *, estimator: str = "pwm") -> np.ndarray:
-    r"""Continuous ranked probability score of draws, in the unit of the draws.
+    r"""Continuous ranked probability score (CRPS) of predictive draws, in their unit.
 
     .. math:: \mathrm{CRPS} = E|X - y| - \tfrac12 E|X - X'|
 
-    For one draw it is the absolute error. The default estimator is fair: draws of the truth's
-    own distribution have the least score whatever their number.
+    For a point forecast it is the absolute error. The default estimator is fair: in expectation,
+    draws from the true distribution have the smallest score whatever their number.
 
     Parameters
     ----------
     observed
-        What happened, (cases,).
+        Observations, (cases,).
     draws
-        Draws of the forecast, (cases, draws), two or more.
+        Predictive draws, (cases, draws), at least two.
     estimator
-        Of `scoringrules.crps_ensemble`: "pwm" (fair), "nrg", "fair" and others.
+        Estimator of `scoringrules.crps_ensemble`: "pwm" (fair), "nrg", "fair" and others.
 
     Returns
     -------
     numpy.ndarray
-        One score for each case.
+        Score of each case.
 
     Raises
     ------
     eqstat.InputError
-        When observations or draws cannot be used.
+        When observations or draws are invalid.
 
     References
     ----------
@@ -211,20 +217,20 @@ def crps(observed: ArrayLike, draws: ArrayLike, *, estimator: str = "pwm") -> np
 
 
 def isotonic(forecast: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Recalibrated forecasts, in the order given; equal forecasts stay equal."""
+    """Recalibrated forecasts, in the given order; ties are preserved."""
     level, at = np.unique(forecast, return_inverse=True)
     return pooled(np.bincount(at), np.bincount(at, label), level.size)[at]
 
 
 def pooled(number: np.ndarray, hits: np.ndarray, size: int) -> np.ndarray:
-    """Isotonic regression of shares by pool-adjacent-violators; one of each level."""
+    """Isotonic regression of shares by pool-adjacent-violators, one value per level."""
     if size == 1:
         return hits / number
     return np.clip(optimize.isotonic_regression(hits / number, weights=number).x, 0.0, 1.0)
 
 
 def _of_itself(p: np.ndarray, score: str) -> float:
-    """Mean score that true probabilities expect; that of a fit to the labels, of that fit."""
+    """Expected score of calibrated forecasts, and the mean score of a fit to the labels."""
     if score == "brier":
         return float(np.mean(p * (1 - p)))
     return float(np.mean(special.entr(p) + special.entr(1 - p)))

@@ -1,4 +1,4 @@
-"""Shared by the functions of the package: checked input, orientation of scores, random numbers."""
+"""Validated input of the functions of this package, and the orientation of scores."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import numpy as np
 from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
 
-# Products such as 0.29 * 100 fall short of a whole number by rounding.
+# Rounding error of products such as 0.29 * 100, which should be integers.
 ROUNDING = 1e-9
 
 
 def vector(name: str, values: ArrayLike, argument: str = "score") -> np.ndarray:
-    """One row of finite numbers in double precision."""
+    """Vector of finite numbers in double precision."""
     given = np.asarray(values)
     if given.dtype.kind not in "fiu":
         try:
@@ -34,7 +34,7 @@ def vector(name: str, values: ArrayLike, argument: str = "score") -> np.ndarray:
 
 
 def flags(name: str, labels: ArrayLike, argument: str = "is_earthquake") -> np.ndarray:
-    """One row of true and false."""
+    """Vector of booleans."""
     given = np.asarray(labels)
     if given.dtype == object and all(isinstance(one, bool | np.bool_) for one in given.ravel()):
         given = given.astype(bool)
@@ -49,21 +49,21 @@ def flags(name: str, labels: ArrayLike, argument: str = "is_earthquake") -> np.n
 
 
 def same_length(name: str, **rows: np.ndarray) -> None:
-    """Refuse rows of different lengths."""
+    """Raise an error for vectors of different lengths."""
     if len({len(row) for row in rows.values()}) > 1:
-        told = ", ".join(f"{len(row)} of {argument}" for argument, row in rows.items())
-        raise InputError(f"{name}: as many of each are needed, not {told}")
+        numbers = ", ".join(f"{len(row)} of {argument}" for argument, row in rows.items())
+        raise InputError(f"{name}: as many of each are needed, not {numbers}")
 
 
 def both_classes(name: str, labels: np.ndarray) -> None:
-    """Refuse labels of one class only."""
+    """Raise an error if all labels are of one class."""
     if labels.all() or not labels.any():
         missing = "noise" if labels.all() else "earthquakes"
         raise InputError(f"{name}: there are no {missing} among the {labels.size} detections")
 
 
 def sign_of(name: str, larger: str) -> int:
-    """Tell which way a score points: 1 where larger scores mean earthquake, else -1."""
+    """Orientation of a score: 1 if larger scores mean earthquake, otherwise -1."""
     if larger not in ("earthquake", "noise"):
         raise InputError(f'{name}: larger is "earthquake" or "noise", not {larger!r}')
     return 1 if larger == "earthquake" else -1
@@ -72,7 +72,7 @@ def sign_of(name: str, larger: str) -> int:
 def labelled(
     name: str, score: ArrayLike, is_earthquake: ArrayLike, larger: str
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Scores turned so that larger ones mean earthquake, labels, and the sign of the turn."""
+    """Scores oriented so that larger ones mean earthquake, labels, and the sign used."""
     sign = sign_of(name, larger)
     values, labels = vector(name, score), flags(name, is_earthquake)
     same_length(name, score=values, is_earthquake=labels)
@@ -96,7 +96,7 @@ def forecasts(
 
 
 def codes(name: str, cluster: ArrayLike, size: int, argument: str = "cluster") -> np.ndarray:
-    """Whole numbers from 0, one for each cluster; detections of one cluster have the same."""
+    """Integer code of the cluster of each detection, from 0."""
     given = np.asarray(cluster)
     if given.ndim != 1 or len(given) != size:
         raise InputError(f"{name}: {argument} must have {size} labels, one for each detection")

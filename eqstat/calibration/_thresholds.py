@@ -1,16 +1,15 @@
-r"""Which threshold has this miss probability, or this false-alarm probability?
+r"""Thresholds with a given miss or false-alarm probability.
 
-With $\alpha(t)$ and $\beta(t)$ the miss and false-alarm probability of the threshold t (see
-`eqstat.calibration.rates`), the three problems are
+Let $\alpha(t)$ and $\beta(t)$ be the miss and false-alarm probability of the threshold t (see
+`error_rates`). The three problems are
 
 .. math:: \min_t \beta(t) \;\text{s.t.}\; \alpha(t) \le \alpha_0, \qquad
     \min_t \alpha(t) \;\text{s.t.}\; \beta(t) \le \beta_0, \qquad
     \min_t\; w_\alpha\, \alpha(t) + w_\beta\, \beta(t) .
 
-The first two are here: quantiles of one class's scores solve them, and order statistics are their
-intervals, for any distribution. The third is `eqstat.calibration.total.of_least_total`. The
-threshold of the scatter of trigger times (accept when $\hat\sigma \le \delta$) is one case of
-all, with `larger="noise"`.
+The first two are solved here by quantiles of the scores of one class, with intervals from order
+statistics for any distribution; the third is `of_least_total`. The threshold of the scatter of
+trigger times (accept if $\hat\sigma \le \delta$) is a special case with `larger="noise"`.
 
 References
 ----------
@@ -39,9 +38,14 @@ class Rate:
     Attributes
     ----------
     estimate, low, high
-        The probability and the ends.
+        The estimate and the limits of the interval.
     kind
-        What the interval is.
+        Kind of the interval.
+
+    Examples
+    --------
+    >>> Rate(0.01, 0.002, 0.03, "Clopper-Pearson").estimate
+    0.01
     """
 
     estimate: float
@@ -52,27 +56,35 @@ class Rate:
 
 @dataclass(frozen=True)
 class Threshold:
-    """A threshold with its uncertainty, and what it does.
+    """A threshold with its uncertainty and its error probabilities.
 
     Attributes
     ----------
     rule
         "miss_probability", "false_alarm_probability" or "least_total".
     value
-        Accept as an earthquake from this score on, on the side that `larger` says.
+        The threshold; scores at or beyond it, in the direction of `larger`, are accepted.
     low, high
-        Ends of the interval of the threshold that the rule would choose if it knew the
-        distributions; infinite where there are too few detections.
+        Limits of the interval of the threshold that the rule selects for the true distributions;
+        infinite if there are too few detections.
     kind
-        What that interval is.
+        Kind of that interval.
     miss_probability, false_alarm_probability
-        Of the threshold `value`.
+        Error probabilities of the threshold `value`.
     larger
         What larger scores mean, "earthquake" or "noise".
     probability
-        Of all intervals.
+        Nominal coverage of all intervals.
     settings
-        What was asked for: the fixed probability, or weights of the total and its value.
+        Settings of the rule: the fixed probability, or the weights of the total and its value.
+
+    Examples
+    --------
+    >>> threshold = at_miss_probability(
+    ...     [1.0, 2.0, 3.0, 4.0], [False, True, False, True], 0.1, larger="earthquake"
+    ... )
+    >>> threshold.value, threshold.accepts([1.5, 2.5]).tolist()
+    (2.0, [False, True])
     """
 
     rule: str
@@ -92,7 +104,7 @@ class Threshold:
         return values >= self.value if self.larger == "earthquake" else values <= self.value
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers and texts."""
+        """Return a dictionary of plain numbers and strings."""
         return asdict(self)
 
 
@@ -105,39 +117,40 @@ def at_miss_probability(
     probability: float = 0.9,
     cluster: ArrayLike | None = None,
 ) -> Threshold:
-    r"""Strictest threshold that misses no more than a share of the earthquakes.
+    r"""Strictest threshold whose miss probability does not exceed a given value.
 
-    With n earthquakes of scores $s_{(1)} \le \dots \le s_{(n)}$ (turned so that larger ones mean
-    earthquake) the threshold is $s_{(k + 1)}$, $k = \lfloor n \alpha_0 \rfloor$: k are missed, or
-    fewer where scores are equal. Its interval is $[s_{(l)}, s_{(u)}]$ with l and u from the
-    binomial of $\alpha_0$; it holds for any distribution. For a threshold that *keeps*
-    $\alpha_0$ with a stated confidence see `eqstat.calibration.conformal`.
+    For n earthquakes with scores $s_{(1)} \le \dots \le s_{(n)}$, oriented so that larger scores
+    mean earthquake, the threshold is $s_{(k + 1)}$, $k = \lfloor n \alpha_0 \rfloor$: k are missed,
+    or fewer if scores are tied. Its interval is $[s_{(l)}, s_{(u)}]$ with l and u from the binomial
+    distribution with $\alpha_0$; it is valid for any distribution of the scores. For a threshold
+    that *guarantees* $\alpha_0$ with a stated confidence see `conformal_threshold`.
 
     Parameters
     ----------
     score, is_earthquake
-        One of each for each detection: a finite number, and true or false.
+        A finite number and a boolean label per detection, (detections,).
     miss_probability
-        The share $\alpha_0$, in (0, 1).
+        Miss probability $\alpha_0$, in (0, 1).
     larger
         What larger scores mean, "earthquake" or "noise".
     probability
-        Of the intervals.
+        Nominal coverage of the intervals.
     cluster
-        Labels; detections with the same label may depend on each other. The intervals are then
-        those of an effective number, as in `rates.error_rates`.
+        Labels; detections with the same label may be dependent. The intervals then use an
+        effective number, as in `error_rates`.
 
     Returns
     -------
     Threshold
         The interval of the false-alarm probability is exact for this threshold. That of the miss
-        probability holds too, though the threshold was made of these earthquakes: its true value
-        is $\mathrm{Beta}(k + 1,\, n - k)$, whose middle lies within Clopper and Pearson's interval.
+        probability is valid although the threshold was chosen on these earthquakes: the true value
+        is distributed as $\mathrm{Beta}(k + 1,\, n - k)$, whose equal-tailed interval lies within
+        that of Clopper and Pearson.
 
     Raises
     ------
     eqstat.InputError
-        When scores, labels or an argument cannot be used.
+        When scores, labels or an argument are invalid.
 
     References
     ----------
@@ -158,9 +171,9 @@ def at_miss_probability(
     groups = _groups(name, cluster, labels)
     quakes = np.sort(values[labels])
     chosen = at_rank(quakes, allowed(quakes.size, miss_probability) + 1)
-    rest = (1 - probability) / 2
-    effective = effective_number(values[labels] < chosen, groups[0], rest)
-    low, high = order_ends(quakes.size, miss_probability, effective, rest)
+    tail = (1 - probability) / 2
+    effective = effective_number(values[labels] < chosen, groups[0], tail)
+    low, high = order_ends(quakes.size, miss_probability, effective, tail)
     ends = (min(at_rank(quakes, low), chosen), max(at_rank(quakes, high), chosen))
     return _result(
         "miss_probability", values, labels, groups, sign, (chosen, *ends), probability,
@@ -177,18 +190,18 @@ def at_false_alarm_probability(
     probability: float = 0.9,
     cluster: ArrayLike | None = None,
 ) -> Threshold:
-    r"""Mildest threshold that accepts no more than a share of the noise.
+    r"""Most lenient threshold whose false-alarm probability does not exceed a given value.
 
-    With m noise detections the threshold is the next score in the history above
-    $n_{(m - k)}$, $k = \lfloor m \beta_0 \rfloor$: k are accepted, or fewer where scores are equal.
-    Intervals are as in `at_miss_probability`, with earthquakes and noise exchanged.
+    For m noise detections the threshold is the next score in the history above $n_{(m - k)}$,
+    $k = \lfloor m \beta_0 \rfloor$: k are accepted, or fewer if scores are tied. Intervals are as
+    in `at_miss_probability`, with earthquakes and noise exchanged.
 
     Parameters
     ----------
     score, is_earthquake, larger, probability, cluster
         As in `at_miss_probability`.
     false_alarm_probability
-        The share $\beta_0$, in (0, 1).
+        False-alarm probability $\beta_0$, in (0, 1).
 
     Returns
     -------
@@ -197,7 +210,7 @@ def at_false_alarm_probability(
     Raises
     ------
     eqstat.InputError
-        When scores, labels or an argument cannot be used.
+        When scores, labels or an argument are invalid.
 
     References
     ----------
@@ -207,8 +220,8 @@ def at_false_alarm_probability(
     --------
     >>> import numpy as np
     >>> score = np.concatenate([np.linspace(0.0, 1.0, 101), np.linspace(0.5, 2.0, 101)])
-    >>> found = at_false_alarm_probability(score, np.arange(202) > 100, 0.05, larger="earthquake")
-    >>> round(found.value, 3), round(found.miss_probability.estimate, 3)
+    >>> result = at_false_alarm_probability(score, np.arange(202) > 100, 0.05, larger="earthquake")
+    >>> round(result.value, 3), round(result.miss_probability.estimate, 3)
     (0.96, 0.307)
     """
     name = "at_false_alarm_probability"
@@ -220,9 +233,9 @@ def at_false_alarm_probability(
     noise, every = np.sort(values[~labels]), np.unique(values)
     last = at_rank(noise, noise.size - allowed(noise.size, false_alarm_probability))
     chosen = _above(every, last)
-    rest = (1 - probability) / 2
-    effective = effective_number(values[~labels] >= chosen, groups[1], rest)
-    low, high = order_ends(noise.size, 1 - false_alarm_probability, effective, rest)
+    tail = (1 - probability) / 2
+    effective = effective_number(values[~labels] >= chosen, groups[1], tail)
+    low, high = order_ends(noise.size, 1 - false_alarm_probability, effective, tail)
     ends = (min(at_rank(noise, low), chosen), max(at_rank(noise, high), chosen))
     return _result(
         "false_alarm_probability", values, labels, groups, sign, (chosen, *ends), probability,
@@ -236,8 +249,8 @@ def _groups(
     """Clusters of the earthquakes and of the noise."""
     if cluster is None:
         return None, None
-    found = _support.codes(name, cluster, len(labels))
-    return found[labels], found[~labels]
+    codes = _support.codes(name, cluster, len(labels))
+    return codes[labels], codes[~labels]
 
 
 def _above(ordered: np.ndarray, value: float) -> float:
@@ -256,7 +269,7 @@ def _result(
     probability: float,
     settings: dict[str, float],
 ) -> Threshold:
-    """Both rates of a threshold that is an order statistic of one class."""
+    """Threshold that is an order statistic of one class, with both error probabilities."""
     rates = []
     for hit, group in (
         (values[labels] < at[0], groups[0]),

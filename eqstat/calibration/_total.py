@@ -1,11 +1,11 @@
-r"""Which threshold has the least total of misses and false alarms, or the least cost?
+r"""Threshold that minimises the weighted sum of both error probabilities.
 
-The third of the problems of `eqstat.calibration.thresholds`.
+The third of the three problems of Massoda Tchoussi and Finazzi.
 
 References
 ----------
 Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243.
-Abrevaya and Huang (2005), Econometrica 73, 1175-1204 (what the bootstrap does here).
+Abrevaya and Huang (2005), Econometrica 73, 1175-1204 (the bootstrap at this rate).
 """
 
 from __future__ import annotations
@@ -37,45 +37,45 @@ def of_least_total(
     cluster: Any = None,
     replicates: int = 1000,
 ) -> Threshold:
-    r"""Threshold with the least total of both probabilities, or the least expected cost.
+    r"""Threshold that minimises the sum of both error probabilities, or the expected cost.
 
     .. math:: \min_t\; c_\alpha\, \pi\, \alpha(t) + c_\beta\, (1 - \pi)\, \beta(t)
 
-    with $\pi$ the prevalence, the share of earthquakes among the detections to come (which is not
-    that of the history where this was simulated half and half). Without it the total is
-    $c_\alpha \alpha + c_\beta \beta$. Of equal totals the one with fewest misses is taken.
+    where $\pi$ is the prevalence, the share of earthquakes among future detections (which differs
+    from that of a history simulated with equal class sizes). Without it the total is
+    $c_\alpha \alpha + c_\beta \beta$. Among equal totals, the one with fewest misses is chosen.
 
-    The interval is that of percentiles of the bootstrap, within earthquakes and noise or over
-    clusters. The least of a step function settles as $n^{-1/3}$, not $n^{-1/2}$, for which no
-    bootstrap of this kind has a proof (Abrevaya and Huang 2005). In simulations 90 % intervals of
-    percentiles covered 88 to 95 % (100 to 1,000 detections of each class, normal and gamma
+    The interval is the percentile interval of the bootstrap, stratified by class or over clusters.
+    The minimiser of a step function converges at the rate $n^{-1/3}$, not $n^{-1/2}$, at which the
+    consistency of this bootstrap is not proved (Abrevaya and Huang 2005). In simulations, 90 %
+    percentile intervals covered 88 to 95 % (100 to 1,000 detections of each class, normal and gamma
     scores, costs of 1 to 5); intervals reflected about the estimate covered 51 to 58 %.
 
     Parameters
     ----------
     key
-        JAX random key, of the bootstrap.
+        JAX random key of the bootstrap.
     score, is_earthquake, larger, probability
-        As in `thresholds.at_miss_probability`.
+        As in `at_miss_probability`.
     miss_cost, false_alarm_cost
-        Weights, not negative, not both 0.
+        Non-negative weights, not both 0.
     prevalence
-        In (0, 1), or None for the sum of the two probabilities themselves.
+        Share of earthquakes in (0, 1), or None for the weighted sum of both probabilities.
     cluster
-        Labels as in `bootstrap.block_bootstrap`.
+        Labels as in `block_bootstrap`.
     replicates
-        Of the bootstrap.
+        Number of bootstrap replicates, at least 20.
 
     Returns
     -------
     Threshold
-        The intervals of both probabilities are of the bootstrap too, each history judged by its
-        own threshold. `settings` holds the weights of both probabilities and `total`, the least.
+        The intervals of both probabilities are bootstrap intervals too, each replicate with its own
+        threshold. `settings` holds the weights of both probabilities and the smallest `total`.
 
     Raises
     ------
     eqstat.InputError
-        When scores, labels or an argument cannot be used.
+        When scores, labels or an argument are invalid.
 
     References
     ----------
@@ -86,10 +86,10 @@ def of_least_total(
     >>> import jax
     >>> import numpy as np
     >>> score = np.concatenate([np.linspace(0.0, 1.0, 101), np.linspace(0.5, 2.0, 101)])
-    >>> found = of_least_total(
+    >>> result = of_least_total(
     ...     jax.random.key(0), score, np.arange(202) > 100, larger="earthquake", replicates=50
     ... )
-    >>> round(found.value, 2), round(found.settings["total"], 2)
+    >>> round(result.value, 2), round(result.settings["total"], 2)
     (0.99, 0.34)
     """
     name = "of_least_total"
@@ -100,18 +100,18 @@ def of_least_total(
     groups = cluster_codes(name, cluster, len(values))
     chosen, total, miss, alarm = _least(values, labels, weights)
     rng = generator(key)
-    found = np.full((replicates, 4), np.nan)
+    replicated = np.full((replicates, 4), np.nan)
     quakes, noise = np.flatnonzero(labels), np.flatnonzero(~labels)
     for i, index in enumerate(resamples(rng, len(values), groups, replicates)):
         if not groups:
             index = np.concatenate([rng.choice(quakes, quakes.size), rng.choice(noise, noise.size)])
         own = labels[index]
         if own.any() and not own.all():
-            found[i] = _least(values[index], own, weights)
+            replicated[i] = _least(values[index], own, weights)
     kind = "percentile bootstrap" + (" of clusters" if groups else "")
     at, _, missed, alarmed = (
         summary(name, one, column, probability, groups)
-        for one, column in zip((chosen, total, miss, alarm), found.T, strict=True)
+        for one, column in zip((chosen, total, miss, alarm), replicated.T, strict=True)
     )
     low, high = sorted((sign * at.low, sign * at.high))
     miss_rate, alarm_rate = (
@@ -135,9 +135,9 @@ def of_least_total(
 def _least(
     values: np.ndarray, labels: np.ndarray, weights: tuple[float, float]
 ) -> tuple[float, float, float, float]:
-    """Threshold of the least total, the total, and its miss and false-alarm probability."""
+    """Threshold of the smallest total, the total, and both error probabilities."""
     quakes, noise = np.sort(values[labels]), np.sort(values[~labels])
-    # Only at a score of an earthquake can a threshold be best, or above all (accept none).
+    # An optimal threshold is the score of an earthquake, or above all scores (accepts none).
     at = np.append(quakes, np.inf)
     miss = np.searchsorted(quakes, at, "left") / quakes.size
     alarm = 1 - np.searchsorted(noise, at, "left") / noise.size

@@ -1,8 +1,8 @@
-r"""Is a posterior true? Simulation-based calibration and coverage.
+r"""Simulation-based calibration of posteriors, and coverage of credible regions.
 
-Draw parameters from the prior and data from the model, and take draws of the posterior: the rank
-of the true parameter among them is uniform, and regions of 90 % hold it in 90 % of cases, if the
-posterior is that of the model. Uniform ranks are needed for that; they do not prove it.
+Draw parameters from the prior, data from the model, and draws from the posterior. If the posterior
+is computed correctly, the rank of the true parameter among the draws is uniform, and 90 % credible
+regions contain it in 90 % of cases. Uniform ranks are necessary but not sufficient.
 
 References
 ----------
@@ -27,27 +27,32 @@ from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
 from eqstat.calibration._order import exact_ends
 
-# Fractions at which the distribution function of the ranks is judged.
+# Largest number of fractions at which the distribution function of the ranks is tested.
 MOST_FRACTIONS = 100
 
 
 @dataclass(frozen=True)
 class RankUniformity:
-    """Whether ranks are uniform.
+    """Tests of the uniformity of ranks.
 
     Attributes
     ----------
     statistic, degrees_of_freedom, p_value
-        Of the chi-square test on the histogram.
+        Chi-square test of the histogram.
     ecdf_p_value
-        Of the largest departure of the distribution function, over all fractions together.
+        p-value of the largest deviation of the distribution function over all fractions.
     inside
         Whether the distribution function stays within its simultaneous band.
     histogram
         Over `bin`: ranks `observed`, `expected`, and the binomial interval `low`, `high`.
     ecdf
         Over `fraction`: `difference` of the distribution function from the uniform one, and the
-        band `low`, `high` within which all of it lies with the interval probability.
+        simultaneous band `low`, `high`.
+
+    Examples
+    --------
+    >>> rank_uniformity([0, 1, 2, 3] * 5, 3, bins=4).histogram["observed"].values.tolist()
+    [5, 5, 5, 5]
     """
 
     statistic: float
@@ -61,22 +66,27 @@ class RankUniformity:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How often regions hold the truth.
+    """Empirical coverage of credible regions.
 
     Attributes
     ----------
     nominal
-        What the regions say.
+        Nominal coverage.
     hits, number
-        Regions that hold it, of so many.
+        Number of regions that contain the truth, and number of regions.
     rate, low, high
-        The share and its exact binomial interval.
+        Empirical coverage and its exact binomial interval.
     expected_low, expected_high
-        Within which `hits` lies with the interval probability where the regions are true.
+        Interval of `hits` if the nominal coverage is correct.
     p_value
-        Of the exact two-sided binomial test.
+        p-value of the exact two-sided binomial test.
     probability
-        Of both intervals.
+        Nominal coverage of both intervals.
+
+    Examples
+    --------
+    >>> coverage([True] * 9 + [False], 0.9).hits
+    9
     """
 
     nominal: float
@@ -92,33 +102,34 @@ class Coverage:
 
     @property
     def consistent(self) -> bool:
-        """Whether the number of hits is one that true regions give."""
+        """Whether the number of hits is consistent with the nominal coverage."""
         return self.expected_low <= self.hits <= self.expected_high
 
 
 def sbc_ranks(truth: ArrayLike, draws: ArrayLike, *, key: PRNGKeyArray | None = None) -> np.ndarray:
-    """Ranks of true values among draws of their posteriors, from 0 to the number of draws.
+    """Ranks of true values among posterior draws, from 0 to the number of draws.
 
-    Draws of a chain follow each other closely: thin them first, or ranks pile up at the ends.
+    Draws of a Markov chain are autocorrelated: thin them first, otherwise extreme ranks are too
+    frequent.
 
     Parameters
     ----------
     truth
         True values, (simulations,).
     draws
-        Draws of each posterior, (simulations, draws).
+        Posterior draws, (simulations, draws).
     key
-        JAX random key that breaks ties of a discrete parameter; without it ties are an error.
+        JAX random key to break ties of a discrete parameter; without it ties are an error.
 
     Returns
     -------
     numpy.ndarray
-        Whole numbers, (simulations,).
+        Integers, (simulations,).
 
     Raises
     ------
     eqstat.InputError
-        When truth and draws do not belong together, are not finite, or are tied.
+        When truth and draws differ in length, are not finite, or are tied without a key.
 
     References
     ----------
@@ -147,24 +158,25 @@ def sbc_ranks(truth: ArrayLike, draws: ArrayLike, *, key: PRNGKeyArray | None = 
 def rank_uniformity(
     ranks: ArrayLike, draws: int, *, bins: int = 20, probability: float = 0.95
 ) -> RankUniformity:
-    r"""Test ranks for uniformity: chi-square of the histogram, and bands of the distribution.
+    r"""Test ranks for uniformity by the histogram and by the distribution function.
 
-    The chi-square test has the exact expected number of each bin (bins need not divide the ranks
-    evenly). Of the distribution function, at fractions $z_j$, each count is
-    $\mathrm{Binomial}(N, z_j)$; the band takes the quantiles $\gamma / 2$ and $1 - \gamma / 2$ of
-    each with the one $\gamma$ for which all counts together lie inside with the stated probability.
-    That is found exactly, for counts at growing $z_j$ are a Markov chain.
+    The chi-square test uses the exact expected count of each bin (bins need not divide the ranks
+    evenly). For the distribution function at fractions $z_j$, each count is distributed as
+    $\mathrm{Binomial}(N, z_j)$; the band consists of the quantiles $\gamma / 2$ and
+    $1 - \gamma / 2$, with $\gamma$ such that all counts lie inside simultaneously with the stated
+    probability. This is computed exactly, because the counts at increasing $z_j$ form a Markov
+    chain.
 
     Parameters
     ----------
     ranks
-        Ranks from 0 to `draws`, one for each simulation, such as from `sbc_ranks`.
+        Ranks from 0 to `draws`, one per simulation, as from `sbc_ranks`.
     draws
-        Number of draws among which each truth was ranked.
+        Number of draws among which each true value was ranked.
     bins
-        Number of bins, from 2 to `draws` + 1.
+        Number of bins, 2 to `draws` + 1.
     probability
-        Of the simultaneous band, and of the interval of each bin.
+        Nominal coverage of the simultaneous band and of the interval of each bin.
 
     Returns
     -------
@@ -201,8 +213,8 @@ def rank_uniformity(
     observed = np.bincount(rank * bins // size, minlength=bins)
     share = np.bincount(np.arange(size) * bins // size, minlength=bins) / size
     test = stats.chisquare(observed, number * share)
-    rest = (1 - probability) / 2
-    ends = stats.binom.ppf([[rest], [1 - rest]], number, share)
+    tail = (1 - probability) / 2
+    ends = stats.binom.ppf([[tail], [1 - tail]], number, share)
     histogram = xr.Dataset(
         {
             "observed": ("bin", observed),
@@ -211,12 +223,12 @@ def rank_uniformity(
             "high": ("bin", ends[1]),
         },
         coords={"bin": np.arange(bins)},
-        attrs={"interval_probability": probability, "interval_kind": "binomial, each bin alone"},
+        attrs={"interval_probability": probability, "interval_kind": "binomial, pointwise"},
     )
     steps = np.unique(np.linspace(0, size, min(MOST_FRACTIONS, size) + 1).round().astype(int))[1:-1]
     count = np.searchsorted(np.sort(rank), steps, side="left")
     fraction = steps / size
-    # Two-sided binomial tail of each count; the smallest is the test statistic.
+    # The test statistic is the smallest two-sided binomial tail of the counts.
     tails = 2 * np.minimum(
         stats.binom.cdf(count, number, fraction), stats.binom.sf(count - 1, number, fraction)
     )
@@ -246,17 +258,17 @@ def rank_uniformity(
 
 
 def coverage(inside: ArrayLike, nominal: float | int, *, probability: float = 0.95) -> Coverage:
-    """How often regions held the truth, against how often they say.
+    """Compare the empirical with the nominal coverage of credible regions.
 
     Parameters
     ----------
     inside
-        Whether each region held the truth, true or false. Where the probability content up to
-        the truth is known, compare it first, `content <= 0.9`.
+        Whether each region contains the truth, (regions,). If the probability content up to the
+        truth is known, compare it first, `content <= 0.9`.
     nominal
-        Probability of the regions, in (0, 1).
+        Nominal coverage of the regions, in (0, 1).
     probability
-        Of the intervals.
+        Nominal coverage of the intervals.
 
     Returns
     -------
@@ -265,19 +277,19 @@ def coverage(inside: ArrayLike, nominal: float | int, *, probability: float = 0.
     Raises
     ------
     eqstat.InputError
-        When an argument cannot be used.
+        When an argument is invalid.
 
     Examples
     --------
-    >>> found = coverage([True] * 80 + [False] * 20, 0.9)
-    >>> found.rate, found.consistent
+    >>> result = coverage([True] * 80 + [False] * 20, 0.9)
+    >>> result.rate, result.consistent
     (0.8, False)
     """
-    held = _support.flags("coverage", inside, "inside")
+    contained = _support.flags("coverage", inside, "inside")
     check_probability("coverage", nominal=nominal, probability=probability)
-    hits, number = int(held.sum()), held.size
-    rest = (1 - probability) / 2
-    low, high = exact_ends(np.array(hits), np.array(number), rest)
+    hits, number = int(contained.sum()), contained.size
+    tail = (1 - probability) / 2
+    low, high = exact_ends(np.array(hits), np.array(number), tail)
     ends = stats.binom.interval(probability, number, nominal)
     return Coverage(
         float(nominal),
@@ -295,11 +307,11 @@ def coverage(inside: ArrayLike, nominal: float | int, *, probability: float = 0.
 
 @lru_cache(maxsize=64)
 def simultaneous_level(number: int, fractions: tuple[float, ...], probability: float) -> float:
-    """Pointwise level for which all counts lie inside together with this probability."""
+    """Pointwise level at which all counts lie inside simultaneously with this probability."""
     low, high = 0.0, 1 - probability
     if _inside(number, fractions, high) >= probability:
         return high
-    # The probability falls in steps as the level grows: keep the side where it is enough.
+    # The probability is a decreasing step function of the level: keep the sufficient side.
     for _ in range(30):
         middle = (low + high) / 2
         if _inside(number, fractions, middle) >= probability:
@@ -310,7 +322,7 @@ def simultaneous_level(number: int, fractions: tuple[float, ...], probability: f
 
 
 def _limits(number: int, fraction: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest count of each fraction whose two-sided tail is above the level."""
+    """Smallest and largest count of each fraction whose two-sided tail exceeds the level."""
     low = stats.binom.ppf(level / 2, number, fraction)
     high = stats.binom.isf(level / 2, number, fraction)
     low = np.where(2 * stats.binom.cdf(low, number, fraction) <= level, low + 1, low)
@@ -319,12 +331,12 @@ def _limits(number: int, fraction: np.ndarray, level: float) -> tuple[np.ndarray
 
 
 def _inside(number: int, fractions: tuple[float, ...], level: float) -> float:
-    """Probability that all counts of uniform ranks have two-sided tails above a level."""
+    """Probability that the two-sided tails of all counts of uniform ranks exceed a level."""
     fraction = np.array(fractions)
     low, high = _limits(number, fraction, level)
     if np.any(low > high):
         return 0.0
-    # Uniform ranks are a Poisson stream of which the total is known: steps are convolutions.
+    # Uniform ranks are a Poisson process given its total: each step is a convolution.
     steps = number * np.diff(fraction, prepend=0.0, append=1.0)
     least, weight = 0, np.array([1.0])
     for mean, start, stop in zip(
