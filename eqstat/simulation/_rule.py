@@ -1,4 +1,4 @@
-"""The detection rule of phone networks: triggers of the last seconds against active devices."""
+"""The detection rule of phone networks, applied to simulated streams."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AT_ONCE = 16
 FIRST_TRIGGERS = 128
 
 # From numbers of active devices (any shape) and local hours (of a shape that broadcasts) to the
-# numbers of triggers that make a detection.
+# numbers of triggers that constitute a detection.
 if TYPE_CHECKING:
     Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
 else:
@@ -43,16 +43,26 @@ class Detections:
     detected
         Whether the rule was met, (streams,).
     index
-        Which trigger met it, counted in the order of time; -1 where none did, (streams,).
+        Index of the trigger that met it, in the order of time; -1 if none did, (streams,).
     device
-        Index of its device; -1 where none did, (streams,).
+        Index of its device; -1 if none did, (streams,).
     time_s
-        Its time; infinite where none did, (streams,).
+        Its time, s; infinite if none did, (streams,).
     count, active
-        Triggers and active devices about it; 0 where none did, (streams,).
+        Numbers of triggers and of active devices around it; 0 if none did, (streams,).
     members
-        The devices whose triggers belong to the detection: within the radius and the last seconds,
-        (streams, devices).
+        Whether each device's trigger belongs to the detection, being within the radius and the
+        window, (streams, devices).
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.simulation import simulate, uniform_box
+    >>> from eqstat.simulation.sources import Earthquakes
+    >>> box = uniform_box(jax.random.key(0), 90, latitude=(-12.4, -11.7), longitude=(-77.2, -76.7))
+    >>> streams = simulate(jax.random.key(1), box, Earthquakes(), 3)
+    >>> first_detections(streams, ratio_rule(0.2)).members.shape
+    (3, 90)
     """
 
     detected: np.ndarray
@@ -65,19 +75,19 @@ class Detections:
 
 
 def ratio_rule(ratio: float | int, *, minimum: int = MINIMUM) -> Rule:
-    """Detect when triggers are at least so large a share of the active devices.
+    """Rule that requires triggers from a given share of the active devices.
 
     Parameters
     ----------
     ratio
-        The share, in (0, 1].
+        Required share, in (0, 1].
     minimum
-        Fewest triggers of a detection.
+        Minimum number of triggers of a detection.
 
     Returns
     -------
     callable
-        From active devices and hours to the number of triggers needed.
+        Function of active devices and hours that returns the required number of triggers.
 
     Examples
     --------
@@ -88,7 +98,7 @@ def ratio_rule(ratio: float | int, *, minimum: int = MINIMUM) -> Rule:
     check_whole("ratio_rule", 1, minimum=minimum)
 
     def needed(active: ArrayLike, hour: ArrayLike) -> np.ndarray:
-        # The share is met exactly at a whole product, whatever its last binary digit.
+        # An integer product must not be rounded up because of its last binary digit.
         whole = np.ceil(ratio * np.asarray(active, np.float64) - 1e-9)
         return np.asarray(np.maximum(whole, minimum), np.int64)
 
@@ -96,27 +106,38 @@ def ratio_rule(ratio: float | int, *, minimum: int = MINIMUM) -> Rule:
 
 
 def count_rule(thresholds: xr.Dataset, *, region: str | None = None) -> Rule:
-    """Detect at the threshold of the counts room.
+    """Rule that requires the threshold count of a background of counts.
 
     Parameters
     ----------
     thresholds
-        Of `eqstat.counts.alarm.threshold` with a sequence of active devices (which should reach as
-        far as the network does) and one or more hours. Between its numbers of active devices the
-        next larger one holds, which asks for no fewer triggers; the nearest hour holds.
+        From `eqstat.counts.alarm.threshold` with a sequence of active devices (up to the size of
+        the network) and one or more hours. Between its numbers of active devices the next larger
+        one applies, which requires no fewer triggers; the nearest hour applies.
     region
-        Name of the region; needed where there are several.
+        Name of the region; required if there are several.
 
     Returns
     -------
     callable
-        From active devices and hours to the number of triggers needed; more than there are devices
-        where no count is enough.
+        Function of active devices and hours that returns the required number of triggers, which
+        exceeds the number of devices if no count is sufficient.
 
     Raises
     ------
     eqstat.InputError
-        When the thresholds have no axis of active devices or several regions and none is named.
+        When the thresholds have no axis of active devices, or several regions of which none is
+        named.
+
+    Examples
+    --------
+    >>> thresholds = xr.Dataset(
+    ...     {"triggers": (("region", "hour", "active"), [[[8, 20]]]),
+    ...      "attainable": (("region", "hour", "active"), [[[True, True]]])},
+    ...     coords={"region": ["all"], "hour": [12.0], "active": [100.0, 500.0]},
+    ... )
+    >>> count_rule(thresholds)(np.array([90, 300]), np.array(12.0)).tolist()
+    [8, 20]
     """
     if "active" not in thresholds["triggers"].dims:
         raise InputError("count_rule: ask threshold(...) for a sequence of active devices")
@@ -137,21 +158,21 @@ def count_rule(thresholds: xr.Dataset, *, region: str | None = None) -> Rule:
                 f"count_rule: {int(np.max(active))} devices are active, but the thresholds end at "
                 f"{grid[-1]:g}"
             )
-        apart = np.abs((np.asarray(hour)[..., None] - hours + 12) % 24 - 12)
-        return np.asarray(triggers[np.argmin(apart, axis=-1), column])
+        hours_apart = np.abs((np.asarray(hour)[..., None] - hours + 12) % 24 - 12)
+        return np.asarray(triggers[np.argmin(hours_apart, axis=-1), column])
 
     return needed
 
 
 @jax.jit
 def _counts(time: Array, place: Array, window_s: Array, chord2_km2: Array) -> Array:
-    """Triggers within the radius and the last seconds of each trigger, itself included."""
+    """Number of triggers within the radius and the window of each trigger, including itself."""
     before = jnp.tri(time.shape[1], dtype=bool)
 
     def one(pair: tuple[Array, Array]) -> Array:
         t, x = pair
         apart2 = sum((x[:, None, axis] - x[None, :, axis]) ** 2 for axis in range(3))
-        # Padding has infinite times: their difference is not a number, and counts for nothing.
+        # Padding has infinite times, whose difference is NaN and compares as false.
         recent = t[:, None] - t[None, :] <= window_s
         return jnp.sum(before & recent & (apart2 <= chord2_km2), axis=1)
 
@@ -159,7 +180,7 @@ def _counts(time: Array, place: Array, window_s: Array, chord2_km2: Array) -> Ar
 
 
 def _active_near(streams: Streams, chord_km: float) -> np.ndarray:
-    """Active devices within the radius of each device, itself included, (streams, devices)."""
+    """Number of active devices within the radius of each device, (streams, devices)."""
     network, active = streams.network, streams.active
     position = network.frame.position(network.latitude, network.longitude)
     tree = KDTree(position)
@@ -187,9 +208,9 @@ def first_detections(
 ) -> Detections:
     """Apply the detection rule to every stream, trigger by trigger.
 
-    At each trigger of a device the triggers of the last seconds within the radius of that device
-    are counted, itself included, and compared with what the rule asks among the active devices
-    within the radius. Each device counts once, for streams hold first triggers.
+    At each trigger, the triggers within the radius of its device and within the preceding window
+    are counted, including itself, and compared with the number that the rule requires for the
+    active devices within the radius. Each device counts once, because streams hold first triggers.
 
     Parameters
     ----------
@@ -197,11 +218,11 @@ def first_detections(
         From `simulate`.
     rule
         From `ratio_rule`, `count_rule`, or any function of the numbers of active devices and of
-        local hours that gives the number of triggers needed.
+        local hours that returns the required number of triggers.
     window_s
-        The last seconds, s, positive.
+        Length of the window, s, positive.
     radius_km
-        The radius, km, positive.
+        Radius, km, positive.
 
     Returns
     -------
@@ -215,7 +236,7 @@ def first_detections(
     References
     ----------
     Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243, section 2, for
-    the ratio rule; where circles are centred they do not say, here it is at each trigger.
+    the ratio rule. The centre of the circle is not published; here it is each trigger.
 
     Examples
     --------
@@ -236,23 +257,23 @@ def first_detections(
     needed = rule(near, streams.hour[:, None])
     count = np.zeros(near.shape, np.int64)
     met = np.zeros(near.shape, bool)
-    # Counts look back only, and most detections come early: look at the first triggers, and at
-    # more of them where the rule was not met.
-    size, open_ = min(FIRST_TRIGGERS, near.shape[1]), np.arange(len(streams))
+    # Counts depend on earlier triggers only, and most detections are early: evaluate the first
+    # triggers, and more of them only in streams where the rule was not met.
+    size, pending = min(FIRST_TRIGGERS, near.shape[1]), np.arange(len(streams))
     while True:
-        time, device = triggers.time_s[open_, :size], triggers.device[open_, :size]
-        rows = bucket_size(len(open_))
-        some = _counts(
+        time, device = triggers.time_s[pending, :size], triggers.device[pending, :size]
+        rows = bucket_size(len(pending))
+        counts = _counts(
             jnp.asarray(pad_rows(time, rows)),
             jnp.asarray(pad_rows(position[device].astype(np.float32), rows)),
             jnp.asarray(window_s, jnp.float32),
             jnp.asarray(chord_km**2, jnp.float32),
         )
-        count[open_, :size] = np.asarray(some)[: len(open_)]
+        count[pending, :size] = np.asarray(counts)[: len(pending)]
         met[:, :size] = triggers.mask[:, :size] & (count[:, :size] >= needed[:, :size])
         more = triggers.mask[:, size:].any(axis=1) & ~met.any(axis=1)
-        open_ = np.flatnonzero(more)
-        if not open_.size:
+        pending = np.flatnonzero(more)
+        if not pending.size:
             break
         size = min(4 * size, near.shape[1])
     detected = np.any(met, axis=1)

@@ -1,4 +1,4 @@
-"""Many data sets at once: what a network would have sent, each from its own key."""
+"""Simulate many data sets of a network, each with its own random key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from eqstat.simulation.sources._base import CAUSES, EVENTS, SILENT, Draw, Places
 
 __all__ = ["Streams", "TriggerArrays", "simulate"]
 
-# Devices times streams of one compiled call; fixed, so that no result depends on the number asked.
+# Devices times streams of one compiled call; fixed, so that results do not depend on the count.
 AT_ONCE = 1 << 18
 MOST_AT_ONCE = 256
 _NUMBERS = (float, int, np.number, np.ndarray)
@@ -29,18 +29,24 @@ REFERENCE_TIME = "2027-01-15T08:00:00Z"
 
 @dataclass(frozen=True)
 class TriggerArrays:
-    """Triggers in the order of time, padded to one length.
+    """Triggers sorted by time, padded to a common length.
 
     Attributes
     ----------
     time_s
-        Times; infinite in the padding, (streams, triggers).
+        Times, s; infinite in the padding, (streams, triggers).
     device
         Index of the device, 0 in the padding, (streams, triggers).
     cause
         Index into `CAUSES`, 0 in the padding, (streams, triggers).
     mask
-        Which entries hold a trigger, (streams, triggers).
+        Which entries are triggers, (streams, triggers).
+
+    Examples
+    --------
+    >>> one = np.ones((1, 2))
+    >>> TriggerArrays(one, one.astype(int), one.astype(int), one > 0).mask.all()
+    np.True_
     """
 
     time_s: np.ndarray
@@ -58,17 +64,29 @@ class Streams:
     network
         The devices.
     first_trigger_s
-        Each device's first trigger, infinite where it stays silent, float32, (streams, devices).
+        Time of the first trigger of each device, s, infinite if it is silent, float32,
+        (streams, devices).
     cause
-        Why it triggered: index into `CAUSES`, int8, (streams, devices).
+        Cause of the trigger: index into `CAUSES`, int8, (streams, devices).
     active
-        Which devices were active; others cannot trigger, (streams, devices).
+        Which devices were active; other devices cannot trigger, (streams, devices).
     truth
-        What happened in each stream, arrays (streams,).
+        The event of each stream, arrays (streams,).
     hour
         Local time of day, h, (streams,).
     now_s
-        The present of each stream: nothing later has been seen; infinite where all is, (streams,).
+        The present of each stream, s: the latest possible trigger; infinite if all triggers are
+        included, (streams,).
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.simulation import uniform_box
+    >>> from eqstat.simulation.sources import UniformTriggers
+    >>> box = uniform_box(jax.random.key(0), 9, latitude=(-12.4, -11.7), longitude=(-77.2, -76.7))
+    >>> streams = simulate(jax.random.key(1), box, UniformTriggers(0.5), 2)
+    >>> bool((streams.seen(6.0).triggered <= streams.triggered).all())
+    True
     """
 
     network: Network
@@ -83,7 +101,7 @@ class Streams:
         return len(self.first_trigger_s)
 
     def __getitem__(self, which: Any) -> Streams:
-        """Some of the streams, by slice, mask or indices."""
+        """Select streams by slice, mask or indices."""
         at = np.arange(len(self))[which].reshape(-1)
         return Streams(
             self.network,
@@ -102,16 +120,16 @@ class Streams:
 
     @property
     def event(self) -> np.ndarray:
-        """Name of what happened in each stream, (streams,)."""
+        """Name of the event of each stream, (streams,)."""
         return np.array(EVENTS, object)[self.truth.event]
 
     def seen(self, now_s: float | int | np.ndarray) -> Streams:
-        """What had been seen at the present: later triggers are not there yet.
+        """Streams as observed at the present, without later triggers.
 
         Parameters
         ----------
         now_s
-            The present, s: a number, or one for each stream, (streams,).
+            The present, s: a number, or one per stream, (streams,).
 
         Returns
         -------
@@ -121,12 +139,12 @@ class Streams:
         return replace(self.only(self.first_trigger_s <= now[:, None]), now_s=now)
 
     def only(self, keep: np.ndarray) -> Streams:
-        """Keep some triggers; devices of the others are silent.
+        """Keep some triggers; the devices of the others become silent.
 
         Parameters
         ----------
         keep
-            Which to keep, (streams, devices).
+            Which triggers to keep, (streams, devices).
 
         Returns
         -------
@@ -139,7 +157,7 @@ class Streams:
         )
 
     def arrays(self) -> TriggerArrays:
-        """Triggers in the order of time, padded to the size bucket of the longest stream."""
+        """Triggers sorted by time, padded to the size bucket of the longest stream."""
         most = int(self.triggered.sum(axis=1).max(initial=0))
         size = min(bucket_size(max(most, 1)), self.first_trigger_s.shape[1])
         order = np.argsort(self.first_trigger_s, axis=1, kind="stable")[:, :size]
@@ -155,9 +173,9 @@ class Streams:
         Parameters
         ----------
         stream
-            Which one.
+            Index of the stream.
         reference_time
-            UTC time of second 0.
+            UTC time of second 0, ISO 8601.
 
         Returns
         -------
@@ -182,16 +200,16 @@ class Streams:
                 "cause": np.array(CAUSES, object)[self.cause[stream, order]],
             }
         )
-        what = Truth(*(leaf[stream].item() for leaf in self.truth))
-        moment = None if np.isnan(what.time_s) else zero + pd.Timedelta(seconds=what.time_s)
-        place = network.frame.to_geographic(what.east_km, what.north_km)
+        truth = Truth(*(leaf[stream].item() for leaf in self.truth))
+        moment = None if np.isnan(truth.time_s) else zero + pd.Timedelta(seconds=truth.time_s)
+        place = network.frame.to_geographic(truth.east_km, truth.north_km)
         table.attrs["truth"] = {
-            "event": EVENTS[what.event],
+            "event": EVENTS[truth.event],
             "latitude": float(place[0]),
             "longitude": float(place[1]),
-            "depth_km": what.depth_km,
+            "depth_km": truth.depth_km,
             "time": moment,
-            "magnitude": what.magnitude,
+            "magnitude": truth.magnitude,
         }
         return table
 
@@ -200,15 +218,15 @@ class Streams:
 def _chunk(
     key: Array, numbers: Array, source: Source, places: Places, share: Array, hour: Array
 ) -> tuple[Draw, Array]:
-    """Draw the data sets of these numbers."""
+    """Draw the data sets with these numbers."""
 
     def one(number: Array, share: Array, hour: Array) -> tuple[Draw, Array]:
         own = jax.random.fold_in(key, number)
-        who, rest = jax.random.split(own)
-        active = jax.random.uniform(who, share.shape, jnp.float32) < share
-        made = source(rest, places, hour)
-        silent = jnp.where(active, made.cause, SILENT)
-        return Draw(jnp.where(active, made.time_s, jnp.inf), silent, made.truth), active
+        activity_key, source_key = jax.random.split(own)
+        active = jax.random.uniform(activity_key, share.shape, jnp.float32) < share
+        drawn = source(source_key, places, hour)
+        cause = jnp.where(active, drawn.cause, SILENT)
+        return Draw(jnp.where(active, drawn.time_s, jnp.inf), cause, drawn.truth), active
 
     return jax.vmap(one)(numbers, share, hour)
 
@@ -222,25 +240,25 @@ def simulate(
     hour: float | int | np.ndarray | None = None,
     start: int = 0,
 ) -> Streams:
-    """Draw what a network would have sent, many times.
+    """Simulate data sets of a network.
 
     Parameters
     ----------
     key
-        JAX random key. Data set i is drawn with `fold_in(key, i)`: it is the same however many are
-        asked for, and in however many calls.
+        JAX random key. Data set i is drawn with `fold_in(key, i)` and does not depend on how many
+        data sets are drawn or in how many calls.
     network
         The devices.
     source
-        What makes them trigger: `Earthquakes`, a noise, or several in `Earliest`.
+        Cause of triggers: `Earthquakes`, another source, or several in `Earliest`.
     count
         Number of data sets, at least 1.
     hour
-        Local time of day in hours, one number or one for each data set, (count,). With it each
-        data set has its own active devices, drawn by `active_share`; sensors of fixed places are
-        always active. Without, all are, and it is noon.
+        Local time of day in hours in [0, 24), one number or one per data set, (count,). With it
+        each data set has its own active devices, drawn with probability `active_share`, and
+        stationary sensors are always active. Without it all devices are active, at noon.
     start
-        Number of the first data set.
+        Number of the first data set, from 0.
 
     Returns
     -------
@@ -249,7 +267,7 @@ def simulate(
     Raises
     ------
     eqstat.InputError
-        When the count or the hours cannot be.
+        When the count or the hours are invalid.
 
     Examples
     --------
@@ -271,26 +289,26 @@ def simulate(
     share = np.ones(count) if hour is None else active_share(hours)
     step = int(np.clip(AT_ONCE // devices, 1, MOST_AT_ONCE))
     places = network.places
-    # Numbers as arrays, so that sources of other numbers share a program.
+    # Numbers become arrays, so that sources with other parameters share a compiled program.
     source = jax.tree.map(
         lambda leaf: np.asarray(leaf, np.float32) if isinstance(leaf, _NUMBERS) else leaf, source
     )
     parts = []
     for first in range(0, count, step):
-        # The last call draws more than is asked for, so that all calls are the same program.
-        at = np.arange(first, first + step)
-        inside = np.minimum(at, count - 1)
+        # The last call draws more than required, so that all calls share a compiled program.
+        number = np.arange(first, first + step)
+        inside = np.minimum(number, count - 1)
         chance = np.where(network.fixed, 2.0, share[inside, None]).astype(np.float32)
-        made, active = _chunk(
+        drawn, active = _chunk(
             key,
-            jnp.asarray(start + at, jnp.uint32),
+            jnp.asarray(start + number, jnp.uint32),
             source,
             places,
             jnp.asarray(chance),
             jnp.asarray(hours[inside], jnp.float32),
         )
         kept = min(step, count - first)
-        small = made._replace(cause=made.cause.astype(jnp.int8))
+        small = drawn._replace(cause=drawn.cause.astype(jnp.int8))
         parts.append(jax.tree.map(lambda leaf, n=kept: np.asarray(leaf)[:n], (small, active)))
     draws, actives = zip(*parts, strict=True)
     whole: Draw = jax.tree.map(lambda *leaves: np.concatenate(leaves), *draws)

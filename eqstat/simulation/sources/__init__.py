@@ -1,9 +1,9 @@
-"""What makes devices trigger: earthquakes, and everything else that does.
+"""Sources of triggers: earthquakes and other causes.
 
-A source is called with a key, the devices and the local hour and draws one trigger for each device
-or none. `Earthquakes` and `blasts` are the events; `HumanTriggers`, `UniformTriggers`, `Thunder`,
-`Crowd` and `ServerBurst` the other causes. `Earliest` and `Filled` combine sources. A new source
-is a subclass of `Source`.
+A source is called with a key, the devices and the local hour, and draws at most one trigger per
+device. `Earthquakes` and `blasts` are seismic; `HumanTriggers`, `UniformTriggers`, `Thunder`,
+`Crowd` and `ServerBurst` are other causes. `Earliest` and `Filled` combine sources. A new source is
+a subclass of `Source`.
 """
 
 import lazy_loader

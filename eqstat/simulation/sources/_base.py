@@ -1,4 +1,4 @@
-"""What all sources of triggers share: the core's view of a network, draws, truth, and the base."""
+"""Base class of sources of triggers, their input and output, and combinations."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ __all__ = [
     "Truth",
 ]
 
-# Why a device triggered; the numbers of P and S are those of the travel-time room.
+# Causes of triggers; the numbers of P and S are those of the travel-time models.
 CAUSES = ("silent", "P", "S", "human", "uniform", "sound", "crowd", "server")
 SILENT, P, S, HUMAN, UNIFORM, SOUND, CROWD, SERVER = range(len(CAUSES))
-# What happened, if anything.
+# Events, including none.
 EVENTS = ("nothing", "earthquake", "blast", "thunder", "crowd", "server")
 
-# Numbers are parameters in the core, so that others do not compile anew.
+# Numbers are arguments of compiled code, so that other values need no recompilation.
 Pair = tuple[Number, Number]
 
 
 class Places(NamedTuple):
-    """Devices as the core sees them, float32.
+    """Devices in the form that sources take, float32.
 
     Attributes
     ----------
@@ -49,6 +49,13 @@ class Places(NamedTuple):
         3).
     elevation_km
         Elevation above the sphere, (devices,).
+
+    Examples
+    --------
+    >>> from eqstat.simulation import uniform_box
+    >>> box = uniform_box(jax.random.key(0), 50, latitude=(-12.4, -11.7), longitude=(-77.2, -76.7))
+    >>> box.places.position_km.shape
+    (50, 3)
     """
 
     east_km: Float[Array, " devices"]
@@ -58,18 +65,24 @@ class Places(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """What happened in a stream; NaN where there is no such thing.
+    """The event of a stream; undefined values are NaN.
 
     Attributes
     ----------
     event
         Index into `EVENTS`.
     east_km, north_km, depth_km
-        Place of the event in the network's local frame; depth positive down.
+        Position of the event in the network's local frame; depth positive down.
     time_s
-        Origin time, or the moment of the burst, seconds.
+        Origin time, or time of the burst, s.
     magnitude
         Magnitude of an earthquake or blast.
+
+    Examples
+    --------
+    >>> event = Truth(1, east_km=0.0, north_km=5.0, depth_km=8.0, time_s=0.0, magnitude=4.5)
+    >>> EVENTS[event.event]
+    'earthquake'
     """
 
     event: Number
@@ -81,16 +94,24 @@ class Truth(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """One drawn data set: each device's first trigger, its cause, and the truth.
+    """One simulated data set: the first trigger of each device, its cause, and the truth.
 
     Attributes
     ----------
     time_s
-        Time of the device's trigger, infinite where it stays silent, (devices,).
+        Time of the trigger of each device, s, infinite if it is silent, (devices,).
     cause
         Index into `CAUSES`, (devices,).
     truth
-        What happened.
+        The event.
+
+    Examples
+    --------
+    >>> from eqstat.simulation import uniform_box
+    >>> from eqstat.simulation.sources import UniformTriggers
+    >>> box = uniform_box(jax.random.key(0), 50, latitude=(-12.4, -11.7), longitude=(-77.2, -76.7))
+    >>> UniformTriggers(0.2)(jax.random.key(1), box.places, jnp.asarray(12.0)).time_s.shape
+    (50,)
     """
 
     time_s: Number
@@ -99,7 +120,7 @@ class Draw(NamedTuple):
 
 
 def truth(event: str, **known: Array) -> Truth:
-    """Build a truth; what is not named is NaN."""
+    """Create a truth; values that are not given are NaN."""
     nothing = jnp.asarray(jnp.nan, jnp.float32)
     values = {
         name: jnp.asarray(known.get(name, nothing), jnp.float32) for name in Truth._fields[1:]
@@ -108,7 +129,7 @@ def truth(event: str, **known: Array) -> Truth:
 
 
 def draw(time_s: Array, triggers: Array, cause: Array | int, what: Truth) -> Draw:
-    """Build a draw from times and from which devices trigger at all."""
+    """Create a draw from times and from flags of the devices that trigger."""
     seen = triggers & jnp.isfinite(time_s)
     return Draw(
         jnp.where(seen, time_s, jnp.inf).astype(jnp.float32),
@@ -118,30 +139,30 @@ def draw(time_s: Array, triggers: Array, cause: Array | int, what: Truth) -> Dra
 
 
 def between(share: Array, ends: Pair) -> Array:
-    """Turn uniform numbers in [0, 1) into numbers between two ends, which may be equal."""
+    """Map uniform numbers in [0, 1) to a range, whose limits may be equal."""
     low, high = (jnp.asarray(end, jnp.float32) for end in ends)
     return low + (high - low) * share
 
 
 def uniform(key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Array:
-    """Draw uniform float32 numbers; one call is one program, so ask for many at once."""
+    """Draw uniform float32 numbers; few calls with many numbers compile faster."""
     return jax.random.uniform(key, shape, jnp.float32)
 
 
-# Quantiles are tabulated against normal scores; float32 normals end before six.
+# Quantiles are tabulated against normal scores; float32 normal draws lie within (-6, 6).
 _SCORES = np.linspace(-6.0, 6.0, 2401)
 
 
 class Tabulated(eqx.Module):
-    """Draws from a continuous distribution of SciPy, by a table of its quantiles.
+    """Draws from a continuous distribution of SciPy by interpolation of its quantiles.
 
-    The table is linear between 2,401 normal scores from -6 to 6, so that quantiles err by less
-    than 0.0001 standard deviations and nothing beyond one in 10^9 is drawn.
+    Interpolation is linear between 2,401 normal scores from -6 to 6, so that errors of quantiles
+    are below 0.0001 standard deviations; tails of probability 10^-9 are truncated.
 
     Parameters
     ----------
     distribution
-        Frozen, such as `scipy.stats.gamma(2.0, scale=1.5)`.
+        Frozen distribution, such as `scipy.stats.gamma(2.0, scale=1.5)`.
 
     Examples
     --------
@@ -172,7 +193,19 @@ class Tabulated(eqx.Module):
 
 
 class Source(eqx.Module):
-    """Base of everything that makes devices trigger; a subclass gives `__call__`."""
+    """Base class of sources of triggers; a subclass implements `__call__`.
+
+    Examples
+    --------
+    >>> class Silence(Source):
+    ...     def __call__(self, key, places, hour):
+    ...         time = jnp.full(places.east_km.shape, jnp.inf)
+    ...         return draw(time, jnp.zeros(time.shape, bool), SILENT, truth("nothing"))
+    >>> from eqstat.simulation import simulate, uniform_box
+    >>> box = uniform_box(jax.random.key(0), 50, latitude=(-12.4, -11.7), longitude=(-77.2, -76.7))
+    >>> int(simulate(jax.random.key(1), box, Silence(), 2).triggered.sum())
+    0
+    """
 
     @abc.abstractmethod
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
@@ -194,14 +227,20 @@ class Source(eqx.Module):
 
 
 class Earliest(Source):
-    """Several sources at once: each device reports the earliest of its triggers.
+    """Simultaneous sources, of which each device reports its earliest trigger.
 
-    The truth is that of the first source in which something happens.
+    The truth is that of the first source with an event.
 
     Parameters
     ----------
     *sources : Source
         The sources.
+
+    Examples
+    --------
+    >>> from eqstat.simulation.sources import Earthquakes, UniformTriggers
+    >>> len(Earliest(Earthquakes(), UniformTriggers(0.1)).sources)
+    2
     """
 
     sources: tuple[Source, ...]
@@ -217,32 +256,38 @@ class Earliest(Source):
             source(jax.random.fold_in(key, number), places, hour)
             for number, source in enumerate(self.sources)
         ]
-        time, cause, what = draws[0]
+        time, cause, event = draws[0]
         for other in draws[1:]:
             earlier = other.time_s < time
             time = jnp.where(earlier, other.time_s, time)
             cause = jnp.where(earlier, other.cause, cause)
-            nothing = what.event == 0
-            what = jax.tree.map(
-                lambda mine, its, none=nothing: jnp.where(none, its, mine), what, other.truth
+            no_event = event.event == 0
+            event = jax.tree.map(
+                lambda mine, its, none=no_event: jnp.where(none, its, mine), event, other.truth
             )
-        return Draw(time, cause, what)
+        return Draw(time, cause, event)
 
 
 class Filled(Source):
-    """One source, and a second one among the devices that the first left silent.
+    """One source, and a second one for the devices that the first left silent.
 
     Parameters
     ----------
     first, rest : Source
-        The sources; the truth is the first one's.
+        The sources; the truth is that of the first.
+
+    Examples
+    --------
+    >>> from eqstat.simulation.sources import Earthquakes, UniformTriggers
+    >>> float(Filled(Earthquakes(), UniformTriggers(0.1)).rest.share)
+    0.1
     """
 
     first: Source
     rest: Source
 
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
-        """Draw from both and fill the silent devices of the first from the second."""
+        """Draw from both sources; the second applies to the silent devices of the first."""
         one = self.first(jax.random.fold_in(key, 0), places, hour)
         two = self.rest(jax.random.fold_in(key, 1), places, hour)
         silent = one.cause == SILENT

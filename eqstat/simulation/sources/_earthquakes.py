@@ -1,4 +1,4 @@
-"""Earthquakes and quarry blasts: P and S arrivals, who triggers, and how long after the phase."""
+"""Earthquakes and quarry blasts: arrivals, trigger probabilities and delays of triggers."""
 
 from __future__ import annotations
 
@@ -49,21 +49,28 @@ else:
 
 
 class ConstantProbability(eqx.Module):
-    """Every device triggers with the same probability, wherever it is.
+    """Trigger probability that is independent of distance and magnitude.
 
     Parameters
     ----------
     p
-        Probability that P triggers a device, in [0, 1]; the default is that of the 2023 paper.
+        Probability that P triggers a device, in [0, 1]; the default is that of Massoda Tchoussi
+        and Finazzi (2023).
     s
         Probability that S triggers a device that P did not, in [0, 1].
+
+    Examples
+    --------
+    >>> p, s = ConstantProbability(0.5)(jnp.array([10.0, 90.0]), jnp.array(5.0))
+    >>> p.tolist(), s.tolist()
+    ([0.5, 0.5], [0.0, 0.0])
     """
 
     p: Number = 0.7
     s: Number = 0.0
 
     def __check_init__(self) -> None:
-        """Refuse what is no probability."""
+        """Raise an error for parameters out of range."""
         check_fields(self, p=(0, 1), s=(0, 1))
 
     def __call__(self, distance_km: Array, magnitude: Array) -> tuple[Array, Array]:
@@ -73,16 +80,16 @@ class ConstantProbability(eqx.Module):
 
 
 class ShakingProbability(eqx.Module):
-    r"""A logistic function of how strong it shakes: falls with distance, rises with magnitude.
+    r"""Trigger probability as a logistic function of the peak acceleration.
 
     .. math:: p = c\,\bigl(1 + \exp(-1.7\,(\ln A - \ln A_0) / s)\bigr)^{-1}, \qquad
         \ln A = a + b M - d \ln R,
 
     with A the peak acceleration in Gal at hypocentral distance R (km), $A_0$ the acceleration
-    that triggers half of the devices, s the scatter and c the share of devices that can trigger
-    at all. For P, A is smaller by a factor. The defaults of a, b, d and s are those of small
-    MEMS sensors on nine Mexican earthquakes (OpenEEW); the others are plain choices: replace
-    the whole by any function of distance and magnitude that gives the two probabilities.
+    that triggers half of the devices, s the scatter and c the share of devices that can trigger.
+    For P, A is smaller by a constant factor. The defaults of a, b, d and s are estimates from
+    small MEMS sensors in nine Mexican earthquakes (OpenEEW); the others are assumptions. Any
+    function of distance and magnitude that returns the two probabilities can be used instead.
 
     Parameters
     ----------
@@ -93,7 +100,7 @@ class ShakingProbability(eqx.Module):
     scatter
         s, natural logarithm, positive.
     p_ratio
-        Peak of P over peak of S, in (0, 1].
+        Ratio of the peaks of P and S, in (0, 1].
     ceiling
         c, in [0, 1].
 
@@ -113,7 +120,7 @@ class ShakingProbability(eqx.Module):
     ceiling: Number = 0.8
 
     def __check_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Raise an error for parameters out of range."""
         check_fields(
             self, trigger_gal=(1e-6, 1e6), scatter=(1e-3, 10), p_ratio=(1e-6, 1), ceiling=(0, 1)
         )
@@ -128,7 +135,7 @@ class ShakingProbability(eqx.Module):
         )
         by_p = jax.nn.sigmoid(1.7 * (log_peak + jnp.log(self.p_ratio)) / self.scatter)
         by_both = jax.nn.sigmoid(1.7 * log_peak / self.scatter)
-        # Who S would trigger anyway and P has not: S adds what is left up to its own share.
+        # The probability by S is conditional on no trigger by P, so that both add up to that of S.
         return self.ceiling * by_p, self.ceiling * (by_both - by_p) / (1 - self.ceiling * by_p)
 
 
@@ -138,15 +145,20 @@ class NormalDelay(eqx.Module):
     Parameters
     ----------
     mean_s, sd_s
-        Mean and standard deviation; the defaults are those of the 2023 paper, whose 1st and 99th
-        percentiles are -3 and 3 s.
+        Mean and standard deviation; the defaults are those of Massoda Tchoussi and Finazzi (2023),
+        with 1st and 99th percentiles of -3 and 3 s.
+
+    Examples
+    --------
+    >>> NormalDelay()(jax.random.key(0), (3,)).shape
+    (3,)
     """
 
     mean_s: Number = 0.0
     sd_s: Number = 3.0 / 2.3263479
 
     def __check_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Raise an error for parameters out of range."""
         check_fields(self, mean_s=(-1e3, 1e3), sd_s=(0, 1e3))
 
     def __call__(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Array:
@@ -155,19 +167,24 @@ class NormalDelay(eqx.Module):
 
 
 def gamma_delay(shape: float | int = 9.77, scale_s: float | int = 0.256) -> Tabulated:
-    """Gamma-distributed delay of a trigger after its phase, seconds: never before the phase.
+    """Gamma-distributed delay of a trigger after its phase, s.
 
     Parameters
     ----------
     shape, scale_s
-        Of the gamma distribution, positive: its mean is the product, its standard deviation the
-        scale times the root of the shape. The defaults give 2.5 and 0.8 s, as phones of the 2016
-        Borrego Springs earthquake show.
+        Shape and scale of the gamma distribution, positive: the mean is their product, the standard
+        deviation the scale times the root of the shape. The defaults give 2.5 and 0.8 s, as
+        estimated from phones in the 2016 Borrego Springs earthquake.
 
     Returns
     -------
     Tabulated
-        For `Earthquakes`; any other distribution of SciPy can be tabulated the same way.
+        For `Earthquakes`; any continuous distribution of SciPy can be tabulated in this way.
+
+    Examples
+    --------
+    >>> bool((gamma_delay()(jax.random.key(0), (100,)) > 0).all())
+    True
     """
     check_range("gamma_delay", 0, 1e6, ends="()", shape=shape)
     check_range("gamma_delay", 0, 1e3, ends="()", scale_s=scale_s)
@@ -175,12 +192,12 @@ def gamma_delay(shape: float | int = 9.77, scale_s: float | int = 0.256) -> Tabu
 
 
 class Earthquakes(Source):
-    r"""Earthquakes in a box: hypocentre, magnitude, arrivals, triggers.
+    r"""Earthquakes in a box, with P and S arrivals and the triggers that they cause.
 
-    Epicentre, depth and origin time are uniform in their ranges; a range of equal ends fixes
-    them. The magnitude is exponential with slope b, cut at both ends (Gutenberg and Richter);
-    with $b = 0$ it is uniform. Device i triggers by P with probability $p_i$, else by S with
-    $s_i$, else not, at
+    The epicentre, depth and origin time are uniform on their ranges; a range with equal limits is a
+    fixed value. The magnitude has a truncated exponential distribution with slope b (Gutenberg and
+    Richter), which is uniform for $b = 0$. Device i triggers on P with probability $p_i$, otherwise
+    on S with probability $s_i$, and otherwise not at all, at the time
 
     .. math:: t_i = t_0 + T_{P|S}(\text{hypocentre}, i) + \tau_i .
 
@@ -195,15 +212,16 @@ class Earthquakes(Source):
     magnitude
         Range of the magnitude, in [-2, 10].
     b_value
-        Slope of the magnitudes, in [0, 10].
+        Slope b of the magnitude distribution, in [0, 10].
     velocity
-        Any model of `eqstat.traveltime.velocity`.
+        Velocity model, see `eqstat.velocity`.
     probability
-        Function of hypocentral distance (km) and magnitude that gives the probabilities of a
-        trigger by P, and by S if not by P: `ConstantProbability`, `ShakingProbability`, your own.
+        Function of hypocentral distance (km) and magnitude that returns the probabilities of a
+        trigger by P, and by S if not by P: `ConstantProbability`, `ShakingProbability`, or
+        user-defined.
     delay
-        Function of a key and a shape that draws delays after the phase: `NormalDelay`,
-        `gamma_delay`, your own.
+        Function of a key and a shape that draws delays after the phase, s: `NormalDelay`,
+        `gamma_delay`, or user-defined.
 
     Raises
     ------
@@ -213,7 +231,15 @@ class Earthquakes(Source):
     References
     ----------
     Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243, section 5.1,
-    of which the defaults are (but for the box).
+    whose values are the defaults (except for the box).
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.simulation import simulate, uniform_box
+    >>> box = uniform_box(jax.random.key(0), 50, latitude=(-12.4, -11.7), longitude=(-77.2, -76.7))
+    >>> simulate(jax.random.key(1), box, Earthquakes(), 1).event.tolist()
+    ['earthquake']
     """
 
     east_km: Pair = (-30.0, 30.0)
@@ -228,7 +254,7 @@ class Earthquakes(Source):
     event: str = eqx.field(static=True, default="earthquake")
 
     def __check_init__(self) -> None:
-        """Refuse ranges that cannot be."""
+        """Raise an error for invalid ranges."""
         check_fields(
             self,
             east_km=(-5000, 5000),
@@ -241,8 +267,8 @@ class Earthquakes(Source):
 
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
         """Draw one earthquake and the triggers that it causes."""
-        place, who, when = jax.random.split(key, 3)
-        share = uniform(place, (5,))
+        event_key, trigger_key, delay_key = jax.random.split(key, 3)
+        share = uniform(event_key, (5,))
         east, north = between(share[0], self.east_km), between(share[1], self.north_km)
         depth, origin = between(share[2], self.depth_km), between(share[3], self.time_s)
         magnitude = _magnitude(share[4], self.magnitude, self.b_value)
@@ -253,11 +279,11 @@ class Earthquakes(Source):
             (depth + places.elevation_km) ** 2 + radii / EARTH_RADIUS_KM**2 * chord2
         )
         by_p, by_s = self.probability(distance, magnitude)
-        chance = uniform(who, (2, *distance.shape))
+        chance = uniform(trigger_key, (2, *distance.shape))
         of_p = chance[0] < by_p
         arrival = jnp.where(of_p, p, s).astype(jnp.float32)
         return draw(
-            origin + arrival + self.delay(when, distance.shape),
+            origin + arrival + self.delay(delay_key, distance.shape),
             of_p | (chance[1] < by_s),
             jnp.where(of_p, P, S),
             truth(
@@ -272,7 +298,7 @@ class Earthquakes(Source):
 
 
 def _magnitude(share: Array, ends: Pair, b_value: Number) -> Array:
-    """Quantile of the exponential cut at both ends; uniform where its slope vanishes."""
+    """Quantile of the truncated exponential, which is uniform if its slope vanishes."""
     low, high = (jnp.asarray(end, jnp.float32) for end in ends)
     rate = jnp.maximum(jnp.asarray(b_value, jnp.float32) * jnp.log(10.0), 1e-4)
     return low - jnp.log1p(share * jnp.expm1(-rate * (high - low))) / rate
@@ -288,7 +314,7 @@ def blasts(
     probability: TriggerProbability | None = None,
     delay: Delay | None = None,
 ) -> Earthquakes:
-    """Quarry blasts: real waves from the surface, small, and no earthquake.
+    """Quarry blasts: seismic sources at the surface, of small magnitude.
 
     Parameters
     ----------
@@ -298,7 +324,15 @@ def blasts(
     Returns
     -------
     Earthquakes
-        A source whose truth says "blast".
+        A source with the event "blast".
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.simulation import simulate, uniform_box
+    >>> box = uniform_box(jax.random.key(0), 50, latitude=(-12.4, -11.7), longitude=(-77.2, -76.7))
+    >>> simulate(jax.random.key(1), box, blasts(), 1).event.tolist()
+    ['blast']
     """
     return Earthquakes(
         east_km=east_km,

@@ -1,4 +1,4 @@
-"""What makes devices trigger without an earthquake: people, sound, crowds, servers."""
+"""Sources of triggers other than earthquakes: people, sound, crowds and servers."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ SOUND_KM_S = 0.34
 
 
 class HumanTriggers(Source):
-    r"""What people do: a Poisson background, more or less lively, with bursts in which they react.
+    r"""Human triggers: an overdispersed Poisson background with bursts.
 
     Each device triggers at rate $\lambda(\text{hour})\, G$, where G is gamma with mean 1 and
-    variance `dispersion`, common to all devices of a data set: the first trigger in the window
-    counts. In a burst a share of the devices, drawn from its Beta distribution, triggers besides,
-    spread evenly over `burst_s`; there is at most one in a data set.
+    variance `dispersion`, common to all devices of a data set; the first trigger in the window
+    counts. In a burst a share of the devices, drawn from a beta distribution, triggers additionally
+    at times uniform over `burst_s`; a data set has at most one burst.
 
     Parameters
     ----------
     rate_per_device_h
-        Triggers per device and hour: a number, or 24 of them for the hours of the day, (24,).
+        Triggers per device and hour: a number, or one for each hour of the day, (24,).
     window_s
         Start and end of the window in which triggers are drawn, s.
     dispersion
         Variance of G; 0 for independent devices.
     bursts
-        The counts room's bursts, whose probability is for every `burst_s` seconds; or None.
+        Bursts of a background of counts, whose probability is per `burst_s` seconds; or None.
     burst_s
         Length of a burst, s.
 
@@ -70,7 +70,9 @@ class HumanTriggers(Source):
 
     Examples
     --------
-    >>> quiet = HumanTriggers(0.2, window_s=(-30.0, 30.0))
+    >>> source = HumanTriggers(0.2, window_s=(-30.0, 30.0))
+    >>> source.window_s
+    (-30.0, 30.0)
     """
 
     rate_per_device_h: Number
@@ -105,31 +107,31 @@ class HumanTriggers(Source):
 
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
         """Draw the first trigger of each device in the window."""
-        first, lively, shaken = jax.random.split(key, 3)
+        wait_key, factor_key, burst_key = jax.random.split(key, 3)
         count = places.east_km.shape[0]
         start, end = (jnp.asarray(each, jnp.float32) for each in self.window_s)
         rate = jnp.asarray(self.rate_per_device_h, jnp.float32) / 3600
         if rate.ndim:
             rate = rate[jnp.floor(hour).astype(int) % 24]
         if self.lively is not None:
-            rate = rate * self.lively(lively)
-        wait = jax.random.exponential(first, (count,), jnp.float32) / (rate + 1e-30)
+            rate = rate * self.lively(factor_key)
+        wait = jax.random.exponential(wait_key, (count,), jnp.float32) / (rate + 1e-30)
         time = start + wait
         if self.burst_share is not None:
-            time = jnp.minimum(time, self._burst(shaken, count, start, end, self.burst_share))
+            time = jnp.minimum(time, self._burst(burst_key, count, start, end, self.burst_share))
         return draw(time, time <= end, HUMAN, truth("nothing"))
 
     def _burst(
         self, key: PRNGKeyArray, count: int, start: Array, end: Array, share: Tabulated
     ) -> Array:
-        """Times of the devices that a burst makes trigger; infinite for the others."""
-        size, once, who = jax.random.split(key, 3)
-        whether, when = uniform(once, (2,))
-        takes, spread = uniform(who, (2, count))
+        """Trigger times of the devices in a burst; infinite for the others."""
+        share_key, burst_key, device_key = jax.random.split(key, 3)
+        occurs, when = uniform(burst_key, (2,))
+        takes_part, spread = uniform(device_key, (2, count))
         windows = (end - start) / self.burst_s
         none = jnp.power(1.0 - jnp.asarray(self.burst_probability, jnp.float32), windows)
         time = between(when, (start, end)) + self.burst_s * spread
-        return jnp.where((whether >= none) & (takes < share(size)), time, jnp.inf)
+        return jnp.where((occurs >= none) & (takes_part < share(share_key)), time, jnp.inf)
 
 
 def human_triggers(
@@ -139,7 +141,7 @@ def human_triggers(
     region: str | None = None,
     window_s: tuple[float | int, float | int] = (0.0, 60.0),
 ) -> HumanTriggers:
-    """Human triggers as a background of the counts room describes them.
+    """Human triggers with the parameters of a background of counts.
 
     Parameters
     ----------
@@ -148,17 +150,17 @@ def human_triggers(
     active
         Number of active devices at which its dispersion is taken.
     region
-        Name of the region; by default the middle of all.
+        Name of the region; by default the average region.
     window_s
         Start and end of the window, s.
 
     Returns
     -------
     HumanTriggers
-        With the background's rate by hour (mean over the days of the week), dispersion and bursts.
-        A beta-binomial dispersion becomes that of the rate at its daily mean, which agrees while
-        few devices trigger. The background's dispersion refers to one window; here one factor
-        applies to the whole data set.
+        With the hourly rate (averaged over the days of the week), dispersion and bursts of the
+        background. A beta-binomial dispersion is converted to that of the rate at its daily mean,
+        an approximation for small trigger probabilities. The dispersion of the background refers to
+        one window; here one factor applies to the whole data set.
 
     Examples
     --------
@@ -174,7 +176,7 @@ def human_triggers(
     spread = dispersion_at(background, jnp.asarray(float(active)))
     dispersion = 0.0 if spread is None else float(spread)
     if background.family == "beta_binomial":
-        # Its variance beyond the binomial is p (1 - p) d / (1 + d), that of a rate p^2 times its.
+        # The excess variance is p (1 - p) d / (1 + d), and that of a random rate p^2 times its own.
         p = -np.expm1(-float(rate.mean()) * background.window_s / 3600)
         dispersion = dispersion / (1 + dispersion) * (1 - p) / p
     return HumanTriggers(
@@ -187,7 +189,7 @@ def human_triggers(
 
 
 class UniformTriggers(Source):
-    """A share of the devices at uniform random times: the false detections of the 2023 paper.
+    """A share of the devices at uniform times: false detections of the 2023 study.
 
     Parameters
     ----------
@@ -195,41 +197,57 @@ class UniformTriggers(Source):
         Probability that a device triggers, in [0, 1].
     window_s
         Range of the times, s.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.simulation import simulate, uniform_box
+    >>> box = uniform_box(jax.random.key(0), 50, latitude=(-12.4, -11.7), longitude=(-77.2, -76.7))
+    >>> simulate(jax.random.key(1), box, UniformTriggers(0.1), 1).event.tolist()
+    ['nothing']
     """
 
     share: Number = 0.3
     window_s: Pair = (0.0, 12.0)
 
     def __check_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Raise an error for parameters out of range."""
         check_fields(self, share=(0, 1), window_s=(-1e7, 1e7))
 
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
-        """Draw who triggers, and when."""
-        who, when = uniform(key, (2, *places.east_km.shape))
-        return draw(between(when, self.window_s), who < self.share, UNIFORM, truth("nothing"))
+        """Draw the devices that trigger and their times."""
+        chance, when = uniform(key, (2, *places.east_km.shape))
+        return draw(between(when, self.window_s), chance < self.share, UNIFORM, truth("nothing"))
 
 
 class Thunder(Source):
-    """A sound front from a point: thunder, a sonic boom's end, an explosion in the air.
+    """A sound front from a point source, such as thunder or an explosion in the air.
 
-    A device within reach triggers with `probability` times (1 - distance / reach), when the sound
-    has come to it.
+    A device within reach triggers on the arrival of the sound, with probability
+    `probability` times (1 - distance / reach).
 
     Parameters
     ----------
     east_km, north_km
-        Ranges of the point in the local frame, km.
+        Ranges of the source point in the local frame, km.
     time_s
-        Range of the moment of the bang, s.
+        Range of the time of the sound, s.
     reach_km
-        Range of the distance at which the sound is no more heard, km.
+        Range of the distance beyond which the sound is inaudible, km.
     probability
-        Of a trigger at the point, in [0, 1].
+        Probability of a trigger at the source point, in [0, 1].
     velocity_km_s
-        Speed of sound.
+        Speed of sound, km/s.
     sd_s
         Standard deviation of the trigger times about the arrival, s.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.simulation import simulate, uniform_box
+    >>> box = uniform_box(jax.random.key(0), 50, latitude=(-12.4, -11.7), longitude=(-77.2, -76.7))
+    >>> simulate(jax.random.key(1), box, Thunder(), 1).event.tolist()
+    ['thunder']
     """
 
     east_km: Pair = (-20.0, 20.0)
@@ -241,7 +259,7 @@ class Thunder(Source):
     sd_s: Number = 0.5
 
     def __check_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Raise an error for parameters out of range."""
         check_fields(
             self,
             east_km=(-5000, 5000),
@@ -254,35 +272,45 @@ class Thunder(Source):
         )
 
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
-        """Draw one bang and the triggers that it causes."""
-        place, who, when = jax.random.split(key, 3)
-        share = uniform(place, (4,))
+        """Draw one sound front and the triggers that it causes."""
+        event_key, trigger_key, time_key = jax.random.split(key, 3)
+        share = uniform(event_key, (4,))
         east, north = between(share[0], self.east_km), between(share[1], self.north_km)
         moment, reach = between(share[2], self.time_s), between(share[3], self.reach_km)
         distance = jnp.hypot(places.east_km - east, places.north_km - north)
         heard = self.probability * jnp.maximum(1 - distance / reach, 0.0)
-        chosen = uniform(who, distance.shape) < heard
-        noise = self.sd_s * jax.random.normal(when, distance.shape, jnp.float32)
-        what = truth("thunder", east_km=east, north_km=north, depth_km=jnp.zeros(()), time_s=moment)
-        return draw(moment + distance / self.velocity_km_s + noise, chosen, SOUND, what)
+        chosen = uniform(trigger_key, distance.shape) < heard
+        noise = self.sd_s * jax.random.normal(time_key, distance.shape, jnp.float32)
+        event = truth(
+            "thunder", east_km=east, north_km=north, depth_km=jnp.zeros(()), time_s=moment
+        )
+        return draw(moment + distance / self.velocity_km_s + noise, chosen, SOUND, event)
 
 
 class Crowd(Source):
-    """People of one venue who jump up together: a goal, a concert.
+    """Simultaneous triggers of people at one venue, as after a goal or at a concert.
 
-    The venue is at one of the devices, and the devices nearest to it are in it, so that a crowd is
-    as many in a dense network as in a thin one.
+    The venue is at one of the devices and comprises the devices nearest to it, so that the size of
+    the crowd does not depend on the density of the network.
 
     Parameters
     ----------
     devices
         Range of the number of devices in the venue.
     share
-        Probability that each of them triggers, in [0, 1].
+        Probability that a device at the venue triggers, in [0, 1].
     time_s
-        Range of the moment, s.
+        Range of the time of the event, s.
     sd_s
-        Standard deviation of the trigger times about the moment, s.
+        Standard deviation of the trigger times about it, s.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.simulation import simulate, uniform_box
+    >>> box = uniform_box(jax.random.key(0), 50, latitude=(-12.4, -11.7), longitude=(-77.2, -76.7))
+    >>> simulate(jax.random.key(1), box, Crowd(), 1).event.tolist()
+    ['crowd']
     """
 
     devices: Pair = (20, 100)
@@ -291,42 +319,50 @@ class Crowd(Source):
     sd_s: Number = 1.0
 
     def __check_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Raise an error for parameters out of range."""
         check_fields(self, devices=(1, 1e6), share=(0, 1), time_s=(-1e6, 1e6), sd_s=(0, 1e3))
 
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
         """Draw one crowd and its triggers."""
-        place, who, spread = jax.random.split(key, 3)
-        share = uniform(place, (3,))
+        event_key, trigger_key, time_key = jax.random.split(key, 3)
+        share = uniform(event_key, (3,))
         count = places.east_km.shape[0]
         at = jnp.floor(share[0] * count).astype(int)
         low, high = self.devices
-        there = jnp.floor(between(share[1], (low, jnp.asarray(high) + 1)))
+        size = jnp.floor(between(share[1], (low, jnp.asarray(high) + 1)))
         east, north = places.east_km[at], places.north_km[at]
         distance = jnp.hypot(places.east_km - east, places.north_km - north)
         rank = jnp.argsort(jnp.argsort(distance))
-        chosen = uniform(who, (count,)) < self.share
+        chosen = uniform(trigger_key, (count,)) < self.share
         moment = between(share[2], self.time_s)
-        time = moment + self.sd_s * jax.random.normal(spread, (count,), jnp.float32)
-        what = truth("crowd", east_km=east, north_km=north, depth_km=jnp.zeros(()), time_s=moment)
-        return draw(time, chosen & (rank < there), CROWD, what)
+        time = moment + self.sd_s * jax.random.normal(time_key, (count,), jnp.float32)
+        event = truth("crowd", east_km=east, north_km=north, depth_km=jnp.zeros(()), time_s=moment)
+        return draw(time, chosen & (rank < size), CROWD, event)
 
 
 class ServerBurst(Source):
-    r"""Late reports that arrive bunched: all over the network at the same moment.
+    r"""Delayed reports that arrive together, from the whole network.
 
-    A server that was away for a time $\Delta$ stamps on its return what came in meanwhile: the
-    share $1 - e^{-\lambda \Delta}$ of devices with $\lambda$ human triggers an hour each. The
-    same picture is given by a whole country that reacts at once.
+    After an outage of duration $\Delta$ a server stamps all waiting reports with the time of its
+    return: those of the share $1 - e^{-\lambda \Delta}$ of devices with $\lambda$ human triggers
+    per hour. A simultaneous reaction of a whole country has the same form.
 
     Parameters
     ----------
     share
         Range of the share of devices, in [0, 1].
     time_s
-        Range of the moment, s.
+        Range of the time of the burst, s.
     spread_s
-        The reports are even over so many seconds after it.
+        Length of the interval over which the reports are uniform, s.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.simulation import simulate, uniform_box
+    >>> box = uniform_box(jax.random.key(0), 50, latitude=(-12.4, -11.7), longitude=(-77.2, -76.7))
+    >>> simulate(jax.random.key(1), box, ServerBurst(), 1).event.tolist()
+    ['server']
     """
 
     share: Pair = (0.03, 0.3)
@@ -334,14 +370,14 @@ class ServerBurst(Source):
     spread_s: Number = 1.0
 
     def __check_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Raise an error for parameters out of range."""
         check_fields(self, share=(0, 1), time_s=(-1e6, 1e6), spread_s=(0, 1e4))
 
     def __call__(self, key: PRNGKeyArray, places: Places, hour: Float[Array, ""]) -> Draw:
         """Draw one burst."""
-        place, who = jax.random.split(key)
-        size, when = uniform(place, (2,))
-        takes, spread = uniform(who, (2, *places.east_km.shape))
+        burst_key, device_key = jax.random.split(key)
+        size, when = uniform(burst_key, (2,))
+        takes_part, spread = uniform(device_key, (2, *places.east_km.shape))
         moment = between(when, self.time_s)
-        time, chosen = moment + self.spread_s * spread, takes < between(size, self.share)
+        time, chosen = moment + self.spread_s * spread, takes_part < between(size, self.share)
         return draw(time, chosen, SERVER, truth("server", time_s=moment))

@@ -1,6 +1,6 @@
 """Repeat the simulation study of Massoda Tchoussi and Finazzi (2023).
 
-Its devices, earthquakes and detection rule; the results are in the documentation of simulations.
+It provides the devices, earthquakes and false detections; results are in the documentation.
 """
 
 import lazy_loader

@@ -1,8 +1,8 @@
-"""The simulation of Massoda Tchoussi and Finazzi (2023), section 5, as far as the paper tells it.
+"""The simulation of Massoda Tchoussi and Finazzi (2023), section 5, as far as it is published.
 
-Not told are the places of the phones (their true ones in Lima; here even over the box), the
-threshold of the detection rule, and whether shares of devices are exact or expected (here each
-device triggers with that probability, on its own).
+Not published are the places of the phones (the true ones in Lima; here uniform over the box), the
+threshold of the detection rule, and whether shares of devices are exact or expected (here devices
+trigger independently with that probability).
 """
 
 from __future__ import annotations
@@ -35,35 +35,41 @@ SHARE_OF_EARTHQUAKE, SHARE_OF_REST, SHARE_OF_FALSE = 0.7, 0.06, 0.3
 
 
 def lima(key: PRNGKeyArray, *, devices: int = DEVICES) -> Network:
-    """Phones even over the box round Lima.
+    """Phones uniformly distributed over the box around Lima.
 
     Parameters
     ----------
     key
         JAX random key.
     devices
-        Their number.
+        Number of phones.
 
     Returns
     -------
     Network
+
+    Examples
+    --------
+    >>> import jax
+    >>> len(lima(jax.random.key(0), devices=20))
+    20
     """
     return uniform_box(key, devices, latitude=LATITUDE, longitude=LONGITUDE)
 
 
 def true_detections(network: Network) -> Filled:
-    """Earthquakes under the box, P only, with random triggers among the rest of the phones.
+    """Earthquakes under the box that trigger by P only, with random triggers of other phones.
 
     Parameters
     ----------
     network
-        From `lima`; its frame places the box.
+        From `lima`; its frame defines the position of the box.
 
     Returns
     -------
     Filled
         A source for `simulate`: 70 % of the phones trigger by P (7.8 km/s) with a normal error
-        of 1.29 s, of the others 6 % at a random time from 0 to 12 s.
+        of 1.29 s, and 6 % of the others at a uniform time from 0 to 12 s.
 
     Examples
     --------
@@ -88,12 +94,17 @@ def true_detections(network: Network) -> Filled:
 
 
 def false_detections() -> UniformTriggers:
-    """The paper's false detections: 30 % of the phones at random times from 0 to 12 s.
+    """False detections of the paper: 30 % of the phones at uniform times from 0 to 12 s.
 
     Returns
     -------
     UniformTriggers
         A source for `simulate`.
+
+    Examples
+    --------
+    >>> false_detections().window_s
+    (0.0, 12.0)
     """
     return UniformTriggers(SHARE_OF_FALSE, WINDOW_S)
 
@@ -106,43 +117,53 @@ def test_detections(
     estimated_parameters: int = ESTIMATED,
     region_km: float | int | None = None,
 ) -> pd.DataFrame:
-    r"""Put detections to the paper's test, for every delta at once.
+    r"""Apply the test of the paper to detections, for all values of delta at once.
 
-    A wave's fit is accepted when $k \hat\sigma^2 / \delta^2 \le q_{1 - \alpha, k - m}$, that is,
-    from the following delta on:
+    A wavefront is accepted if $k \hat\sigma^2 / \delta^2 \le q_{1 - \alpha, k - m}$, that is, for
+    all delta of at least
 
     .. math:: \delta^* = \sqrt{k\, \hat\sigma^2 / q_{1-\alpha,\, k-m}}.
 
-    The detection is called an earthquake from the smaller of both waves on. So that is a score
-    whose threshold is delta, and `eqstat.calibration` does the rest (`larger="noise"`).
+    The detection is classified as an earthquake for delta of at least the smaller value of both
+    waves. This value is therefore a score with the threshold delta, for use in
+    `eqstat.calibration` with `larger="noise"`.
 
     Parameters
     ----------
     streams
         From `simulate`.
     detections
-        From `first_detections` of the same streams; only members are tested.
+        From `first_detections` of the same streams; the test uses their members only.
     miss_probability
-        Nominal probability to miss an earthquake (alpha), in (0, 1).
+        Nominal miss probability alpha, in (0, 1).
     estimated_parameters
-        m, see `eqstat.traveltime.classify`.
+        Number m of estimated parameters, see `eqstat.traveltime.classify`.
     region_km
-        Half-width of the box in which the epicentre is sought; that of `traveltime.Prior` by
-        default.
+        Half-width of the search box of the epicentre; that of `traveltime.Prior` by default.
 
     Returns
     -------
     pandas.DataFrame
-        A row for each detection: `stream`, `is_earthquake` (the truth), `triggers`,
-        `smallest_delta_s`, the `wave` that gives it, `sd_p_s` and `sd_s_s` (root of the mean
+        One row per detection: `stream`, `is_earthquake` (the truth), `triggers`,
+        `smallest_delta_s`, its `wave`, `sd_p_s` and `sd_s_s` (root of the mean
         squared residual); the hypocentre under that wave in `latitude`, `longitude`, `depth_km`
-        and whether its search `converged`; its `epicentral_error_km` and `depth_error_km`, NaN
-        where there is no true one. `attrs["left_out"]` is the number of detections with too few
+        and whether the optimiser `converged`; `epicentral_error_km` and `depth_error_km`, NaN if
+        there is no true hypocentre. `attrs["left_out"]` is the number of detections with too few
         triggers or places.
 
     References
     ----------
     Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243, eqs. 12, 13, 17.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.simulation import first_detections, ratio_rule, simulate
+    >>> box = lima(jax.random.key(0), devices=200)
+    >>> streams = simulate(jax.random.key(1), box, true_detections(box), 1)
+    >>> table = test_detections(streams, first_detections(streams, ratio_rule(0.2)))
+    >>> table["is_earthquake"].tolist()
+    [True]
     """
     check_probability("false_alarms", miss_probability=miss_probability)
     region = float(Prior().region_km) if region_km is None else float(region_km)
