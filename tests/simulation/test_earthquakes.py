@@ -153,7 +153,7 @@ def test_blasts_are_waves_from_the_surface():
     ],
 )
 def test_bad_ranges_are_refused(bad):
-    with pytest.raises(InputError, match="two numbers in order|must lie in"):
+    with pytest.raises(InputError, match=r"two numbers in order|must lie in"):
         Earthquakes(**bad)
 
 
