@@ -221,7 +221,7 @@ def test_without_a_network_those_that_triggered_are_it(capsys, tables):
     )
     assert code == 0
     assert len(lines) == 1
-    assert lines[0].startswith("eqstat: note: no network")
+    assert lines[0].startswith("eqstat: note: the network is unknown")
     found = json.loads(out)
     assert found["devices"] == found["triggers"]["used"] == len(pd.read_csv(tables["triggers"]))
 
