@@ -28,7 +28,8 @@ def main() -> None:
     )
     triggers = traveltime.simulate(jax.random.key(2), truth, phones)
     observations = traveltime.prepare(triggers)
-    location = traveltime.report(observations, traveltime.grid(observations, likelihood="mixture"))
+    posterior = traveltime.grid(observations, likelihood="mixture", key=jax.random.key(3))
+    location = traveltime.report(observations, posterior)
 
     network = pd.DataFrame({"latitude": phones.latitude, "longitude": phones.longitude})
     network["device"] = [str(index) for index in range(len(network))]

@@ -58,7 +58,7 @@ print("P alone:", traveltime.classify(only_p).is_earthquake)
 # %%
 results = {
     "bfgs": traveltime.fit(observations, likelihood="mixture", throw=False),
-    "grid": traveltime.grid(observations, likelihood="mixture"),
+    "grid": traveltime.grid(observations, likelihood="mixture", key=jax.random.key(1)),
     "nuts": traveltime.sample(
         jax.random.key(0), observations, likelihood="mixture", progress=False
     ),
@@ -79,7 +79,7 @@ for name, location in locations.items():
 reference = observations.reference_time
 posterior = results["nuts"]["posterior"]
 draws = {
-    "grid": results["grid"].draws(0, 4000),
+    "grid": results["grid"].draws(jax.random.key(2), 4000),
     "nuts": {name: posterior[name].to_numpy() for name in ("depth_km", "origin_time_s")},
 }
 figure = plots.location_figure(

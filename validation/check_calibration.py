@@ -67,7 +67,7 @@ def ranks(number: int) -> list[Record]:
     for _ in range(number):
         observations, truth = simulate(rng, prior)
         posterior = traveltime.grid(observations, prior=prior)
-        draws = posterior.draws(int(rng.integers(2**31)), DRAWS)
+        draws = posterior.draws(jax.random.key(int(rng.integers(2**31))), DRAWS)
         for name in SITES:
             ranks[name].append(int(np.sum(draws[name] < truth[name])))
         contents.append(content_at(posterior, truth["east_km"], truth["north_km"]))
@@ -106,7 +106,7 @@ def agreement(number: int) -> list[Record]:
         observations = traveltime.prepare(detection(rng, int(rng.choice([21, 40, 108])), "true P"))
         posterior = traveltime.grid(observations)
         tree = traveltime.sample(jax.random.key(index), observations, progress=False)
-        exact = posterior.draws(index, 40_000)
+        exact = posterior.draws(jax.random.key(index), 40_000)
         for name in SITES:
             values = tree["posterior"][name].to_numpy()
             for level in levels:

@@ -94,7 +94,7 @@ def mixture(streams: Streams, number: int, truncated: bool) -> float:
     data = observations(streams, number, truncated=truncated)
     if not data.enough:
         return -np.inf
-    posterior = traveltime.grid(data, likelihood="mixture")
+    posterior = traveltime.grid(data, likelihood="mixture", key=jax.random.key(0))
     start, end = (float(x) for x in np.asarray(data.data.window_s))
     return posterior.log_evidence + len(data.triggers) * np.log(end - start)
 

@@ -186,7 +186,7 @@ def posterior_draws(
     options: Any = {"likelihood": "mixture", "prior": case.prior}
     key = jax.random.fold_in(jax.random.key(SEED + 10), number)
     if method == "grid":
-        posterior = traveltime.grid(case.observations, **options)
+        posterior = traveltime.grid(case.observations, key=jax.random.key(0), **options)
         draws = dict(posterior.draws(key, 4000))
         report: dict[str, Any] = {"result": posterior.result.name}
         if not silent:

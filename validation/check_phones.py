@@ -7,6 +7,7 @@ against the catalogue; the log evidence compares the velocity models.
 
 from __future__ import annotations
 
+import jax
 from records import Record, record, show
 
 from eqstat import datasets, geodesy, traveltime
@@ -32,7 +33,7 @@ def check() -> list[Record]:
         if likelihood == "gaussian":
             result = traveltime.fit(observations, throw=False)
         else:
-            result = traveltime.grid(observations, likelihood=likelihood)
+            result = traveltime.grid(observations, likelihood=likelihood, key=jax.random.key(0))
             evidence = result.log_evidence
             records.append(record(f"{label}: log evidence", evidence, data_sets=count))
         location = traveltime.report(observations, result)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from typing import Any, Literal
 
 from eqstat import traveltime
@@ -111,8 +110,7 @@ def draw(
     panels = {}
     for wave in WAVES:
         test = verdict.models[wave]
-        own = dataclasses.replace(observations, data=observations.with_wave(wave))
-        location = traveltime.report(own, test.fit)
+        location = traveltime.report(observations.with_wave(wave), test.fit)
         sign = ">" if test.rejected else "≤"
         headline = (
             f"{wave} {'rejected' if test.rejected else 'accepted'}: "

@@ -17,6 +17,7 @@ from eqstat.cli._options import (
     add_numbers,
     add_outputs,
     add_probability,
+    add_seed,
     add_velocity,
     number,
     velocity_of,
@@ -93,6 +94,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     add_numbers(alarm, ALARM)
     add_probability(alarm, "--region-probability")
     _add_devices(parser.add_argument_group("devices"))
+    add_seed(parser, "the draws of --posterior")
     add_velocity(parser)
     add_outputs(
         parser,
@@ -183,7 +185,7 @@ def run(options: argparse.Namespace) -> Outcome:
         inputs=inputs,
         velocity=described,
         notes=(*replay.notes, *([SILENT] if options.silent_unknown else [])),
-        posterior=posterior_of(detector, replay) if options.posterior else None,
+        posterior=posterior_of(detector, replay, options.seed) if options.posterior else None,
         figure=lambda: plots().detection_figure(replay, title="Sequential posterior of the causes"),
         files={
             "history": lambda name: write_lines(name, (line(each) for each in replay.records())),
@@ -252,13 +254,15 @@ def plots() -> Any:
     return module
 
 
-def posterior_of(detector: detection.Detector, replay: detection.Replay) -> xr.Dataset | None:
+def posterior_of(
+    detector: detection.Detector, replay: detection.Replay, seed: int
+) -> xr.Dataset | None:
     """Draws of the first alarm's hypocentre; None where there is no alarm."""
     import jax
 
     if replay.located is None:
         return None
-    draws = detection.draw_hypocentres(jax.random.key(0), detector, replay.located)
+    draws = detection.draw_hypocentres(jax.random.key(seed), detector, replay.located)
     draws.attrs["reference_time"] = "1970-01-01T00:00:00Z"
     return draws
 

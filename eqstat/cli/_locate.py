@@ -74,7 +74,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         help="regional error model (JSON of RegionalError.to_json) for picks with their phase",
     )
     add_probability(parser)
-    add_seed(parser, "NUTS")
+    add_seed(parser, "NUTS and of the grid of the mixture")
     add_velocity(parser, region=True)
     add_outputs(
         parser,
@@ -112,20 +112,20 @@ def run(options: argparse.Namespace) -> Outcome:
     if options.region_km is not None:
         prior = traveltime.Prior(region_km=options.region_km)
     common: dict[str, Any] = {"likelihood": options.likelihood, "prior": prior}
+    key = jax.random.key(options.seed)
     if options.method == "bfgs":
         result: Any = traveltime.fit(observations, **common)
     elif options.method == "grid":
-        result = traveltime.grid(observations, **common)
+        result = traveltime.grid(observations, key=key, **common)
     else:
         progress = False if options.quiet else None
-        key = jax.random.key(options.seed)
         result = traveltime.sample(key, observations, progress=progress, **common)
     location = traveltime.report(observations, result, probability=options.probability)
 
     def figure() -> Any:
         from eqstat import plots
 
-        draws = draws_of(result)
+        draws = draws_of(result, options.seed)
         return plots.location_figure(
             [location],
             velocity,
@@ -237,10 +237,12 @@ def posterior_of(result: Any) -> xr.Dataset | xr.DataTree | None:
     return result if hasattr(result, "children") else None
 
 
-def draws_of(result: Any) -> dict[str, np.ndarray]:
+def draws_of(result: Any, seed: int) -> dict[str, np.ndarray]:
     """Draws of a posterior for figures; empty for a fit."""
     if isinstance(result, traveltime.GridPosterior):
-        return result.draws(0, FIGURE_DRAWS)
+        import jax
+
+        return result.draws(jax.random.key(seed), FIGURE_DRAWS)
     if not hasattr(result, "children"):
         return {}
     posterior = result["posterior"].to_dataset()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
@@ -45,6 +44,7 @@ def draw_hypocentres(
 
 
 def expected_arrivals(
+    key: PRNGKeyArray,
     detector: Detector,
     located: xr.Dataset,
     latitude: Sequence[float] | np.ndarray | float,
@@ -63,6 +63,8 @@ def expected_arrivals(
 
     Parameters
     ----------
+    key
+        JAX random key.
     detector, located
         The detector, and what `locate` gave.
     latitude, longitude
@@ -88,7 +90,7 @@ def expected_arrivals(
         raise InputError("expected_arrivals: latitude and longitude must be as many numbers")
     if np.any(np.abs(at[0]) > 90) or np.any(np.abs(at[1]) > 360):
         raise InputError("expected_arrivals: latitude must lie in -90 to 90 degrees")
-    drawn = draw_hypocentres(jax.random.key(0), detector, located)
+    drawn = draw_hypocentres(key, detector, located)
     value = {str(name): drawn[name].to_numpy() for name in drawn.data_vars}
     sites = np.asarray(detector.frame.position(*at), np.float64)
     place = surface_point(jnp.asarray(value["east_km"]), jnp.asarray(value["north_km"]))

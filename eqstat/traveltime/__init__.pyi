@@ -9,7 +9,7 @@ from ._data import Observations as Observations
 from ._data import prepare as prepare
 from ._fit import fit as fit
 from ._grid import grid as grid
-from ._grid_posterior import GridPosterior as GridPosterior
+from ._grids._posterior import GridPosterior as GridPosterior
 from ._hypocentre import to_hypocentre as to_hypocentre
 from ._likelihood import arrival_times as arrival_times
 from ._likelihood import class_probabilities as class_probabilities

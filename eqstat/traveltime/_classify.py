@@ -99,7 +99,7 @@ def _statistic(
     if not np.any(errors > 0):
         return float(wave_fit.sum_of_squares) / delta_s**2
     with jax.enable_x64(True):
-        data = jax.tree.map(jnp.asarray, observations.with_wave(wave))
+        data = jax.tree.map(jnp.asarray, observations.with_wave(wave).data)
         node = jnp.asarray(wave_fit.hypocentre[:3])
         residual = np.asarray(data.time_s - _start.wave_travel_times(node, data))[: len(errors)]
     weight = 1 / (delta_s**2 + errors**2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import equinox as eqx
@@ -62,11 +62,10 @@ class Observations:
         radius = np.linalg.norm(self.data.position_km[:count], axis=1)
         return float(max(np.median(radius), 5.0)) if count else 5.0
 
-    def with_wave(self, wave: Literal["P", "S"]) -> TriggerData:
-        """Return the arrays with triggers of unknown phase taken for `wave`."""
-        return eqx.tree_at(
-            lambda d: d.wave, self.data, np.asarray({"P": P, "S": S}[wave], np.int32)
-        )
+    def with_wave(self, wave: Literal["P", "S"]) -> Observations:
+        """Return observations whose triggers of unknown phase are taken for `wave`."""
+        code = np.asarray({"P": P, "S": S}[wave], np.int32)
+        return replace(self, data=eqx.tree_at(lambda data: data.wave, self.data, code))
 
     def time_of(self, seconds: float) -> pd.Timestamp:
         """Return the UTC time `seconds` after the reference time."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eqstat.inference import Fit, LaplaceFit, Result
+from eqstat.inference import Fit, Laplace, LaplaceFit, Result
 from eqstat.traveltime._data import Observations, P, S
-from eqstat.traveltime._mode import Mode, find_mode
+from eqstat.traveltime._mode import find_mode
 from eqstat.traveltime._model import LikelihoodName
 from eqstat.traveltime._parameters import HYPOCENTRE, MAX_DEPTH_KM, Prior, labels_of
 from eqstat.traveltime._profile import ESTIMATED, WaveFit, covariance_of, fit_waves
@@ -96,7 +95,7 @@ def from_wave_fit(wave_fit: WaveFit, region_km: float) -> Fit:
     )
 
 
-def _from_mode(mode: Mode, count: int, region_km: float) -> LaplaceFit:
+def _from_mode(mode: Laplace, count: int, region_km: float) -> LaplaceFit:
     """Turn a posterior mode into a `Fit`: covariance by the delta method."""
     order = [*HYPOCENTRE, *sorted(set(mode.sites) - set(HYPOCENTRE) - {"arrival_s"})]
     names, values, spread = mode.marginal({name: labels_of(name) for name in order})
@@ -118,12 +117,7 @@ def _from_mode(mode: Mode, count: int, region_km: float) -> LaplaceFit:
     )
 
 
-def with_wave(observations: Observations, wave: Literal["P", "S"]) -> Observations:
-    """Return observations whose triggers of unknown phase are taken for `wave`."""
-    return replace(observations, data=observations.with_wave(wave))
-
-
-def mode_of(observations: Observations, likelihood: LikelihoodName, prior: Prior) -> Mode:
+def mode_of(observations: Observations, likelihood: LikelihoodName, prior: Prior) -> Laplace:
     """Posterior mode in float64; the start of `grid` and `sample`."""
     return find_mode(likelihood, observations.data, prior, observations.aperture_km)
 
@@ -191,7 +185,7 @@ def fit(
     prior = Prior() if prior is None else prior
     count = len(observations.triggers)
     if wave is not None:
-        observations = with_wave(observations, wave)
+        observations = observations.with_wave(wave)
     data = observations.data
     plain = likelihood == "gaussian" and not (
         data.truncated or data.has_silent or np.any(data.time_sd_s > 0)

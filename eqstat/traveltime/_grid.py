@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from eqstat.inference import Grid, InferenceError, Result, grid_posterior, marginal
+from eqstat._core.errors import InputError
+from eqstat.inference import Grid, InferenceError, Laplace, Result, grid_posterior, marginal
 from eqstat.traveltime._data import Observations
-from eqstat.traveltime._fit import UNRESOLVED_KM, mode_of, with_wave
-from eqstat.traveltime._grid_density import (
+from eqstat.traveltime._fit import UNRESOLVED_KM, mode_of
+from eqstat.traveltime._grids._density import (
     AXES,
     DEPTH_SCALE_KM,
     Bundle,
@@ -22,13 +23,12 @@ from eqstat.traveltime._grid_density import (
     single,
     stretch_depth,
 )
-from eqstat.traveltime._grid_density import full as full_density
-from eqstat.traveltime._grid_density import profiled as profiled_density
-from eqstat.traveltime._grid_posterior import GridPosterior
-from eqstat.traveltime._mode import Mode, unconstrained_covariance
+from eqstat.traveltime._grids._density import full as full_density
+from eqstat.traveltime._grids._density import profiled as profiled_density
+from eqstat.traveltime._grids._population import FEWEST_ACCEPTED, population, to_cells
+from eqstat.traveltime._grids._posterior import GridPosterior
 from eqstat.traveltime._model import LikelihoodName, arrival_bounds
 from eqstat.traveltime._parameters import Prior
-from eqstat.traveltime._population import FEWEST_ACCEPTED, population, to_cells
 from eqstat.traveltime._results import failure
 
 DEEPEST_KM = 700.0
@@ -41,10 +41,10 @@ WIDTH = 8.0
 
 
 def _box(
-    mode: Mode, prior: Prior, with_arrival: bool
+    mode: Laplace, prior: Prior, with_arrival: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """First box in stretched coordinates, and centre and scale of the epicentre axes."""
-    spread = unconstrained_covariance(mode)
+    spread = mode.bounded_covariance
     low, high, centres, scales = [], [], [], []
     for name in AXES[: 4 if with_arrival else 3]:
         slope = np.asarray(mode.jacobian[name], np.float64)
@@ -180,8 +180,8 @@ def grid(
     shape
         Cells over (east, north, depth) or (east, north, depth, arrival).
     key
-        JAX random key of the mixture's particles; a fixed one by default, so that the result is
-        the same at each call.
+        JAX random key of the mixture's particles, required for the mixture. The grid of the
+        Gaussian likelihood is deterministic and needs none.
 
     Returns
     -------
@@ -193,6 +193,8 @@ def grid(
 
     Raises
     ------
+    eqstat.InputError
+        When the mixture is given no key.
     eqstat.inference.InferenceError
         With too few triggers or places, or when nothing finite comes out.
 
@@ -201,15 +203,28 @@ def grid(
     Tarantola, A. and Valette, B. (1982), J. Geophys. 50, 159-170 (the grid posterior).
     Rue, H. et al. (2009), doi:10.1111/j.1467-9868.2008.00700.x (the design).
     Del Moral, P. et al. (2006), doi:10.1111/j.1467-9868.2006.00553.x (the mixture).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> posterior = traveltime.grid(traveltime.prepare(table))
+    >>> posterior.mass.shape
+    (44, 44, 22)
     """
     prior = Prior() if prior is None else prior
     if wave is not None:
-        observations = with_wave(observations, wave)
+        observations = observations.with_wave(wave)
     if not observations.enough:
         raise failure(Result.TOO_FEW, len(observations.triggers))
     data = observations.data
     if likelihood == "mixture":
-        key = jax.random.key(0) if key is None else key
+        if key is None:
+            raise InputError("grid: the mixture needs `key`, a JAX random key for its particles")
         return _mixture_grid(key, observations, prior, (shape or SHAPE_POPULATION)[:3])
     profiled = likelihood == "gaussian" and not (data.truncated or data.has_silent)
     mode = mode_of(observations, likelihood, prior)

@@ -11,8 +11,8 @@ from eqstat import hypocentre
 from eqstat.geodesy import LocalFrame
 from eqstat.inference import Fit
 from eqstat.traveltime._data import Observations
-from eqstat.traveltime._grid_density import SPACE
-from eqstat.traveltime._grid_posterior import GridPosterior
+from eqstat.traveltime._grids._density import SPACE
+from eqstat.traveltime._grids._posterior import GridPosterior
 
 SITES = (*SPACE, "origin_time_s")
 JSON_NAMES = ("longitude_km", "latitude_km", "depth_km", "origin_time_s")

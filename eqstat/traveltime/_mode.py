@@ -6,7 +6,6 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 
 from eqstat.inference import Laplace, laplace
@@ -16,9 +15,6 @@ from eqstat.traveltime._model import MODELS, LikelihoodName, mean_travel_time
 from eqstat.traveltime._parameters import MAX_DEPTH_KM, Prior, nominal_values
 
 STARTS = 6
-
-
-Mode = Laplace
 
 
 def _inside(depth_km: Array, prior: Prior) -> Array:
@@ -72,8 +68,3 @@ def find_mode(
         args = jax.tree.map(jnp.asarray, (data, prior))
         starts = _starts(name, *args, jnp.asarray(aperture_km))
     return laplace(MODELS[name], args, starts, max_steps=150)
-
-
-def unconstrained_covariance(mode: Laplace) -> np.ndarray:
-    """Inverse Hessian at the mode, flat or negative directions bounded."""
-    return mode.bounded_covariance

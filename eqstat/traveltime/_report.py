@@ -18,8 +18,8 @@ from eqstat._core.json import to_plain
 from eqstat.hypocentre import CredibleRegion
 from eqstat.inference import Fit, InferenceError
 from eqstat.traveltime._data import Observations, TriggerData
-from eqstat.traveltime._grid_density import SPACE
-from eqstat.traveltime._grid_posterior import GridPosterior
+from eqstat.traveltime._grids._density import SPACE
+from eqstat.traveltime._grids._posterior import GridPosterior
 from eqstat.traveltime._hypocentre import (
     Statistics,
     statistics_of,
@@ -31,7 +31,6 @@ from eqstat.traveltime._parameters import MixtureParameters
 from eqstat.traveltime._results import sentence
 from eqstat.traveltime._sample import parameters_of
 
-REPORT_DRAWS = 4000
 CLASS_DRAWS = 200
 
 
@@ -130,9 +129,17 @@ class Location:
 
 
 def _sites_of(result: Fit | GridPosterior | xr.DataTree) -> dict[str, np.ndarray]:
-    """Draws (or the one estimate) of all sites, first axis the draw."""
+    """Draws (or the one estimate) of all sites, first axis the draw.
+
+    Only the mixture's class probabilities depend on all sites, and its grid keeps its particles.
+    For the Gaussian grid the mode does, whose hypocentre is replaced by the medians.
+    """
     if isinstance(result, GridPosterior):
-        return result.draws(0, REPORT_DRAWS)
+        if result.particles is not None:
+            return result.particles
+        assert result.mode is not None
+        sites = {name: np.asarray(value)[None] for name, value in result.mode.sites.items()}
+        return {**sites, "origin_time_s": sites["arrival_s"]}
     if isinstance(result, Fit):
         values = {name: np.array([result[name]]) for name in result.names}
         if "p_share" in values:

@@ -12,7 +12,6 @@ from jaxtyping import Array, PRNGKeyArray
 
 from eqstat.inference import Result, run_nuts
 from eqstat.traveltime._data import Observations, TriggerData
-from eqstat.traveltime._fit import with_wave
 from eqstat.traveltime._grid import grid
 from eqstat.traveltime._likelihood import pointwise_log_likelihood
 from eqstat.traveltime._model import MODELS, LikelihoodName
@@ -90,7 +89,7 @@ def sample(
     """
     prior = Prior() if prior is None else prior
     if wave is not None:
-        observations = with_wave(observations, wave)
+        observations = observations.with_wave(wave)
     count = len(observations.triggers)
     if not observations.enough:
         raise failure(Result.TOO_FEW, count)

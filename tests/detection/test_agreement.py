@@ -49,7 +49,7 @@ def test_agrees_with_the_exact_posterior(at, seed):
         shares=dist.Dirichlet(np.array([970.0, 20.0, 10.0])),
         slowness_lateral=dist.Normal(0.0, 1e-4),
     )
-    exact = traveltime.grid(seen, likelihood="mixture", prior=prior)
+    exact = traveltime.grid(seen, likelihood="mixture", prior=prior, key=jax.random.key(1))
     draws = exact.draws(jax.random.key(0))
     place = seen.frame.to_geographic(draws["east_km"], draws["north_km"])
     east, north = (np.asarray(x) for x in watch.frame.to_local(*(np.asarray(p) for p in place)))

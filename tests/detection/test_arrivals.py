@@ -53,7 +53,9 @@ def test_arrivals_are_those_of_the_source(watch, found):
     latitude, longitude = (
         np.array([float(np.asarray(x)) for x in axis]) for axis in zip(*sites, strict=True)
     )
-    expected = expected_arrivals(watch, found, latitude, longitude, probability=0.99)
+    expected = expected_arrivals(
+        jax.random.key(0), watch, found, latitude, longitude, probability=0.99
+    )
     away = np.array([0.0, np.hypot(56.0, 39.0)])
     true = 100.0 + np.stack(
         [np.asarray(t, float) for t in watch.causes[0].travel_s(away, 15.0)], axis=1
@@ -70,10 +72,10 @@ def test_arrivals_are_those_of_the_source(watch, found):
 
 def test_bad_arguments(watch, found):
     with pytest.raises(InputError, match="probability"):
-        expected_arrivals(watch, found, 0.0, 0.0, probability=1.0)
+        expected_arrivals(jax.random.key(0), watch, found, 0.0, 0.0, probability=1.0)
     with pytest.raises(InputError, match="as many numbers"):
-        expected_arrivals(watch, found, [0.0, 1.0], 0.0)
+        expected_arrivals(jax.random.key(0), watch, found, [0.0, 1.0], 0.0)
     with pytest.raises(InputError, match="latitude must lie"):
-        expected_arrivals(watch, found, 100.0, 0.0)
+        expected_arrivals(jax.random.key(0), watch, found, 100.0, 0.0)
     with pytest.raises(InputError, match="count"):
         draw_hypocentres(jax.random.key(0), watch, found, 0)

@@ -124,7 +124,7 @@ def test_log_evidence_is_that_of_a_dense_sum(posterior, brute):
 
 
 def test_draws_have_the_moments_of_the_dense_sum(posterior, brute):
-    draws = posterior.draws(3, 20_000)
+    draws = posterior.draws(jax.random.key(3), 20_000)
     origin, origin_sd = brute[3]
     assert draws["origin_time_s"].mean() == pytest.approx(origin, abs=0.05 * origin_sd)
     assert draws["origin_time_s"].std() == pytest.approx(origin_sd, rel=0.05)
@@ -143,7 +143,7 @@ def test_time_errors_of_single_triggers_count():
     found = grid(weighted)
     check_marginals(found, axes, mass)
     assert found.log_evidence == pytest.approx(evidence, abs=0.03)
-    draws = found.draws(1, 10_000)["origin_time_s"]
+    draws = found.draws(jax.random.key(1), 10_000)["origin_time_s"]
     assert draws.mean() == pytest.approx(origin, abs=0.06 * origin_sd)
 
 
@@ -168,11 +168,11 @@ def test_draws_fall_below_quantiles_as_often_as_they_should(posterior):
         assert np.all(np.abs(below - PROBABILITIES) < 4 * error + 2e-3)
     same = posterior.draws(jax.random.key(5), count)
     np.testing.assert_array_equal(draws["sd_s"], same["sd_s"])
-    assert not np.array_equal(draws["sd_s"], posterior.draws(6, count)["sd_s"])
+    assert not np.array_equal(draws["sd_s"], posterior.draws(jax.random.key(6), count)["sd_s"])
 
 
 def test_arrival_and_origin_time_differ_by_the_mean_travel_time(observations, posterior):
-    draws = posterior.draws(1, 50)
+    draws = posterior.draws(jax.random.key(1), 50)
     for row in range(50):
         travel = cases.travel_times(
             observations, *(draws[name][row] for name in ("east_km", "north_km", "depth_km"))
@@ -196,7 +196,7 @@ def test_the_hypocentre_is_the_grid_with_places_and_origin_times(observations, p
 
 def agree_in_origin_time(posterior, widening=0.03, shift=0.06):
     """The hypocentre's draws have the joint distribution of the posterior's own draws."""
-    exact = posterior.draws(3, 20_000)
+    exact = posterior.draws(jax.random.key(3), 20_000)
     ours = hypocentre.draw(jax.random.key(4), posterior.hypocentre, 20_000)
     for name in ("east_km", "north_km", "depth_km", "origin_time_s"):
         scale = exact[name].std()
@@ -217,11 +217,13 @@ def test_origin_times_of_the_hypocentre_are_those_of_the_draws(posterior):
 
 def test_origin_times_of_the_mixture_are_those_of_the_draws(observations):
     # Cells are counted from particles and smoothed, which widens them a little.
-    agree_in_origin_time(grid(observations, likelihood="mixture"), 0.05, 0.15)
+    agree_in_origin_time(
+        grid(observations, likelihood="mixture", key=jax.random.key(0)), 0.05, 0.15
+    )
 
 
 def test_highest_density_region_of_the_epicentre_holds_its_probability(observations, posterior):
-    draws = posterior.draws(9, 10_000)
+    draws = posterior.draws(jax.random.key(9), 10_000)
     place = observations.frame.to_geographic(draws["east_km"], draws["north_km"])
     for probability in (0.5, 0.9):
         inside = hypocentre.contains(posterior.hypocentre, *place, probability)
@@ -241,7 +243,7 @@ def test_the_region_of_the_prior_bounds_the_epicentre(observations, posterior):
     narrow = grid(observations, prior=Prior(region_km=8.0))
     for name in ("east_km", "north_km"):
         assert np.all(np.abs(narrow.quantile(name, np.array([0.0, 1.0]))) <= 8.0 + 1e-4)
-    draws = posterior.draws(1, 100_000)
+    draws = posterior.draws(jax.random.key(1), 100_000)
     inside = np.mean((np.abs(draws["east_km"]) < 8) & (np.abs(draws["north_km"]) < 8))
     expected = posterior.log_evidence + np.log(inside) + 2 * np.log(500 / 8)
     assert narrow.log_evidence == pytest.approx(expected, abs=0.05)
@@ -302,12 +304,12 @@ TWO_MODES = pytest.mark.xfail(reason="NUTS mixes poorly between two modes, and s
 def test_mixture_grid_agrees_with_nuts(seed):
     triggers, _ = cases.phones(30, seed)
     observations = prepare(triggers)
-    found = grid(observations, likelihood="mixture")
+    found = grid(observations, likelihood="mixture", key=jax.random.key(0))
     tree = sample(
         jax.random.key(seed), observations, likelihood="mixture", draws=2000, progress=False
     )
     assert tree.attrs["result"] == "CONVERGED"
-    draws = found.draws(1, 20_000)
+    draws = found.draws(jax.random.key(1), 20_000)
     for name in ("east_km", "north_km", "depth_km", "origin_time_s", "scatter_s"):
         exact = np.quantile(tree["posterior"][name], PROBABILITIES)
         spread = (exact[-1] - exact[0]) / 3.3

@@ -46,7 +46,7 @@ def p_fit(observations):
 @pytest.mark.parametrize("node", [(0.0, 0.0, 10.0), (30.0, -45.0, 0.0), (-200.0, 80.0, 300.0)])
 def test_sum_of_squares_is_that_about_the_best_origin_time(observations, node, wave):
     with jax.enable_x64(True):
-        data = jax.tree.map(jnp.asarray, observations.with_wave(wave))
+        data = jax.tree.map(jnp.asarray, observations.with_wave(wave).data)
         found = float(sum_of_squares(jnp.array(node), data))
     speed = {"P": cases.P_KM_S, "S": cases.S_KM_S}[wave]
     residual = cases.seconds(observations) - cases.travel_times(observations, *node, speed)

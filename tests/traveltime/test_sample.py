@@ -31,7 +31,7 @@ def tree(observations):
 
 def check_agreement(tree, posterior, cell_share=0.02):
     """Quantiles of grid and NUTS within four Monte Carlo errors, and the width of cells."""
-    exact = posterior.draws(11, 200_000)
+    exact = posterior.draws(jax.random.key(11), 200_000)
     for name in (*HYPOCENTRE, "sd_s"):
         draws = tree["posterior"][name].to_numpy()
         found = np.quantile(draws, PROBABILITIES)

@@ -60,7 +60,7 @@ def test_the_plain_grid_is_calibrated():
         posterior = grid(observations, prior=prior)
         reference = pd.Timestamp(design.reference_time) - observations.reference_time
         truth["origin_time_s"] += reference.total_seconds()
-        draws = posterior.draws(number, DRAWS)
+        draws = posterior.draws(jax.random.key(number), DRAWS)
         for name, value in rank(draws, truth).items():
             ranks.setdefault(name, []).append(value)
         covered.append(inside_region(posterior, truth["east_km"], truth["north_km"]))
@@ -114,7 +114,7 @@ def test_the_grid_with_silent_devices_is_calibrated_while_the_wave_arrives():
         local = [float(v) for v in observations.frame.to_local(*place)]
         truth["east_km"], truth["north_km"] = local
         truth["origin_time_s"] = origin + (now - observations.reference_time).total_seconds()
-        for name, value in rank(posterior.draws(number, DRAWS), truth).items():
+        for name, value in rank(posterior.draws(jax.random.key(number), DRAWS), truth).items():
             ranks.setdefault(name, []).append(value)
         covered.append(inside_region(posterior, *local))
     judge(ranks, covered, bins=5)

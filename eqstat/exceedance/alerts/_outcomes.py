@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_probability, check_whole
 from eqstat._core.errors import InputError
+from eqstat._core.random import generator
 from eqstat._core.typing import ArrayLike
 
 OUTCOMES = ("true_negative", "false_positive", "false_negative", "true_positive")
@@ -130,8 +130,7 @@ def resampled(
     key: PRNGKeyArray, counts: np.ndarray, lead: np.ndarray, replicates: int
 ) -> dict[str, np.ndarray]:
     """Scores of resampled histories, (replicate, level)."""
-    seed = np.asarray(jax.random.key_data(key)).ravel().tolist()
-    rng, number = np.random.default_rng(seed), counts.shape[1]
+    rng, number = generator(key), counts.shape[1]
     parts = []
     for start in range(0, replicates, AT_ONCE):
         size = min(AT_ONCE, replicates - start)

@@ -9,20 +9,20 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array
 
+from eqstat.inference import Laplace
 from eqstat.traveltime import _start
 from eqstat.traveltime._data import TriggerData
+from eqstat.traveltime._grids._nuisance import (
+    conditional,
+    scale_nodes,
+    standard_nodes,
+)
 from eqstat.traveltime._likelihood import log_likelihood
-from eqstat.traveltime._mode import Mode, unconstrained_covariance
 from eqstat.traveltime._model import (
     LikelihoodName,
     arrival_bounds,
     delay_and_ratio,
     mean_travel_time,
-)
-from eqstat.traveltime._nuisance import (
-    conditional,
-    scale_nodes,
-    standard_nodes,
 )
 from eqstat.traveltime._parameters import (
     Prior,
@@ -150,12 +150,12 @@ def _log_prior_of_scale(prior: dist.Distribution, log_sd: Array) -> Array:
 
 
 def gaussian_bundle(
-    data: TriggerData, prior: Prior, mode: Mode, centre: np.ndarray, scale: np.ndarray
+    data: TriggerData, prior: Prior, mode: Laplace, centre: np.ndarray, scale: np.ndarray
 ) -> Bundle:
     """Bundle of `profiled`: nodes are log standard deviations, one row each."""
     sd_s = float(mode.sites["sd_s"])
     slope = np.asarray(mode.jacobian["sd_s"], np.float64) / sd_s
-    variance = float(slope @ unconstrained_covariance(mode) @ slope)
+    variance = float(slope @ mode.bounded_covariance @ slope)
     rows, log_weights = scale_nodes(float(np.log(sd_s)), float(np.sqrt(variance)))
     log_prior = _log_prior_of_scale(prior.sd_s, jnp.asarray(rows))
     nothing = np.zeros(0)
@@ -178,7 +178,7 @@ def gaussian_bundle(
 def full_bundle(
     data: TriggerData,
     prior: Prior,
-    mode: Mode,
+    mode: Laplace,
     centre: np.ndarray,
     scale: np.ndarray,
     likelihood: LikelihoodName,
@@ -201,7 +201,7 @@ def full_bundle(
         by_free["arrival_s"],
     ]
     jacobian = np.concatenate([*rows, nuisance])
-    joint = jacobian @ unconstrained_covariance(mode) @ jacobian.T
+    joint = jacobian @ mode.bounded_covariance @ jacobian.T
     by_place, root, spread = conditional(joint, len(AXES))
     nodes, log_weights = standard_nodes(len(mean))
     volume = float(np.sum(np.log(np.diagonal(root))))

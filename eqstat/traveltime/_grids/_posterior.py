@@ -9,15 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 from scipy import ndimage
 
+from eqstat._core.random import generator
 from eqstat.hypocentre import Axis, from_grid
-from eqstat.inference import Grid, Result, cell_edges, marginal, quantile
+from eqstat.inference import Grid, Laplace, Result, cell_edges, marginal, quantile
 from eqstat.traveltime import _start
 from eqstat.traveltime._data import Observations, TriggerData
-from eqstat.traveltime._grid_density import DEPTH_SCALE_KM, SPACE, Bundle, nuisance_at
-from eqstat.traveltime._mode import Mode
+from eqstat.traveltime._grids._density import DEPTH_SCALE_KM, SPACE, Bundle, nuisance_at
 from eqstat.traveltime._model import LikelihoodName, mean_travel_time
 from eqstat.traveltime._parameters import Prior, from_coordinates
 
@@ -62,7 +62,7 @@ class GridPosterior:
     prior: Prior
     grid: Grid
     bundle: Bundle
-    mode: Mode | None
+    mode: Laplace | None
     result: Result
     particles: dict[str, np.ndarray] | None = None
 
@@ -125,7 +125,7 @@ class GridPosterior:
             likelihood=self.likelihood, log_evidence=self.log_evidence, result=self.result.name
         )
 
-    def draws(self, key: Array | int, count: int = 4000) -> dict[str, np.ndarray]:
+    def draws(self, key: PRNGKeyArray, count: int = 4000) -> dict[str, np.ndarray]:
         """Independent draws of all sites: a cell by its mass, uniform in it, then the rest.
 
         Origin time and scatter follow exactly where they are integrated in closed form; with
@@ -135,7 +135,7 @@ class GridPosterior:
         Parameters
         ----------
         key
-            JAX random key, or a seed.
+            JAX random key.
         count
             Number of draws.
 
@@ -188,9 +188,8 @@ def _tilted(uniform: np.ndarray, slope: np.ndarray) -> np.ndarray:
     return np.log1p(uniform * np.expm1(slope)) / slope - 0.5
 
 
-def _draw(posterior: GridPosterior, key: Array | int, count: int) -> dict[str, np.ndarray]:
-    seed = key if isinstance(key, int) else int(jax.random.bits(key, dtype=jnp.uint32))
-    rng = np.random.default_rng(seed)
+def _draw(posterior: GridPosterior, key: PRNGKeyArray, count: int) -> dict[str, np.ndarray]:
+    rng = generator(key)
     if posterior.particles is not None:
         available = len(posterior.particles["east_km"])
         # Without replacement as far as they reach, each as often as any other beyond that.

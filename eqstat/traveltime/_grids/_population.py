@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from eqstat.inference import Grid, Particles, temper
 from eqstat.traveltime._data import TriggerData
-from eqstat.traveltime._grid_density import DEPTH_SCALE_KM
+from eqstat.traveltime._grids._density import DEPTH_SCALE_KM
 from eqstat.traveltime._likelihood import log_likelihood
 from eqstat.traveltime._model import arrival_bounds, delay_and_ratio, mean_travel_time
 from eqstat.traveltime._parameters import (

@@ -1,0 +1,1 @@
+"""Grid posteriors of a hypocentre: densities on cells, nuisance nodes, particles, results."""
