@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from scipy import integrate, stats
 
-from eqstat import hypocentre
+from eqstat import InputError, hypocentre
 from eqstat.inference import InferenceError, Result, grid_posterior
 from eqstat.traveltime import Prior, grid, prepare, sample
 from eqstat.velocity import ConstantVelocity
@@ -217,9 +217,13 @@ def test_origin_times_of_the_hypocentre_are_those_of_the_draws(posterior):
 
 def test_origin_times_of_the_mixture_are_those_of_the_draws(observations):
     # Cells are counted from particles and smoothed, which widens them a little.
-    agree_in_origin_time(
-        grid(observations, likelihood="mixture", key=jax.random.key(0)), 0.05, 0.15
-    )
+    posterior = grid(observations, likelihood="mixture", key=jax.random.key(0))
+    agree_in_origin_time(posterior, 0.05, 0.15)
+
+
+def test_the_mixture_needs_a_key(observations):
+    with pytest.raises(InputError, match="needs `key`"):
+        grid(observations, likelihood="mixture")
 
 
 def test_highest_density_region_of_the_epicentre_holds_its_probability(observations, posterior):
