@@ -31,6 +31,12 @@ class Grid(eqx.Module):
         density has a nuisance axis, it is the last one.
     log_evidence
         Log of the integral of the unnormalised density over the grid (and nuisance).
+
+    Examples
+    --------
+    >>> cells = Grid((jnp.array([0.5, 1.5]),), jnp.log(jnp.array([0.25, 0.75])), jnp.array(0.0))
+    >>> [float(each) for each in jnp.exp(cells.log_mass)]
+    [0.25, 0.75]
     """
 
     axes: tuple[Float[Array, "_"], ...]
@@ -113,6 +119,15 @@ def grid_posterior(
     Returns
     -------
     Grid
+
+    Examples
+    --------
+    >>> def log_density(x, centre):
+    ...     return -0.5 * (x - centre) ** 2
+    >>> cells = grid_posterior(
+    ...     log_density, jnp.array(2.0), jnp.array([-50.0]), jnp.array([50.0]), (64,))
+    >>> round(float(cells.log_evidence), 3)
+    0.919
     """
     low, high = jnp.asarray(lower), jnp.asarray(upper)
     first = tuple(max(4, cells // 2) for cells in shape) if coarse is None else coarse
@@ -130,12 +145,25 @@ def grid_posterior(
 
 
 def marginal(mass: np.ndarray, keep: Sequence[int]) -> np.ndarray:
-    """Sum cell probabilities over all axes but those in `keep` (in their order)."""
+    """Sum cell probabilities over all axes but those in `keep` (in their order).
+
+    Examples
+    --------
+    >>> mass = np.array([[0.1, 0.2], [0.3, 0.4]])
+    >>> [round(float(each), 3) for each in marginal(mass, (0,))]
+    [0.3, 0.7]
+    """
     rest = tuple(i for i in range(mass.ndim) if i not in keep)
     return np.sum(mass, axis=rest)
 
 
 def cell_edges(axis: np.ndarray) -> np.ndarray:
-    """Edges of equidistant cells from their centres."""
+    """Edges of equidistant cells from their centres.
+
+    Examples
+    --------
+    >>> cell_edges(np.array([1.0, 2.0, 3.0])).tolist()
+    [0.5, 1.5, 2.5, 3.5]
+    """
     step = axis[1] - axis[0]
     return np.concatenate([axis - step / 2, axis[-1:] + step / 2])

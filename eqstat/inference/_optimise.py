@@ -39,6 +39,12 @@ class Optimum(NamedTuple):
         How many of the starts ended within the tolerance of the best objective.
     steps
         The largest number of BFGS steps that any start took.
+
+    Examples
+    --------
+    >>> optimum = minimise(lambda x, args: jnp.sum(x**2), jnp.ones((1, 2)), (), stages=1)
+    >>> optimum.hessian.shape
+    (2, 2)
     """
 
     value: Float[Array, " parameters"]
@@ -106,6 +112,15 @@ def minimise(
     References
     ----------
     Nocedal, J. and Wright, S. (2006), Numerical Optimization, 2nd ed., chapters 6 and 9.5.
+
+    Examples
+    --------
+    >>> def objective(x, centre):
+    ...     return jnp.sum(jnp.cosh(x - centre))
+    >>> with jax.enable_x64(True):
+    ...     optimum = minimise(objective, jnp.zeros((2, 1)), jnp.array([0.5]))
+    >>> round(float(optimum.value[0]), 6), bool(optimum.converged), int(optimum.starts_agreeing)
+    (0.5, True, 2)
     """
 
     def descend(start: Array, frame: Array) -> tuple[Array, Array]:
@@ -194,6 +209,12 @@ def covariance(
         the Hessian is not positive definite.
     regular : bool
         Whether the free block was positive definite.
+
+    Examples
+    --------
+    >>> spread, regular = covariance(np.diag([4.0, 1.0]), np.array([True, False]))
+    >>> float(spread[0, 0]), float(spread[1, 1]), regular
+    (0.25, nan, True)
     """
     hessian = np.asarray(hessian, dtype=np.float64)
     result = np.full_like(hessian, np.nan)

@@ -38,7 +38,13 @@ def bucket_size(count: int, *, smallest: int = SMALLEST_BUCKET) -> int:
 
 
 def pad_rows(values: np.ndarray, size: int, fill: float | int | bool = 0) -> np.ndarray:
-    """Return `values` with rows of `fill` added at the end, `size` rows in all."""
+    """Return `values` with rows of `fill` added at the end, `size` rows in all.
+
+    Examples
+    --------
+    >>> pad_rows(np.array([1, 2]), 4, fill=9).tolist()
+    [1, 2, 9, 9]
+    """
     if len(values) > size:
         raise InputError(f"{len(values)} rows do not fit a bucket of {size}")
     rest = np.full((size - len(values), *values.shape[1:]), fill, dtype=values.dtype)

@@ -33,6 +33,17 @@ class Warp(NamedTuple):
         `forward(values, args)` gives unconstrained values and the log absolute determinant.
     inverse
         `inverse(values, args)` takes unconstrained values back.
+
+    Examples
+    --------
+    Sample a positive site, whose unconstrained value is its logarithm, at half that value:
+
+    >>> import jax.numpy as jnp
+    >>> halves = Warp(
+    ...     forward=lambda values, args: ({"sd": 2 * values["sd"]}, jnp.log(2.0)),
+    ...     inverse=lambda values, args: {"sd": values["sd"] / 2})
+    >>> halves.inverse({"sd": 3.0}, ())
+    {'sd': 1.5}
     """
 
     forward: Callable[[dict[str, Array], Any], tuple[dict[str, Array], Array]]

@@ -36,6 +36,13 @@ class Particles(NamedTuple):
         Share of accepted moves at the last temperature.
     finished
         Whether the posterior itself was reached.
+
+    Examples
+    --------
+    >>> particles = Particles(
+    ...     jnp.zeros((4, 2)), jnp.array(-1.0), jnp.array(3), jnp.array(0.4), jnp.array(True))
+    >>> particles.points.shape, bool(particles.finished)
+    ((4, 2), True)
     """
 
     points: Float[Array, "draws dims"]

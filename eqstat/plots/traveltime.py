@@ -66,6 +66,21 @@ def section(
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> observations = traveltime.prepare(table)
+    >>> location = traveltime.report(observations, traveltime.fit(observations, throw=False))
+    >>> ax = section(
+    ...     location.triggers, location.origin_time, location.depth_km, observations.data.velocity)
+    >>> ax.get_xlabel()
+    'Epicentral distance (km)'
     """
     ax = _style.new_axes(ax)
     zero = _style.utc(origin_time)
@@ -117,6 +132,19 @@ def residuals(triggers: Any, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> observations = traveltime.prepare(table)
+    >>> location = traveltime.report(observations, traveltime.fit(observations, throw=False))
+    >>> residuals(location.triggers).get_ylabel()
+    'Residual (s)'
     """
     ax = _style.new_axes(ax)
     distance = np.asarray(triggers["distance_km"], np.float64)
@@ -197,6 +225,14 @@ def depth_time(
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> draws = {"depth_km": rng.gamma(4.0, 3.0, 200), "origin_time_s": rng.normal(0.0, 1.0, 200)}
+    >>> depth_time({"nuts": draws}, "2027-01-15T08:00:00Z").get_ylabel()
+    'Depth (km)'
     """
     ax = _style.new_axes(ax)
     reference = _style.utc(reference_time)
@@ -295,6 +331,21 @@ def location_figure(
     -------
     matplotlib.figure.Figure
         Save it by its `savefig`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> observations = traveltime.prepare(table)
+    >>> location = traveltime.report(observations, traveltime.fit(observations, throw=False))
+    >>> figure = location_figure(
+    ...     [location], observations.data.velocity, reference_time=observations.reference_time)
+    >>> len(figure.axes)
+    5
     """
     figure = Figure(figsize=(13.0, 10.6), layout="constrained")
     axes = figure.subplots(2, 2)
@@ -331,6 +382,20 @@ def verdict_figure(tests: Mapping[str, tuple[Any, str]], velocity: Any) -> Figur
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> observations = traveltime.prepare(table)
+    >>> location = traveltime.report(observations, traveltime.fit(observations, throw=False))
+    >>> panels = {"P": (location, "P accepted")}
+    >>> len(verdict_figure(panels, observations.data.velocity).axes)
+    1
     """
     figure = Figure(figsize=(6.6 * len(tests), 5.6), layout="constrained")
     axes = figure.subplots(1, len(tests), squeeze=False)[0]

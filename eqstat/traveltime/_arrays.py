@@ -45,6 +45,16 @@ class TriggerData(eqx.Module):
         The velocity model.
     truncated
         Whether a trigger is seen only because it came before now.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eqstat import geodesy, traveltime
+    >>> phones = traveltime.Devices(np.array([46.0, 46.1]), np.array([7.0, 7.2]), np.zeros(2))
+    >>> frame = geodesy.LocalFrame(46.0, 7.0)
+    >>> data = traveltime.padded(frame, phones, np.array([5.0, 7.6]), window_s=(0.0, 20.0))
+    >>> data.position_km.shape, int(data.mask.sum()), data.has_silent
+    ((16, 3), 2, False)
     """
 
     position_km: FloatArray
@@ -76,7 +86,13 @@ def _strong(velocity: VelocityModel) -> VelocityModel:
 
 
 class Devices(NamedTuple):
-    """Geographic coordinates of devices: degrees, degrees and metres, (n,) each."""
+    """Geographic coordinates of devices: degrees, degrees and metres, (n,) each.
+
+    Examples
+    --------
+    >>> Devices(np.array([46.0]), np.array([7.0]), elevation_m=np.array([540.0])).elevation_m.item()
+    540.0
+    """
 
     latitude: np.ndarray
     longitude: np.ndarray

@@ -40,6 +40,19 @@ class WaveTest:
         Mean squared residual about its mean, s^2.
     fit
         The hypocentre under this wave.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> observations = traveltime.prepare(table)
+    >>> test = traveltime.classify(observations).models["P"]
+    >>> test.degrees_of_freedom, test.rejected == (test.statistic > test.critical_value)
+    (2, True)
     """
 
     statistic: float
@@ -64,6 +77,18 @@ class Classification:
         Largest standard deviation of trigger times of a true earthquake, s.
     models
         The tests, keys "P" and "S".
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> observations = traveltime.prepare(table)
+    >>> sorted(traveltime.classify(observations).to_dict()["models"])
+    ['P', 'S']
     """
 
     is_earthquake: bool
@@ -157,6 +182,18 @@ def classify(
     ----------
     Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243,
     eqs. 12 and 13.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> observations = traveltime.prepare(table)
+    >>> traveltime.classify(observations).is_earthquake
+    True
     """
     check_probability("classify", miss_probability=miss_probability)
     check_range("classify", 0, ends="()", delta_s=delta_s)

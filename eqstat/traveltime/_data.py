@@ -40,6 +40,18 @@ class Observations:
         The rows not in use and a column `reason`.
     notes
         What a reader of the result should know of the tables.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> observations = traveltime.prepare(table)
+    >>> observations.enough, len(observations.triggers), len(observations.left_out)
+    (True, 6, 0)
     """
 
     data: TriggerData
@@ -63,12 +75,38 @@ class Observations:
         return float(max(np.median(radius), 5.0)) if count else 5.0
 
     def with_wave(self, wave: Literal["P", "S"]) -> Observations:
-        """Return observations whose triggers of unknown phase are taken for `wave`."""
+        """Return observations whose triggers of unknown phase are taken for `wave`.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from eqstat import traveltime
+        >>> table = pd.DataFrame({
+        ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+        ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+        ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+        >>> observations = traveltime.prepare(table)
+        >>> int(observations.data.wave), int(observations.with_wave("S").data.wave)
+        (1, 2)
+        """
         code = np.asarray({"P": P, "S": S}[wave], np.int32)
         return replace(self, data=eqx.tree_at(lambda data: data.wave, self.data, code))
 
     def time_of(self, seconds: float) -> pd.Timestamp:
-        """Return the UTC time `seconds` after the reference time."""
+        """Return the UTC time `seconds` after the reference time.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from eqstat import traveltime
+        >>> table = pd.DataFrame({
+        ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+        ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+        ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+        >>> observations = traveltime.prepare(table)
+        >>> str(observations.time_of(0.0))
+        '1970-01-01 00:00:07.100000+00:00'
+        """
         moment: Any = self.reference_time + pd.Timedelta(seconds=float(seconds))
         return moment
 

@@ -181,6 +181,19 @@ def fit(
     References
     ----------
     Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243, eqs. 9-12.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> observations = traveltime.prepare(table)
+    >>> fitted = traveltime.fit(observations, throw=False)
+    >>> fitted.names
+    ('east_km', 'north_km', 'depth_km', 'origin_time_s', 'sd_s')
     """
     prior = Prior() if prior is None else prior
     count = len(observations.triggers)

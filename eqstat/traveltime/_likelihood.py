@@ -44,7 +44,21 @@ def arrivals_at(
 def arrival_times(
     params: Parameters, data: TriggerData
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """Arrival of P and of S at the triggered devices, seconds after the reference time, (n,)."""
+    """Arrival of P and of S at the triggered devices, seconds after the reference time, (n,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eqstat import geodesy, traveltime
+    >>> phones = traveltime.Devices(np.array([46.0, 46.1]), np.array([7.0, 7.2]), np.zeros(2))
+    >>> frame = geodesy.LocalFrame(46.0, 7.0)
+    >>> data = traveltime.padded(frame, phones, np.array([5.0, 7.6]), window_s=(0.0, 20.0))
+    >>> params = traveltime.GaussianParameters(
+    ...     east_km=0.0, north_km=0.0, depth_km=39.0, origin_time_s=0.0, sd_s=1.0)
+    >>> p, s = traveltime.arrival_times(params, data)
+    >>> round(float(p[0]), 2), round(float(s[0]), 2)
+    (5.0, 8.67)
+    """
     return arrivals_at(params, data.velocity, data.position_km, data.elevation_km)
 
 
@@ -143,7 +157,21 @@ def _terms(params: Parameters, data: TriggerData) -> tuple[Array, Array]:
 
 
 def pointwise_log_likelihood(params: Parameters, data: TriggerData) -> Float[Array, " n"]:
-    """Log-likelihood of each trigger, 0 in the padding, (n,); silent devices are not in it."""
+    """Log-likelihood of each trigger, 0 in the padding, (n,); silent devices are not in it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eqstat import geodesy, traveltime
+    >>> phones = traveltime.Devices(np.array([46.0, 46.1]), np.array([7.0, 7.2]), np.zeros(2))
+    >>> frame = geodesy.LocalFrame(46.0, 7.0)
+    >>> data = traveltime.padded(frame, phones, np.array([5.0, 7.6]), window_s=(0.0, 20.0))
+    >>> params = traveltime.GaussianParameters(
+    ...     east_km=0.0, north_km=0.0, depth_km=39.0, origin_time_s=0.0, sd_s=1.0)
+    >>> each = traveltime.pointwise_log_likelihood(params, data)
+    >>> each.shape, round(float(each[0]), 3), float(each[2])
+    ((16,), -0.919, 0.0)
+    """
     return jnp.where(data.mask, _terms(params, data)[0], 0.0)
 
 
@@ -175,6 +203,19 @@ def log_likelihood(params: Parameters, data: TriggerData) -> Float[Array, ""]:
     ----------
     Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243, eqs. 6-9.
     Aiello, L., Argiento, R., Finazzi, F. and Paci, L. (2023), survival mixture cure model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eqstat import geodesy, traveltime
+    >>> phones = traveltime.Devices(np.array([46.0, 46.1]), np.array([7.0, 7.2]), np.zeros(2))
+    >>> frame = geodesy.LocalFrame(46.0, 7.0)
+    >>> data = traveltime.padded(frame, phones, np.array([5.0, 7.6]), window_s=(0.0, 20.0))
+    >>> params = traveltime.GaussianParameters(
+    ...     east_km=0.0, north_km=0.0, depth_km=39.0, origin_time_s=0.0, sd_s=1.0)
+    >>> total = traveltime.log_likelihood(params, data)
+    >>> bool(total == traveltime.pointwise_log_likelihood(params, data).sum())
+    True
     """
     triggered, stayed = _terms(params, data)
     total = jnp.sum(jnp.where(data.mask, triggered, 0.0))
@@ -184,6 +225,20 @@ def log_likelihood(params: Parameters, data: TriggerData) -> Float[Array, ""]:
 
 
 def class_probabilities(params: MixtureParameters, data: TriggerData) -> Float[Array, "n 3"]:
-    """Probability that each trigger is of P, of S, or background, at given parameters, (n, 3)."""
+    """Probability that each trigger is of P, of S, or background, at given parameters, (n, 3).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eqstat import geodesy, traveltime
+    >>> phones = traveltime.Devices(np.array([46.0, 46.1]), np.array([7.0, 7.2]), np.zeros(2))
+    >>> frame = geodesy.LocalFrame(46.0, 7.0)
+    >>> data = traveltime.padded(frame, phones, np.array([5.0, 7.6]), window_s=(0.0, 20.0))
+    >>> params = traveltime.MixtureParameters(
+    ...     east_km=0.0, north_km=0.0, depth_km=39.0, origin_time_s=-2.0, p_share=0.6, s_share=0.3)
+    >>> chances = traveltime.class_probabilities(params, data)
+    >>> [round(float(each), 2) for each in chances[0]]
+    [0.98, 0.0, 0.02]
+    """
     joint = class_log_densities(params, data)
     return jnp.exp(joint - logsumexp(joint, axis=-1, keepdims=True))

@@ -110,5 +110,18 @@ def model(
     References
     ----------
     Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eqstat import geodesy, traveltime
+    >>> phones = traveltime.Devices(np.array([46.0, 46.1]), np.array([7.0, 7.2]), np.zeros(2))
+    >>> frame = geodesy.LocalFrame(46.0, 7.0)
+    >>> data = traveltime.padded(frame, phones, np.array([5.0, 7.6]), window_s=(0.0, 20.0))
+    >>> from jax import random
+    >>> from numpyro import handlers
+    >>> trace = handlers.trace(handlers.seed(traveltime.model, random.key(0))).get_trace(data)
+    >>> [name for name, site in trace.items() if site["type"] == "sample"]
+    ['sd_s', 'east_km', 'north_km', 'depth_km', 'arrival_s', 'triggers']
     """
     MODELS[likelihood](data, Prior() if prior is None else prior)

@@ -276,6 +276,12 @@ class Prior(eqx.Module):
         with a standard deviation of 2 %.
     epicentre
         A density of past seismicity on top of the uniform box, or None.
+
+    Examples
+    --------
+    >>> prior = Prior(region_km=200.0, depth=dist.Uniform(0.0, 60.0))
+    >>> float(prior.deepest_km)
+    60.0
     """
 
     region_km: float | Float[Array, ""] = 500.0
@@ -344,7 +350,13 @@ class Prior(eqx.Module):
         return jnp.maximum(bound, 0.0)
 
     def log_epicentre(self, east_km: Array | np.ndarray, north_km: Array | np.ndarray) -> Array:
-        """Log prior density of the epicentre inside the region, per km^2."""
+        """Log prior density of the epicentre inside the region, per km^2.
+
+        Examples
+        --------
+        >>> round(float(Prior(region_km=50.0).log_epicentre(np.array(3.0), np.array(4.0))), 4)
+        -9.2103
+        """
         uniform = -2 * jnp.log(2 * jnp.asarray(self.region_km))
         if self.epicentre is None:
             return uniform + 0 * east_km

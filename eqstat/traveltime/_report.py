@@ -72,6 +72,20 @@ class Location:
     hypocentre
         The posterior in the form of `eqstat.hypocentre`, of a fit the normal approximation; None
         where a fit has no covariance of the epicentre.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> observations = traveltime.prepare(table)
+    >>> fitted = traveltime.fit(observations, throw=False)
+    >>> location = traveltime.report(observations, fitted)
+    >>> location.to_dict()["triggers"]["used"], location.likelihood
+    (6, 'gaussian')
     """
 
     method: str

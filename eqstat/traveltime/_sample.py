@@ -86,6 +86,21 @@ def sample(
     References
     ----------
     Hoffman, M. and Gelman, A. (2014), JMLR 15, 1593-1623.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> observations = traveltime.prepare(table)
+    >>> tree = traveltime.sample(
+    ...     jax.random.key(0), observations, chains=2, warmup=20, draws=20, progress=False)
+    >>> tree["posterior"]["depth_km"].shape
+    (2, 20)
     """
     prior = Prior() if prior is None else prior
     if wave is not None:

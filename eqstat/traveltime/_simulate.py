@@ -38,6 +38,13 @@ class Design(eqx.Module):
         The wave of the Gaussian model.
     reference_time
         UTC time of second 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> design = Design(latitude=np.array([46.0, 46.2]), longitude=np.array([7.0, 7.0]))
+    >>> float(np.round(design.frame.latitude, 3))
+    46.1
     """
 
     latitude: np.ndarray

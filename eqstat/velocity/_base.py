@@ -29,6 +29,17 @@ class VelocityModel(eqx.Module):
     $$ c^2 = 4 R^2 \sin^2\!\left(\frac{D}{2R}\right), \qquad R = 6371\ \text{km}, $$
 
     because it is smooth at the epicentre and does not cancel in float32.
+
+    Examples
+    --------
+    >>> import equinox as eqx
+    >>> class Faster(VelocityModel):
+    ...     model: VelocityModel = eqx.field(default_factory=ConstantVelocity)
+    ...     def times(self, chord2_km2, depth_km, elevation_km):
+    ...         p_s, s_s = self.model.times(chord2_km2, depth_km, elevation_km)
+    ...         return 0.9 * p_s, 0.9 * s_s
+    >>> round(float(Faster().travel_time(78.0, 0.0)[0]), 2)
+    9.0
     """
 
     @abc.abstractmethod

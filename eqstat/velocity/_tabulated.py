@@ -56,6 +56,14 @@ class TableVelocity(VelocityModel):
         The length a.
     name : str
         Name of the model.
+
+    Examples
+    --------
+    >>> from eqstat.velocity import load_velocity
+    >>> model = load_velocity("iasp91")
+    >>> p_s, s_s = model.travel_time(100.0, 10.0)
+    >>> round(float(p_s), 1), bool(s_s > p_s)
+    (17.3, True)
     """
 
     control: Float[np.ndarray, "depth distance 2"] | Float[Array, "depth distance 2"]

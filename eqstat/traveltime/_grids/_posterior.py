@@ -55,6 +55,21 @@ class GridPosterior:
         How it ended.
     particles
         Draws of all sites that the cells were counted from (mixture), or None.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> observations = traveltime.prepare(table)
+    >>> posterior = traveltime.grid(observations)
+    >>> round(float(posterior.mass.sum()), 6), posterior.edges("depth_km").shape
+    (1.0, (23,))
+    >>> bool(posterior.quantile("depth_km", 0.9) > posterior.quantile("depth_km", 0.1))
+    True
     """
 
     observations: Observations
@@ -144,6 +159,20 @@ class GridPosterior:
         dict of numpy.ndarray
             `east_km`, `north_km`, `depth_km`, `arrival_s`, `origin_time_s` and the nuisance
             sites of `model`, each of shape (count, ...).
+
+        Examples
+        --------
+        >>> import jax
+        >>> import pandas as pd
+        >>> from eqstat import traveltime
+        >>> table = pd.DataFrame({
+        ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+        ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+        ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+        >>> observations = traveltime.prepare(table)
+        >>> posterior = traveltime.grid(observations)
+        >>> sorted(posterior.draws(jax.random.key(0), 100))
+        ['arrival_s', 'depth_km', 'east_km', 'north_km', 'origin_time_s', 'sd_s']
         """
         return _draw(self, key, count)
 
