@@ -28,7 +28,7 @@ def main() -> None:
     )
     triggers = traveltime.simulate(jax.random.key(2), truth, phones)
     observations = traveltime.prepare(triggers)
-    posterior = traveltime.grid(observations, likelihood="mixture", key=jax.random.key(3))
+    posterior = traveltime.grid(observations, likelihood="mixture", key=jax.random.key(0))
     location = traveltime.report(observations, posterior)
 
     network = pd.DataFrame({"latitude": phones.latitude, "longitude": phones.longitude})

@@ -58,7 +58,7 @@ print("P alone:", traveltime.classify(only_p).is_earthquake)
 # %%
 results = {
     "bfgs": traveltime.fit(observations, likelihood="mixture", throw=False),
-    "grid": traveltime.grid(observations, likelihood="mixture", key=jax.random.key(1)),
+    "grid": traveltime.grid(observations, likelihood="mixture", key=jax.random.key(0)),
     "nuts": traveltime.sample(
         jax.random.key(0), observations, likelihood="mixture", progress=False
     ),

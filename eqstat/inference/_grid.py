@@ -153,8 +153,8 @@ def marginal(mass: np.ndarray, keep: Sequence[int]) -> np.ndarray:
     >>> [round(float(each), 3) for each in marginal(mass, (0,))]
     [0.3, 0.7]
     """
-    rest = tuple(i for i in range(mass.ndim) if i not in keep)
-    return np.sum(mass, axis=rest)
+    summed = tuple(i for i in range(mass.ndim) if i not in keep)
+    return np.sum(mass, axis=summed)
 
 
 def cell_edges(axis: np.ndarray) -> np.ndarray:

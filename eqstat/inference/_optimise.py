@@ -144,16 +144,16 @@ def minimise(
         near = value + offsets.astype(kind)
         both = jax.value_and_grad(objective)
         if batch is None:
-            ends, gradients = jax.vmap(both, (0, None))(near, args)
+            objectives, gradients = jax.vmap(both, (0, None))(near, args)
         else:
             size_of = None if batch == 1 else batch
-            ends, gradients = jax.lax.map(lambda at: both(at, args), near, batch_size=size_of)
+            objectives, gradients = jax.lax.map(lambda at: both(at, args), near, batch_size=size_of)
         hessian = (gradients[1 : size + 1] - gradients[size + 1 :]) / (2 * step)
-        return ends[0], gradients[0], 0.5 * (hessian + hessian.T)
+        return objectives[0], gradients[0], 0.5 * (hessian + hessian.T)
 
     def stage(values: Array, last: Array) -> tuple[Array, tuple]:
         """Judge all points, then move them unless it is the last stage."""
-        ends, gradients, hessians = jax.vmap(slope)(values)
+        objectives, gradients, hessians = jax.vmap(slope)(values)
         frames = jax.vmap(whitening)(hessians)
         moved, steps = jax.lax.cond(
             last,
@@ -162,15 +162,15 @@ def minimise(
             # long to trace.
             lambda: jax.lax.map(lambda row: descend(*row), (values, frames)),
         )
-        return moved, (values, ends, gradients, hessians, frames, steps)
+        return moved, (values, objectives, gradients, hessians, frames, steps)
 
     # One traced stage serves all: descend, descend again in the new frame, judge.
     last = jnp.arange(stages + 1) == stages
     _, history = jax.lax.scan(stage, starts, last)
-    values, ends, gradients, hessians, frames, steps = history
-    ends = jnp.where(jnp.isfinite(ends), ends, jnp.inf)
+    values, objectives, gradients, hessians, frames, steps = history
+    objectives = jnp.where(jnp.isfinite(objectives), objectives, jnp.inf)
     # A later stage is never worse but for rounding; the last one wins ties.
-    final = ends[-1]
+    final = objectives[-1]
     best = jnp.argmin(final)
     value, end = values[-1, best], final[best]
     decrement = 0.5 * jnp.sum((frames[-1, best].T @ gradients[-1, best]) ** 2)

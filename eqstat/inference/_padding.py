@@ -47,5 +47,5 @@ def pad_rows(values: np.ndarray, size: int, fill: float | int | bool = 0) -> np.
     """
     if len(values) > size:
         raise InputError(f"{len(values)} rows do not fit a bucket of {size}")
-    rest = np.full((size - len(values), *values.shape[1:]), fill, dtype=values.dtype)
-    return np.concatenate([values, rest])
+    padding = np.full((size - len(values), *values.shape[1:]), fill, dtype=values.dtype)
+    return np.concatenate([values, padding])

@@ -43,10 +43,10 @@ class _Projection:
         relative = (lon - self.meridian + 180.0) % 360.0 - 180.0
         if not self.polar:
             return self.meridian + relative, lat
-        away = np.copysign(1.0, self.latitude)
-        radius = KM_PER_DEGREE * (90.0 - away * lat)
+        hemisphere = np.copysign(1.0, self.latitude)
+        radius = KM_PER_DEGREE * (90.0 - hemisphere * lat)
         angle = np.radians(relative)
-        return radius * np.sin(angle), -away * radius * np.cos(angle)
+        return radius * np.sin(angle), -hemisphere * radius * np.cos(angle)
 
     def label(self, ax: Axes) -> None:
         """Write degrees with their hemisphere on the ticks, or kilometres."""

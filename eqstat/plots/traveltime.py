@@ -31,9 +31,9 @@ def _scatter(ax: Axes, x: np.ndarray, y: np.ndarray, classes: np.ndarray) -> Non
         ax.scatter(
             x[at], y[at], s=30, c=colour, marker=marker, label=name, zorder=3, alpha=0.9, **filled
         )
-    rest = classes == ""
-    if rest.any():
-        ax.scatter(x[rest], y[rest], s=30, c="#404040", label="trigger", zorder=3)
+    unclassified = classes == ""
+    if unclassified.any():
+        ax.scatter(x[unclassified], y[unclassified], s=30, c="#404040", label="trigger", zorder=3)
 
 
 def section(
@@ -103,7 +103,7 @@ def section(
     low = min(0.0, float(after[shown].min()))
     high = max(float(curves[1][-1]) + delay_s, float(after[shown].max()))
     margin = 0.05 * (high - low)
-    # Background triggers near in time belong to the picture; the others are told.
+    # Background triggers near in time are shown; the others are counted in a note.
     low = min(low, max(float(after.min()), low - 0.25 * (high - low))) - margin
     high = max(high, min(float(after.max()), high + 0.25 * (high - low))) + margin
     ax.set_xlim(0.0, reach)
@@ -166,7 +166,7 @@ def residuals(triggers: Any, *, ax: Axes | None = None) -> Axes:
         ax.scatter([], [], s=28, c="none", edgecolors=colour, marker="^", label="beyond the range")
     ax.set_xlim(0.0, reach)
     outside = int(np.sum(distance > reach))
-    # Room at the foot for what is told there.
+    # Space at the bottom for the note on triggers outside.
     ax.set_ylim(-(1.2 if outside else 1.0) * limit, limit)
     _style.label_axes(ax, "Epicentral distance (km)", "Residual (s)")
     _style.legend_above(ax, columns=3)
@@ -242,13 +242,13 @@ def depth_time(
     corners: list[Any] = []
     for position, (method, sites) in enumerate(draws.items()):
         name, colour, line = _style.method_style(method)
-        found = _density(
+        contours = _density(
             np.ravel(np.asarray(sites["origin_time_s"], np.float64)) + shift,
             np.ravel(np.asarray(sites["depth_km"], np.float64)),
         )
-        if found is None:
+        if contours is None:
             continue
-        x, y, density, levels = found
+        x, y, density, levels = contours
         if position == 0:
             shades = ["#EDEDED", "#D2D2D2"]
             ax.contourf(x, y, density, [*levels, float(density.max())], colors=shades, zorder=1)

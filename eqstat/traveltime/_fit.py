@@ -125,13 +125,13 @@ def mode_of(observations: Observations, likelihood: LikelihoodName, prior: Prior
 def both_waves(observations: Observations, region_km: float) -> WaveFit:
     """Least-squares fits for P and for S, float64, fields with a leading axis of two."""
     with jax.enable_x64(True):
-        found = fit_waves(
+        fits = fit_waves(
             jax.tree.map(jnp.asarray, observations.data),
             jnp.array([P, S]),
             jnp.asarray(observations.aperture_km),
             jnp.asarray(float(region_km)),
         )
-        return jax.tree.map(np.asarray, found)
+        return jax.tree.map(np.asarray, fits)
 
 
 def fit(

@@ -66,12 +66,12 @@ def _box(
 
 
 def _widen(
-    found: Grid, low: np.ndarray, high: np.ndarray, limit_low: np.ndarray, limit_high: np.ndarray
+    cells: Grid, low: np.ndarray, high: np.ndarray, limit_low: np.ndarray, limit_high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """A wider box where mass sits at an edge that is not a bound of the prior."""
-    mass = np.exp(np.asarray(found.log_mass, np.float64))
+    mass = np.exp(np.asarray(cells.log_mass, np.float64))
     low, high, wider = low.copy(), high.copy(), False
-    for position, axis in enumerate(found.axes):
+    for position, axis in enumerate(cells.axes):
         axis = np.asarray(axis, np.float64)
         step = axis[1] - axis[0]
         edge = marginal(mass, (position,))
@@ -112,7 +112,7 @@ def _mixture_grid(
     margin = (high - low) / np.array(shape)
     low = np.maximum(low - margin, limits[0])
     high = np.minimum(high + margin, limits[1])
-    found = to_cells(stretched, low, high, shape, float(particles.log_evidence))
+    cells = to_cells(stretched, low, high, shape, float(particles.log_evidence))
     nothing = np.zeros(0)
     bundle = Bundle(
         data=data,
@@ -129,7 +129,7 @@ def _mixture_grid(
         likelihood="mixture",
     )
     posterior = GridPosterior(
-        observations, "mixture", prior, found, bundle, None, Result.CONVERGED, sites
+        observations, "mixture", prior, cells, bundle, None, Result.CONVERGED, sites
     )
     done = bool(particles.finished) and float(particles.acceptance) > FEWEST_ACCEPTED
     return replace(posterior, result=_judge(posterior, done, limits))
@@ -243,15 +243,15 @@ def grid(
     wider = True
     for _ in range(8):
         edges = jnp.asarray(low, jnp.float32), jnp.asarray(high, jnp.float32)
-        found = grid_posterior(density, arrays, *edges, shape, passes=1, coarse=coarse)
-        low, high, wider = _widen(found, low, high, *limits)
+        cells = grid_posterior(density, arrays, *edges, shape, passes=1, coarse=coarse)
+        low, high, wider = _widen(cells, low, high, *limits)
         if not wider:
             break
-    found = jax.tree.map(np.asarray, found)
-    if not np.isfinite(found.log_evidence):
+    cells = jax.tree.map(np.asarray, cells)
+    if not np.isfinite(cells.log_evidence):
         raise InferenceError(Result.NOT_FINITE)
     posterior = GridPosterior(
-        observations, likelihood, prior, found, bundle, mode, Result.CONVERGED
+        observations, likelihood, prior, cells, bundle, mode, Result.CONVERGED
     )
     done = bool(mode.optimum.converged) and not wider
     return replace(posterior, result=_judge(posterior, done, limits))

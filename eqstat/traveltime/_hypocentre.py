@@ -49,8 +49,8 @@ def to_hypocentre(
     ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
     ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
     >>> observations = traveltime.prepare(table)
-    >>> found = to_hypocentre(observations, traveltime.fit(observations, throw=False))
-    >>> hypocentre.credible_region(found, 0.9).kind
+    >>> posterior = to_hypocentre(observations, traveltime.fit(observations, throw=False))
+    >>> hypocentre.credible_region(posterior, 0.9).kind
     'normal ellipse'
     """
     if isinstance(result, GridPosterior):
@@ -87,7 +87,7 @@ class Statistics(NamedTuple):
 
 def statistics_of_fit(fit: Fit, frame: LocalFrame, probability: float) -> Statistics:
     """Estimate and Wald intervals; NaN for what is at a bound."""
-    ends = fit.interval(probability)
+    bounds = fit.interval(probability)
     errors = fit.standard_error
     latitude, longitude = frame.to_geographic(fit["east_km"], fit["north_km"])
     return Statistics(
@@ -97,10 +97,10 @@ def statistics_of_fit(fit: Fit, frame: LocalFrame, probability: float) -> Statis
         origin_time_s=fit["origin_time_s"],
         standard_error={json: errors[site] for json, site in zip(JSON_NAMES, SITES, strict=True)},
         interval={
-            "latitude": frame.to_geographic(fit["east_km"], np.array(ends["north_km"]))[0],
-            "longitude": frame.to_geographic(np.array(ends["east_km"]), fit["north_km"])[1],
-            "depth_km": ends["depth_km"],
-            "origin_time_s": ends["origin_time_s"],
+            "latitude": frame.to_geographic(fit["east_km"], np.array(bounds["north_km"]))[0],
+            "longitude": frame.to_geographic(np.array(bounds["east_km"]), fit["north_km"])[1],
+            "depth_km": bounds["depth_km"],
+            "origin_time_s": bounds["origin_time_s"],
         },
         kind="Wald",
     )
@@ -111,7 +111,7 @@ def statistics_of(posterior: xr.Dataset, probability: float) -> Statistics:
     table = hypocentre.summary(posterior, probability=probability)
     median = table.sel(statistic="median")
     sd = table.sel(statistic="sd")
-    ends = table.sel(statistic=["low", "high"])
+    bounds = table.sel(statistic=["low", "high"])
     return Statistics(
         latitude=float(median["latitude"]),
         longitude=float(median["longitude"]),
@@ -121,7 +121,7 @@ def statistics_of(posterior: xr.Dataset, probability: float) -> Statistics:
             json: float(sd[site]) for json, site in zip(JSON_NAMES, SITES, strict=True)
         },
         interval={
-            name: ends[name].to_numpy()
+            name: bounds[name].to_numpy()
             for name in ("latitude", "longitude", "depth_km", "origin_time_s")
         },
         kind=str(table.attrs["interval_kind"]),

@@ -32,7 +32,7 @@ def arrivals_at(
     p, s = velocity.times(chord2, params.depth_km, elevation_km)
     if isinstance(params, MixtureParameters):
         x, y, _ = surface_point(params.east_km, params.north_km)
-        # Directions fade out within a kilometre, where there is none.
+        # The direction is undefined at the epicentre: the term fades out within a kilometre.
         size = jnp.sqrt(chord2 + 1.0)
         lateral = params.slowness_east * (position_km[..., 0] - x) / size
         lateral = lateral + params.slowness_north * (position_km[..., 1] - y) / size

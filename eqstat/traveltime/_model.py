@@ -48,7 +48,7 @@ def _hypocentre(
 ) -> dict[str, Array]:
     """Sites of the hypocentre; the origin time is sampled as a mean arrival.
 
-    The mean arrival at the triggered devices (plus the delay) is what the triggers tell, so
+    The mean arrival at the triggered devices (plus the delay) is what the triggers determine, so
     it hardly depends on where the hypocentre is; the origin time, which does, follows from
     it. The Jacobian is 1.
     """

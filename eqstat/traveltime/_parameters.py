@@ -57,7 +57,7 @@ def _parameter(
     with_silent
         Whether it matters with silent devices only.
     identified
-        Whether the data tell of it at all, given the mean arrival.
+        Whether the data determine it at all, given the mean arrival.
     default
         Its default; None where a value must be given.
     """
@@ -176,7 +176,7 @@ KINDS: dict[str, type[GaussianParameters] | type[MixtureParameters]] = {
 
 
 class Site(NamedTuple):
-    """A site of the NumPyro model beside the hypocentre, and what it stands for.
+    """A site of the NumPyro model other than the hypocentre, and its fields.
 
     Attributes
     ----------
@@ -191,7 +191,7 @@ class Site(NamedTuple):
     unit
         Of its values.
     identified
-        Whether the data tell of it at all, given the mean arrival.
+        Whether the data determine it at all, given the mean arrival.
     """
 
     name: str
@@ -204,7 +204,7 @@ class Site(NamedTuple):
 
 @cache
 def sites_of(likelihood: LikelihoodName, has_silent: bool) -> tuple[Site, ...]:
-    """Sites of a likelihood beside the hypocentre, in the order of its fields."""
+    """Sites of a likelihood other than the hypocentre, in the order of its fields."""
     groups: dict[str, list[Any]] = {}
     for field in KINDS[likelihood].__dataclass_fields__.values():
         about = field.metadata
@@ -239,7 +239,7 @@ def parameters_of(values: Mapping[str, Any]) -> Parameters:
 
 
 def nominal_values(likelihood: LikelihoodName, prior: Prior, has_silent: bool) -> dict[str, Array]:
-    """Prior means of the sites beside the hypocentre: where a search starts."""
+    """Prior means of the sites other than the hypocentre: where a search starts."""
     return {
         site.name: jnp.asarray(getattr(prior, site.prior).mean)
         for site in sites_of(likelihood, has_silent)
@@ -368,7 +368,7 @@ def _identified(likelihood: LikelihoodName, has_silent: bool) -> tuple[Site, ...
 
 
 def to_coordinates(values: Mapping[str, Array], likelihood: LikelihoodName, prior: Prior) -> Array:
-    """Identified sites beside the hypocentre as one vector without bounds."""
+    """Identified sites other than the hypocentre as one unconstrained vector."""
     parts = [
         jnp.atleast_1d(biject_to(getattr(prior, site.prior).support).inv(values[site.name]))
         for site in _identified(likelihood, "trigger_probability" in values)
@@ -383,13 +383,13 @@ def from_coordinates(
     values: dict[str, Array] = {}
     log_prior, start = jnp.zeros((), row.dtype), 0
     for site in _identified(likelihood, has_silent):
-        law = getattr(prior, site.prior)
-        transform = biject_to(law.support)
+        distribution = getattr(prior, site.prior)
+        transform = biject_to(distribution.support)
         size = max(len(site.labels) - 1, 1)
         free = row[start] if len(site.labels) == 1 else row[start : start + size]
         value = transform(free)
         values[site.name] = value
         jacobian = transform.log_abs_det_jacobian(free, value)
-        log_prior = log_prior + law.log_prob(value) + jacobian
+        log_prior = log_prior + distribution.log_prob(value) + jacobian
         start += size
     return values, log_prior

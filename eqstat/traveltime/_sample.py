@@ -110,8 +110,8 @@ def sample(
         raise failure(Result.TOO_FEW, count)
     start_key = jax.random.fold_in(key, 2)
     start = grid(observations, likelihood=likelihood, prior=prior, key=start_key)
-    beside = sites_of(likelihood, observations.data.has_silent)
-    latent = [*PLACE, *(site.name for site in beside)]
+    others = sites_of(likelihood, observations.data.has_silent)
+    latent = [*PLACE, *(site.name for site in others)]
     seed_key, run_key = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
     cloud = start.draws(seed_key, CLOUD)
     triggers = observations.triggers

@@ -43,7 +43,7 @@ def build(
 ) -> Table:
     """Compute first P and first S on sample points and fit the spline."""
 
-    def rest(depth: float, stretched: _Floats) -> _Floats:
+    def excess(depth: float, stretched: _Floats) -> _Floats:
         chord = chord_km(stretched, stretch_km)
         arc = 2.0 * EARTH_RADIUS_KM * np.arcsin(0.5 * chord / EARTH_RADIUS_KM)
         straight = np.sqrt(depth**2 + (1.0 - depth / EARTH_RADIUS_KM) * chord**2)
@@ -54,7 +54,7 @@ def build(
             ]
         )
 
-    coefficients = fit(depth_axis, distance_axis, rest)
+    coefficients = fit(depth_axis, distance_axis, excess)
     return Table(coefficients, depth_axis, distance_axis, surface_km_s, stretch_km)
 
 

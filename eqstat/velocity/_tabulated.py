@@ -23,8 +23,8 @@ __all__ = ["TableVelocity", "from_table"]
 class TableVelocity(VelocityModel):
     r"""First arrivals in a layered spherical earth, from a table.
 
-    The table holds what is left of the first-arrival time when the straight ray at the velocity of
-    the surface is taken off, as a biquadratic spline in depth $d$ and stretched chord $x$,
+    The table holds the first-arrival time less that of the straight ray at the velocity of the
+    surface, as a biquadratic spline in depth $d$ and stretched chord $x$,
 
     $$ t(c, d) = \frac{h(c, d)}{v_0} + r(x, d), \qquad x = \sqrt{c^2 + a^2} - a , $$
 
@@ -154,16 +154,16 @@ class TableVelocity(VelocityModel):
         out = []
         for phase, velocity in enumerate(self.surface_km_s):
             points = [look_up(2 * cell + k, phase) for k in range(3)]
-            rest = sum((w * q for w, q in zip(weights, points, strict=True)), start=zero)
-            time = raised / velocity + rest
+            excess = sum((w * q for w, q in zip(weights, points, strict=True)), start=zero)
+            time = raised / velocity + excess
             if not flat_device:
                 slope = sum((w * q for w, q in zip(slopes, points, strict=True)), start=zero)
                 bend = slope * rate / stretched
-                lift, held = (
+                lift, straight_lift = (
                     jnp.sqrt(jnp.maximum(velocity**-2 - arc * q**2, (0.02 / velocity) ** 2))
                     for q in (soft / velocity + bend, soft / velocity)
                 )
-                time = time + elevation * (lift - held)
+                time = time + elevation * (lift - straight_lift)
             out.append(time)
         return out[0], out[1]
 

@@ -1,4 +1,4 @@
-"""Nodes to integrate the parameters of a likelihood beside the hypocentre."""
+"""Quadrature nodes for the parameters of a likelihood other than the hypocentre."""
 
 from __future__ import annotations
 
@@ -59,23 +59,24 @@ def scale_nodes(log_centre: float, spread: float, count: int = 21) -> tuple[np.n
 
 
 def conditional(covariance: np.ndarray, given: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Split a joint normal: slopes on the first `given` coordinates and what is left.
+    """Split a joint normal: regression of the others on the first `given` coordinates.
 
     Returns
     -------
     slopes : numpy.ndarray
-        Conditional mean of the rest by the given coordinates, (rest, given).
+        Derivative of the conditional mean of the others by the given coordinates,
+        (others, given).
     root : numpy.ndarray
-        Cholesky factor of the rest's conditional covariance, (rest, rest).
+        Cholesky factor of their conditional covariance, (others, others).
     spread : numpy.ndarray
-        Marginal standard deviations of the rest, (rest,).
+        Their marginal standard deviations, (others,).
     """
     size = len(covariance)
-    first, rest = slice(0, given), slice(given, size)
+    first, others = slice(0, given), slice(given, size)
     slopes = np.linalg.solve(
-        covariance[first, first] + 1e-12 * np.eye(given), covariance[first, rest]
+        covariance[first, first] + 1e-12 * np.eye(given), covariance[first, others]
     ).T
-    left = covariance[rest, rest] - slopes @ covariance[first, rest]
-    eigenvalues, vectors = np.linalg.eigh(0.5 * (left + left.T))
+    remaining = covariance[others, others] - slopes @ covariance[first, others]
+    eigenvalues, vectors = np.linalg.eigh(0.5 * (remaining + remaining.T))
     root = np.linalg.cholesky((vectors * np.maximum(eigenvalues, 1e-8)) @ vectors.T)
-    return slopes, root, np.sqrt(np.diagonal(covariance)[rest])
+    return slopes, root, np.sqrt(np.diagonal(covariance)[others])

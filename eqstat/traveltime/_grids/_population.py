@@ -34,7 +34,7 @@ PARTICLES = 2048
 # Smoothing of the cells' masses in standard deviations; widens a region by about its square.
 BANDWIDTH = 0.15
 FEWEST_ACCEPTED = 0.01
-# Scale of the starting law of an epicentre coordinate, whose unit is the network's aperture.
+# Scale of an epicentre coordinate's starting distribution, in units of the network's aperture.
 PLACE_SPREAD = 0.6
 
 
@@ -47,17 +47,17 @@ class _Problem(NamedTuple):
 
 
 def _logistic(value: Array, centre: ArrayLike, scale: ArrayLike) -> Array:
-    """Log density of the logistic law, with tails that reach everywhere."""
+    """Log density of the logistic distribution, whose tails are heavy."""
     z = (value - centre) / scale
     return jax.nn.log_sigmoid(z) + jax.nn.log_sigmoid(-z) - jnp.log(scale)
 
 
 def _unpack(vector: Array, problem: _Problem) -> tuple[dict[str, Array], Array, Array]:
-    """Sites of a vector, and log densities of the starting law and of the prior.
+    """Sites of a vector, and log densities of the starting distribution and of the prior.
 
     Epicentres are the sinh of their coordinates, so that steps grow with the distance. The
-    starting law is the prior, but the epicentre is about the network and the arrival about the
-    median trigger: a prior region of a thousand kilometres is mostly empty.
+    starting distribution is the prior, but with the epicentre about the network and the arrival
+    about the median trigger: a prior region of a thousand kilometres is mostly empty.
     """
     data, prior, scale = problem.data, problem.prior, problem.scale_km
     east, north = scale * jnp.sinh(vector[0]), scale * jnp.sinh(vector[1])
@@ -69,7 +69,7 @@ def _unpack(vector: Array, problem: _Problem) -> tuple[dict[str, Array], Array, 
     inside = inside & (arrival >= low) & (arrival <= high)
     deepest = jnp.inf if prior.deepest_km is None else prior.deepest_km
     inside = inside & (depth > prior.shallowest_km) & (depth < deepest)
-    # Densities of distributions may be NaN out of their support: they are not asked there.
+    # Densities of distributions may be NaN outside their support, where they are not evaluated.
     inner = jnp.where(inside, depth, 0.5 * prior.shallowest_km + 0.5 * jnp.minimum(deepest, 20.0))
     common = log_prior + prior.depth.log_prob(inner) + jnp.log(DEPTH_SCALE_KM) + vector[2]
     log_start = (
@@ -103,7 +103,7 @@ def _with_origin(sites: dict[str, Array], data: TriggerData) -> dict[str, Array]
 
 
 def _log_terms(vector: Array, problem: _Problem) -> tuple[Array, Array]:
-    """Log starting law, and log posterior over it."""
+    """Log density of the start, and log ratio of the posterior to it."""
     sites, log_start, log_prior = _unpack(vector, problem)
     complete = _with_origin(sites, problem.data)
     complete.pop("arrival_s")
@@ -113,15 +113,15 @@ def _log_terms(vector: Array, problem: _Problem) -> tuple[Array, Array]:
 
 
 def _start(key: PRNGKeyArray, problem: _Problem, count: int) -> Array:
-    """Vectors drawn from the starting law."""
+    """Vectors drawn from the starting distribution."""
     data, prior = problem.data, problem.prior
-    place_key, depth_key, arrival_key, rest = jax.random.split(key, 4)
+    place_key, depth_key, arrival_key, site_key = jax.random.split(key, 4)
     place = PLACE_SPREAD * jax.random.logistic(place_key, (count, 2))
     depth = jnp.asarray(prior.depth.sample(depth_key, (count,)), jnp.float32)
     noise = jax.random.logistic(arrival_key, (count, 1))
     arrival = problem.centre_s + problem.spread_s * noise
     values = {
-        site.name: getattr(prior, site.prior).sample(jax.random.fold_in(rest, number), (count,))
+        site.name: getattr(prior, site.prior).sample(jax.random.fold_in(site_key, number), (count,))
         for number, site in enumerate(sites_of("mixture", data.has_silent))
     }
     rows = jax.vmap(lambda row: to_coordinates(row, "mixture", prior))(values)
@@ -137,11 +137,14 @@ def _particles(
     start_key, move_key, rest_key = jax.random.split(key, 3)
     particles = temper(move_key, _log_terms, _start(start_key, problem, count), problem)
     sites = jax.vmap(lambda row: _unpack(row, problem)[0])(particles.points)
-    # What the data do not tell of keeps its prior.
+    # Sites that the data do not determine keep their prior.
     for number, site in enumerate(sites_of("mixture", problem.data.has_silent)):
         if not site.identified:
-            law, own = getattr(problem.prior, site.prior), jax.random.fold_in(rest_key, number)
-            sites[site.name] = law.sample(own, (len(particles.points),))
+            distribution, own = (
+                getattr(problem.prior, site.prior),
+                jax.random.fold_in(rest_key, number),
+            )
+            sites[site.name] = distribution.sample(own, (len(particles.points),))
     return particles, jax.vmap(lambda row: _with_origin(row, problem.data))(sites)
 
 

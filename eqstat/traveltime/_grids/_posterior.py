@@ -128,7 +128,7 @@ class GridPosterior:
         The origin time is given by its mean and standard deviation in each cell.
         """
         origin = origin_moments(self)
-        made = from_grid(
+        cells = from_grid(
             self.observations.frame,
             {name: Axis(self.centres(name), self.edges(name)) for name in SPACE},
             self.mass,
@@ -136,12 +136,12 @@ class GridPosterior:
             origin_time_sd_s=origin[1],
             reference_time=self.observations.reference_time,
         )
-        return made.assign_attrs(
+        return cells.assign_attrs(
             likelihood=self.likelihood, log_evidence=self.log_evidence, result=self.result.name
         )
 
     def draws(self, key: PRNGKeyArray, count: int = 4000) -> dict[str, np.ndarray]:
-        """Independent draws of all sites: a cell by its mass, uniform in it, then the rest.
+        """Independent draws of all sites: a cell by its mass, uniform in it, then the other sites.
 
         Origin time and scatter follow exactly where they are integrated in closed form; with
         silent devices or truncation the other parameters are drawn from their conditional normal
@@ -181,7 +181,7 @@ class GridPosterior:
 def _travel_times(
     data: TriggerData, places: Float[Array, "draws 3"], each: bool
 ) -> tuple[Array, Array]:
-    """Travel times from drawn hypocentres: the mean, and where asked to each device."""
+    """Travel times from drawn hypocentres: the mean and, if `each`, to each device."""
     mean = jax.vmap(lambda node: mean_travel_time(data, *node))(places)
     if not each:
         return mean, jnp.zeros((len(places), 0))
