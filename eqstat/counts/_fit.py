@@ -145,9 +145,9 @@ def fit(
     --------
     >>> import jax
     >>> from eqstat.counts import Design, simulate
-    >>> truth = Background("negative_binomial", 1.0, dispersion=0.3, dispersion_slope=0.0)
-    >>> history = simulate(jax.random.key(0), truth, Design(active=400, days=3))
-    >>> result = fit(history)
+    >>> history = simulate(
+    ...     jax.random.key(0), Background("poisson", 1.0), Design(active=50, days=7))
+    >>> result = fit(history, family="poisson")
     >>> bool(abs(result["rate_per_device_h"] - 1.0) < 0.1)
     True
     >>> result.posterior(jax.random.key(1), 100).rate_per_device_h.shape
