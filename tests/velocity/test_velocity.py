@@ -287,7 +287,7 @@ def test_unknown_model():
 
 
 def test_tables_are_small():
-    import eqstat.traveltime.velocity as room
+    import eqstat.velocity as package
 
-    folder = Path(room.__file__).parent / "tables"
+    folder = Path(package.__file__).parent / "tables"
     assert 0 < sum(f.stat().st_size for f in folder.glob("*.npz")) <= 2_000_000
