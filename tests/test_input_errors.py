@@ -72,7 +72,7 @@ BAD = {
     "velocity, name": lambda: load_velocity("mars"),
     "velocity, layers": lambda: layered([0.0, 0.0], [6.0, 8.0]),
     "ground motion, scatter": lambda: gm.GroundMotion(event_sd=-0.1),
-    "ground motion, device": lambda: gm.Device(sd=-1.0),
+    "ground motion, device": lambda: gm.event.Device(sd=-1.0),
     "ground motion, table": lambda: gm.prepare(PLACE),
     "ground motion, file": lambda: gm.load("no_such_file.eqstat"),
     "mixture, floor": lambda: mixture.from_logits(*np.zeros((3, 5)), floor=0.0),
@@ -81,8 +81,8 @@ BAD = {
         tt.prepare(TRIGGERS).triggers.to_xarray(), 5.0, magnitude_sd=-1.0
     ),
     "exceedance, level": lambda: alerts.alert_level(cost=3.0, loss=1.0),
-    "exceedance, region": lambda: alerts.Region(stations=1),
-    "detection, rate": lambda: detection.rate_of_magnitude(
+    "exceedance, region": lambda: alerts.Design(stations=1),
+    "detection, rate": lambda: detection.causes.gutenberg_richter_rate(
         4.0, rate_per_year=-1.0, above_magnitude=3.0
     ),
     "detection, network": lambda: detection.detector(PLACE.drop(columns="latitude")),

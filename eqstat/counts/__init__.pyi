@@ -5,6 +5,7 @@ from . import scan as scan
 from ._arrays import count_data as count_data
 from ._background import Background as Background
 from ._background import Bursts as Bursts
+from ._background import dispersion_at as dispersion_at
 from ._background import log_pmf as log_pmf
 from ._background import log_tail as log_tail
 from ._background import mean_count as mean_count

@@ -12,8 +12,7 @@ import pandas as pd
 from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
 from eqstat.counts._harmonics import HOURS_OF_WEEK
-from eqstat.schema import check_counts
-from eqstat.schema._counts import region_codes, spacing_s
+from eqstat.schema import check_counts, region_codes, spacing_s
 
 EXACT_ACTIVE = 50
 RELATIVE_WIDTH = 0.02

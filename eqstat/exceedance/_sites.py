@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from eqstat import schema
-from eqstat.schema import Column, Contract
-from eqstat.schema._ground_motions import VS30
+from eqstat.schema import VS30, Column, Contract
 
 SITES = Contract(
     "sites",

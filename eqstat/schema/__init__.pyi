@@ -12,5 +12,8 @@ from ._counts import COUNTS as COUNTS
 from ._counts import DETECTIONS as DETECTIONS
 from ._counts import check_counts as check_counts
 from ._counts import check_detections as check_detections
+from ._counts import region_codes as region_codes
+from ._counts import spacing_s as spacing_s
 from ._ground_motions import GROUND_MOTIONS as GROUND_MOTIONS
+from ._ground_motions import VS30 as VS30
 from ._ground_motions import check_ground_motions as check_ground_motions

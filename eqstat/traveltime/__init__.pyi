@@ -7,6 +7,7 @@ from ._classify import WaveTest as WaveTest
 from ._classify import classify as classify
 from ._data import Observations as Observations
 from ._data import prepare as prepare
+from ._fit import both_waves as both_waves
 from ._fit import fit as fit
 from ._grid import grid as grid
 from ._grids._posterior import GridPosterior as GridPosterior

@@ -190,7 +190,7 @@ def test_a_station_known_in_some_rows_is_known_in_all():
     ("name", "value", "words"),
     [
         ("event_sd", 0.0, "event_sd must be above 0"),
-        ("station_sd", -1.0, "station_sd must not be negative"),
+        ("station_sd", -1.0, "station_sd must be at least 0"),
         ("level", np.nan, "level must be finite"),
     ],
 )
@@ -201,5 +201,5 @@ def test_parameters_that_no_motion_has(name, value, words):
 
 @pytest.mark.parametrize("bad", [{"events": 0}, {"recorded": 0.0}, {"unknown_share": 2.0}])
 def test_designs_that_are_none(bad):
-    with pytest.raises(ValueError, match=r"at least 1|must lie in"):
+    with pytest.raises(ValueError, match=r"whole number from 1|must lie in"):
         Design(**bad)

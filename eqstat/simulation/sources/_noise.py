@@ -11,8 +11,7 @@ from scipy import stats
 from eqstat._core.arrays import Number
 from eqstat._core.checks import check_fields, check_range
 from eqstat._core.errors import InputError
-from eqstat.counts import Background, Bursts, rate_per_device_h
-from eqstat.counts._background import dispersion_at
+from eqstat.counts import Background, Bursts, dispersion_at, rate_per_device_h
 from eqstat.simulation.sources._base import (
     CROWD,
     HUMAN,

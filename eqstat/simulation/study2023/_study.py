@@ -21,8 +21,7 @@ from eqstat.simulation._streams import Streams
 from eqstat.simulation.sources._base import Filled
 from eqstat.simulation.sources._earthquakes import ConstantProbability, Earthquakes, NormalDelay
 from eqstat.simulation.sources._noise import UniformTriggers
-from eqstat.traveltime import Prior
-from eqstat.traveltime._fit import both_waves
+from eqstat.traveltime import Prior, both_waves
 
 __all__ = ["false_detections", "lima", "test_detections", "true_detections"]
 

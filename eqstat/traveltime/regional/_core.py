@@ -13,8 +13,7 @@ from jaxtyping import Array, Bool, Float
 from eqstat._core.constants import EARTH_RADIUS_KM
 from eqstat.traveltime.regional._parameters import RegionalError
 from eqstat.traveltime.regional._spd import inverse_and_log_determinant
-from eqstat.velocity import surface_point
-from eqstat.velocity._base import hypocentral_km
+from eqstat.velocity import hypocentral_km, surface_point
 
 # Distance at which the near part of the coherent error ends and the far part starts.
 NEAR_KM = 150.0

@@ -239,8 +239,8 @@ def test_least_miss_with_more_than_the_devices_as_minimum():
 
 
 BAD = {
-    "no budget": ({"false_alarm_rate_per_year": 0.0}, "must be positive"),
-    "infinite budget": ({"false_alarm_rate_per_year": np.inf}, "must be positive"),
+    "no budget": ({"false_alarm_rate_per_year": 0.0}, "must be above 0"),
+    "infinite budget": ({"false_alarm_rate_per_year": np.inf}, "must be above 0"),
     "minimum": ({"minimum": 0}, "minimum"),
     "day": ({"day": 7}, "day must be"),
     "interval": ({"probability": 1.0}, "probability"),
