@@ -18,7 +18,6 @@ from ._likelihood import log_likelihood as log_likelihood
 from ._likelihood import pointwise_log_likelihood as pointwise_log_likelihood
 from ._model import model as model
 from ._parameters import GaussianParameters as GaussianParameters
-from ._parameters import LikelihoodName as LikelihoodName
 from ._parameters import MixtureParameters as MixtureParameters
 from ._parameters import Parameters as Parameters
 from ._parameters import Prior as Prior
