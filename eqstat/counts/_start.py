@@ -46,7 +46,7 @@ class Start(NamedTuple):
     window_h: float
 
     def excess(self, mean: np.ndarray, active: np.ndarray) -> np.ndarray:
-        """Variance over mean, less one: the larger of the two families, with room for error."""
+        """Variance over mean, less one: the larger of two families, with a margin."""
         return 1.5 * np.maximum(self.dispersion * mean, self.correlation * active)
 
 

@@ -1,6 +1,7 @@
 """File formats of a hypocentre, chosen by the ending of the file's name.
 
-To add a format, write its module and name it in `FORMATS`; the shell takes it from there.
+To add a format, write its module and name it in `FORMATS`. The shell offers it by an option of
+`eqstat locate` (`cli/_locate.py`) with its endings (`cli/_driver.py`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The only door to optimisers and samplers: multi-start BFGS, exact grids, NUTS."""
+"""Inference for all models: multi-start BFGS, Laplace approximation, grids, particles, NUTS."""
 
 import lazy_loader
 

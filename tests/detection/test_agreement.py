@@ -1,4 +1,4 @@
-"""The location of the detector against the exact posterior of the travel-time room."""
+"""The location of the detector against the exact posterior of the travel-time package."""
 
 import jax
 import numpy as np

@@ -81,7 +81,7 @@ def test_bursts_come_as_often_and_as_large_as_said():
 
 
 @pytest.mark.parametrize("family", ["poisson", "negative_binomial", "beta_binomial"])
-def test_people_of_a_null_are_those_of_the_counts_room(family):
+def test_human_triggers_of_a_background_are_those_of_counts(family):
     dispersed = family != "poisson"
     background = Background(
         family,

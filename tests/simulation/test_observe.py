@@ -1,4 +1,4 @@
-"""Streams reach the travel-time room the same by arrays and by tables."""
+"""Streams reach the travel-time package the same by arrays and by tables."""
 
 import jax
 import numpy as np

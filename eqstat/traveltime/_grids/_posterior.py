@@ -314,7 +314,7 @@ def _moments_profiled(
 def _moments_full(
     posterior: GridPosterior, chosen: np.ndarray, places: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where the mean arrival is an axis: arrival less travel time, slowness ratio and delay."""
+    """Where the mean arrival is an axis: arrival less travel time."""
     data = posterior.observations.data
     axes = [np.asarray(axis, np.float64) for axis in posterior.grid.axes]
     arrival = axes[3]

@@ -1,4 +1,4 @@
-"""The paper's simulation has the paper's numbers, and its test is that of the travel-time room."""
+"""The paper's simulation has the paper's numbers, and its test is that of `traveltime`."""
 
 import equinox as eqx
 import jax
