@@ -20,7 +20,7 @@ def background_rate(
     region: str | None = None,
     day: int | None = None,
     utc_offset_h: float = 0.0,
-    least_relative_sd: float = 0.1,
+    least_relative_sd: float | int = 0.1,
     half_life_h: float = 24.0,
 ) -> BackgroundRate:
     r"""Hourly background rates of a detector from a fitted background of counts.

@@ -70,7 +70,7 @@ def _next_beta(log_ratio: Array, beta: Array) -> Array:
         weight = step * log_ratio
         return jnp.exp(2 * logsumexp(weight) - logsumexp(2 * weight)) / count
 
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+    def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
         # Steps differ by orders of magnitude: the geometric mean finds the early, small ones.
         middle = jnp.sqrt(jnp.maximum(low, 1e-9) * high)

@@ -30,6 +30,7 @@ def seen(watch, at=(4.0, -9.0), depth=15.0, share=0.6, now=109.0, seed=0):
     return step(watch, init(watch, 80.0), now, who, time[who])
 
 
+@pytest.mark.slow
 def test_finds_the_source(watch):
     state, report = seen(watch)
     found = locate(watch, state, report)

@@ -41,6 +41,7 @@ def test_nuts_agrees_with_the_fit_and_predicts():
     assert tree.attrs["magnitude_range"] == list(motions.ranges["magnitude"])
 
 
+@pytest.mark.slow
 def test_a_run_has_all_groups_and_leaves_out_single_records():
     motions = simulate(jax.random.key(5), GroundMotion(), Design(events=12, stations=10))
     tree = sample(jax.random.key(6), motions, chains=2, warmup=250, draws=250, progress=False)

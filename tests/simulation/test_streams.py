@@ -54,6 +54,7 @@ def test_the_size_of_calls_does_not_matter(monkeypatch):
     same(whole, simulate(KEY, network, source, 30), exact=False)
 
 
+@pytest.mark.slow
 def test_the_earliest_trigger_of_a_device_counts():
     network = cases.box(200)
     quake = Earthquakes(probability=ConstantProbability(0.6), time_s=(2, 2))

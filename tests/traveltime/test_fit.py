@@ -286,6 +286,7 @@ def mixed():
     return cases.phones(30, 4)
 
 
+@pytest.mark.slow
 def test_the_mixture_finds_place_and_shares(mixed):
     triggers, cause = mixed
     observations = prepare(triggers)

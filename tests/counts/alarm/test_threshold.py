@@ -299,6 +299,7 @@ def test_an_hour_supports_little_and_says_what(watched):
     assert threshold(background, 300, [15.0], caution=np.inf)["triggers"][0, 0] > supported
 
 
+@pytest.mark.slow
 def test_six_hours_support_the_hours_that_were_watched(watched):
     background = seen(watched, 6)
     assert threshold(background, 300, [14.0, 16.0])["triggers"].max() < 40
