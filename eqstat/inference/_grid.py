@@ -39,9 +39,9 @@ class Grid(eqx.Module):
     [0.25, 0.75]
     """
 
-    axes: tuple[Float[Array, "_"], ...]
-    log_mass: Float[Array, "..."]
-    log_evidence: Float[Array, ""]
+    axes: tuple[Float[Array, "_"] | Float[np.ndarray, "_"], ...]
+    log_mass: Float[Array, "..."] | Float[np.ndarray, "..."]
+    log_evidence: Float[Array, ""] | Float[np.ndarray, ""]
 
 
 def _axis(low: Array, high: Array, cells: int) -> Array:
