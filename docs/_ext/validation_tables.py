@@ -29,8 +29,8 @@ def runs_of(name: str) -> list[dict[str, Any]]:
     checks = {check.name: check for check in run.CHECKS}
     if name not in checks:
         raise ValueError(f"no check {name!r} in validation/run.py")
-    found = run.finished(name, checks[name].options)
-    return found[:1]
+    newest = run.finished(name, checks[name].options)
+    return newest[:1]
 
 
 def table(run_: dict[str, Any], omit: tuple[str, ...] = ()) -> str:

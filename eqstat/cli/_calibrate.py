@@ -312,16 +312,16 @@ def draw(detections: Detections, results: Results) -> Any:
 
 def content_of(detections: Detections, results: Results) -> dict[str, Any]:
     """What the JSON holds."""
-    label, found = detections.label, results.reliability
+    label, judged = detections.label, results.reliability
     rows = ("threshold", "miss_probability", "false_alarm_probability")
     reliability = None
-    if found is not None:
+    if judged is not None:
         names = ("forecast", "observed", "low", "high", "number")
         reliability = {
-            "column": found.column,
-            "scores": [each.to_dict() for each in found.scores],
-            "calibration_test": vars(found.test),
-            "curve": {name: found.curve[name].to_numpy() for name in names},
+            "column": judged.column,
+            "scores": [each.to_dict() for each in judged.scores],
+            "calibration_test": vars(judged.test),
+            "curve": {name: judged.curve[name].to_numpy() for name in names},
         }
     return {
         "history": {

@@ -92,21 +92,21 @@ def run(options: argparse.Namespace) -> Outcome:
 def arguments(command: str, out: Path, done: dict[str, Any]) -> list[str]:
     """Arguments of a command, some from what the commands before it have found."""
     if command == "threshold":
-        found = ["counts.csv", "--active", str(PHONES), "--family", "poisson"]
+        words = ["counts.csv", "--active", str(PHONES), "--family", "poisson"]
     elif command == "detect":
         parameters = done["threshold"]["background"]["parameters"]
         rate = parameters["rate_per_device_h"]["estimate"]
-        found = ["triggers.csv", "--network", "network.csv", "--background", f"{rate:.3g}"]
-        found += ["--start", START, "--end", END, "--posterior", "first_alarm.nc"]
+        words = ["triggers.csv", "--network", "network.csv", "--background", f"{rate:.3g}"]
+        words += ["--start", START, "--end", END, "--posterior", "first_alarm.nc"]
     elif command == "locate":
-        found = ["earthquake.csv", "--posterior", "location.nc"]
+        words = ["earthquake.csv", "--posterior", "location.nc"]
     else:
         now = done["detect"]["alarms"][0]["time"]
-        found = ["--posterior", "location.nc", "--sites", "sites.csv", "--threshold", "2%g,10%g"]
-        found += ["--magnitude", str(MAGNITUDE), "--now", now, "--table", "shaking.csv"]
-    found += ["--json", f"{command}.json", "--figure", f"{command}.png"]
+        words = ["--posterior", "location.nc", "--sites", "sites.csv", "--threshold", "2%g,10%g"]
+        words += ["--magnitude", str(MAGNITUDE), "--now", now, "--table", "shaking.csv"]
+    words += ["--json", f"{command}.json", "--figure", f"{command}.png"]
     suffixes = (".csv", ".nc", ".json", ".png")
-    return [str(out / text) if text.endswith(suffixes) else text for text in found]
+    return [str(out / text) if text.endswith(suffixes) else text for text in words]
 
 
 def step(command: str, given: list[str]) -> dict[str, Any]:

@@ -149,13 +149,13 @@ class _Groups(NamedTuple):
         at = history.region * HOURS_OF_WEEK + history.hour_of_week
         windows = np.bincount(at, history.windows, size)
         triggers = np.bincount(at, history.windows * history.triggers, size)
-        there = np.flatnonzero(windows > 0)
+        filled = np.flatnonzero(windows > 0)
         number = np.full(size, -1)
-        number[there] = np.arange(len(there))
+        number[filled] = np.arange(len(filled))
         label = [
-            f"{history.regions[one // HOURS_OF_WEEK]}, hour {one % HOURS_OF_WEEK}" for one in there
+            f"{history.regions[one // HOURS_OF_WEEK]}, hour {one % HOURS_OF_WEEK}" for one in filled
         ]
-        return cls(label, windows[there], triggers[there], number)
+        return cls(label, windows[filled], triggers[filled], number)
 
     def log_likelihood(
         self,
