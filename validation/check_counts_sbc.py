@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import numpy as np
@@ -25,13 +25,16 @@ from records import Record, each, record, show
 from eqstat.calibration import rank_uniformity, sbc_ranks
 from eqstat.counts import Design, Prior, sample, simulate
 from eqstat.counts._families import Family
-from eqstat.counts._model import KINDS, background_of, site_names
+from eqstat.counts._model import background_of, site_names
 from eqstat.counts._prior import logit_normal
 from eqstat.inference import InferenceError
 
 # Of the 250 draws of each chain so few are kept that there are 50 in all: what is left of their
 # correlation does not bend the ranks.
 DRAWS, KEPT, BINS = 250, 50, 17
+KINDS: list[tuple[Family, bool]] = [
+    (family, bursts) for family in get_args(Family) for bursts in (False, True)
+]
 NAMES = [family + "+bursts" * bursts for family, bursts in KINDS]
 REGIONS = ("small", "large")
 # Counts of the second design are fewer: sums over bursts and beta functions are slow.

@@ -12,19 +12,19 @@ from typing import Any
 from eqstat import __version__
 from eqstat._core.errors import InputError
 from eqstat.cli._outcome import Outcome
+from eqstat.hypocentre import FORMATS
 
 FIGURE_KINDS = (".png", ".pdf", ".svg")
 SUFFIXES = {
     "figure": FIGURE_KINDS,
     "animation": (".gif",),
-    "quakeml": (".xml", ".quakeml"),
-    "geojson": (".geojson",),
+    **{known.option: known.endings for known in FORMATS},
 }
 # What an output needs beside the package: module and how to install it.
 NEEDS = {
     "figure": ("matplotlib", "figures need matplotlib: pip install 'eqstat[plots]'"),
     "animation": ("matplotlib", "figures need matplotlib: pip install 'eqstat[plots]'"),
-    "quakeml": ("obspy", "QuakeML needs ObsPy: pip install 'eqstat[seismology]'"),
+    **{known.option: known.needs for known in FORMATS if known.needs},
 }
 SCHEMA_VERSION = 1
 # Options that say how to run or where to write, not what to compute.

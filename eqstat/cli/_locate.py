@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 FIGURE_DRAWS = 4000
-# Outputs of `eqstat.hypocentre.write`.
-FORMATS = ("quakeml", "geojson")
 TABLES = f"""\
 Tables are CSV or Parquet. Triggers need the columns time (UTC), latitude and longitude (degrees);
 phase (P or S), time_sd_s, elevation_m and device are used where present. {ROWS}"""
@@ -80,8 +78,10 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         parser,
         inputs=("triggers", "network"),
         posterior=("FILE.nc", "write the posterior as NetCDF (grid and nuts)"),
-        quakeml=("FILE.xml", "write the hypocentre and its uncertainty as QuakeML"),
-        geojson=("FILE.geojson", "write the epicentre and its credible region as GeoJSON"),
+        **{
+            known.option: (f"FILE{known.endings[0]}", f"write {known.holds} as {known.name}")
+            for known in hypocentre.FORMATS
+        },
     )
 
 
@@ -201,14 +201,15 @@ def files_of(
     def write(name: str) -> None:
         hypocentre.write(posterior, name, probability=options.probability)
 
-    return dict.fromkeys(FORMATS, write)
+    return {known.option: write for known in hypocentre.FORMATS}
 
 
 def notes_of(options: argparse.Namespace, location: traveltime.Location) -> list[str]:
     """Which of the files that were asked for cannot be written."""
     if location.hypocentre is not None:
         return []
-    asked = [f"--{name}" for name in FORMATS if getattr(options, name)]
+    options_of_formats = [known.option for known in hypocentre.FORMATS]
+    asked = [f"--{name}" for name in options_of_formats if getattr(options, name)]
     return [f"{', '.join(asked)}: the hypocentre has no uncertainty to write"] if asked else []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from eqstat._core.errors import InputError
@@ -169,6 +169,22 @@ def add_numbers(
             metavar=metavar,
             help=f"{text} (default {default:g})",
         )
+
+
+class Choices:
+    """Choices that are looked up only where a value or the help needs them.
+
+    Parameters
+    ----------
+    names
+        Gives the names.
+    """
+
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+        self.names = names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
 
 
 def number(low: float, high: float, *, closed: bool = False) -> Callable[[str], float]:

@@ -7,6 +7,7 @@ import json
 from importlib import resources
 from typing import Any
 
+from eqstat import counts
 from eqstat.cli._outcome import Outcome
 
 DESCRIBED = ("locate", "classify", "threshold", "detect", "exceed", "calibrate")
@@ -41,4 +42,7 @@ def schema_of(command: str) -> dict[str, Any]:
         json.loads(folder.joinpath(f"{name}.json").read_text(encoding="utf-8"))
         for name in (command, "shared")
     )
-    return {**own, "$defs": shared["$defs"]}
+    definitions = shared["$defs"]
+    if command == "threshold":
+        definitions["family"] = {"enum": list(counts.FAMILIES)}
+    return {**own, "$defs": definitions}

@@ -12,6 +12,7 @@ from eqstat._core.errors import InputError
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._options import (
     ROWS,
+    Choices,
     add_columns,
     add_outputs,
     add_probability,
@@ -125,9 +126,10 @@ def _add_budget(group: Any) -> None:
 def _add_background(group: Any) -> None:
     group.add_argument(
         "--family",
-        choices=["poisson", "negative_binomial", "beta_binomial"],
+        choices=Choices(lambda: counts.FAMILIES),
         default="negative_binomial",
-        help="distribution of the counts (default negative_binomial)",
+        metavar="FAMILY",
+        help="distribution of the counts: %(choices)s (default negative_binomial)",
     )
     group.add_argument(
         "--bursts", action="store_true", help="with bursts, in which many devices trigger together"

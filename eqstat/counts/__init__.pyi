@@ -14,6 +14,7 @@ from ._background import with_new_region as with_new_region
 from ._data import History as History
 from ._data import combine as combine
 from ._data import prepare as prepare
+from ._families import FAMILIES as FAMILIES
 from ._fit import BackgroundFit as BackgroundFit
 from ._fit import background_from as background_from
 from ._fit import fit as fit

@@ -15,7 +15,7 @@ from eqstat.counts._background import Background
 from eqstat.counts._data import History
 from eqstat.counts._families import Family
 from eqstat.counts._likelihood import CountData
-from eqstat.counts._model import MODELS, background_of, site_names
+from eqstat.counts._model import background_of, model_of, site_names
 from eqstat.counts._prior import Prior
 from eqstat.counts._start import region_information, start_of, starting_sites
 from eqstat.inference import InferenceError, LaplaceFit, laplace, posterior_sites
@@ -166,7 +166,7 @@ def fit(
     information = region_information(history, first, family)
     pooled = "region_sd" in names
     approximation = laplace(
-        MODELS[family, bursts],
+        model_of(family, bursts),
         (data, prior),
         {name: np.asarray(value)[None] for name, value in start.items()},
         site_args=(without_rows(data), prior),

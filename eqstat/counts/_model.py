@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, get_args
+from functools import cache
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -114,14 +115,22 @@ class Correction(NamedTuple):
     curvature: Array
 
 
-def _named(family: Family, bursts: bool) -> Callable[[CountData, Prior], None]:
+@cache
+def model_of(family: Family, bursts: bool) -> Callable[[CountData, Prior], None]:
+    """One function for each background, so that its compiled programs are found again."""
+
     def counts(data: CountData, prior: Prior) -> None:
         model(data, prior, family=family, bursts=bursts)
 
     return counts
 
 
-def _corrected(family: Family, bursts: bool) -> Callable[[CountData, Prior, Correction], None]:
+@cache
+def corrected_model_of(
+    family: Family, bursts: bool
+) -> Callable[[CountData, Prior, Correction], None]:
+    """As `model_of`, with the correction of a merged history."""
+
     def counts(data: CountData, prior: Prior, correction: Correction) -> None:
         with handlers.trace() as trace:
             model(data, prior, family=family, bursts=bursts)
@@ -134,11 +143,3 @@ def _corrected(family: Family, bursts: bool) -> Callable[[CountData, Prior, Corr
         numpyro.factor("correction", correction.slope @ apart + bend)
 
     return counts
-
-
-# One function object for each background, so that its compiled programs are found again.
-KINDS: list[tuple[Family, bool]] = [
-    (family, bursts) for family in get_args(Family) for bursts in (False, True)
-]
-MODELS = {kind: _named(*kind) for kind in KINDS}
-CORRECTED = {kind: _corrected(*kind) for kind in KINDS}

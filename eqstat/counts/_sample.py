@@ -19,7 +19,7 @@ from eqstat.counts._families import Family
 from eqstat.counts._fit import BackgroundFit, fit, without_rows
 from eqstat.counts._harmonics import HOURS_OF_WEEK
 from eqstat.counts._likelihood import CountData, pointwise_log_likelihood
-from eqstat.counts._model import CORRECTED, MODELS, Correction, background_of
+from eqstat.counts._model import Correction, background_of, corrected_model_of, model_of
 from eqstat.counts._prior import Prior
 from eqstat.inference import Laplace, posterior_sites, run_nuts
 
@@ -258,11 +258,11 @@ def sample(
             merging = _merging(
                 approximation, data, count_data(history, widths=WIDEST, **options), prior
             )
-            model: Any = CORRECTED[family, bursts]
+            model: Any = corrected_model_of(family, bursts)
             args: tuple = merging.coarse, merging.prior, merging.correction
         else:
             merging = None
-            model = MODELS[family, bursts]
+            model = model_of(family, bursts)
             args = jax.tree.map(jnp.asarray, (data, prior))
         tree = run_nuts(
             jax.random.fold_in(key, 1),

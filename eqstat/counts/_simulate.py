@@ -109,11 +109,8 @@ def _base_tables(background: Background, active: np.ndarray, mean: np.ndarray) -
     for start in range(0, len(order), ROWS_AT_ONCE):
         rows = order[start : start + ROWS_AT_ONCE]
         n, mu, delta = active[rows], mean[rows], spread[rows]
-        variance = mu * (1 + family.excess(mu, n, delta))
-        # Less than one window in 1e12 lies beyond: these tails are at most geometric.
-        most = int(np.max(np.minimum(mu + 12 * np.sqrt(variance) + 30 * variance / mu + 12, n)))
         marginal = Marginal(family, mu, family.sliding_dispersion(delta), n)
-        p = np.exp(family.log_pmf_table(marginal, most))
+        p = np.exp(family.log_pmf_table(marginal, family.support(marginal, 1e-12)))
         yield rows, p / p.sum(axis=1, keepdims=True)
 
 

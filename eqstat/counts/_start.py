@@ -46,8 +46,14 @@ class Start(NamedTuple):
     window_h: float
 
     def excess(self, mean: np.ndarray, active: np.ndarray) -> np.ndarray:
-        """Variance over mean, less one: the larger of two families, with a margin."""
-        return 1.5 * np.maximum(self.dispersion * mean, self.correlation * active)
+        """Variance over mean, less one: the largest of the families', with a margin."""
+        return 1.5 * np.max([excess_at(self, name, mean, active) for name in FAMILIES], axis=0)
+
+
+def excess_at(start: Start, family: str, mean: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """Variance over mean, less one, of a family at its starting values."""
+    own = FAMILIES[family].starting_values(start.dispersion, start.correlation)
+    return FAMILIES[family].excess(mean, active, own.get("dispersion"))
 
 
 def _regress(counts: np.ndarray, exposure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -134,6 +140,5 @@ def region_information(history: History, start: Start, family: str) -> np.ndarra
     """Fisher information about the log rate of each region, (regions,)."""
     mean = np.exp(start.log_rate[history.region, history.hour_of_week])
     mean = mean * history.active * start.window_h
-    own = FAMILIES[family].starting_values(start.dispersion, start.correlation)
-    excess = FAMILIES[family].excess(mean, history.active, own.get("dispersion"))
+    excess = excess_at(start, family, mean, history.active)
     return np.bincount(history.region, history.windows * mean / (1 + excess), len(history.regions))

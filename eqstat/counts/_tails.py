@@ -70,9 +70,7 @@ def _sides(
 
     def more(state: tuple) -> Array:
         at, term, total, count = state
-        # The remainder of a series of ratio r is about term * r / (1 - r).
-        up = family.ratio(at, n, first, second)
-        remainder = jnp.where(lower, at, 1 / jnp.maximum(1 - up, 1e-6))
+        remainder = jnp.where(lower, at, family.remainder(at, n, first, second))
         return jnp.any(term * remainder > eps * total) & (count < MOST_TERMS)
 
     start = jnp.where(lower, k - 1, k)

@@ -6,6 +6,7 @@ from ._form import check as check
 from ._form import from_draws as from_draws
 from ._form import from_grid as from_grid
 from ._form import from_normal as from_normal
+from ._formats import FORMATS as FORMATS
 from ._formats import read as read
 from ._formats import write as write
 from ._geojson import read_geojson as read_geojson

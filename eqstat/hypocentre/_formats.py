@@ -1,36 +1,65 @@
 """File formats of a hypocentre, chosen by the ending of the file's name.
 
-To add a format, write its module and name it in `FORMATS`. The shell offers it by an option of
-`eqstat locate` (`cli/_locate.py`) with its endings (`cli/_driver.py`).
+To add a format, write its module and name it in `FORMATS`: `eqstat locate` offers it too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eqstat._core.errors import InputError
-from eqstat.hypocentre import _geojson, _netcdf, _quakeml
-from eqstat.hypocentre._form import check
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Format(NamedTuple):
-    """A file format: how it is written, and read where it holds a whole hypocentre."""
+    """A file format of hypocentres.
+
+    Attributes
+    ----------
+    name
+        What it is called; in lower case the option of `eqstat locate`.
+    endings
+        Of the names of its files.
+    module
+        Module of this package with `write(hypocentre, path, probability)` and, where a file holds
+        a whole hypocentre, `read(path)`. It is imported when it is needed.
+    holds
+        What a file holds.
+    needs
+        A module beyond the requirements of eqstat, and how to install it.
+    """
 
     name: str
-    write: Callable[[xr.Dataset, Path, float], None]
-    read: Callable[[Path], xr.Dataset] | None
+    endings: tuple[str, ...]
+    module: str
+    holds: str
+    needs: tuple[str, str] | None = None
+
+    @property
+    def option(self) -> str:
+        """Name of the option of `eqstat locate`."""
+        return self.name.lower()
+
+    def functions(self) -> Any:
+        """Import the module of the functions."""
+        return import_module(f"eqstat.hypocentre.{self.module}")
 
 
-FORMATS = {
-    ".nc": Format("NetCDF", _netcdf.write, _netcdf.read),
-    ".geojson": Format("GeoJSON", _geojson.write, None),
-    ".xml": Format("QuakeML", _quakeml.write, _quakeml.read),
-    ".quakeml": Format("QuakeML", _quakeml.write, _quakeml.read),
-}
+FORMATS = (
+    Format("NetCDF", (".nc",), "_netcdf", "the whole hypocentre"),
+    Format(
+        "QuakeML",
+        (".xml", ".quakeml"),
+        "_quakeml",
+        "the hypocentre and its uncertainty",
+        ("obspy", "QuakeML needs ObsPy: pip install 'eqstat[seismology]'"),
+    ),
+    Format("GeoJSON", (".geojson",), "_geojson", "the epicentre and its credible region"),
+)
 
 
 def format_of(path: str | Path) -> Format:
@@ -47,10 +76,11 @@ def format_of(path: str | Path) -> Format:
     'QuakeML'
     """
     ending = Path(path).suffix.lower()
-    if ending not in FORMATS:
-        known = ", ".join(f"{key} ({value.name})" for key, value in FORMATS.items())
-        raise InputError(f"{str(path)!r}: the ending must be one of {known}")
-    return FORMATS[ending]
+    for known in FORMATS:
+        if ending in known.endings:
+            return known
+    endings = ", ".join(f"{end} ({known.name})" for known in FORMATS for end in known.endings)
+    raise InputError(f"{str(path)!r}: the ending must be one of {endings}")
 
 
 def write(
@@ -85,7 +115,9 @@ def write(
     """
     if not 0 < probability < 1:
         raise InputError(f"write: probability must lie in (0, 1), not {probability!r}")
-    format_of(path).write(check(hypocentre), Path(path), float(probability))
+    from eqstat.hypocentre._form import check
+
+    format_of(path).functions().write(check(hypocentre), Path(path), float(probability))
 
 
 def read(path: str | Path) -> xr.Dataset:
@@ -111,8 +143,9 @@ def read(path: str | Path) -> xr.Dataset:
     See `write`.
     """
     kind = format_of(path)
-    if kind.read is None:
-        raise InputError(f"{str(path)!r}: {kind.name} holds a region, not the whole hypocentre")
+    functions = kind.functions()
+    if not hasattr(functions, "read"):
+        raise InputError(f"{str(path)!r}: {kind.name} holds {kind.holds}, not the whole hypocentre")
     if not Path(path).is_file():
         raise InputError(f"there is no file {str(path)!r}")
-    return kind.read(Path(path))
+    return functions.read(Path(path))

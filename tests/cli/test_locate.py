@@ -187,15 +187,16 @@ def test_a_summary_is_for_a_person(capsys, csv, tmp_path):
     assert json.loads(file.read_text(encoding="utf-8"))["method"] == "bfgs"
 
 
-def test_quakeml_and_geojson_are_written(capsys, csv, tmp_path):
+def test_every_format_is_written(capsys, csv, tmp_path):
     pytest.importorskip("obspy")
-    region, event = tmp_path / "region.geojson", tmp_path / "event.xml"
+    region, event, whole = (tmp_path / f"event.{end}" for end in ("geojson", "xml", "nc"))
     found, _ = located(capsys, csv(quake()), "--method", "bfgs", "--geojson", region,
-                       "--quakeml", event, "--probability", 0.8)  # fmt: skip
+                       "--quakeml", event, "--netcdf", whole, "--probability", 0.8)  # fmt: skip
     source = found["hypocentre"]
-    own = hypocentre.summary(hypocentre.read(event)).sel(statistic="mean")
-    assert float(own["latitude"]) == pytest.approx(source["latitude"], abs=0.02)
-    assert float(own["longitude"]) == pytest.approx(source["longitude"], abs=0.02)
+    for file in (event, whole):
+        own = hypocentre.summary(hypocentre.read(file)).sel(statistic="mean")
+        assert float(own["latitude"]) == pytest.approx(source["latitude"], abs=0.02)
+        assert float(own["longitude"]) == pytest.approx(source["longitude"], abs=0.02)
     held = hypocentre.read_geojson(region)
     assert held.probability == pytest.approx(0.8)
     assert held.area_km2 == pytest.approx(found["region"]["area_km2"], rel=0.02)

@@ -10,7 +10,7 @@ SHOCKS = Bursts(2e-4, 0.12, 8.0)
 def truth(family="negative_binomial", bursts=False, effects=(0.3, -0.2, 0.1, -0.1), sd=0.3):
     """A background with day cycle, regions, dispersion and perhaps bursts."""
     effects = np.array(effects)
-    dispersion = {"poisson": None, "negative_binomial": 0.15, "beta_binomial": 0.004}[family]
+    dispersion = {"poisson": None, "beta_binomial": 0.004}.get(family, 0.15)
     return Background(
         family,
         0.8,

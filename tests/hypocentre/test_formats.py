@@ -130,7 +130,7 @@ def test_quakeml_has_the_magnitude(tmp_path):
 def test_what_cannot_be_written_or_read_is_refused(tmp_path):
     with pytest.raises(InputError, match="ending must be one of"):
         hypocentre.write(normal(), tmp_path / "event.doc")
-    with pytest.raises(InputError, match="holds a region"):
+    with pytest.raises(InputError, match="holds the epicentre"):
         hypocentre.read(tmp_path / "region.geojson")
     with pytest.raises(InputError, match="no file"):
         hypocentre.read(tmp_path / "none.nc")

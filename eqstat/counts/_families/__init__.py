@@ -1,9 +1,6 @@
 """The families of the count of a window: each is defined in one file and registered here.
 
-To add a family, write a `CountFamily`, and add it to `FAMILIES` and its name to `Family`. A
-parameter of its own is a field of `Background` and of `Prior` besides. The shell's choices and its
-JSON schema list the names. Tables are closed by a geometric tail (`table_top`, `_tails`, tables of
-`scan`): a family with a heavier tail needs its own there.
+To add a family, write a `CountFamily`, and add it to `FAMILIES` and its name to `Family`.
 """
 
 from __future__ import annotations

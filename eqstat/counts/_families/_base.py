@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -43,6 +44,10 @@ class CountFamily(ABC):
     they share no code with the first group, so that each is a test of the other. The last group
     draws counts and gives starting values.
 
+    Whatever lies beyond a sum or a table is bounded by a geometric series (`remainder`,
+    `log_beyond`): right where the ratios of neighbouring probabilities, at large counts, do not
+    increase. A family with a heavier tail overrides the two.
+
     Attributes
     ----------
     name
@@ -51,14 +56,11 @@ class CountFamily(ABC):
         Fields of `Background`, sites of the model and fields of `Prior` that this family has.
     largest_active
         Active devices up to which the tables are valid.
-    may_renew
-        Whether a finite correlation time of the intensity is available.
     """
 
     name: ClassVar[str]
     parameters: ClassVar[tuple[str, ...]] = ("dispersion", "dispersion_slope")
     largest_active: ClassVar[float] = np.inf
-    may_renew: ClassVar[bool] = True
 
     def dispersion(self, values: Mapping[str, Any], active: Any) -> Any:
         r"""$\delta(n) = \text{dispersion} \cdot (n / 100)^{-\text{slope}}$ among n devices."""
@@ -90,6 +92,10 @@ class CountFamily(ABC):
     ) -> tuple[Array, Array, Array]:
         """(k + 1) times the ratio, and the slopes of its log in both parameters."""
 
+    def remainder(self, k: Array, n: Array, first: Array, second: Array | None) -> Array:
+        """Probability of k or more over that of k, or a bound on it."""
+        return 1 / jnp.maximum(1 - self.ratio(k, n, first, second), 1e-6)
+
     # NumPy: tables over the count, last axis.
 
     def sliding_dispersion(self, dispersion: Any) -> Any:
@@ -115,9 +121,37 @@ class CountFamily(ABC):
             first, steps = self.log_first_and_steps(marginal, np.arange(top, dtype=float))
             return np.concatenate([first, first + np.cumsum(steps, axis=-1)], axis=-1)
 
-    @abstractmethod
+    def support(self, marginal: Marginal, left_out: float) -> int:
+        """A count beyond which less than `left_out` of the probability lies, in any case."""
+        mean, n = np.asarray(marginal.mean), np.max(marginal.active)
+        excess = self.excess(mean, marginal.active, marginal.dispersion)
+        reach = mean + 8 * np.sqrt(mean * (1 + excess)) + 30 * excess + 12
+        top = int(min(n, np.max(reach)))
+        while top < n:
+            beyond = self.log_beyond(marginal, self.log_pmf_table(marginal, top))
+            if np.all(beyond < np.log(left_out)):
+                break
+            top = int(min(n, 2 * top))
+        return top
+
     def table_top(self, marginal: Marginal, least: int) -> int:
-        """A length of table, from `least` on, beyond which only a geometric tail is left."""
+        """A length of table beyond which 1e-16 of the probability of `least` is left."""
+        extra, most = 100, np.max(marginal.active)
+        while least + extra < most:
+            table = self.log_pmf_table(marginal, least + extra)
+            beyond = self.log_beyond(marginal, table)[..., 0] - table[..., least]
+            if np.all(np.isinf(table[..., least]) | (beyond < -37.0)):
+                break
+            extra *= 2
+        return int(min(least + extra, most + 2))
+
+    def log_beyond(self, marginal: Marginal, log_pmf: Any) -> Any:
+        """Log probability beyond the end of a table, shape (..., 1), or a bound on it."""
+        del marginal
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            ratio = np.exp(np.minimum(log_pmf[..., -1:] - log_pmf[..., -2:-1], -1e-9))
+            beyond = log_pmf[..., -1:] + np.log(ratio) - np.log1p(-ratio)
+        return np.where(np.isfinite(beyond), beyond, -np.inf)
 
     @abstractmethod
     def new_alarm_share(self, marginal: Marginal, k: np.ndarray) -> tuple[Any, Any]:
@@ -133,11 +167,32 @@ class CountFamily(ABC):
     ) -> tuple[Any, np.ndarray]:
         """Means at quantiles of the intensity, (cases, nodes), and the weights of the nodes."""
 
+    def part(self, marginal: Marginal, share: float) -> Marginal:
+        """The count in a share of a window, with the same intensity."""
+        return marginal._replace(mean=marginal.mean * share)
+
+    def mean_given(self, marginal: Marginal, share: float, count: np.ndarray) -> Any | None:
+        """Expected count of a window, given the count in a share of one, shape (..., counts).
+
+        None where the family has no such update of its intensity: alarms of an intensity that
+        is renewed are then refused.
+        """
+        del marginal, share, count
+        return None
+
     # Moments and draws.
 
     @abstractmethod
     def excess(self, mean: Any, active: Any, dispersion: Any) -> Any:
         """Variance over mean, less one (for a small mean per device)."""
+
+    def rate_dispersion(self, dispersion: float, probability: float) -> float:
+        """Relative variance of a common rate that makes devices covary as this family does.
+
+        `probability` is the mean probability that a device triggers.
+        """
+        del probability
+        return dispersion
 
     @abstractmethod
     def starting_values(self, dispersion: float, correlation: float) -> dict[str, float]:

@@ -22,7 +22,6 @@ class BetaBinomial(CountFamily):
 
     name = "beta_binomial"
     largest_active = 1e6
-    may_renew = False
 
     def pair_term(self, k: Array, n: Array, dispersion: Array | None) -> Array:
         return log_choose(n, k)
@@ -88,8 +87,8 @@ class BetaBinomial(CountFamily):
             end = log_weight(least + extra)
             with np.errstate(invalid="ignore"):
                 ratio = np.exp(end - log_weight(least + extra - 1.0))
-            beyond = end - np.log1p(-np.minimum(np.nan_to_num(ratio), 1.0 - 1e-6))
-            if np.all((least > n) | (beyond - base < -37.0)):
+                beyond = end - np.log1p(-np.minimum(np.nan_to_num(ratio), 1.0 - 1e-6)) - base
+            if np.all((least > n) | (beyond < -37.0)):
                 break
             extra *= 2
         return min(least + extra, most)
@@ -119,6 +118,11 @@ class BetaBinomial(CountFamily):
 
     def excess(self, mean: Any, active: Any, dispersion: Any) -> Any:
         return dispersion * active
+
+    def rate_dispersion(self, dispersion: float, probability: float) -> float:
+        # The covariance of two devices is p (1 - p) rho, and with a common rate p^2 times its own
+        # relative variance (for small probabilities).
+        return self.sliding_dispersion(dispersion) * (1 - probability) / probability
 
     def starting_values(self, dispersion: float, correlation: float) -> dict[str, float]:
         return {"dispersion": correlation, "dispersion_slope": 0.0}

@@ -9,16 +9,12 @@ import numpy as np
 from jaxtyping import Array
 from scipy.special import gammainc, gammaincinv
 
-from eqstat.counts._families._base import CountFamily, Marginal
-from eqstat.counts._families._gamma_mixture import (
-    log_first_and_steps,
-    plain_share,
-    table_top,
-)
+from eqstat.counts._families._base import Marginal
+from eqstat.counts._families._gamma_mixture import GammaMixture
 from eqstat.counts._special import SMALLEST, log_rising
 
 
-class NegativeBinomial(CountFamily):
+class NegativeBinomial(GammaMixture):
     r"""$K \mid g \sim \mathrm{Poisson}(g \mu)$, $g \sim \mathrm{Gamma}(1/\delta, 1/\delta)$.
 
     The variance is $\mu + \mu^2 \delta(n)$.
@@ -54,12 +50,6 @@ class NegativeBinomial(CountFamily):
         up = first + k
         return up * second, 1 / up, 1 / second
 
-    def log_first_and_steps(self, marginal: Marginal, k: np.ndarray) -> tuple[Any, Any]:
-        return log_first_and_steps(marginal, k)
-
-    def table_top(self, marginal: Marginal, least: int) -> int:
-        return table_top(marginal, least)
-
     def new_alarm_share(self, marginal: Marginal, k: np.ndarray) -> tuple[Any, Any]:
         # Given k in the window the rate is gamma by conjugacy, shape a and scale theta (per
         # window); the expectation of (1 - rate / k)_+ is a difference of incomplete gammas.
@@ -68,7 +58,7 @@ class NegativeBinomial(CountFamily):
         a, theta = shape + k, mean / (mean + shape)
         at = k / theta
         mixed = gammainc(a, at) - a * theta / k * gammainc(a + 1.0, at)
-        return plain_share(marginal, k), mixed
+        return self.plain_share(marginal, k), mixed
 
     def intensity_nodes(
         self, marginal: Marginal, quantile: np.ndarray, weight: np.ndarray

@@ -9,16 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from eqstat.counts._families._base import CountFamily, Marginal
-from eqstat.counts._families._gamma_mixture import (
-    log_first_and_steps,
-    plain_share,
-    table_top,
-)
+from eqstat.counts._families._base import Marginal
+from eqstat.counts._families._gamma_mixture import GammaMixture
 from eqstat.counts._special import log_rising
 
 
-class Poisson(CountFamily):
+class Poisson(GammaMixture):
     r"""$K \sim \mathrm{Poisson}(\mu)$; variance $\mu$."""
 
     name = "poisson"
@@ -49,14 +45,8 @@ class Poisson(CountFamily):
     def check_marginal(self, active: np.ndarray, dispersion: np.ndarray) -> str | None:
         return "the Poisson family has no dispersion" if np.any(dispersion > 0.0) else None
 
-    def log_first_and_steps(self, marginal: Marginal, k: np.ndarray) -> tuple[Any, Any]:
-        return log_first_and_steps(marginal, k)
-
-    def table_top(self, marginal: Marginal, least: int) -> int:
-        return table_top(marginal, least)
-
     def new_alarm_share(self, marginal: Marginal, k: np.ndarray) -> tuple[Any, Any]:
-        plain = plain_share(marginal, k)
+        plain = self.plain_share(marginal, k)
         return plain, plain
 
     def intensity_nodes(

@@ -11,7 +11,7 @@ from scipy import stats
 from eqstat._core.errors import InputError
 from eqstat.counts._background import Background
 from eqstat.counts._data import History, active_bin
-from eqstat.counts._families import CountFamily, Marginal
+from eqstat.counts._families import Marginal
 from eqstat.counts.alarm._rate_table import draws_of, log_device_rates, shape_at
 from eqstat.counts.scan._tables import log_burst_table
 
@@ -81,16 +81,6 @@ def check_background(background: Background, history: History, caller: str) -> N
         )
 
 
-def _base_top(family: CountFamily, mean: float, spread: float, n: int) -> int:
-    """Count beyond which the probability without bursts is negligible."""
-    excess = family.excess(mean, n, spread)
-    top = min(n, int(mean + 8 * np.sqrt(mean * (1 + excess)) + 30 * excess + 12))
-    case = Marginal(family, *(np.array([value]) for value in (mean, spread, float(n))))
-    while top < n and 1 - np.exp(case.family.log_pmf_table(case, top)).sum() > LEFT_OUT:
-        top = min(n, 2 * top)
-    return top
-
-
 def blocks(
     background: Background, history: History, places: Places, wide: int = 1
 ) -> Iterator[Block]:
@@ -105,7 +95,7 @@ def blocks(
     wide
         Entries that the caller makes of each probability, to limit the memory of a block.
     """
-    draws = draws_of(background, MOST_DRAWS)
+    draws, family = draws_of(background, MOST_DRAWS), background.count_family
     regions = np.arange(len(history.regions))
     log_rate = log_device_rates(draws, np.arange(24) + 0.5, np.arange(7), regions)
     largest_count = np.zeros(places.group.max() + 1, np.int64)
@@ -120,7 +110,8 @@ def blocks(
         active = np.average(places.active[members], weights=weight)
         n = int(max(np.rint(active), largest_count[group]))
         spread = shape_at(draws, background, np.array([active]))
-        base = _base_top(background.count_family, float(mean.max()), float(spread.max()), n)
+        largest = (np.array([value]) for value in (mean.max(), spread.max(), float(n)))
+        base = family.support(Marginal(family, *largest), LEFT_OUT)
         top, burst = max(base, int(largest_count[group])), None
         if background.bursts is not None:
             log_s, tail = log_burst_table(
@@ -133,13 +124,13 @@ def blocks(
         for begin in range(0, len(members), step):
             use = slice(begin, begin + step)
             case = Marginal(
-                background.count_family,
+                family,
                 mean[:, use],
                 np.broadcast_to(spread, mean[:, use].shape),
                 np.full(mean[:, use].shape, float(n)),
             )
             table = np.zeros((*case.mean.shape, top + 1))
-            table[..., : base + 1] = np.exp(case.family.log_pmf_table(case, base))
+            table[..., : base + 1] = np.exp(family.log_pmf_table(case, base))
             if burst is not None:
                 table = _with_bursts(table, base, burst, draws["probability"])
             if top == n:

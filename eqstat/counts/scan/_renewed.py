@@ -17,7 +17,7 @@ def crossings(marginal: Marginal, inside: Any, correlation_windows: float) -> An
 
     Within a block of constant intensity the rate is that of `inside`. While the window straddles
     the boundary of two blocks, with a share x in the new one, the count is a sum of two
-    independent negative binomials and crosses the level at rate
+    independent counts of the family and crosses the level at rate
     :math:`\sum_b E[\lambda_2 | b] P(b) P(k - 1 - b)`, with b triggers in the new block.
     """
     k = inside.shape[-1]
@@ -34,12 +34,11 @@ def crossings(marginal: Marginal, inside: Any, correlation_windows: float) -> An
 
 def _at_boundary(marginal: Marginal, x: float, top: int) -> Any:
     """Log crossing rate per window with a share x of the window in the new block."""
-    mean, spread = marginal.mean, marginal.dispersion
-    new = marginal.family.log_pmf_table(marginal._replace(mean=mean * x), top)
-    old = marginal.family.log_pmf_table(marginal._replace(mean=mean * (1.0 - x)), top)
-    up_rate = mean[..., None] * (1.0 + spread[..., None] * np.arange(top + 1.0))
-    up_rate = up_rate / (1.0 + spread * mean * x)[..., None]  # E[rate | b of the new block]
-    out = np.full((*mean.shape, top), -np.inf)
+    family = marginal.family
+    new = family.log_pmf_table(family.part(marginal, x), top)
+    old = family.log_pmf_table(family.part(marginal, 1.0 - x), top)
+    up_rate: Any = family.mean_given(marginal, x, np.arange(top + 1.0))  # b in the new block
+    out = np.full((*marginal.mean.shape, top), -np.inf)
     for b in range(top):
         a = np.arange(top - b, dtype=float)  # in the old block, so that k - 1 = a + b
         up, down = up_rate[..., b : b + 1], a / (1.0 - x)

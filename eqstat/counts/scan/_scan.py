@@ -336,13 +336,15 @@ def _check(family: str, cases: list[Any], correlation_windows: float, window_s: 
         check_range("", 0, 1, ends="()", burst_share=share)
         check_range("", 0, ends="(]", burst_concentration=concentration)
     definition = FAMILIES[family]
+    marginal = Marginal(definition, mean, dispersion, active)
     problem = definition.check_marginal(active, dispersion)
     refuse(
         "",
         (problem is not None, problem or ""),
         (bursts and not np.all(active <= 1e6), "bursts need the active devices"),
         (
-            np.isfinite(correlation_windows) and not definition.may_renew,
+            np.isfinite(correlation_windows)
+            and definition.mean_given(marginal, 1.0, np.zeros(1)) is None,
             f"a finite correlation_windows is not available for {family}",
         ),
     )

@@ -13,18 +13,15 @@ from scipy.special import betaln, gammaln
 from eqstat.counts._families import Marginal
 
 
-def log_tail_table(log_pmf: Any) -> Any:
-    """Log P(K >= k) for k = 0, ..., top; beyond the table the tail is a geometric series."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratio = np.exp(np.minimum(log_pmf[..., -1:] - log_pmf[..., -2:-1], -1e-9))
-        beyond = log_pmf[..., -1:] + np.log(ratio) - np.log1p(-ratio)
-    beyond = np.where(np.isfinite(beyond), beyond, -np.inf)
+def log_tail_table(marginal: Marginal, log_pmf: Any) -> Any:
+    """Log P(K >= k) for k = 0, ..., top of a table and what lies beyond it."""
+    beyond = marginal.family.log_beyond(marginal, log_pmf)
     reverse = np.concatenate([beyond, log_pmf[..., ::-1]], axis=-1)
     return np.minimum(np.logaddexp.accumulate(reverse, axis=-1)[..., :0:-1], 0.0)
 
 
 def table_top(marginal: Marginal, triggers: int) -> int:
-    """A length of table beyond which only a geometric tail is left."""
+    """Length of a table of the tails of `triggers`: well beyond them and beyond the mean."""
     mean, spread = np.max(marginal.mean), float(np.max(marginal.dispersion))
     highest = max(triggers, int(mean + 10.0 * np.sqrt(mean * (1.0 + spread * mean)))) + 2
     return marginal.family.table_top(marginal, highest)
@@ -36,7 +33,7 @@ def log_declumped(marginal: Marginal, k: Any) -> Any:
     Near the level the count is a random walk with up rate :math:`u` and down rate
     :math:`d = k / w`; a clump of up-crossings has :math:`1 / (1 - u / d)` members on average.
     The mean of :math:`(1 - u / d)_+` is over the intensity, given that k triggers are in the
-    window: gamma or beta by conjugacy.
+    window, which the family knows.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         plain, mixed = marginal.family.new_alarm_share(marginal, k)

@@ -173,11 +173,10 @@ def human_triggers(
     index = None if region is None else background.index(region)
     rate = np.asarray(rate_per_device_h(background, hours, days, index), np.float64).mean(axis=1)
     spread = dispersion_at(background, jnp.asarray(float(active)))
-    dispersion = 0.0 if spread is None else float(spread)
-    if background.family == "beta_binomial":
-        # The excess variance is p (1 - p) d / (1 + d), and that of a random rate p^2 times its own.
-        p = -np.expm1(-float(rate.mean()) * background.window_s / 3600)
-        dispersion = dispersion / (1 + dispersion) * (1 - p) / p
+    probability = -np.expm1(-float(rate.mean()) * background.window_s / 3600)
+    dispersion = 0.0
+    if spread is not None:
+        dispersion = background.count_family.rate_dispersion(float(spread), float(probability))
     return HumanTriggers(
         rate,
         window_s=window_s,
