@@ -191,6 +191,35 @@ def test_namespace_names_what_is_public(path: Path) -> None:
         assert not (path.parent / f"{name}.py").exists()
 
 
+def public_objects() -> dict[str, object]:
+    """What the namespaces name and eqstat defines: functions and classes, by their first name."""
+    objects: dict[int, tuple[str, object]] = {}
+    for path in [*NAMESPACES, PACKAGE / "geodesy.py"]:
+        package = importlib.import_module(dotted(path))
+        for name in getattr(package, "__all__", None) or vars(package):
+            item = getattr(package, name)
+            own = getattr(item, "__module__", "") or ""
+            if not name.startswith("_") and callable(item) and own.startswith("eqstat"):
+                objects.setdefault(id(item), (f"{package.__name__}.{name}", item))
+    return dict(objects.values())
+
+
+def test_everything_public_has_an_example() -> None:
+    """Docstrings have an example that runs, or name the function whose example shows the class."""
+    items = public_objects()
+    assert len(items) > 200
+    lacking = []
+    for name, item in items.items():
+        shown = (inspect.getdoc(item) or "").partition("Examples\n--------\n")[2]
+        other = re.match(r"See `([\w.]+)`", shown)
+        if other:
+            package = name.rpartition(".")[0]
+            shown = inspect.getdoc(items.get(f"{package}.{other[1]}")) or ""
+        if ">>> " not in shown:
+            lacking.append(name)
+    assert lacking == []
+
+
 def test_folders_are_small() -> None:
     folders = collections.Counter(path.parent for path in FILES)
     assert {str(f): n for f, n in folders.items() if n > MOST_FILES_OF_A_FOLDER} == {}

@@ -28,11 +28,11 @@ from records import Record, record, show
 from scipy.stats import binom
 
 from eqstat import datasets
-from eqstat.detection import BackgroundRate, Detector, Replay, detector, region_contains, replay
+from eqstat.detection import BackgroundRate, Detector, Replay, detector, replay
 from eqstat.detection.causes import Cause, earthquake, network_burst, nodes
 from eqstat.detection.causes._default import SLOWNESS_LATERAL_SD
 from eqstat.geodesy import great_circle_distance
-from eqstat.hypocentre import credible_level, credible_region
+from eqstat.hypocentre import contains, credible_level, credible_region
 from eqstat.inference import InferenceError
 from eqstat.traveltime.regional import RegionalError, RegionalLocation, learn, locate
 from eqstat.velocity import VelocityModel
@@ -239,7 +239,7 @@ def judge(
         }
         row["same"] = row["detector_km"] <= SAME_KM and abs(origin) <= SAME_S
         for p in (50, 90):
-            row[f"detector_in_{p}"] = region_contains(watch, located, *truth, probability=p / 100)
+            row[f"detector_in_{p}"] = contains(located, *truth, p / 100)
         fitting = associated(window, error, *place, origin)
         row["picks"] = len(fitting)
         row["with_s"] = int((fitting.groupby("device")["phase"].nunique() == 2).sum())

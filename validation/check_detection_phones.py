@@ -22,13 +22,13 @@ from eqstat.detection import (
     Detector,
     Replay,
     detector,
-    region_contains,
     replay,
     triggered_devices,
 )
 from eqstat.detection.causes import default_causes, earthquake, nodes
 from eqstat.detection.causes._default import SLOWNESS_LATERAL_SD
 from eqstat.geodesy import great_circle_distance
+from eqstat.hypocentre import contains
 from eqstat.velocity import ConstantVelocity
 
 BEGIN_S, END_S = -121, 45
@@ -114,7 +114,7 @@ def judge(watch: Detector, result: Replay, truth: dict[str, Any], label: str) ->
             figure("area of the 90 % region", float(located["region_area_km2"]), "km²"),
             figure(
                 "90 % region holds the catalogue epicentre (1 yes, 0 no)",
-                int(region_contains(watch, located, *place)),
+                int(contains(located, *place)),
             ),
             figure(
                 "origin time less the catalogue's",

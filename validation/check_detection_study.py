@@ -28,10 +28,11 @@ from records import Record, record, show
 
 from eqstat import traveltime
 from eqstat.calibration import at_miss_probability, coverage
-from eqstat.detection import Detector, detector, init, locate, region_contains, step
+from eqstat.detection import Detector, detector, init, locate, step
 from eqstat.detection._sequential import log_weights
 from eqstat.detection.causes import earthquake, network_burst, sound, venue
 from eqstat.geodesy import great_circle_distance
+from eqstat.hypocentre import contains
 from eqstat.simulation import (
     Streams,
     first_detections,
@@ -82,10 +83,7 @@ def sequential(
         out["epicentre_km"] = float(great_circle_distance(*place, *mean))
         out["depth_km"] = float(location["depth_mean_km"] - truth.depth_km[number])
         for level in (0.5, 0.9):
-            inside = region_contains(
-                detector, location, *(float(x) for x in place), probability=level
-            )
-            out[f"inside_{level:g}"] = inside
+            out[f"inside_{level:g}"] = contains(location, *(float(x) for x in place), level)
     return out
 
 

@@ -27,11 +27,11 @@ from eqstat.detection import (
     detector,
     init,
     locate,
-    region_contains,
     simulate,
     step,
 )
 from eqstat.detection.causes import Cause, earthquake, network_burst, sound, venue
+from eqstat.hypocentre import contains
 from eqstat.velocity import ConstantVelocity
 
 DEVICES = 200
@@ -64,9 +64,7 @@ def judge(watched: Detector, drawn: SimulatedStreams, located: int) -> pd.DataFr
             place = float(drawn.latitude[number]), float(drawn.longitude[number])
             if row["true"] and len(device) >= 4:
                 for level in (0.5, 0.9):
-                    row[f"inside_{level}"] = region_contains(
-                        watched, location, *place, probability=level
-                    )
+                    row[f"inside_{level}"] = contains(location, *place, level)
         rows.append(row)
     return pd.DataFrame(rows)
 

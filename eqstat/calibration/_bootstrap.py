@@ -48,6 +48,12 @@ class Bootstrap:
         Number of resampled histories without a value.
     clusters
         Number of clusters of each label; empty if detections were drawn individually.
+
+    Examples
+    --------
+    >>> result = Bootstrap(0.5, 0.4, 0.6, 0.9, np.array([0.4, 0.5, 0.6]), 0, ())
+    >>> round(result.standard_error, 3)
+    0.1
     """
 
     estimate: float

@@ -7,7 +7,7 @@ import json
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from eqstat import counts, detection, schema
+from eqstat import counts, detection, hypocentre, schema
 from eqstat._core.errors import InputError
 from eqstat.cli._driver import write_lines
 from eqstat.cli._inputs import Inputs
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+# Draws of the first alarm's hypocentre.
+DRAWS = 1000
 SILENT = (
     "the network is unknown: every device of this table triggered, so the probabilities of causes "
     "are not calibrated and the false alarm rate is not controlled"
@@ -262,7 +264,7 @@ def posterior_of(
 
     if replay.located is None:
         return None
-    draws = detection.draw_hypocentres(jax.random.key(seed), detector, replay.located)
+    draws = hypocentre.draw(jax.random.key(seed), replay.located, DRAWS)
     draws.attrs["reference_time"] = "1970-01-01T00:00:00Z"
     return draws
 

@@ -168,7 +168,14 @@ def _float(*values: Number | None) -> list[Array]:
 
 
 def dispersion_at(background: Background, active: Array) -> Array | None:
-    """Dispersion among `active` devices; None for Poisson."""
+    """Dispersion among `active` devices; None for Poisson.
+
+    Examples
+    --------
+    >>> background = Background("negative_binomial", 0.6, dispersion=0.2, dispersion_slope=0.5)
+    >>> round(float(dispersion_at(background, jnp.asarray(400.0))), 3)
+    0.1
+    """
     family = background.count_family
     return family.dispersion(
         {name: getattr(background, name) for name in family.parameters}, active

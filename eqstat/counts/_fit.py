@@ -33,6 +33,15 @@ class BackgroundFit(LaplaceFit):
     ----------
     background
         The background at the estimate.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.counts import Design, simulate
+    >>> history = simulate(
+    ...     jax.random.key(0), Background("poisson", 1.0), Design(active=50, days=7))
+    >>> fit(history, family="poisson").background.family
+    'poisson'
     """
 
     background: Background = field(kw_only=True)
@@ -218,6 +227,15 @@ def background_from(source: BackgroundFit | xr.DataTree) -> Background:
     -------
     Background
         From `sample` with a leading axis of draws on every array, chains one after another.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.counts import Design, simulate
+    >>> history = simulate(
+    ...     jax.random.key(0), Background("poisson", 1.0), Design(active=50, days=7))
+    >>> background_from(fit(history, family="poisson")).window_s
+    10.0
     """
     if isinstance(source, BackgroundFit):
         return source.background

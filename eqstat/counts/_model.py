@@ -81,6 +81,16 @@ def model(
         "poisson", "negative_binomial" or "beta_binomial".
     bursts
         Whether windows with bursts are in the model.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.counts import Design, count_data, simulate
+    >>> history = simulate(
+    ...     jax.random.key(0), Background("poisson", 1.0), Design(active=50, days=7))
+    >>> trace = handlers.trace(handlers.seed(model, 0)).get_trace(count_data(history))
+    >>> sorted(name for name, site in trace.items() if not site.get("is_observed"))
+    ['daily', 'dispersion', 'dispersion_slope', 'rate_per_device_h', 'weekly']
     """
     prior = Prior() if prior is None else prior
     sites = {

@@ -1,13 +1,11 @@
 from . import causes as causes
 from ._active import update_active as update_active
-from ._arrivals import draw_hypocentres as draw_hypocentres
 from ._arrivals import expected_arrivals as expected_arrivals
 from ._detector import BackgroundRate as BackgroundRate
 from ._detector import Detector as Detector
 from ._detector import detector as detector
 from ._from_counts import background_rate as background_rate
 from ._locate import locate as locate
-from ._locate import region_contains as region_contains
 from ._match import triggered_devices as triggered_devices
 from ._match import unique_devices as unique_devices
 from ._replay import Replay as Replay

@@ -1,4 +1,4 @@
-"""Draws of a located hypocentre, and the arrivals of P and S that they predict."""
+"""Arrivals of P and S that a located hypocentre predicts."""
 
 from __future__ import annotations
 
@@ -10,37 +10,12 @@ import xarray as xr
 from jaxtyping import PRNGKeyArray
 
 from eqstat import hypocentre
-from eqstat._core.checks import check_probability, check_whole
+from eqstat._core.checks import check_probability
 from eqstat._core.errors import InputError
 from eqstat.detection._detector import Detector
 from eqstat.velocity import surface_point
 
 DRAWS = 1000
-
-
-def draw_hypocentres(
-    key: PRNGKeyArray, detector: Detector, located: xr.Dataset, count: int = DRAWS
-) -> xr.Dataset:
-    """Draw hypocentres from the posterior of `locate`, evenly within the cells of its grid.
-
-    Parameters
-    ----------
-    key
-        JAX random key.
-    detector, located
-        The detector, and what `locate` gave.
-    count
-        Number of draws.
-
-    Returns
-    -------
-    xarray.Dataset
-        Over `draw`: `latitude`, `longitude` (degrees), `east_km`, `north_km`, `depth_km`,
-        `origin_time_s` (after the epoch) and `slowness` (travel times over those of the model).
-    """
-    del detector  # the located hypocentre carries its frame
-    check_whole("draw_hypocentres", 1, count=count)
-    return hypocentre.draw(key, located, count)
 
 
 def expected_arrivals(
@@ -83,6 +58,22 @@ def expected_arrivals(
     ------
     eqstat.InputError
         When places are no places or the probability is out of range.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import pandas as pd
+    >>> from eqstat.detection import detector, init, locate, step
+    >>> from eqstat.detection.causes import earthquake, network_burst
+    >>> place = np.linspace(0.0, 0.3, 12)
+    >>> network = pd.DataFrame({"latitude": place, "longitude": np.roll(place, 3)})
+    >>> watch = detector(network, causes=(earthquake(cells=20, slots=8), network_burst()))
+    >>> state, report = step(
+    ...     watch, init(watch, now_s=0.0), 60.0, np.arange(6), np.linspace(55.0, 58.0, 6))
+    >>> located = locate(watch, state, report)
+    >>> arrivals = expected_arrivals(jax.random.key(0), watch, located, 0.5, 0.5)
+    >>> dict(arrivals["low_s"].sizes)
+    {'site': 1, 'phase': 2}
     """
     check_probability("expected_arrivals", probability=probability)
     at = [np.atleast_1d(np.asarray(x, np.float64)) for x in (latitude, longitude)]
@@ -90,7 +81,7 @@ def expected_arrivals(
         raise InputError("expected_arrivals: latitude and longitude must be as many numbers")
     if np.any(np.abs(at[0]) > 90) or np.any(np.abs(at[1]) > 360):
         raise InputError("expected_arrivals: latitude must lie in -90 to 90 degrees")
-    drawn = draw_hypocentres(key, detector, located)
+    drawn = hypocentre.draw(key, located, DRAWS)
     value = {str(name): drawn[name].to_numpy() for name in drawn.data_vars}
     sites = np.asarray(detector.frame.position(*at), np.float64)
     place = surface_point(jnp.asarray(value["east_km"]), jnp.asarray(value["north_km"]))

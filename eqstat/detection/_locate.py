@@ -55,6 +55,20 @@ def locate(
     ------
     eqstat.InputError
         When nothing has triggered.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat.detection import detector, init, step
+    >>> from eqstat.detection.causes import earthquake, network_burst
+    >>> place = np.linspace(0.0, 0.3, 12)
+    >>> network = pd.DataFrame({"latitude": place, "longitude": np.roll(place, 3)})
+    >>> watch = detector(network, causes=(earthquake(cells=20, slots=8), network_burst()))
+    >>> state, report = step(
+    ...     watch, init(watch, now_s=0.0), 60.0, np.arange(6), np.linspace(55.0, 58.0, 6))
+    >>> located = locate(watch, state, report)
+    >>> hypocentre.contains(located, float(located["latitude_mean"]), 0.15, 0.9999)
+    True
     """
     check_probability("locate", probability=probability)
     if not np.any(np.isfinite(np.asarray(state.trigger_s))):
@@ -113,27 +127,3 @@ def _dataset(detector: Detector, state: State, fine: Fine, probability: float) -
         result[name].attrs.update(units=unit, long_name=name.replace("_", " "))
     result["slowness"].attrs.update(units="1", long_name="travel times over those of the model")
     return result.assign_attrs(interval_probability=probability, interval_kind="highest density")
-
-
-def region_contains(
-    detector: Detector,
-    located: xr.Dataset,
-    latitude: float | int,
-    longitude: float | int,
-    *,
-    probability: float | int | None = None,
-) -> bool:
-    """Return whether the credible region holds a place: `eqstat.hypocentre.contains`.
-
-    Parameters
-    ----------
-    detector, located
-        The detector, and what `locate` gave.
-    latitude, longitude
-        Degrees.
-    probability
-        Of the region; that of `located` by default.
-    """
-    del detector  # the located hypocentre carries its frame
-    most = located.attrs["interval_probability"] if probability is None else probability
-    return hypocentre.contains(located, latitude, longitude, most)

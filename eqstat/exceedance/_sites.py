@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from eqstat import schema
+from eqstat._core.errors import InputError
 from eqstat.schema import VS30, Column, Contract
 
 SITES = Contract(
@@ -23,7 +24,7 @@ def as_sites(table: pd.DataFrame) -> pd.DataFrame:
     """Check a table of sites; unnamed sites get their row number, unknown Vs30 is NaN."""
     checked = schema.check(table, SITES)
     if not len(checked):
-        raise schema.InputError("sites: the table has no rows")
+        raise InputError("sites: the table has no rows")
     if "site" not in checked:
         checked["site"] = np.arange(len(checked))
     else:

@@ -64,6 +64,16 @@ def model(data: MotionData, prior: Prior | None = None) -> None:
         From `prepare(table).data`.
     prior
         The priors; `Prior()` by default.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from numpyro import handlers
+    >>> from eqstat.ground_motion import Design, simulate
+    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=12, stations=8))
+    >>> trace = handlers.trace(handlers.seed(model, 0)).get_trace(motions.data)
+    >>> "station_sd" in trace, "region_sd" in trace
+    (True, False)
     """
     prior = Prior() if prior is None else prior
     sites = {}

@@ -155,5 +155,13 @@ def posterior_from(tree: xr.DataTree, motions: Motions, count: int = 256) -> Mot
     Returns
     -------
     MotionPosterior
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion import Design, GroundMotion, simulate
+    >>> motions = simulate(jax.random.key(0), GroundMotion(), Design(events=10, stations=8))
+    >>> tree = sample(jax.random.key(1), motions, chains=2, draws=250, progress=False)
+    >>> posterior_from(tree, motions, 100).draws
+    100
     """
     return posterior_of(posterior_sites(tree), motions, count)

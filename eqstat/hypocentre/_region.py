@@ -53,6 +53,13 @@ class CredibleRegion:
         of several parts has several outer rings.
     kind
         "highest density" or "normal ellipse".
+
+    Examples
+    --------
+    >>> ring = np.array([[7.0, 46.0], [7.1, 46.0], [7.1, 46.1], [7.0, 46.1], [7.0, 46.0]])
+    >>> region = CredibleRegion(0.9, 86.0, (ring,), "highest density")
+    >>> region.contains(46.05, 7.05), region.contains(46.2, 7.05)
+    (True, False)
     """
 
     probability: float

@@ -32,6 +32,12 @@ class Ellipse(NamedTuple):
         Of the major axis, degrees clockwise from north, in [0, 180).
     probability
         Content of the ellipse of a normal distribution with the posterior's covariance.
+
+    Examples
+    --------
+    >>> ellipse = Ellipse(46.0, 7.0, 5.0, 2.0, 30.0, 0.9)
+    >>> round(np.pi * ellipse.semi_major_km * ellipse.semi_minor_km, 1)  # its area
+    31.4
     """
 
     latitude: float

@@ -1,4 +1,3 @@
-from ._check import InputError as InputError
 from ._check import NaiveTimeWarning as NaiveTimeWarning
 from ._check import check as check
 from ._check import check_network as check_network

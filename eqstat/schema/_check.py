@@ -16,7 +16,17 @@ from eqstat.schema._times import ColumnProblem, Series, parse_times
 
 
 class NaiveTimeWarning(UserWarning):
-    """Times without a time zone were interpreted as UTC."""
+    """Times without a time zone were interpreted as UTC.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     _ = check_triggers(pd.DataFrame(
+    ...         {"time": ["2027-01-15T08:00:00"], "latitude": [46.0], "longitude": [7.0]}))
+    >>> caught[0].category.__name__
+    'NaiveTimeWarning'
+    """
 
 
 # Column names of other tools, in lower case.

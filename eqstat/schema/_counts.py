@@ -156,7 +156,14 @@ def _one_length(out: Any, table: Any, name: str) -> float | None:
 
 
 def region_codes(out: Any) -> tuple[np.ndarray, list[str]]:
-    """Number the regions in the order of their names; without the column: one region, "all"."""
+    """Number the regions in the order of their names; without the column: one region, "all".
+
+    Examples
+    --------
+    >>> codes, names = region_codes(pd.DataFrame({"region": ["Peru", "Chile", "Peru"]}))
+    >>> codes.tolist(), names
+    ([1, 0, 1], ['Chile', 'Peru'])
+    """
     if "region" not in out.columns:
         return np.zeros(len(out), np.int64), ["all"]
     codes, names = pd.factorize(out["region"], sort=True)
@@ -164,7 +171,15 @@ def region_codes(out: Any) -> tuple[np.ndarray, list[str]]:
 
 
 def spacing_s(out: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds since the previous window of the same region, and the rows of the later windows."""
+    """Seconds since the previous window of the same region, and the rows of the later windows.
+
+    Examples
+    --------
+    >>> time = pd.to_datetime(["2027-01-15T08:00:00", "2027-01-15T08:00:10", "2027-01-15T08:00:30"])
+    >>> seconds, rows = spacing_s(pd.DataFrame({"time": time}))
+    >>> seconds.tolist(), rows.tolist()
+    ([10.0, 20.0], [1, 2])
+    """
     codes, _ = region_codes(out)
     order = np.argsort(codes, kind="stable")
     stamps = out["time"].to_numpy(dtype="datetime64[ns]").astype(np.int64)[order]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from eqstat import schema
+from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame
 from eqstat.traveltime._arrays import UNKNOWN, Devices, P, S, TriggerData, padded
 from eqstat.velocity import VelocityModel
@@ -116,9 +117,9 @@ def _moment(value: pd.Timestamp | str) -> pd.Timestamp:
     try:
         moment: Any = pd.Timestamp(value)
     except (ValueError, TypeError) as error:
-        raise schema.InputError(f"triggers: {value!r} is not a time; write ISO 8601") from error
+        raise InputError(f"triggers: {value!r} is not a time; write ISO 8601") from error
     if moment is pd.NaT:
-        raise schema.InputError("triggers: start and now must be times, not missing")
+        raise InputError("triggers: start and now must be times, not missing")
     return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
 
 
@@ -238,15 +239,15 @@ def prepare(
     checked = schema.check_triggers(triggers)
     notes = list(checked.attrs.get("notes", ()))
     if (truncated or network is not None) and now is None:
-        raise schema.InputError(
+        raise InputError(
             "triggers: truncation and silent devices need the present: give `now` (UTC)"
         )
     if max_distance_km is not None and centre is None:
-        raise schema.InputError("triggers: max_distance_km needs `centre` (latitude, longitude)")
+        raise InputError("triggers: max_distance_km needs `centre` (latitude, longitude)")
     begin = None if start is None else _moment(start)
     end: Any = None if now is None else _moment(now)
     if begin is not None and end is not None and end <= begin:
-        raise schema.InputError(f"triggers: the window ends ({end}) before it starts ({begin})")
+        raise InputError(f"triggers: the window ends ({end}) before it starts ({begin})")
 
     position = np.arange(len(checked))
     rows: Table = checked.set_axis(position)

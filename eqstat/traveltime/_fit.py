@@ -123,7 +123,18 @@ def mode_of(observations: Observations, likelihood: LikelihoodName, prior: Prior
 
 
 def both_waves(observations: Observations, region_km: float) -> WaveFit:
-    """Least-squares fits for P and for S, float64, fields with a leading axis of two."""
+    """Least-squares fits for P and for S, float64, fields with a leading axis of two.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime(1.8e9 + np.array([0.0, 1.2, 2.0, 2.9, 4.1]), unit="s", utc=True),
+    ...     "latitude": [46.0, 46.1, 46.2, 46.1, 46.3], "longitude": [7.0, 7.1, 7.0, 7.3, 7.2]})
+    >>> both_waves(traveltime.prepare(table), 300.0).converged.shape
+    (2,)
+    """
     with jax.enable_x64(True):
         fits = fit_waves(
             jax.tree.map(jnp.asarray, observations.data),

@@ -173,6 +173,12 @@ class ConstantVelocity(VelocityModel):
 
 
 def hypocentral_km(chord2: Array, depth: Array, elevation: Array) -> Array:
-    """Straight distance between source and device; its gradient is zero where it is zero."""
+    """Straight distance between source and device; its gradient is zero where it is zero.
+
+    Examples
+    --------
+    >>> round(float(hypocentral_km(jnp.asarray(900.0), jnp.asarray(40.0), jnp.asarray(0.0))), 1)
+    49.9
+    """
     shrink = (1.0 - depth / EARTH_RADIUS_KM) * (1.0 + elevation / EARTH_RADIUS_KM)
     return jnp.sqrt(jnp.maximum((depth + elevation) ** 2 + shrink * chord2, _TINY_KM2))

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from eqstat import InputError
-from eqstat.detection import draw_hypocentres, expected_arrivals, locate
+from eqstat.detection import expected_arrivals, locate
+from eqstat.hypocentre import draw
 
 from . import cases
 from .test_locate import seen
@@ -22,7 +23,7 @@ def found(watch):
 
 
 def test_draws_have_the_moments_of_the_grid(watch, found):
-    drawn = draw_hypocentres(jax.random.key(1), watch, found, 20_000)
+    drawn = draw(jax.random.key(1), found, 20_000)
     pairs = (
         ("depth_km", "depth_mean_km", "depth_sd_km"),
         ("origin_time_s", "origin_mean_s", "origin_sd_s"),
@@ -78,4 +79,4 @@ def test_bad_arguments(watch, found):
     with pytest.raises(InputError, match="latitude must lie"):
         expected_arrivals(jax.random.key(0), watch, found, 100.0, 0.0)
     with pytest.raises(InputError, match="count"):
-        draw_hypocentres(jax.random.key(0), watch, found, 0)
+        draw(jax.random.key(0), found, 0)

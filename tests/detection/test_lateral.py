@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from eqstat.detection import init, locate, region_contains, simulate, step
+from eqstat.detection import init, locate, simulate, step
 from eqstat.detection._lateral import shift, smear
 from eqstat.detection.causes import earthquake, nodes
+from eqstat.hypocentre import contains
 
 from . import cases
 
@@ -92,7 +93,7 @@ def test_regions_hold_where_one_side_is_slower():
             begun = init(watch, drawn.now_s - watch.dead_time_s + 1e-3)
             state, report = step(watch, begun, drawn.now_s, who, times[who])
             place = float(drawn.latitude[number]), float(drawn.longitude[number])
-            inside.append(region_contains(watch, locate(watch, state, report), *place))
+            inside.append(contains(locate(watch, state, report), *place))
     assert len(held[0.06]) > 20
     assert np.mean(held[0.06]) > 0.75
     assert np.mean(held[0.0]) < np.mean(held[0.06]) - 0.1

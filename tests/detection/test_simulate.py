@@ -9,8 +9,9 @@ import pytest
 from eqstat import InputError
 from eqstat._core.constants import YEAR_S
 from eqstat.calibration import calibration_test, coverage
-from eqstat.detection import cause_prior, init, locate, region_contains, simulate, step
+from eqstat.detection import cause_prior, init, locate, simulate, step
 from eqstat.detection.causes import network_burst, venue
+from eqstat.hypocentre import contains
 
 from . import cases
 
@@ -70,7 +71,7 @@ def test_probabilities_and_regions_are_true(watch):
             if drawn.cause[number] == 0 and len(who) >= 4:
                 place = float(drawn.latitude[number]), float(drawn.longitude[number])
                 for level, inside in held.items():
-                    inside.append(region_contains(watch, found, *place, probability=level))
+                    inside.append(contains(found, *place, level))
     truth = drawn.cause == 0
     for forecast in (coarse, fine):
         found = calibration_test(jax.random.key(2), np.array(forecast), truth)

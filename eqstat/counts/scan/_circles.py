@@ -52,6 +52,12 @@ class CountryRate(NamedTuple):
     at_horizon
         Share of draws whose clump reached the end of the simulated time; where it is not small,
         `log_per_hour` is too large.
+
+    Examples
+    --------
+    >>> rate = CountryRate(-3.0, -5.0, 0.1, 7.4, 0.0)
+    >>> round(float(np.exp(rate.log_union_per_hour - rate.log_per_hour)), 1)  # circles in a clump
+    7.4
     """
 
     log_union_per_hour: float

@@ -24,6 +24,7 @@ import pandas as pd
 from jaxtyping import Array
 
 from eqstat import schema
+from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame
 from eqstat.hypocentre import Axis, credible_level, from_grid
 from eqstat.inference import (
@@ -55,7 +56,7 @@ def _ready(picks: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Check a table of picks; return the rows in use, by time, and the others with reasons."""
     table = schema.check_triggers(picks, name=name)
     if "phase" not in table:
-        raise schema.InputError(f"{name}: needs a column `phase` with P or S")
+        raise InputError(f"{name}: needs a column `phase` with P or S")
     reason = pd.Series("", index=table.index, dtype=object)
     reason[~table["phase"].isin(["P", "S"]).to_numpy()] = "no phase"
     station = _station(table)
@@ -100,7 +101,14 @@ def pad_picks(table: pd.DataFrame, frame: LocalFrame) -> Picks:
 
 @dataclass(frozen=True)
 class Learned:
-    """Result of `learn`: the model, the log evidence of the events, how the search ended."""
+    """Result of `learn`: the model, the log evidence of the events, how the search ended.
+
+    Examples
+    --------
+    >>> result = Learned(RegionalError(), -410.0, -402.0, 40, ("e7",), 31, True, "converged")
+    >>> result.events_used, result.error.moho_depth_km
+    (40, 40.0)
+    """
 
     error: RegionalError
     log_posterior: float
@@ -159,14 +167,28 @@ def learn(
     ------
     eqstat.InputError
         When a table cannot be used, or no event is left.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.traveltime import regional
+    >>> sites = pd.DataFrame({"latitude": [35.0, 36.0, 36.5, 35.6, 36.2],
+    ...                       "longitude": [-98.0, -97.0, -98.5, -97.2, -97.8]})
+    >>> truth = regional.RegionalError()
+    >>> picks = regional.simulate(jax.random.key(1), truth, sites, latitude=35.5,
+    ...                           longitude=-97.5, depth_km=8.0)
+    >>> events = pd.DataFrame({"event": ["e1"], "latitude": [35.5], "longitude": [-97.5]})
+    >>> result = learn(picks.assign(event="e1"), events, max_iterations=1, calibrate_tails=False)
+    >>> result.events_used
+    1
     """
     if "event" not in picks:
-        raise schema.InputError("picks: needs a column `event`")
+        raise InputError("picks: needs a column `event`")
     if not (np.isfinite(catalogue_sd_km) and catalogue_sd_km > 0):
-        raise schema.InputError(f"catalogue_sd_km must be positive, got {catalogue_sd_km}")
+        raise InputError(f"catalogue_sd_km must be positive, got {catalogue_sd_km}")
     missing = [name for name in ("event", "latitude", "longitude") if name not in events]
     if missing:
-        raise schema.InputError(f"events: needs {', '.join(missing)}")
+        raise InputError(f"events: needs {', '.join(missing)}")
     by_event: Mapping = dict(tuple(picks.groupby("event", sort=True)))
     sets: dict[int, list[Picks]] = {}
     few: list[str] = []
@@ -181,7 +203,7 @@ def learn(
         padded = pad_picks(used, LocalFrame(float(latitude), float(longitude)))
         sets.setdefault(len(padded.mask), []).append(padded)
     if not sets:
-        raise schema.InputError(f"picks: no event has {min_picks} picks")
+        raise InputError(f"picks: no event has {min_picks} picks")
     groups = []
     for members in sets.values():
         rows = len(members)
@@ -270,6 +292,19 @@ def locate(
         When the table breaks its contract.
     eqstat.inference.results.InferenceError
         When there are too few picks.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from eqstat.traveltime import regional
+    >>> sites = pd.DataFrame({"latitude": [35.0, 36.0, 36.5, 35.6, 36.2],
+    ...                       "longitude": [-98.0, -97.0, -98.5, -97.2, -97.8]})
+    >>> truth = regional.RegionalError()
+    >>> picks = regional.simulate(jax.random.key(1), truth, sites, latitude=35.5,
+    ...                           longitude=-97.5, depth_km=8.0)
+    >>> location = locate(picks, truth)
+    >>> location.picks_used == len(picks), bool(location.edge_mass < 0.01)
+    (True, True)
     """
     used, left_out = _ready(picks, "picks")
     if len(used) < max(min_picks, 1) or len(np.unique(_station(used))) < MINIMUM_STATIONS:

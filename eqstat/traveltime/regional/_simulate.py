@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Array
 
 from eqstat import schema
+from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame
 from eqstat.traveltime.regional._core import BRANCHES, OUTLIER_DENSITY, Picks, effects, moveout
 from eqstat.traveltime.regional._parameters import RegionalError
@@ -74,7 +75,7 @@ def simulate(
     is_p = np.arange(len(which)) < np.sum(chosen[0] < p_probability)
     table = sites.iloc[which].reset_index(drop=True)
     if table.empty:
-        raise schema.InputError("simulate: no station within max_distance_km gives a pick")
+        raise InputError("simulate: no station within max_distance_km gives a pick")
     elevation = table.get("elevation_m", pd.Series(0.0, table.index)).to_numpy(float)
     position = frame.position(table["latitude"].to_numpy(), table["longitude"].to_numpy())
     with jax.enable_x64(True):
