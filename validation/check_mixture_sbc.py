@@ -79,12 +79,14 @@ def with_window(observations: Observations, design: Design) -> Observations:
     return replace(observations, data=eqx.tree_at(lambda d: d.window_s, observations.data, window))
 
 
-def from_prior(key: Any, observations: Observations, prior: Prior, silent: bool) -> dict[str, Any]:
+def from_prior(
+    key: Any, observations: Observations, prior: Prior, silent: bool, likelihood: str = "mixture"
+) -> dict[str, Any]:
     """One draw of all sites of the model; times are in seconds after the reference time."""
     with jax.enable_x64(True):
         arguments = jax.tree.map(jnp.asarray, (observations.data, prior))
         seeded = handlers.seed(traveltime.model, key)
-        trace = handlers.trace(seeded).get_trace(*arguments, likelihood="mixture")
+        trace = handlers.trace(seeded).get_trace(*arguments, likelihood=likelihood)
         sites = {
             name: np.asarray(site["value"], np.float64)
             for name, site in trace.items()

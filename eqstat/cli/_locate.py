@@ -51,12 +51,14 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--likelihood",
-        choices=["gaussian", "mixture"],
-        default="gaussian",
-        help="one wave (default), or a mixture of P, S and background with a delay, for phones",
+        choices=["auto", "gaussian", "mixture"],
+        default="auto",
+        help="one wave, or a mixture of P, S and background with a delay, for phones; auto "
+        "(default) takes one wave where the test of the 2023 paper accepts it, else what has "
+        "more evidence",
     )
     parser.add_argument(
-        "--wave", choices=["P", "S"], help="wave of the Gaussian likelihood (default P)"
+        "--wave", choices=["P", "S"], help="wave of the Gaussian likelihood (default: by evidence)"
     )
     parser.add_argument(
         "--network", metavar="FILE", help="table of active devices; silent ones then count too"

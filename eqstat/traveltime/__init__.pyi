@@ -5,6 +5,8 @@ from ._arrays import padded as padded
 from ._classify import Classification as Classification
 from ._classify import WaveTest as WaveTest
 from ._classify import classify as classify
+from ._compare import Comparison as Comparison
+from ._compare import compare as compare
 from ._data import Observations as Observations
 from ._data import prepare as prepare
 from ._fit import both_waves as both_waves
@@ -21,6 +23,7 @@ from ._parameters import GaussianParameters as GaussianParameters
 from ._parameters import MixtureParameters as MixtureParameters
 from ._parameters import Parameters as Parameters
 from ._parameters import Prior as Prior
+from ._profile import degrees_of_freedom as degrees_of_freedom
 from ._report import Location as Location
 from ._report import report as report
 from ._sample import sample as sample

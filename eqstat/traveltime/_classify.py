@@ -16,7 +16,7 @@ from eqstat.traveltime import _start
 from eqstat.traveltime._data import Observations
 from eqstat.traveltime._fit import both_waves, from_wave_fit
 from eqstat.traveltime._parameters import Prior
-from eqstat.traveltime._profile import ESTIMATED, WaveFit
+from eqstat.traveltime._profile import ESTIMATED, WaveFit, degrees_of_freedom
 from eqstat.traveltime._results import failure, sentence
 
 DELTA_S = 1.29
@@ -33,7 +33,7 @@ class WaveTest:
     critical_value
         Quantile of chi-square at one minus the miss probability.
     degrees_of_freedom
-        Triggers minus estimated parameters.
+        Triggers minus estimated parameters; those at a bound of their range are not estimated.
     rejected
         Whether the triggers do not fit this wave.
     variance_s2
@@ -146,15 +146,17 @@ def classify(
     .. math:: k \hat\sigma^2 / \delta^2 > q_{1 - \alpha,\, k - m},
 
     with $\hat\sigma^2$ the mean squared residual about its mean at the least-squares
-    hypocentre, $q$ the chi-square quantile and $m$ the number of estimated parameters. The
-    detection is called false when both waves are rejected. Where triggers have a `time_sd_s`
+    hypocentre, $q$ the chi-square quantile and $m$ the number of estimated parameters, less those
+    whose estimate lies at a bound of its range (a depth of 0). The detection is called false when
+    both waves are rejected. Where triggers have a `time_sd_s`
     $s_i$ of their own, each squared residual at that hypocentre is over
     $\delta^2 + s_i^2$ instead.
 
     The paper states $m = 4$, yet its printed critical value 141.62 for 108 triggers belongs
     to 105 degrees of freedom, that is $m = 3$ (at 104 it is 140.46); the count is therefore
     explicit here. Nominal probabilities hold where trigger times scatter as a normal with
-    standard deviation delta; a background trigger among them breaks that.
+    standard deviation delta; a background trigger among them breaks that, and so does a mixture
+    of P and S. Unlabelled triggers of phones are such mixtures: see `compare` for them.
 
     Parameters
     ----------
@@ -165,7 +167,7 @@ def classify(
     miss_probability
         Nominal probability to reject the true wave (alpha), in (0, 1).
     estimated_parameters
-        What is taken off the number of triggers.
+        What is taken off the number of triggers where no estimate is at a bound.
     region_km
         Half-width of the box in which the epicentre is sought; that of `Prior` by default.
 
@@ -182,6 +184,7 @@ def classify(
     ----------
     Massoda Tchoussi, F. Y. and Finazzi, F. (2023), doi:10.3389/fams.2023.1107243,
     eqs. 12 and 13.
+    Self, S. G. and Liang, K.-Y. (1987), doi:10.1080/01621459.1987.10478472 (bounds).
 
     Examples
     --------
@@ -202,20 +205,19 @@ def classify(
         raise failure(Result.TOO_FEW, count)
     region = float(Prior().region_km) if region_km is None else float(region_km)
     waves = both_waves(observations, region)
-    freedom = count - estimated_parameters
-    critical = float(special.chdtri(freedom, miss_probability))
     models = {}
     waves_named: tuple[Literal["P"], Literal["S"]] = ("P", "S")
     for index, wave in enumerate(waves_named):
         wave_fit = jax.tree.map(lambda leaf, at=index: leaf[at], waves)
-        squares = float(wave_fit.sum_of_squares)
+        freedom = degrees_of_freedom(count, wave_fit.hypocentre, region, estimated_parameters)
+        critical = float(special.chdtri(freedom, miss_probability))
         statistic = _statistic(observations, wave_fit, wave, delta_s)
         models[wave] = WaveTest(
             statistic,
             critical,
             freedom,
             not statistic <= critical,
-            squares / count,
+            float(wave_fit.sum_of_squares) / count,
             from_wave_fit(wave_fit, region),
         )
     accepted = any(not test.rejected for test in models.values())

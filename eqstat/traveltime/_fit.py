@@ -13,7 +13,13 @@ from eqstat.traveltime._data import Observations, P, S
 from eqstat.traveltime._mode import find_mode
 from eqstat.traveltime._model import LikelihoodName
 from eqstat.traveltime._parameters import HYPOCENTRE, MAX_DEPTH_KM, Prior, labels_of
-from eqstat.traveltime._profile import ESTIMATED, WaveFit, covariance_of, fit_waves
+from eqstat.traveltime._profile import (
+    ESTIMATED,
+    WaveFit,
+    bounds_reached,
+    covariance_of,
+    fit_waves,
+)
 from eqstat.traveltime._results import failure
 
 # A depth whose 90 % interval reaches the surface and is wider than this is not resolved.
@@ -50,11 +56,7 @@ def from_wave_fit(wave_fit: WaveFit, region_km: float) -> Fit:
     """
     four = np.asarray(wave_fit.hypocentre, np.float64)
     squares, count = float(wave_fit.sum_of_squares), int(wave_fit.count)
-    edges = {
-        "east_km": abs(four[0]) > 0.999 * region_km,
-        "north_km": abs(four[1]) > 0.999 * region_km,
-        "depth_km": four[2] < 0.01 or four[2] > MAX_DEPTH_KM - 0.01,
-    }
+    edges = bounds_reached(four, region_km)
     at_bound = tuple(name for name, edge in edges.items() if edge)
     free = np.array([not edge for edge in edges.values()])
     variance = squares / max(count - ESTIMATED, 1)

@@ -57,6 +57,50 @@ class WaveFit(NamedTuple):
     steps: Int[Array, ""]
 
 
+def bounds_reached(hypocentre: np.ndarray, region_km: float) -> dict[str, bool]:
+    """Which coordinates of a least-squares hypocentre lie at a bound of their range."""
+    east, north, depth = np.asarray(hypocentre, np.float64)[:3]
+    return {
+        "east_km": abs(east) > 0.999 * region_km,
+        "north_km": abs(north) > 0.999 * region_km,
+        "depth_km": depth < 0.01 or depth > MAX_DEPTH_KM - 0.01,
+    }
+
+
+def degrees_of_freedom(
+    count: int, hypocentre: np.ndarray, region_km: float, estimated: int = ESTIMATED
+) -> int:
+    """Degrees of freedom of the residuals of a least-squares hypocentre.
+
+    Triggers less estimated parameters; an estimate at a bound of its range, such as a depth of 0,
+    is not free and spends none.
+
+    Parameters
+    ----------
+    count
+        Number of triggers.
+    hypocentre
+        east_km, north_km, depth_km, ... of `both_waves`, (3,) or longer.
+    region_km
+        Half-width of the box of the epicentre.
+    estimated
+        Number of estimated parameters where none is at a bound.
+
+    References
+    ----------
+    Self, S. G. and Liang, K.-Y. (1987), doi:10.1080/01621459.1987.10478472.
+
+    Examples
+    --------
+    >>> degrees_of_freedom(20, np.array([3.0, 4.0, 12.0]), 500.0)
+    16
+    >>> degrees_of_freedom(20, np.array([3.0, 4.0, 0.0]), 500.0)
+    17
+    """
+    spent = estimated - sum(bounds_reached(hypocentre, region_km).values())
+    return count - max(spent, 0)
+
+
 def _to_kilometres(angles: Float[Array, " 3"], region_km: Array) -> Float[Array, " 3"]:
     """Unbounded angles to (east, north, depth): bounds become smooth stationary points."""
     place = region_km * jnp.sin(angles[:2])

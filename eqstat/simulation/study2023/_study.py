@@ -21,7 +21,7 @@ from eqstat.simulation._streams import Streams
 from eqstat.simulation.sources._base import Filled
 from eqstat.simulation.sources._earthquakes import ConstantProbability, Earthquakes, NormalDelay
 from eqstat.simulation.sources._noise import UniformTriggers
-from eqstat.traveltime import Prior, both_waves
+from eqstat.traveltime import Prior, both_waves, degrees_of_freedom
 
 __all__ = ["false_detections", "lima", "test_detections", "true_detections"]
 
@@ -176,14 +176,17 @@ def test_detections(
             continue
         waves = both_waves(seen, region)
         squares = np.asarray(waves.sum_of_squares, np.float64)
-        best = int(np.argmin(squares))
-        east, north, depth = np.asarray(waves.hypocentre, np.float64)[best, :3]
+        places = np.asarray(waves.hypocentre, np.float64)
+        freedom = [degrees_of_freedom(count, at, region, estimated_parameters) for at in places]
+        critical = stats.chi2.isf(miss_probability, freedom)
+        best = int(np.argmin(squares / critical))
+        east, north, depth = places[best, :3]
         latitude, longitude = seen.frame.to_geographic(east, north)
         rows.append(
             {
                 "stream": int(stream),
                 "triggers": count,
-                "squares_s2": squares[best],
+                "smallest_delta_s": np.sqrt(squares[best] / critical[best]),
                 "wave": "PS"[best],
                 "sd_p_s": np.sqrt(squares[0] / count),
                 "sd_s_s": np.sqrt(squares[1] / count),
@@ -195,9 +198,6 @@ def test_detections(
         )
     table = pd.DataFrame(rows)
     if len(table):
-        freedom = table["triggers"].to_numpy() - estimated_parameters
-        critical = stats.chi2.isf(miss_probability, freedom)
-        table.insert(2, "smallest_delta_s", np.sqrt(table.pop("squares_s2") / critical))
         at = table["stream"].to_numpy()
         what = streams.truth
         table.insert(1, "is_earthquake", streams.event[at] == "earthquake")

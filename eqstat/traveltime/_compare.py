@@ -1,0 +1,248 @@
+"""Which model explains the triggers: log evidence of three earthquakes and two false detections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import jax
+import numpy as np
+from jaxtyping import PRNGKeyArray
+from scipy import special, stats
+
+from eqstat._core.arrays import FloatArray
+from eqstat._core.checks import check_probability
+from eqstat.inference import Result
+from eqstat.traveltime._arrays import TriggerData
+from eqstat.traveltime._data import Observations
+from eqstat.traveltime._grid import grid
+from eqstat.traveltime._grids._posterior import GridPosterior
+from eqstat.traveltime._parameters import LikelihoodName, Prior
+from eqstat.traveltime._results import failure
+
+Wave = Literal["P", "S"]
+EARTHQUAKES: dict[str, tuple[LikelihoodName, Wave | None]] = {
+    "gaussian P": ("gaussian", "P"),
+    "gaussian S": ("gaussian", "S"),
+    "mixture": ("mixture", None),
+}
+# Log Bayes factor from which evidence is strong (Kass and Raftery 1995, section 3.2).
+STRONG = 3.0
+# Scatter of triggers about a common cause that reaches all devices at one time, s.
+COMMON_SCATTER_S = stats.lognorm(s=1.0, scale=0.5)
+SCATTER_NODES, SHARE_NODES = 15, 16
+# Steps of the common time in units of the scatter, and how far from a trigger they reach.
+STEP, REACH = 1 / 3, 4
+# Shortest interval of background, s.
+SHORTEST_S = 1.0
+# Half-width of the default region of the epicentre: in apertures of the triggers, and km.
+APERTURES, SMALLEST_KM, LARGEST_KM = 4.0, 50.0, 500.0
+LEAD_S = 10.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Log evidence of the models of a detection, and the probability of an earthquake.
+
+    Attributes
+    ----------
+    log_evidence
+        Natural logarithm of the marginal density of the trigger times, one for each model:
+        "gaussian P", "gaussian S", "mixture" (earthquakes); "background", "simultaneous"
+        (false detections).
+    prior_probability
+        Probability of an earthquake before the trigger times are looked at.
+    posteriors
+        Posterior of the hypocentre under each of the earthquakes.
+
+    Examples
+    --------
+    >>> found = Comparison({"gaussian P": -20.0, "gaussian S": -25.0, "mixture": -22.0,
+    ...                     "background": -30.0, "simultaneous": -28.0}, 0.5)
+    >>> found.preferred, round(found.probability, 4)
+    ('gaussian P', 0.9994)
+    """
+
+    log_evidence: Mapping[str, float]
+    prior_probability: float
+    posteriors: Mapping[str, GridPosterior] = field(default_factory=dict, repr=False)
+
+    @property
+    def model_probability(self) -> dict[str, float]:
+        """Posterior probability of each model; models of one kind are equally likely before."""
+        names = list(self.log_evidence)
+        true = np.array([name in EARTHQUAKES for name in names])
+        with np.errstate(divide="ignore"):
+            prior = np.log(
+                np.where(
+                    true,
+                    self.prior_probability / true.sum(),
+                    (1 - self.prior_probability) / (~true).sum(),
+                )
+            )
+        posterior = special.softmax(prior + np.array([self.log_evidence[name] for name in names]))
+        return {name: float(value) for name, value in zip(names, posterior, strict=True)}
+
+    @property
+    def probability(self) -> float:
+        """Posterior probability of an earthquake."""
+        return sum(v for name, v in self.model_probability.items() if name in EARTHQUAKES)
+
+    @property
+    def preferred(self) -> str:
+        """The earthquake with most evidence; one wave unless that for the mixture is strong."""
+        one_wave = max(("gaussian P", "gaussian S"), key=self.log_evidence.__getitem__)
+        ahead = self.log_evidence["mixture"] - self.log_evidence[one_wave]
+        return "mixture" if ahead > STRONG else one_wave
+
+    def __str__(self) -> str:
+        evidence = ", ".join(f"{name} {value:.1f}" for name, value in self.log_evidence.items())
+        return f"{self.preferred} likelihood chosen by log evidence ({evidence})"
+
+
+def _log_triggered(data: TriggerData, prior: Prior) -> float:
+    """Log evidence of which devices triggered, where none of the others would do so later."""
+    if not data.has_silent:
+        return 0.0
+    triggered, silent = int(np.sum(data.mask)), int(np.sum(data.silent_mask))
+    nodes, weights = special.roots_legendre(200)
+    chance = 0.5 * (nodes + 1)
+    log_prior = np.asarray(prior.trigger_probability.log_prob(chance), np.float64)
+    log_mass = log_prior + triggered * np.log(chance) + silent * np.log1p(-chance)
+    return float(special.logsumexp(log_mass, b=0.5 * weights))
+
+
+def _log_background(time_s: FloatArray, span_s: float) -> float:
+    r"""Log evidence of times that are uniform over an interval of unknown start and length.
+
+    .. math:: \int_R^T \frac{L - R}{T}\, L^{-k}\, p(L)\, dL, \qquad p(L) \propto 1 / L,
+
+    for $k$ times of range $R$: the start is uniform over the span $T$, and the interval holds all
+    times.
+    """
+    width = float(np.ptp(time_s))
+    low, high = max(width, SHORTEST_S), max(span_s, 2 * width, 2 * SHORTEST_S)
+    nodes, weights = special.roots_legendre(200)
+    # Over log L, where the density of L is constant.
+    log_length = 0.5 * (np.log(high) - np.log(low)) * (nodes + 1) + np.log(low)
+    weights = 0.5 * (np.log(high) - np.log(low)) * weights
+    log_mass = np.log(np.exp(log_length) - width) - len(time_s) * log_length
+    scale = np.log(high) + np.log(np.log(high / SHORTEST_S))
+    return float(special.logsumexp(log_mass, b=weights) - scale)
+
+
+def _log_simultaneous(
+    time_s: FloatArray, sd_s: FloatArray, window_s: tuple[float, float], span_s: float
+) -> float:
+    r"""Log evidence of a cause that reaches all devices at one time, among background.
+
+    .. math:: \int \prod_i \left[ w\, \mathcal N(t_i; \tau, s^2 + s_i^2) + (1 - w) / W \right]
+              p(\tau)\, p(s)\, p(w)\, d\tau\, ds\, dw
+
+    by the midpoint rule, with $w$ uniform, and $\tau$ uniform over the span. Times $\tau$ far from
+    every trigger are left to the evidence of background.
+    """
+    begin, end = window_s
+    length = end - begin
+    levels = (np.arange(SCATTER_NODES) + 0.5) / SCATTER_NODES
+    share = ((np.arange(SHARE_NODES) + 0.5) / SHARE_NODES)[:, None]
+    uniform = ((time_s >= begin) & (time_s <= end)) / length
+    around = np.arange(-np.ceil(REACH / STEP), np.ceil(REACH / STEP) + 1)
+    total = []
+    for scatter in COMMON_SCATTER_S.ppf(levels):
+        spread = np.sqrt(scatter**2 + sd_s**2)
+        step = STEP * scatter
+        common = step * np.unique(np.floor(time_s / step)[:, None] + around)
+        values = np.zeros((SHARE_NODES, len(common)))
+        for t, sd, chance in zip(time_s, spread, uniform, strict=True):
+            density = np.exp(-0.5 * ((t - common) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
+            with np.errstate(divide="ignore"):
+                values += np.log(share * density + (1 - share) * chance)
+        total.append(special.logsumexp(values) + np.log(step / (span_s * SHARE_NODES)))
+    return float(special.logsumexp(total) - np.log(SCATTER_NODES))
+
+
+def compare(
+    key: PRNGKeyArray,
+    observations: Observations,
+    *,
+    prior: Prior | None = None,
+    prior_probability: float = 0.5,
+) -> Comparison:
+    r"""Compare models of a detection by their evidence.
+
+    Each model $m$ has the evidence $Z_m = \int p(t \mid \theta, m)\, p(\theta \mid m)\, d\theta$.
+    Three are earthquakes: the Gaussian likelihood of P, that of S, and the mixture of P, S and
+    background; their integrals are those of `grid`, by cells and by sequential Monte Carlo. Two
+    are false detections: background, uniform over an interval of unknown start and length, and a
+    cause that reaches all devices at one time, such as a message of a server, among background.
+    With the prior probability $\pi$, shared equally by the models of a kind,
+
+    .. math:: P(\text{earthquake} \mid t) = \frac{\pi\, \overline{Z}_{\text{earthquake}}}
+              {\pi\, \overline{Z}_{\text{earthquake}} + (1 - \pi)\, \overline{Z}_{\text{false}}}.
+
+    The probability is that of these models: of fronts that are no earthquake, such as a power
+    cut that spreads, it knows nothing (see `eqstat.detection` for more causes).
+
+    Parameters
+    ----------
+    key
+        JAX random key of the mixture's particles.
+    observations
+        From `prepare(...)`.
+    prior
+        Priors of the earthquakes. By default the epicentre is within four apertures of the
+        triggers (50 to 500 km), since a network detects what is near it: a region ten times as
+        wide costs an earthquake a factor of a hundred.
+    prior_probability
+        Share of earthquakes among such detections, in (0, 1).
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    eqstat.inference.InferenceError
+        With too few triggers or places, or where nothing finite comes out.
+
+    References
+    ----------
+    Kass, R. E. and Raftery, A. E. (1995), Bayes factors, JASA 90, 773-795,
+    doi:10.1080/01621459.1995.10476572.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> import jax
+    >>> found = traveltime.compare(jax.random.key(0), traveltime.prepare(table))
+    >>> found.preferred, 0 < found.probability < 1
+    ('gaussian P', True)
+    """
+    check_probability("compare", prior_probability=prior_probability)
+    count = len(observations.triggers)
+    if not observations.enough:
+        raise failure(Result.TOO_FEW, count)
+    if prior is None:
+        region_km = np.clip(APERTURES * observations.aperture_km, SMALLEST_KM, LARGEST_KM)
+        prior = Prior(region_km=float(region_km), lead_s=LEAD_S)
+    posteriors = {
+        name: grid(observations, likelihood=likelihood, wave=wave, prior=prior, key=key)
+        for name, (likelihood, wave) in EARTHQUAKES.items()
+    }
+    evidence = {name: posterior.log_evidence for name, posterior in posteriors.items()}
+    data = jax.tree.map(np.asarray, observations.data)
+    time_s = np.asarray(data.time_s, np.float64)[:count]
+    sd_s = np.asarray(data.time_sd_s, np.float64)[:count]
+    begin, end = (float(edge) for edge in data.window_s)
+    span_s = end - begin + 2 * float(prior.lead_s)
+    which = _log_triggered(data, prior)
+    evidence["background"] = which + _log_background(time_s, span_s)
+    evidence["simultaneous"] = which + _log_simultaneous(time_s, sd_s, (begin, end), span_s)
+    return Comparison(evidence, prior_probability, posteriors)
