@@ -29,7 +29,8 @@ from eqstat.traveltime import Design, GaussianParameters, Observations, Prior
 
 SEED = 20261129
 DEVICES, WINDOW_S = 12, (0.0, 30.0)
-LEAD_S = 1.0
+# The comparison takes the lead to the window.
+LEAD_S, SPAN_S = 5.0, (-5.0, 35.0)
 PRIOR = Prior(region_km=60.0, lead_s=LEAD_S)
 EARTHQUAKES = ("gaussian P", "gaussian S", "mixture")
 
@@ -39,17 +40,18 @@ def own_world(number: int) -> tuple[Observations, bool, str]:
     rng = np.random.default_rng([SEED, number])
     key = jax.random.fold_in(jax.random.key(SEED), number)
     latitude, longitude = network(rng, DEVICES)
-    design = Design(latitude, longitude, window_s=WINDOW_S)
+    design = Design(latitude, longitude, window_s=SPAN_S)
     zero = pd.Timestamp(design.reference_time)
     places = pd.DataFrame({"latitude": latitude, "longitude": longitude})
     whole = with_window(traveltime.prepare(places.assign(time=zero)), design)
+    inner = Prior(region_km=60.0, lead_s=1e-3)
     is_earthquake = bool(rng.uniform() < 0.5)
     kind = str(rng.choice(EARTHQUAKES if is_earthquake else ("background", "simultaneous")))
-    length = WINDOW_S[1] - WINDOW_S[0]
+    length = SPAN_S[1] - SPAN_S[0]
     if is_earthquake:
         wave: Any = kind[-1] if kind != "mixture" else "P"
         likelihood = "mixture" if kind == "mixture" else "gaussian"
-        sites = from_prior(key, whole.with_wave(wave), PRIOR, silent=False, likelihood=likelihood)
+        sites = from_prior(key, whole.with_wave(wave), inner, silent=False, likelihood=likelihood)
         if kind == "mixture":
             table = traveltime.simulate(jax.random.fold_in(key, 1), parameters(sites), design)
             seconds = (pd.to_datetime(table["time"], utc=True) - zero).dt.total_seconds()
@@ -61,19 +63,19 @@ def own_world(number: int) -> tuple[Observations, bool, str]:
             arrival = np.asarray(s if wave == "S" else p)[: len(latitude)]
             seconds = arrival + float(sites["sd_s"]) * rng.standard_normal(len(latitude))
     else:
-        seconds = rng.uniform(*WINDOW_S, len(latitude))
-        span = length + 2 * LEAD_S
+        seconds = rng.uniform(*SPAN_S, len(latitude))
         if kind == "background":
-            interval = np.exp(rng.uniform(0.0, np.log(span)))
-            seconds = rng.uniform(-LEAD_S, span - LEAD_S) + interval * rng.uniform(size=DEVICES)
+            interval = np.exp(rng.uniform(0.0, np.log(length)))
+            seconds = rng.uniform(*SPAN_S) + interval * rng.uniform(size=DEVICES)
         else:
-            common, share = rng.uniform(-LEAD_S, span - LEAD_S), rng.uniform()
+            common, share = rng.uniform(*SPAN_S), rng.uniform()
             scatter = 0.5 * np.exp(rng.standard_normal())
             late = common + scatter * rng.standard_normal(len(latitude))
             seconds = np.where(rng.uniform(size=len(latitude)) < share, late, seconds)
     times = zero + pd.to_timedelta(np.asarray(seconds, float), unit="s")
     table = pd.DataFrame({"latitude": latitude, "longitude": longitude, "time": times})
-    return with_window(traveltime.prepare(table), design), is_earthquake, kind
+    observed = Design(latitude, longitude, window_s=WINDOW_S)
+    return with_window(traveltime.prepare(table), observed), is_earthquake, kind
 
 
 def study_world(number: int) -> tuple[Observations, bool, str]:

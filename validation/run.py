@@ -59,6 +59,10 @@ CHECKS = [
         for method in ("grid", "nuts")
         for silent in (False, True)
     ),
+    *(
+        Check("comparison", {"datasets": 300, "world": world}, {"datasets": 20}, part=world)
+        for world in ("own", "study")
+    ),
     Check("phones", needs_data=True),
     Check("detection_phones", {}, {"runs": 1}, needs_data=True),
     Check("counts_scale", {"chunks": 50}, {"chunks": 2}),

@@ -8,12 +8,24 @@ from typing import Any, Literal
 from eqstat import traveltime
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._locate import TABLES, prepared
-from eqstat.cli._options import add_outputs, add_triggers, add_velocity, number, velocity_of, whole
+from eqstat.cli._options import (
+    add_outputs,
+    add_seed,
+    add_triggers,
+    add_velocity,
+    number,
+    velocity_of,
+    whole,
+)
 from eqstat.cli._outcome import Outcome
 from eqstat.cli._text import facts
 
 WAVES: tuple[Literal["P"], Literal["S"]] = ("P", "S")
 VERDICTS = {
+    True: ("EARTHQUAKE", "an earthquake is the most probable explanation of the triggers"),
+    False: ("FALSE_DETECTION", "a false detection explains the triggers better"),
+}
+TESTED = {
     True: ("EARTHQUAKE", "the trigger times are consistent with a P or an S wave"),
     False: ("FALSE_DETECTION", "the trigger times fit neither a P nor an S wave"),
 }
@@ -25,10 +37,24 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "classify",
         parents=[common],
         help="was it an earthquake?",
-        description="Test whether the trigger times follow a P or an S wave.",
+        description="Give the probability of an earthquake (P, S, or a mixture with background) "
+        "against false detections, and test whether the trigger times follow one wave.",
         epilog=TABLES,
     )
     add_triggers(parser)
+    parser.add_argument(
+        "--by",
+        choices=["probability", "test"],
+        default="probability",
+        help="what decides: the probability (default), or the test of the 2023 paper alone",
+    )
+    parser.add_argument(
+        "--prior-probability",
+        type=number(0.0, 1.0),
+        default=0.5,
+        metavar="P",
+        help="share of earthquakes among such detections (default 0.5)",
+    )
     parser.add_argument(
         "--delta-s",
         type=number(0.0, 1e3),
@@ -51,6 +77,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         help="taken off the number of triggers to give the degrees of freedom (default 4)",
     )
     add_velocity(parser, region=True)
+    add_seed(parser, "the mixture's particles")
     add_outputs(parser, inputs=("triggers",))
 
 
@@ -67,10 +94,24 @@ def run(options: argparse.Namespace) -> Outcome:
         estimated_parameters=options.estimated_parameters,
         region_km=options.region_km,
     )
-    code, text = VERDICTS[verdict.is_earthquake]
+    comparison = None
+    code, text = TESTED[verdict.is_earthquake]
+    if options.by == "probability":
+        import jax
+
+        prior = None
+        if options.region_km is not None:
+            prior = traveltime.Prior(region_km=options.region_km)
+        comparison = traveltime.compare(
+            jax.random.key(options.seed),
+            observations,
+            prior=prior,
+            prior_probability=options.prior_probability,
+        )
+        code, text = VERDICTS[comparison.probability > 0.5]
     return Outcome(
-        summary=tuple(summary(verdict)),
-        content=content_of(verdict),
+        summary=tuple(summary(verdict, comparison)),
+        content=content_of(verdict, comparison),
         result=code,
         result_text=text,
         inputs=inputs,
@@ -80,10 +121,18 @@ def run(options: argparse.Namespace) -> Outcome:
     )
 
 
-def content_of(verdict: traveltime.Classification) -> dict[str, Any]:
+def content_of(
+    verdict: traveltime.Classification, comparison: traveltime.Comparison | None
+) -> dict[str, Any]:
     """What the JSON holds of a verdict."""
+    probability = comparison and comparison.probability
     return {
-        "is_earthquake": verdict.is_earthquake,
+        "is_earthquake": verdict.is_earthquake if probability is None else probability > 0.5,
+        "probability": probability,
+        "prior_probability": comparison and comparison.prior_probability,
+        "log_evidence": comparison and dict(comparison.log_evidence),
+        "model_probability": comparison and comparison.model_probability,
+        "fits_a_wave": verdict.is_earthquake,
         "miss_probability": verdict.miss_probability,
         "delta_s": verdict.delta_s,
         "models": {
@@ -120,10 +169,26 @@ def draw(
     return plots.verdict_figure(panels, velocity)
 
 
-def summary(verdict: traveltime.Classification) -> list[str]:
+def summary(
+    verdict: traveltime.Classification, comparison: traveltime.Comparison | None
+) -> list[str]:
     """Lines for a person."""
-    answer = "earthquake" if verdict.is_earthquake else "false: the times fit neither wave"
-    rows = [("Verdict", answer)]
+    rows = []
+    fits = "the times fit one wave" if verdict.is_earthquake else "the times fit neither wave alone"
+    if comparison is not None:
+        likely = max(comparison.model_probability, key=comparison.model_probability.__getitem__)
+        answer = "earthquake" if comparison.probability > 0.5 else "false detection"
+        rows = [
+            ("Verdict", answer),
+            (
+                "Probability",
+                f"{comparison.probability:.3g} of an earthquake "
+                f"({comparison.prior_probability:g} before); most probable model: {likely}",
+            ),
+            ("Test", fits),
+        ]
+    else:
+        rows = [("Verdict", f"{'earthquake' if verdict.is_earthquake else 'false'}: {fits}")]
     for wave, test in verdict.models.items():
         rows.append(
             (

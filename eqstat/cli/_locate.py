@@ -97,6 +97,8 @@ def run(options: argparse.Namespace) -> Outcome:
         raise InputError("--posterior: BFGS gives no posterior; use --method grid or nuts")
     if options.wave and options.likelihood == "mixture":
         raise InputError("--wave: the mixture takes every trigger for P, S or background")
+    if options.wave:
+        options.likelihood = "gaussian"
     velocity, described = velocity_of(options)
     inputs = Inputs(options.columns)
     triggers = inputs.table(options.triggers, "triggers")
@@ -113,10 +115,17 @@ def run(options: argparse.Namespace) -> Outcome:
     prior = traveltime.Prior()
     if options.region_km is not None:
         prior = traveltime.Prior(region_km=options.region_km)
-    common: dict[str, Any] = {"likelihood": options.likelihood, "prior": prior}
     key = jax.random.key(options.seed)
+    choice = None
+    common: dict[str, Any] = {"likelihood": options.likelihood, "prior": prior}
+    if options.likelihood == "auto":
+        choice = traveltime.choose_likelihood(key, observations, prior=prior)
+        common["likelihood"] = choice.likelihood
+        observations = observations.with_wave(choice.wave or "P")
     if options.method == "bfgs":
         result: Any = traveltime.fit(observations, **common)
+    elif options.method == "grid" and choice and choice.comparison:
+        result = choice.comparison.posteriors[choice.comparison.preferred]
     elif options.method == "grid":
         result = traveltime.grid(observations, key=key, **common)
     else:
@@ -139,13 +148,13 @@ def run(options: argparse.Namespace) -> Outcome:
         )
 
     return Outcome(
-        summary=tuple(summary(location)),
+        summary=tuple(summary(location, choice.reason if choice else None)),
         content=content_of(location),
         result=code_of(result),
         result_text=location.result,
         inputs=inputs,
         velocity=described,
-        notes=(*observations.notes, *notes_of(options, location)),
+        notes=(*observations.notes, *said_of(choice), *notes_of(options, location)),
         posterior=posterior_of(result),
         figure=figure,
         files=files_of(options, location),
@@ -158,7 +167,7 @@ def regional(options: argparse.Namespace) -> Outcome:
 
     others = {
         "--method": options.method != "grid",
-        "--likelihood": options.likelihood != "gaussian",
+        "--likelihood": options.likelihood != "auto",
         "--wave": options.wave,
         "--network": options.network,
         "--truncated": options.truncated,
@@ -204,6 +213,13 @@ def files_of(
         hypocentre.write(posterior, name, probability=options.probability)
 
     return {known.option: write for known in hypocentre.FORMATS}
+
+
+def said_of(choice: traveltime.Choice | None) -> list[str]:
+    """That a likelihood was chosen by evidence."""
+    if choice is None or choice.comparison is None:
+        return []
+    return [f"--likelihood auto: {choice.reason}"]
 
 
 def notes_of(options: argparse.Namespace, location: traveltime.Location) -> list[str]:
@@ -276,7 +292,7 @@ def silent_of(
     return network.loc[silent.to_numpy()]
 
 
-def summary(location: traveltime.Location) -> list[str]:
+def summary(location: traveltime.Location, reason: str | None = None) -> list[str]:
     """Lines for a person."""
     errors, interval, region = location.standard_error, location.interval, location.region
     name = percent(region.probability)
@@ -303,6 +319,8 @@ def summary(location: traveltime.Location) -> list[str]:
         reasons = location.left_out["reason"].value_counts()
         text = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         rows.append(("Left out", text))
+    if reason is not None:
+        rows.append(("Likelihood", f"{location.likelihood}: {reason}"))
     rows += [
         (
             "Geometry",

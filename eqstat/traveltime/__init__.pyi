@@ -5,7 +5,9 @@ from ._arrays import padded as padded
 from ._classify import Classification as Classification
 from ._classify import WaveTest as WaveTest
 from ._classify import classify as classify
+from ._compare import Choice as Choice
 from ._compare import Comparison as Comparison
+from ._compare import choose_likelihood as choose_likelihood
 from ._compare import compare as compare
 from ._data import Observations as Observations
 from ._data import prepare as prepare

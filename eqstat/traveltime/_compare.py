@@ -1,11 +1,12 @@
-"""Which model explains the triggers: log evidence of three earthquakes and two false detections."""
+"""Which model explains the triggers: evidence of three earthquakes and two false detections."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple
 
+import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
@@ -14,7 +15,8 @@ from scipy import special, stats
 from eqstat._core.arrays import FloatArray
 from eqstat._core.checks import check_probability
 from eqstat.inference import Result
-from eqstat.traveltime._arrays import TriggerData
+from eqstat.traveltime._arrays import UNKNOWN, TriggerData
+from eqstat.traveltime._classify import classify
 from eqstat.traveltime._data import Observations
 from eqstat.traveltime._grid import grid
 from eqstat.traveltime._grids._posterior import GridPosterior
@@ -39,6 +41,7 @@ SHORTEST_S = 1.0
 # Half-width of the default region of the epicentre: in apertures of the triggers, and km.
 APERTURES, SMALLEST_KM, LARGEST_KM = 4.0, 50.0, 500.0
 LEAD_S = 10.0
+NO_LEAD_S = 1e-3
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Comparison:
     prior_probability
         Probability of an earthquake before the trigger times are looked at.
     posteriors
-        Posterior of the hypocentre under each of the earthquakes.
+        Posterior of the hypocentre under each of the earthquakes, with background before and after
+        the window, too.
 
     Examples
     --------
@@ -132,22 +136,17 @@ def _log_background(time_s: FloatArray, span_s: float) -> float:
     return float(special.logsumexp(log_mass, b=weights) - scale)
 
 
-def _log_simultaneous(
-    time_s: FloatArray, sd_s: FloatArray, window_s: tuple[float, float], span_s: float
-) -> float:
+def _log_simultaneous(time_s: FloatArray, sd_s: FloatArray, span_s: float) -> float:
     r"""Log evidence of a cause that reaches all devices at one time, among background.
 
-    .. math:: \int \prod_i \left[ w\, \mathcal N(t_i; \tau, s^2 + s_i^2) + (1 - w) / W \right]
+    .. math:: \int \prod_i \left[ w\, \mathcal N(t_i; \tau, s^2 + s_i^2) + (1 - w) / T \right]
               p(\tau)\, p(s)\, p(w)\, d\tau\, ds\, dw
 
-    by the midpoint rule, with $w$ uniform, and $\tau$ uniform over the span. Times $\tau$ far from
-    every trigger are left to the evidence of background.
+    by the midpoint rule, with $w$ uniform on (0, 1), and $\tau$ and the background uniform over the
+    span $T$. Common times $\tau$ far from every trigger are left out.
     """
-    begin, end = window_s
-    length = end - begin
     levels = (np.arange(SCATTER_NODES) + 0.5) / SCATTER_NODES
     share = ((np.arange(SHARE_NODES) + 0.5) / SHARE_NODES)[:, None]
-    uniform = ((time_s >= begin) & (time_s <= end)) / length
     around = np.arange(-np.ceil(REACH / STEP), np.ceil(REACH / STEP) + 1)
     total = []
     for scatter in COMMON_SCATTER_S.ppf(levels):
@@ -155,12 +154,26 @@ def _log_simultaneous(
         step = STEP * scatter
         common = step * np.unique(np.floor(time_s / step)[:, None] + around)
         values = np.zeros((SHARE_NODES, len(common)))
-        for t, sd, chance in zip(time_s, spread, uniform, strict=True):
+        for t, sd in zip(time_s, spread, strict=True):
             density = np.exp(-0.5 * ((t - common) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
-            with np.errstate(divide="ignore"):
-                values += np.log(share * density + (1 - share) * chance)
+            values += np.log(share * density + (1 - share) / span_s)
         total.append(special.logsumexp(values) + np.log(step / (span_s * SHARE_NODES)))
     return float(special.logsumexp(total) - np.log(SCATTER_NODES))
+
+
+def _widened(observations: Observations, prior: Prior) -> tuple[Observations, Prior]:
+    """Observations whose window is longer by the lead of the prior, and the prior without it.
+
+    By default the window follows from the triggers. Background that is uniform over it would have
+    been given the range of the data, for which the other models have to pay.
+    """
+    data, lead_s = observations.data, float(prior.lead_s)
+    # The present stays where it is: silent devices and truncation refer to it.
+    later = 0.0 if data.truncated or data.has_silent else lead_s
+    window_s = np.asarray(data.window_s) + np.array([-lead_s, later])
+    wider = replace(observations, data=eqx.tree_at(lambda d: d.window_s, data, window_s))
+    inner = eqx.tree_at(lambda p: p.lead_s, prior, min(lead_s, NO_LEAD_S))
+    return wider, inner
 
 
 def compare(
@@ -177,7 +190,9 @@ def compare(
     background; their integrals are those of `grid`, by cells and by sequential Monte Carlo. Two
     are false detections: background, uniform over an interval of unknown start and length, and a
     cause that reaches all devices at one time, such as a message of a server, among background.
-    With the prior probability $\pi$, shared equally by the models of a kind,
+    Background may come before and after the window, by the lead of the prior, since the window
+    mostly follows from the triggers. With the prior probability $\pi$, shared equally by the
+    models of a kind,
 
     .. math:: P(\text{earthquake} \mid t) = \frac{\pi\, \overline{Z}_{\text{earthquake}}}
               {\pi\, \overline{Z}_{\text{earthquake}} + (1 - \pi)\, \overline{Z}_{\text{false}}}.
@@ -232,17 +247,95 @@ def compare(
     if prior is None:
         region_km = np.clip(APERTURES * observations.aperture_km, SMALLEST_KM, LARGEST_KM)
         prior = Prior(region_km=float(region_km), lead_s=LEAD_S)
+    widened, inner = _widened(observations, prior)
     posteriors = {
-        name: grid(observations, likelihood=likelihood, wave=wave, prior=prior, key=key)
+        name: grid(widened, likelihood=likelihood, wave=wave, prior=inner, key=key)
         for name, (likelihood, wave) in EARTHQUAKES.items()
     }
     evidence = {name: posterior.log_evidence for name, posterior in posteriors.items()}
-    data = jax.tree.map(np.asarray, observations.data)
+    data = jax.tree.map(np.asarray, widened.data)
     time_s = np.asarray(data.time_s, np.float64)[:count]
     sd_s = np.asarray(data.time_sd_s, np.float64)[:count]
-    begin, end = (float(edge) for edge in data.window_s)
-    span_s = end - begin + 2 * float(prior.lead_s)
+    span_s = float(data.window_s[1] - data.window_s[0])
     which = _log_triggered(data, prior)
     evidence["background"] = which + _log_background(time_s, span_s)
-    evidence["simultaneous"] = which + _log_simultaneous(time_s, sd_s, (begin, end), span_s)
+    evidence["simultaneous"] = which + _log_simultaneous(time_s, sd_s, span_s)
     return Comparison(evidence, prior_probability, posteriors)
+
+
+class Choice(NamedTuple):
+    """A likelihood for triggers, and why.
+
+    Attributes
+    ----------
+    likelihood, wave
+        Arguments of `fit`, `grid` and `sample`.
+    reason
+        A sentence.
+    comparison
+        The evidence where it was needed.
+    """
+
+    likelihood: LikelihoodName
+    wave: Wave | None
+    reason: str
+    comparison: Comparison | None
+
+
+def choose_likelihood(
+    key: PRNGKeyArray, observations: Observations, *, prior: Prior | None = None
+) -> Choice:
+    """Choose between one wave and a mixture of P, S and background.
+
+    Triggers whose phases are all known keep the Gaussian likelihood. Otherwise it is taken where
+    the test of `classify` accepts a wave at its defaults: P, unless only S is accepted or the
+    log-likelihood of S is greater by 3. Where both waves are rejected, `compare` decides.
+
+    Parameters
+    ----------
+    key
+        JAX random key of the comparison.
+    observations
+        From `prepare(...)`.
+    prior
+        Priors of the earthquakes that are compared; `Prior()` by default.
+
+    Returns
+    -------
+    Choice
+
+    Raises
+    ------
+    eqstat.inference.InferenceError
+        With too few triggers or places.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> choice = traveltime.choose_likelihood(jax.random.key(0), traveltime.prepare(table))
+    >>> choice.likelihood, choice.wave
+    ('gaussian', 'P')
+    """
+    count = len(observations.triggers)
+    phases = np.asarray(observations.data.phase)[:count]
+    if count and np.all(phases != UNKNOWN):
+        return Choice("gaussian", None, "the phases of all triggers are known", None)
+    verdict = classify(observations)
+    accepted = [wave for wave, test in verdict.models.items() if not test.rejected]
+    if accepted:
+        variance = {wave: verdict.models[wave].variance_s2 for wave in accepted}
+        wave: Wave = "P" if "P" in variance else "S"
+        if len(variance) == 2 and 0.5 * count * np.log(variance["P"] / variance["S"]) > STRONG:
+            wave = "S"
+        reason = f"the trigger times fit one wave (chi-square test), taken for {wave}"
+        return Choice("gaussian", wave, reason, None)
+    found = compare(key, observations, prior=Prior() if prior is None else prior)
+    likelihood, chosen = EARTHQUAKES[found.preferred]
+    reason = f"the trigger times fit neither P nor S alone; {found}"
+    return Choice(likelihood, chosen, reason, found)

@@ -98,7 +98,7 @@ def degrees_of_freedom(
     17
     """
     spent = estimated - sum(bounds_reached(hypocentre, region_km).values())
-    return count - max(spent, 0)
+    return int(count - max(spent, 0))
 
 
 def _to_kilometres(angles: Float[Array, " 3"], region_km: Array) -> Float[Array, " 3"]:

@@ -341,6 +341,9 @@ def report(
     """
     if isinstance(result, Fit) and not np.all(np.isfinite(result.estimate[:4])):
         raise InferenceError(result.result, f"{len(observations.triggers)} triggers")
+    if isinstance(result, GridPosterior):
+        # It knows for which wave unlabelled triggers were taken.
+        observations = result.observations
     frame = observations.frame
     sites = _sites_of(result)
     posterior = None

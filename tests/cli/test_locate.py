@@ -50,12 +50,14 @@ def test_options_of_classify_arrive(capsys, csv):
     path = csv(quake())
     first = verdict_of(capsys, path)
     assert {"is_earthquake", "miss_probability", "delta_s", "models"} <= set(first)
+    assert first["probability"] > 0.99 and first["prior_probability"] == 0.5
+    assert sum(first["model_probability"].values()) == pytest.approx(1.0)
     assert first["result"] == "EARTHQUAKE"
     keys = {"statistic", "critical_value", "degrees_of_freedom", "rejected", "variance_s2"}
     assert keys <= set(first["models"]["P"])
-    other = verdict_of(capsys, path, "--delta-s", "0.2", "--miss-probability", "0.1",
-                       "--estimated-parameters", "3")  # fmt: skip
-    assert other["is_earthquake"] is False
+    other = verdict_of(capsys, path, "--by", "test", "--delta-s", "0.2",
+                       "--miss-probability", "0.1", "--estimated-parameters", "3")  # fmt: skip
+    assert other["is_earthquake"] is False and other["probability"] is None
     assert (other["delta_s"], other["miss_probability"]) == (0.2, 0.1)
     assert other["models"]["P"]["degrees_of_freedom"] == 18
     ratio = other["models"]["P"]["statistic"] / first["models"]["P"]["statistic"]
@@ -80,6 +82,24 @@ KEYS = {
     "result": None,
     "diagnostics": None,
 }
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_the_defaults_are_right_for_real_phones(capsys, data_folder):
+    """All 184 triggers of Borrego Springs: P, S and background together."""
+    table = data_folder / "myshake" / "Borrego_Springs.csv"
+    columns = ("--columns", "time=triggerTime")
+    verdict = verdict_of(capsys, table, *columns)
+    assert verdict["is_earthquake"] and verdict["probability"] > 0.99
+    assert not verdict["fits_a_wave"]
+    code, out, lines = shell(capsys, "locate", table, "--json", *columns)
+    content = json.loads(out)
+    assert (code, content["likelihood"]) == (0, "mixture")
+    assert any("mixture likelihood chosen by log evidence" in line for line in lines)
+    place = content["hypocentre"]
+    error = great_circle_distance(33.432, -116.443, place["latitude"], place["longitude"])
+    assert error < 5.0 and content["region"]["area_km2"] < 100
 
 
 def located(capsys, path, *extra):

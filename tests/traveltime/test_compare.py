@@ -1,0 +1,127 @@
+"""Evidence of earthquakes and false detections: exact integrals, and the right choice."""
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import integrate, stats
+
+from eqstat._core.errors import InputError
+from eqstat.inference import InferenceError
+from eqstat.traveltime import Prior, choose_likelihood, compare, prepare
+from eqstat.traveltime._compare import (
+    COMMON_SCATTER_S,
+    SHORTEST_S,
+    _log_background,
+    _log_simultaneous,
+    _log_triggered,
+)
+
+from . import cases
+
+KEY = jax.random.key(0)
+
+
+def test_background_is_the_integral_over_start_and_length():
+    times, span = np.array([3.0, 4.2, 7.5, 8.1]), 40.0
+
+    def density(start, length):
+        inside = (start <= times.min()) & (start + length >= times.max())
+        return inside * length ** -len(times) / span / length / np.log(span / SHORTEST_S)
+
+    grid_l = np.exp(np.linspace(np.log(SHORTEST_S), np.log(span), 4001))
+    inner = [
+        integrate.trapezoid(
+            density(np.linspace(times.max() - length, times.min(), 11), length), dx=1.0
+        )
+        / 10
+        * max(length - np.ptp(times), 0.0)
+        for length in grid_l
+    ]
+    exact = np.log(integrate.trapezoid(inner, grid_l))
+    assert _log_background(times, span) == pytest.approx(exact, abs=0.01)
+
+
+def test_a_common_cause_is_the_integral_over_time_scatter_and_share():
+    rng = np.random.default_rng(0)
+    times = np.concatenate([5 + 0.3 * rng.normal(size=5), [1.0, 9.0]])
+    own, span = np.full(7, 0.2), 30.0
+    # Monte Carlo over the prior.
+    count = 400_000
+    common = rng.uniform(-10, 20, count)
+    scatter = COMMON_SCATTER_S.rvs(count, random_state=rng)
+    share = rng.uniform(size=count)
+    log = np.zeros(count)
+    for t, sd in zip(times, own, strict=True):
+        normal = stats.norm.pdf(t, common, np.hypot(scatter, sd))
+        log += np.log(share * normal + (1 - share) / span)
+    weight = np.exp(log - log.max())
+    exact = np.log(weight.mean()) + log.max()
+    error = weight.std() / weight.mean() / np.sqrt(count)
+    # Times far from all triggers are not in the sum; they hold a share of 1e-3 or so.
+    found = _log_simultaneous(times, own, span)
+    assert found == pytest.approx(exact, abs=4 * error + 0.02)
+
+
+def test_which_devices_triggered_is_a_beta_binomial():
+    triggers = cases.quake(12, 3)
+    silent = cases.network(20, 9)
+    observations = prepare(
+        triggers, network=pd.concat([triggers[["latitude", "longitude"]], silent]),
+        now=triggers["time"].max() + pd.Timedelta(seconds=30),
+    )  # fmt: skip
+    found = _log_triggered(observations.data, Prior())
+    exact = stats.betabinom(32, 2, 2).logpmf(12) - np.log(stats.binom(32, 0.5).pmf(12) * 2.0**32)
+    assert found == pytest.approx(exact, rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def lima():
+    return compare(KEY, prepare(cases.quake(24, 1)))
+
+
+def test_an_earthquake_is_probable_and_of_one_wave(lima):
+    assert lima.probability > 0.999
+    assert lima.preferred.startswith("gaussian")
+    assert set(lima.posteriors) == {"gaussian P", "gaussian S", "mixture"}
+    assert sum(lima.model_probability.values()) == pytest.approx(1.0)
+
+
+def test_false_detections_are_improbable():
+    rng = np.random.default_rng(4)
+    devices = cases.network(24, 5)
+    uniform = cases.stamp(devices, rng.uniform(0, 40, 24))
+    server = cases.stamp(devices, 0.2 * rng.normal(size=24))
+    for table, name in ((uniform, "background"), (server, "simultaneous")):
+        found = compare(KEY, prepare(table))
+        assert found.probability < 0.05
+        assert max(found.model_probability, key=found.model_probability.get) == name
+
+
+def test_the_prior_probability_moves_the_odds(lima):
+    rare = compare(KEY, prepare(cases.quake(24, 1)), prior_probability=1e-3)
+    assert rare.log_evidence == lima.log_evidence
+    false = ("background", "simultaneous")
+    odds = [
+        value.probability / sum(value.model_probability[name] for name in false)
+        for value in (rare, lima)
+    ]
+    assert odds[0] == pytest.approx(1e-3 / 0.999 * odds[1], rel=1e-3)
+
+
+def test_mixed_phases_choose_the_mixture_and_one_wave_the_gaussian():
+    triggers, _ = cases.phones(40, 2)
+    choice = choose_likelihood(KEY, prepare(triggers))
+    assert (choice.likelihood, choice.wave) == ("mixture", None)
+    assert choice.comparison.preferred == "mixture" and "mixture" in choice.reason
+    plain = choose_likelihood(KEY, prepare(cases.quake(24, 1)))
+    assert (plain.likelihood, plain.wave, plain.comparison) == ("gaussian", "P", None)
+    labelled = choose_likelihood(KEY, prepare(cases.quake(24, 1).assign(phase="P")))
+    assert (labelled.likelihood, labelled.wave) == ("gaussian", None)
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(InferenceError):
+        compare(KEY, prepare(cases.quake(3)))
+    with pytest.raises(InputError, match="prior_probability"):
+        compare(KEY, prepare(cases.quake(24, 1)), prior_probability=1.0)
