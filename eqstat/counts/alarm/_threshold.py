@@ -124,7 +124,7 @@ def threshold(
     hours, names = _hours(hour), tuple(background.regions if regions is None else regions)
     index = _regions(background, names)
     _check(false_alarm_rate_per_year, minimum, day, kind, split, miss_probability, probability)
-    check_range("threshold", 1, caution=caution)
+    check_range("threshold", 1, finite=False, caution=caution)
     draws = _draws(background, kind)
     counts, dims = _active(active, names, hours)
     days = DAYS if day is None else np.array([day])
