@@ -273,7 +273,7 @@ def sample(
             warmup=warmup,
             draws=draws,
             # A warm-up is too short for a covariance of all regions; the cloud's is good.
-            dense_mass=False,
+            mass_matrix="diagonal",
             sequential=True,
             progress=progress,
             log_likelihood=(

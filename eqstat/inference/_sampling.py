@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,14 +12,16 @@ import numpy as np
 import xarray as xr
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
-from numpyro.infer.hmc import hmc
+from numpyro.infer.hmc import HMCState, hmc
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 from tqdm.auto import tqdm
 
 from eqstat.inference._diagnostics import MAX_TREE_DEPTH
+from eqstat.inference._jumps import Place, StudentMixture, fit_mixture, jump
 from eqstat.inference._tree import to_tree
 
 Model = Callable[..., Any]
+MassMatrix = Literal["dense", "diagonal", "identity"]
 
 BLOCK = 250
 
@@ -60,6 +62,25 @@ class _Kept(NamedTuple):
     potential: Array
     energy: Array
     step_size: Array
+    jumped: Array
+
+
+class _Frame(NamedTuple):
+    """Whitening of the sampler's space, and the proposals of jumps in whitened coordinates."""
+
+    centre: Array
+    scale: Array
+    proposals: StudentMixture | None
+
+
+class _Settings(NamedTuple):
+    """Static settings of the kernel: see `run_nuts`."""
+
+    warmup: int
+    mass_matrix: MassMatrix
+    sequential: bool
+    components: int
+    tries: int
 
 
 class _Space(NamedTuple):
@@ -94,32 +115,47 @@ def _position(
 
 
 def _kernels(
-    space: _Space, frame: tuple[Array, Array], warmup: int, dense_mass: bool
-) -> tuple[Callable, Callable]:
-    """NUTS in whitened coordinates z: the vector is centre + scale @ z."""
-    centre, scale = frame
-    init, step = hmc(lambda z: space.potential(centre + scale @ z), algo="NUTS")
+    space: _Space, frame: _Frame, settings: _Settings
+) -> tuple[Callable, Callable[[HMCState], tuple[HMCState, Array]]]:
+    """NUTS, and jumps after it, in whitened coordinates z: the vector is centre + scale @ z."""
+
+    def potential(z: Array) -> Array:
+        return space.potential(frame.centre + frame.scale @ z)
+
+    init, step = hmc(potential, algo="NUTS")
     begin = partial(
         init,
-        num_warmup=warmup,
+        num_warmup=settings.warmup,
         step_size=0.5,
-        dense_mass=dense_mass,
+        adapt_mass_matrix=settings.mass_matrix != "identity",
+        dense_mass=settings.mass_matrix == "dense",
         target_accept_prob=0.85,
         max_tree_depth=MAX_TREE_DEPTH,
     )
-    return begin, step
+
+    def step_and_jump(state: HMCState) -> tuple[HMCState, Array]:
+        state = step(state)
+        if frame.proposals is None:
+            return state, jnp.zeros((), bool)
+        key, own = jax.random.split(state.rng_key)
+        here = Place(state.z, state.potential_energy, state.z_grad)
+        there, jumped = jump(own, frame.proposals, potential, here, settings.tries)
+        z, energy, gradient = there
+        state = state._replace(z=z, potential_energy=energy, z_grad=gradient, rng_key=key)
+        return state, jumped
+
+    return begin, step_and_jump
 
 
-@partial(jax.jit, static_argnames=("model", "warp", "warmup", "dense_mass"))
+@partial(jax.jit, static_argnames=("model", "warp", "settings"))
 def _start(
     model: Model,
     warp: Warp | None,
     args: tuple,
     cloud: dict[str, Array],
     keys: Array,
-    warmup: int,
-    dense_mass: bool,
-) -> tuple[PyTree, tuple[Array, Array]]:
+    settings: _Settings,
+) -> tuple[PyTree, _Frame]:
     """Whiten by the cloud of starting points and initialise a chain at each of the first ones."""
     positions = jax.vmap(lambda values: _position(model, warp, args, values)[0])(cloud)
     first = jax.tree.map(lambda leaf: leaf[0], cloud)
@@ -130,46 +166,49 @@ def _start(
     # A little of the diagonal keeps a cloud with a flat direction usable.
     spread = spread + 1e-6 * jnp.diag(jnp.diagonal(spread)) + 1e-12 * jnp.eye(size)
     scale = jnp.linalg.cholesky(spread)
-    begin, _ = _kernels(_Space(model, warp, args, unravel), (centre, scale), warmup, dense_mass)
-    whitened = jax.vmap(
-        lambda row: jax.scipy.linalg.solve_triangular(scale, row - centre, lower=True)
-    )(positions[: keys.shape[0]])
-    states = jax.vmap(lambda z, key: begin(z, rng_key=key))(whitened, keys)
-    return states, (centre, scale)
+    whitened = jax.scipy.linalg.solve_triangular(scale, (positions - centre).T, lower=True).T
+    proposals = None
+    if settings.tries:
+        own = jax.random.fold_in(keys[0], 1)
+        proposals = fit_mixture(own, whitened, settings.components)
+    frame = _Frame(centre, scale, proposals)
+    begin, _ = _kernels(_Space(model, warp, args, unravel), frame, settings)
+    states = jax.vmap(lambda z, key: begin(z, rng_key=key))(whitened[: keys.shape[0]], keys)
+    return states, frame
 
 
-@partial(jax.jit, static_argnames=("model", "warp", "warmup", "length", "dense_mass", "sequential"))
+@partial(jax.jit, static_argnames=("model", "warp", "settings", "length"))
 def _advance(
     model: Model,
     warp: Warp | None,
     args: tuple,
     template: dict[str, Array],
-    frame: tuple[Array, Array],
-    states: PyTree,
-    warmup: int,
+    frame: _Frame,
+    states: HMCState,
+    settings: _Settings,
     length: int,
-    dense_mass: bool,
-    sequential: bool,
-) -> tuple[PyTree, _Kept]:
+) -> tuple[HMCState, _Kept]:
     """Move all chains by `length` steps; the same program serves warm-up and sampling."""
     unravel = _position(model, warp, args, template)[1]
-    begin, step = _kernels(_Space(model, warp, args, unravel), frame, warmup, dense_mass)
+    begin, step = _kernels(_Space(model, warp, args, unravel), frame, settings)
     # The kernel learns its settings when a chain is initialised; only shapes are needed here.
     one = jax.tree.map(lambda leaf: leaf[0], (states.z, states.rng_key))
     jax.eval_shape(lambda z, key: begin(z, rng_key=key), *one)
 
-    def move(state: PyTree, _: None) -> tuple[PyTree, _Kept]:
-        state = jax.lax.map(step, state) if sequential else jax.vmap(step)(state)
+    def move(states: HMCState, _: None) -> tuple[HMCState, _Kept]:
+        every = partial(jax.lax.map, step) if settings.sequential else jax.vmap(step)
+        states, jumped = every(states)
         kept = _Kept(
-            state.z,
-            state.diverging,
-            state.num_steps,
-            state.accept_prob,
-            state.potential_energy,
-            state.energy,
-            state.adapt_state.step_size,
+            states.z,
+            states.diverging,
+            states.num_steps,
+            states.accept_prob,
+            states.potential_energy,
+            states.energy,
+            states.adapt_state.step_size,
+            jumped,
         )
-        return state, kept
+        return states, kept
 
     return jax.lax.scan(move, states, None, length=length)
 
@@ -180,13 +219,12 @@ def _constrain(
     warp: Warp | None,
     args: tuple,
     template: dict[str, Array],
-    frame: tuple[Array, Array],
+    frame: _Frame,
     draws: Float[Array, "chains draws parameters"],
 ) -> dict[str, Array]:
     """Whitened draws to the model's sites."""
     space = _Space(model, warp, args, _position(model, warp, args, template)[1])
-    centre, scale = frame
-    return jax.vmap(jax.vmap(lambda z: space.sites(centre + scale @ z)))(draws)
+    return jax.vmap(jax.vmap(lambda z: space.sites(frame.centre + frame.scale @ z)))(draws)
 
 
 def run_nuts(
@@ -199,8 +237,10 @@ def run_nuts(
     chains: int = 4,
     warmup: int = 500,
     draws: int = 1000,
-    dense_mass: bool = True,
+    mass_matrix: MassMatrix = "dense",
     sequential: bool = False,
+    jumps: int = 0,
+    components: int = 8,
     progress: bool | None = None,
     derived: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]] | None = None,
     log_likelihood: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]] | None = None,
@@ -235,20 +275,28 @@ def run_nuts(
     chains, warmup, draws
         Number of chains, of warm-up steps (rounded up to a multiple of 250), and of draws of
         each chain.
-    dense_mass
-        Whether warm-up adapts a full mass matrix in the whitened space, or only its diagonal:
-        better where parameters are too many for a warm-up to estimate their covariance, and
-        the cloud's is good.
+    mass_matrix
+        What warm-up adapts in the whitened space: a "dense" mass matrix; its "diagonal", where
+        parameters are too many for a warm-up to estimate their covariance; or none of it
+        ("identity"), where the cloud are draws of the posterior and a short warm-up for the step
+        size is enough.
     sequential
         Move the chains one after another, not side by side: faster where one evaluation of
         the model keeps a core busy, since no chain then waits for the longest path.
+    jumps
+        Metropolis-Hastings steps after each step of NUTS, with independence proposals from a
+        mixture of t distributions that is fitted to the cloud. With a cloud that holds all modes
+        of the posterior, at least hundreds of points, chains jump between them and visit each as
+        often as its mass.
+    components
+        Components of that mixture.
     progress
         Show a progress bar; by default where a terminal is attached.
     derived
         From the sites, each of shape (chains, draws, ...), to further variables of the
-        posterior.
+        posterior, or other values of sites.
     log_likelihood
-        From the sites, each of shape (chains, draws, ...), to pointwise log-likelihoods of
+        From all variables, each of shape (chains, draws, ...), to pointwise log-likelihoods of
         shape (chains, draws, observations).
     observed_data, constant_data
         Arrays of these groups.
@@ -268,6 +316,7 @@ def run_nuts(
     References
     ----------
     Hoffman, M. and Gelman, A. (2014), The No-U-Turn Sampler, JMLR 15, 1593-1623.
+    Tierney, L. (1994), doi:10.1214/aos/1176325750 (independence proposals, cycles of kernels).
 
     Examples
     --------
@@ -286,13 +335,14 @@ def run_nuts(
     warmup = blocks[0] * BLOCK
     template = {name: values[0] for name, values in cloud.items()}
     keys = jax.vmap(lambda chain: jax.random.fold_in(key, chain))(jnp.arange(chains))
-    states, frame = _start(model, warp, args, cloud, keys, warmup, dense_mass)
+    settings = _Settings(warmup, mass_matrix, sequential, components, jumps)
+    states, frame = _start(model, warp, args, cloud, keys, settings)
     parts = []
     disable = None if progress is None else not progress
     with tqdm(total=sum(blocks) * BLOCK, desc="NUTS", disable=disable, leave=False) as bar:
         for block in range(sum(blocks)):
             states, block_kept = _advance(
-                model, warp, args, template, frame, states, warmup, BLOCK, dense_mass, sequential
+                model, warp, args, template, frame, states, settings, BLOCK
             )
             if block >= blocks[0]:
                 parts.append(block_kept)
@@ -301,9 +351,11 @@ def run_nuts(
         lambda *each: jnp.moveaxis(jnp.concatenate(each), 0, 1)[:, :draws], *parts
     )
     sites = jax.tree.map(np.asarray, _constrain(model, warp, args, template, frame, kept.z))
+    if derived is not None:
+        sites.update(derived(sites))
     steps = np.asarray(kept.steps)
     groups: dict[str, Mapping[str, Any]] = {
-        "posterior": {**sites, **(derived(sites) if derived else {})},
+        "posterior": sites,
         "sample_stats": {
             "diverging": np.asarray(kept.diverging),
             "n_steps": steps,
@@ -313,6 +365,7 @@ def run_nuts(
             "energy": np.asarray(kept.energy),
             "lp": -np.asarray(kept.potential),
             "step_size": np.asarray(kept.step_size),
+            **({"jumped": np.asarray(kept.jumped)} if jumps else {}),
         },
     }
     if log_likelihood is not None:

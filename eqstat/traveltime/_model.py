@@ -65,9 +65,13 @@ def _hypocentre(
     return {"east_km": east, "north_km": north, "depth_km": depth, "origin_time_s": origin}
 
 
-def _model(likelihood: LikelihoodName, data: TriggerData, prior: Prior) -> None:
+def _model(
+    likelihood: LikelihoodName, data: TriggerData, prior: Prior, every_site: bool = True
+) -> None:
     values = {
         site.name: _sample(site.name, getattr(prior, site.prior))
+        if every_site or site.identified
+        else jnp.asarray(getattr(prior, site.prior).mean)
         for site in sites_of(likelihood, data.has_silent)
     }
     hypocentre = _hypocentre(data, prior, *delay_and_ratio(values, data))
@@ -84,7 +88,18 @@ def mixture_model(data: TriggerData, prior: Prior) -> None:
     _model("mixture", data, prior)
 
 
+def identified_mixture_model(data: TriggerData, prior: Prior) -> None:
+    """The mixture with the delay at its prior mean.
+
+    Given the mean arrival, which includes it, neither the likelihood nor the other priors depend
+    on the delay: its posterior is its prior, from which it can be drawn afterwards.
+    """
+    _model("mixture", data, prior, every_site=False)
+
+
 MODELS = {"gaussian": gaussian_model, "mixture": mixture_model}
+# What the samplers work on.
+IDENTIFIED_MODELS = {"gaussian": gaussian_model, "mixture": identified_mixture_model}
 
 
 def model(

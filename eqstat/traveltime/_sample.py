@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,15 +14,28 @@ from eqstat.inference import Result, run_nuts
 from eqstat.traveltime._data import Observations, TriggerData
 from eqstat.traveltime._grid import grid
 from eqstat.traveltime._likelihood import pointwise_log_likelihood
-from eqstat.traveltime._model import MODELS, LikelihoodName
+from eqstat.traveltime._model import IDENTIFIED_MODELS, LikelihoodName
 from eqstat.traveltime._parameters import Prior, parameters_of, sites_of
 from eqstat.traveltime._results import failure
 from eqstat.traveltime._warp import warp_for
 
-CLOUD = 256
+
+class Proposals(NamedTuple):
+    """Draws of the grid that a mixture is fitted to, its components, and jumps after each step."""
+
+    points: int
+    components: int
+    tries: int
+
+
+PROPOSALS = {
+    "gaussian": Proposals(points=1024, components=4, tries=4),
+    "mixture": Proposals(points=4096, components=16, tries=8),
+}
 PLACE = ("east_km", "north_km", "depth_km", "arrival_s")
+Sites = dict[str, np.ndarray]
 UNITS = {"latitude": "degrees_north", "longitude": "degrees_east", "time": "1"}
-COMPONENTS = ["P", "S", "background"]
+CLASSES = ["P", "S", "background"]
 
 
 @jax.jit
@@ -33,11 +46,21 @@ def _pointwise(sites: dict[str, Array], data: TriggerData) -> Array:
     return jax.vmap(jax.vmap(one))(sites)
 
 
-def _on_globe(sites: dict[str, np.ndarray], observations: Observations) -> dict[str, np.ndarray]:
+def _on_globe(sites: Sites, observations: Observations) -> Sites:
     """Geographic coordinates of the epicentres."""
     frame = observations.frame
     latitude, longitude = frame.to_geographic(sites["east_km"], sites["north_km"])
     return {"latitude": np.asarray(latitude), "longitude": np.asarray(longitude)}
+
+
+def _with_delay(key: PRNGKeyArray, sites: Sites, prior: Prior) -> Sites:
+    """Delays drawn from their prior, and origin times that are earlier by as much.
+
+    The triggers determine the mean arrival: origin time, delay and travel time together.
+    """
+    delay = np.asarray(prior.delay_s.sample(key, sites["origin_time_s"].shape))
+    earlier = delay - float(prior.delay_s.mean)
+    return {"delay_s": delay, "origin_time_s": sites["origin_time_s"] - earlier}
 
 
 def sample(
@@ -48,15 +71,18 @@ def sample(
     wave: Literal["P", "S"] | None = None,
     prior: Prior | None = None,
     chains: int = 4,
-    warmup: int = 500,
+    warmup: int = 250,
     draws: int = 1000,
     progress: bool | None = None,
 ) -> xr.DataTree:
     """Sample the joint posterior of the hypocentre and all other parameters by NUTS.
 
     Chains start at draws of the grid posterior and work in coordinates whitened by it, so that
-    they neither miss the mode nor need to learn the shape of its ridge. The compiled program
-    is used again for other data of the same bucket of sizes.
+    they neither miss the mode nor need to learn the shape of its ridge. After each step of NUTS
+    they may jump to draws of a mixture of t distributions fitted to the grid's draws, by
+    Metropolis-Hastings steps: thus they cross between the modes of a mixture's posterior and
+    visit each as often as its mass. The compiled program is used again for other data of the same
+    bucket of sizes.
 
     Parameters
     ----------
@@ -86,6 +112,7 @@ def sample(
     References
     ----------
     Hoffman, M. and Gelman, A. (2014), JMLR 15, 1593-1623.
+    Tierney, L. (1994), doi:10.1214/aos/1176325750 (independence proposals, cycles of kernels).
 
     Examples
     --------
@@ -111,23 +138,32 @@ def sample(
     start_key = jax.random.fold_in(key, 2)
     start = grid(observations, likelihood=likelihood, prior=prior, key=start_key)
     others = sites_of(likelihood, observations.data.has_silent)
-    latent = [*PLACE, *(site.name for site in others)]
-    seed_key, run_key = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
-    cloud = start.draws(seed_key, CLOUD)
+    latent = [*PLACE, *(site.name for site in others if site.identified)]
+    seed_key, run_key, delay_key = (jax.random.fold_in(key, number) for number in (0, 1, 3))
+    proposals = PROPOSALS[likelihood]
+    cloud = start.draws(seed_key, proposals.points)
     triggers = observations.triggers
+
+    def derived(sites: Sites) -> Sites:
+        more = _with_delay(delay_key, sites, prior) if likelihood == "mixture" else {}
+        return more | _on_globe(sites, observations)
+
     with jax.enable_x64(True):
         data, priors = jax.tree.map(jnp.asarray, (observations.data, prior))
         return run_nuts(
             run_key,
-            MODELS[likelihood],
+            IDENTIFIED_MODELS[likelihood],
             (data, priors),
             {name: cloud[name] for name in latent},
             warp=warp_for(prior),
+            mass_matrix="identity",
+            components=proposals.components,
+            jumps=proposals.tries,
             chains=chains,
             warmup=warmup,
             draws=draws,
             progress=progress,
-            derived=lambda sites: _on_globe(sites, observations),
+            derived=derived,
             log_likelihood=lambda sites: {
                 "time": np.asarray(_pointwise(jax.tree.map(jnp.asarray, sites), data))[..., :count]
             },
@@ -145,7 +181,7 @@ def sample(
                 "longitude": ["trigger"],
                 "window_s": ["edge"],
             },
-            coords={"component": COMPONENTS},
+            coords={"component": CLASSES},
             units=UNITS,
             attrs={
                 "likelihood": likelihood,
