@@ -127,6 +127,7 @@ def log_background(detector: Detector, state: State) -> Array:
     return _log_rate_s(detector.core, state.background_counts, _hour(detector, float(state.now_s)))
 
 
+@jax.jit
 def _log_rate_s(core: Core, counts: Array, hour: Array) -> Array:
     """Log of the predictive background rate per device and second, gamma-Poisson."""
     factor = (core.shape + counts[0]) / (core.shape + counts[1])

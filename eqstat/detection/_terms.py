@@ -139,7 +139,8 @@ def tabulate(
         np.log(weight) + log_slow,
         age_s,
     )
-    return Tables(*(jnp.asarray(value, jnp.float32) for value in values))
+    # Conversion by NumPy: by JAX it is a program for each shape.
+    return Tables(*(jnp.asarray(np.asarray(value, np.float32)) for value in values))
 
 
 def ring_weights(tables: Tables, position: Float[Array, " 3"]) -> tuple[Array, Array]:

@@ -49,6 +49,7 @@ def positions(frame: LocalFrame, latitude: Any, longitude: Any, depth_km: Any) -
     return surface * (1.0 - depth / EARTH_RADIUS_KM)[..., None] - down
 
 
+@jax.jit
 def distances(site_km: Float[Array, "s 3"], place_km: Float[Array, "d 3"]) -> Float[Array, "s d"]:
     """Straight-line distances of all pairs, km, at least `NEAR_KM`."""
     difference = [site_km[:, None, i] - place_km[None, :, i] for i in range(3)]

@@ -109,9 +109,9 @@ def model(
 
     Sites: `east_km`, `north_km` (epicentre in the local frame, uniform in the region),
     `depth_km`, `arrival_s` (mean arrival at the triggered devices, delay included), the
-    deterministic `origin_time_s`, then `sd_s` (Gaussian) or `delay_s`, `scatter_s`, `shares` (P, S,
-    background), `p_slowness_ratio`, `s_slowness_ratio`, `slowness_east`, `slowness_north`
-    (mixture), and `trigger_probability` where the data hold silent devices.
+    deterministic `origin_time_s`, then the other fields of `GaussianParameters` or
+    `MixtureParameters` (`p_share` and `s_share` with the background's as one site, `shares`);
+    `trigger_probability` only where the data hold silent devices.
 
     Parameters
     ----------

@@ -3,8 +3,7 @@
 A field of `GaussianParameters` or `MixtureParameters` states its default, unit and range, and
 the prior it has: an attribute of `Prior`. Everything else derives from the fields: the sites of
 the NumPyro model, starting values, coordinates without bounds, labels, validation. A parameter is
-added by a field here, a prior here, its use in the likelihood, and in `simulate` if it shapes the
-distribution of the delay.
+added by a field here, a prior here, and its use in `_likelihood`, which also draws trigger times.
 """
 
 from __future__ import annotations

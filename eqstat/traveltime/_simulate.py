@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from eqstat.geodesy import LocalFrame
 from eqstat.traveltime._data import P, S
-from eqstat.traveltime._likelihood import arrivals_at
-from eqstat.traveltime._parameters import GaussianParameters, Parameters
+from eqstat.traveltime._likelihood import arrivals_at, draw_times
+from eqstat.traveltime._parameters import Parameters
 from eqstat.velocity import ConstantVelocity, VelocityModel
 
 CLASSES = ("P", "S", "background")
@@ -59,28 +59,6 @@ class Design(eqx.Module):
     def frame(self) -> LocalFrame:
         """The local frame of the devices, in which the parameters' epicentre is given."""
         return LocalFrame.around(self.latitude, self.longitude)
-
-
-def _times(
-    key: Array, params: Parameters, arrays: tuple[Array, Array, Array], design: Design
-) -> tuple[Array, Array]:
-    """Trigger time of every device if it triggers, and its class (0 P, 1 S, 2 background)."""
-    position, elevation, window = arrays
-    noise_key, class_key, uniform_key = jax.random.split(key, 3)
-    count = position.shape[0]
-    p, s = arrivals_at(params, design.velocity, position, elevation)
-    noise = jax.random.normal(noise_key, (count,), p.dtype)
-    if isinstance(params, GaussianParameters):
-        wave = jnp.full(count, (S if design.wave == "S" else P) - 1)
-        return jnp.where(wave == 1, s, p) + params.sd_s * noise, wave
-    shares = jnp.stack(
-        [jnp.asarray(x) for x in (params.p_share, params.s_share, params.background_share)]
-    )
-    wave = jax.random.categorical(class_key, jnp.log(shares), shape=(count,))
-    quake = jnp.where(wave == 1, s, p) + params.delay_s + params.scatter_s * noise
-    uniform = jax.random.uniform(uniform_key, (count,), p.dtype)
-    background = window[0] + (window[1] - window[0]) * uniform
-    return jnp.where(wave == 2, background, quake), wave
 
 
 def simulate(
@@ -128,12 +106,11 @@ def simulate(
     time_key, trigger_key = jax.random.split(key)
     elevation = np.broadcast_to(np.asarray(design.elevation_m, np.float64), design.latitude.shape)
     with jax.enable_x64(True):
-        arrays = (
-            jnp.asarray(frame.position(design.latitude, design.longitude)),
-            jnp.asarray(elevation / 1000),
-            jnp.asarray(design.window_s, jnp.float64),
-        )
-        times, cause = _times(time_key, params, arrays, design)
+        position = jnp.asarray(frame.position(design.latitude, design.longitude))
+        arrivals = arrivals_at(params, design.velocity, position, jnp.asarray(elevation / 1000))
+        wave = jnp.asarray(S if design.wave == "S" else P)
+        window = jnp.asarray(design.window_s, jnp.float64)
+        times, cause = draw_times(time_key, params, arrivals, wave, window)
         chance = jax.random.uniform(trigger_key, times.shape, jnp.float64)
     seconds = np.asarray(times)
     seen = np.ones(len(seconds), bool)

@@ -172,6 +172,7 @@ class ConstantVelocity(VelocityModel):
         return hypocentral / self.p_velocity_km_s, hypocentral / self.s_velocity_km_s
 
 
+@jax.jit
 def hypocentral_km(chord2: Array, depth: Array, elevation: Array) -> Array:
     """Straight distance between source and device; its gradient is zero where it is zero.
 

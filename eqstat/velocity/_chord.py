@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
@@ -11,6 +12,7 @@ from eqstat._core.constants import EARTH_RADIUS_KM
 __all__ = ["squared_chord", "surface_point"]
 
 
+@jax.jit
 def surface_point(
     east_km: ArrayLike, north_km: ArrayLike
 ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
