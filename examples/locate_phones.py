@@ -48,7 +48,7 @@ classification = traveltime.classify(observations)
 only_p = traveltime.prepare(triggers[triggers["cause"] == "P"])
 print("all triggers:", classification.is_earthquake)
 print("P alone:", traveltime.classify(only_p).is_earthquake)
-comparison = traveltime.compare(jax.random.key(0), observations)
+comparison = traveltime.comparison.compare(jax.random.key(0), observations)
 print(f"probability {comparison.probability:.4f}, best model: {comparison.preferred}")
 
 # %% [markdown]

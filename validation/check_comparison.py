@@ -1,4 +1,4 @@
-"""Are the probabilities of `traveltime.compare` calibrated?
+"""Are the probabilities of `traveltime.comparison.compare` calibrated?
 
 Run: python validation/check_comparison.py [--datasets 400] [--world own|study] [--out FILE.jsonl].
 
@@ -97,7 +97,7 @@ def check(datasets: int = 400, world: str = "own", out: Path | None = None) -> l
         observations, is_earthquake, kind = draw(number)
         if not observations.enough:
             return {"left out": len(observations.triggers)}
-        found = traveltime.compare(jax.random.key(number), observations, prior=prior)
+        found = traveltime.comparison.compare(jax.random.key(number), observations, prior=prior)
         return {
             "is_earthquake": is_earthquake,
             "kind": kind,

@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> Outcome:
         prior = None
         if options.region_km is not None:
             prior = traveltime.Prior(region_km=options.region_km)
-        comparison = traveltime.compare(
+        comparison = traveltime.comparison.compare(
             jax.random.key(options.seed),
             observations,
             prior=prior,
@@ -122,7 +122,7 @@ def run(options: argparse.Namespace) -> Outcome:
 
 
 def content_of(
-    verdict: traveltime.Classification, comparison: traveltime.Comparison | None
+    verdict: traveltime.Classification, comparison: traveltime.comparison.Comparison | None
 ) -> dict[str, Any]:
     """What the JSON holds of a verdict."""
     probability = comparison and comparison.probability
@@ -170,7 +170,7 @@ def draw(
 
 
 def summary(
-    verdict: traveltime.Classification, comparison: traveltime.Comparison | None
+    verdict: traveltime.Classification, comparison: traveltime.comparison.Comparison | None
 ) -> list[str]:
     """Lines for a person."""
     rows = []

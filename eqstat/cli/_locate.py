@@ -119,7 +119,7 @@ def run(options: argparse.Namespace) -> Outcome:
     choice = None
     common: dict[str, Any] = {"likelihood": options.likelihood, "prior": prior}
     if options.likelihood == "auto":
-        choice = traveltime.choose_likelihood(key, observations, prior=prior)
+        choice = traveltime.comparison.choose_likelihood(key, observations, prior=prior)
         common["likelihood"] = choice.likelihood
         observations = observations.with_wave(choice.wave or "P")
     if options.method == "bfgs":
@@ -215,7 +215,7 @@ def files_of(
     return {known.option: write for known in hypocentre.FORMATS}
 
 
-def said_of(choice: traveltime.Choice | None) -> list[str]:
+def said_of(choice: traveltime.comparison.Choice | None) -> list[str]:
     """That a likelihood was chosen by evidence."""
     if choice is None or choice.comparison is None:
         return []

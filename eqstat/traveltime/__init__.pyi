@@ -1,3 +1,4 @@
+from . import comparison as comparison
 from . import regional as regional
 from ._arrays import Devices as Devices
 from ._arrays import TriggerData as TriggerData
@@ -5,10 +6,6 @@ from ._arrays import padded as padded
 from ._classify import Classification as Classification
 from ._classify import WaveTest as WaveTest
 from ._classify import classify as classify
-from ._compare import Choice as Choice
-from ._compare import Comparison as Comparison
-from ._compare import choose_likelihood as choose_likelihood
-from ._compare import compare as compare
 from ._data import Observations as Observations
 from ._data import prepare as prepare
 from ._fit import both_waves as both_waves
@@ -23,7 +20,6 @@ from ._likelihood import pointwise_log_likelihood as pointwise_log_likelihood
 from ._model import model as model
 from ._parameters import GaussianParameters as GaussianParameters
 from ._parameters import MixtureParameters as MixtureParameters
-from ._parameters import Parameters as Parameters
 from ._parameters import Prior as Prior
 from ._profile import degrees_of_freedom as degrees_of_freedom
 from ._report import Location as Location

@@ -8,8 +8,9 @@ from scipy import integrate, stats
 
 from eqstat._core.errors import InputError
 from eqstat.inference import InferenceError
-from eqstat.traveltime import Prior, choose_likelihood, compare, prepare
-from eqstat.traveltime._compare import (
+from eqstat.traveltime import Prior, prepare
+from eqstat.traveltime.comparison import choose_likelihood, compare
+from eqstat.traveltime.comparison._compare import (
     COMMON_SCATTER_S,
     SHORTEST_S,
     _log_background,
@@ -17,7 +18,7 @@ from eqstat.traveltime._compare import (
     _log_triggered,
 )
 
-from . import cases
+from .. import cases
 
 KEY = jax.random.key(0)
 

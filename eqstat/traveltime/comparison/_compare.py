@@ -65,7 +65,7 @@ class Comparison:
     >>> found = Comparison({"gaussian P": -20.0, "gaussian S": -25.0, "mixture": -22.0,
     ...                     "background": -30.0, "simultaneous": -28.0}, 0.5)
     >>> found.preferred, round(found.probability, 4)
-    ('gaussian P', 0.9994)
+    ('gaussian P', 0.9995)
     """
 
     log_evidence: Mapping[str, float]
@@ -236,7 +236,7 @@ def compare(
     ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
     ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
     >>> import jax
-    >>> found = traveltime.compare(jax.random.key(0), traveltime.prepare(table))
+    >>> found = traveltime.comparison.compare(jax.random.key(0), traveltime.prepare(table))
     >>> found.preferred, 0 < found.probability < 1
     ('gaussian P', True)
     """
@@ -274,6 +274,10 @@ class Choice(NamedTuple):
         A sentence.
     comparison
         The evidence where it was needed.
+
+    Examples
+    --------
+    See `choose_likelihood`.
     """
 
     likelihood: LikelihoodName
@@ -318,7 +322,8 @@ def choose_likelihood(
     ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
     ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
     ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
-    >>> choice = traveltime.choose_likelihood(jax.random.key(0), traveltime.prepare(table))
+    >>> observations = traveltime.prepare(table)
+    >>> choice = traveltime.comparison.choose_likelihood(jax.random.key(0), observations)
     >>> choice.likelihood, choice.wave
     ('gaussian', 'P')
     """
