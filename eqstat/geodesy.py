@@ -140,16 +140,9 @@ def azimuth(
 ) -> FloatArray:
     """Direction from point 1 to point 2 along the great circle.
 
-    Parameters
-    ----------
-    latitude1, longitude1, latitude2, longitude2 : array_like
-        Degrees, of shapes that broadcast; latitude in [-90, 90].
-
-    Returns
-    -------
-    numpy.ndarray
-        Degrees clockwise from north at point 1, in [0, 360); zero for equal points. At a pole,
-        "north" is the direction given by the formula for the longitude of the pole.
+    The arguments are those of `great_circle_distance`; the result, degrees clockwise from north at
+    point 1, is in [0, 360), and zero for equal points. At a pole, "north" is the direction given by
+    the formula for the longitude of the pole.
 
     Examples
     --------

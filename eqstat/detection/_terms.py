@@ -126,7 +126,7 @@ def tabulate(
     travel = np.stack(travel, axis=-1)  # phases, rings, depths
     within = np.asarray(arrival_sd_within_cell(cause, spacing_km, slot_s))
     values = (
-        jnp.stack(surface_point(jnp.asarray(east_km), jnp.asarray(north_km)), axis=-1),
+        np.stack([np.asarray(x) for x in surface_point(east_km, north_km)], axis=-1),
         np.full(len(east_km), -np.log(len(east_km))),
         depths,
         log_z,
@@ -139,8 +139,8 @@ def tabulate(
         np.log(weight) + log_slow,
         age_s,
     )
-    # Conversion by NumPy: by JAX it is a program for each shape.
-    return Tables(*(jnp.asarray(np.asarray(value, np.float32)) for value in values))
+    # By `jnp.asarray` each shape would be a program.
+    return Tables(*jax.device_put([np.asarray(value, np.float32) for value in values]))
 
 
 def ring_weights(tables: Tables, position: Float[Array, " 3"]) -> tuple[Array, Array]:

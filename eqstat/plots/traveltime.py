@@ -136,14 +136,8 @@ def residuals(triggers: Any, *, ax: Axes | None = None) -> Axes:
     Examples
     --------
     >>> import pandas as pd
-    >>> from eqstat import traveltime
-    >>> table = pd.DataFrame({
-    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
-    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
-    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
-    >>> observations = traveltime.prepare(table)
-    >>> location = traveltime.report(observations, traveltime.fit(observations, throw=False))
-    >>> residuals(location.triggers).get_ylabel()
+    >>> triggers = pd.DataFrame({"distance_km": [8.0, 21.0, 40.0], "residual_s": [0.3, -0.5, 0.1]})
+    >>> residuals(triggers).get_ylabel()
     'Residual (s)'
     """
     ax = _style.new_axes(ax)

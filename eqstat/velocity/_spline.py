@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 from numpy.typing import NDArray
-from scipy.interpolate import BSpline
 
 __all__ = ["Axis", "basis", "control_points", "fit", "locate", "sample_points"]
 
@@ -66,6 +65,8 @@ def sample_points(axis: Axis) -> _Floats:
 
 def basis(axis: Axis, x: _Floats) -> _Floats:
     """Values of the B-splines of an axis at points, (points, splines)."""
+    from scipy.interpolate import BSpline  # slow to import, and only tables need it
+
     edge = axis.edges()
     inner = edge[1:-1]
     double = [e for e in inner if any(abs(e - b) < 1e-6 for b in axis.breaks)]
