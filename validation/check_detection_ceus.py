@@ -39,8 +39,7 @@ from eqstat.velocity import VelocityModel
 
 BEFORE_S, AFTER_S = 120, 240
 FOLDS, SEED = 2, 20
-MAX_DISTANCE_KM = 400.0
-CATALOGUE_SD_KM = 2.0
+MAX_DISTANCE_KM, CATALOGUE_SD_KM = 400.0, 2.0
 EARTHQUAKES_PER_YEAR = 300.0
 # The dead time of a station after its trigger, while the trigger may still be used.
 SLOTS, SLOT_S, WINDOW_S = 36, 3.0, 130.0
@@ -70,8 +69,7 @@ class Branches(VelocityModel):
             crust = getattr(self.error, f"crust_{wave}_velocity_km_s")
             mantle = getattr(self.error, f"mantle_{wave}_velocity_km_s")
             delay = thickness * (crust**-2 - mantle**-2) ** 0.5
-            pair = straight / crust, distance / mantle + delay
-            times.append(jnp.minimum(*pair))
+            times.append(jnp.minimum(straight / crust, distance / mantle + delay))
         return times[0], times[1]
 
 
