@@ -138,7 +138,8 @@ def test_laplace_is_exact_where_all_is_gaussian():
         observed = noise + np.asarray(move.time_s)[np.arange(14), branch] + 3.0
         result = laplace(error, jnp.asarray(observed)[:, None] - move.time_s, move, design, picks)
         scatter = np.asarray(move.scatter_s)[np.arange(14), branch]
-        prior = np.asarray(design @ design.T)
+        design = np.asarray(design)
+        prior = design @ design.T
         total = prior + np.diag(scatter**2)
     middle = np.median(noise + 3.0)
     expected = multivariate_normal(np.full(14, middle), total).logpdf(noise + 3.0)
@@ -146,7 +147,7 @@ def test_laplace_is_exact_where_all_is_gaussian():
     mean = middle + prior @ np.linalg.solve(total, noise + 3.0 - middle)
     np.testing.assert_allclose(result.shared_s, mean, atol=1e-6)
     # The origin time, with a flat prior, by generalised least squares.
-    other = np.asarray(design[:, 1:] @ design[:, 1:].T) + np.diag(scatter**2)
+    other = design[:, 1:] @ design[:, 1:].T + np.diag(scatter**2)
     weight = np.linalg.solve(other, np.ones(14))
     assert float(result.origin_sd_s) == pytest.approx(weight.sum() ** -0.5, rel=1e-3)
     assert float(result.origin_s) == pytest.approx(weight @ (noise + 3.0) / weight.sum(), abs=1e-3)
