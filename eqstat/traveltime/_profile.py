@@ -59,7 +59,7 @@ class WaveFit(NamedTuple):
 
 def bounds_reached(hypocentre: np.ndarray, region_km: float) -> dict[str, bool]:
     """Which coordinates of a least-squares hypocentre lie at a bound of their range."""
-    east, north, depth = np.asarray(hypocentre, np.float64)[:3]
+    east, north, depth = (float(value) for value in hypocentre[:3])
     return {
         "east_km": abs(east) > 0.999 * region_km,
         "north_km": abs(north) > 0.999 * region_km,
@@ -98,7 +98,7 @@ def degrees_of_freedom(
     17
     """
     spent = estimated - sum(bounds_reached(hypocentre, region_km).values())
-    return int(count - max(spent, 0))
+    return count - max(spent, 0)
 
 
 def _to_kilometres(angles: Float[Array, " 3"], region_km: Array) -> Float[Array, " 3"]:
