@@ -16,3 +16,10 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+class TableWarning(UserWarning):
+    """A table can be used, but something in it may not be as meant.
+
+    Its text is also among the notes of what was made of the table; the shell shows it as a note.
+    """

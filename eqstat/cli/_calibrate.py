@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -154,9 +153,7 @@ def run(options: argparse.Namespace) -> Outcome:
 
     inputs = Inputs(options.columns)
     table = inputs.table(options.history, "detections")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", schema.NaiveTimeWarning)
-        table = schema.check_detections(table)
+    table = schema.check_detections(table)
     detections = detections_of(options, table)
     keys = jax.random.split(jax.random.key(options.seed), 4)
     score, label, larger = detections.score, detections.label, detections.larger

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import warnings
 from typing import TYPE_CHECKING, Any
 
-from eqstat import counts, detection, hypocentre, schema
+from eqstat import counts, detection, hypocentre
 from eqstat._core.errors import InputError
 from eqstat.cli._driver import write_lines
-from eqstat.cli._inputs import Inputs
+from eqstat.cli._inputs import Inputs, inputs_of
 from eqstat.cli._options import (
     ROWS,
     add_columns,
@@ -88,9 +87,16 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="there is no such table: take the devices that triggered for the network",
     )
-    add_columns(parser, "time=triggerTime latitude=lat longitude=lon")
+    add_columns(parser, "time=triggerTime latitude=lat longitude=lon", network=True)
     parser.add_argument("--start", metavar="TIME", help="first time (UTC)")
     parser.add_argument("--end", metavar="TIME", help="last time (UTC)")
+    parser.add_argument(
+        "--region",
+        type=region,
+        metavar="S,N,W,E",
+        help="south, north, west and east of the region, degrees, such as --region=-13,-11,-78,-76 "
+        "(default: that of the devices, but of those far from all others)",
+    )
     add_numbers(parser, {"--step-s": ("S", (0.0, 60.0, "()"), 1.0, "time between steps, s")})
     alarm = parser.add_argument_group("alarm")
     add_numbers(alarm, ALARM)
@@ -108,6 +114,14 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         ),
         animation=("FILE.gif", "draw the posterior through time; takes minutes"),
     )
+
+
+def region(text: str) -> tuple[float, ...]:
+    """Read south, north, west and east."""
+    sides = tuple(number(-180.0, 360.0, closed=True)(part) for part in text.split(","))
+    if len(sides) != 4:
+        raise argparse.ArgumentTypeError(f"{text!r} is not south,north,west,east in degrees")
+    return sides
 
 
 def background(text: str) -> float | str:
@@ -157,27 +171,25 @@ def run(options: argparse.Namespace) -> Outcome:
             "none, --silent-unknown"
         )
     velocity, described = velocity_of(options)
-    inputs = Inputs(options.columns)
+    inputs = inputs_of(options)
     triggers = inputs.table(options.triggers, "triggers")
     network = None
     if options.network is not None:
-        network = inputs.table(options.network, "network", lenient=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", schema.NaiveTimeWarning)
-        known = detection.triggered_devices(triggers) if network is None else network
-        detector = detector_of(options, known, velocity, background_of(options, inputs))
-        replay = detection.replay(
-            detector,
-            triggers,
-            network=network,
-            start=options.start,
-            end=options.end,
-            step_s=options.step_s,
-            false_alarm_rate_per_year=options.false_alarm_rate_per_year,
-            least_probability=options.least_probability,
-            region_probability=options.region_probability,
-            progress=False if options.quiet else None,
-        )
+        network = inputs.table(options.network, "network")
+    known = detection.triggered_devices(triggers) if network is None else network
+    detector = detector_of(options, known, velocity, background_of(options, inputs))
+    replay = detection.replay(
+        detector,
+        triggers,
+        network=network,
+        start=options.start,
+        end=options.end,
+        step_s=options.step_s,
+        false_alarm_rate_per_year=options.false_alarm_rate_per_year,
+        least_probability=options.least_probability,
+        region_probability=options.region_probability,
+        progress=False if options.quiet else None,
+    )
     code, text = RESULTS[replay.alarm is not None]
     return Outcome(
         summary=tuple(summary(replay)),
@@ -246,6 +258,7 @@ def detector_of(
         background=background,
         dead_time_s=options.dead_time_s,
         latency_s=options.latency_s,
+        region=options.region,
     )
 
 

@@ -28,8 +28,8 @@ NEEDS = {
 }
 SCHEMA_VERSION = 1
 # Options that say how to run or where to write, not what to compute.
-NOT_COMPUTED = ("command", "run", "outputs", "inputs", "columns", "quiet", "verbose", "debug",
-                "no_cache")  # fmt: skip
+NOT_COMPUTED = ("command", "run", "outputs", "inputs", "columns", "network_columns", "quiet",
+                "verbose", "debug", "no_cache")  # fmt: skip
 
 
 def check_outputs(options: argparse.Namespace) -> None:
@@ -68,9 +68,10 @@ def require(module: str, message: str) -> None:
         raise InputError(message)
 
 
-def write(options: argparse.Namespace, outcome: Outcome) -> None:
+def write(options: argparse.Namespace, outcome: Outcome, warned: Sequence[str] = ()) -> None:
     """Write the files that were asked for, then the summary and the notes."""
-    notes = list(outcome.notes)
+    read = [] if outcome.inputs is None else outcome.inputs.notes
+    notes = [*read, *outcome.notes, *warned]
     named = {option: getattr(options, option) for option in options.outputs}
     if named.get("figure") and outcome.figure is not None:
         outcome.figure().savefig(named["figure"], dpi=150)

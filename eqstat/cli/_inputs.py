@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
+import difflib
 import hashlib
-import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,6 @@ from eqstat.cli._errors import one_line
 if TYPE_CHECKING:
     import pandas as pd
 
-# Labels stay as they are written: device 007 is not device 7.
-TEXT_COLUMNS = ("device", "phase", "region")
-
 
 class Inputs:
     """Reads the files of a command and records which they were.
@@ -25,16 +23,30 @@ class Inputs:
     Parameters
     ----------
     columns
-        Pairs (name of the contract, name in the file), from `--columns`.
+        What `--columns` gave: pairs (name of the contract, name in the file), and presets as
+        ("", preset). They hold for every table that has such columns.
+    network_columns
+        What `--network-columns` gave, for the network alone.
+    tables
+        How many tables will be read: only the last can show that no table has a column.
     """
 
-    def __init__(self, columns: Sequence[tuple[str, str]] = ()) -> None:
-        self._columns = dict(columns)
-        if len(self._columns) < len(columns):
-            raise InputError("--columns: a name is given more than once")
+    def __init__(
+        self,
+        columns: Sequence[tuple[str, str]] = (),
+        *,
+        network_columns: Sequence[tuple[str, str]] = (),
+        tables: int = 1,
+    ) -> None:
+        self._columns = columns_of(columns, "--columns")
+        self._network = columns_of(network_columns, "--network-columns")
+        self._tables = self._left = tables
+        self._seen: list[str] = []
+        self._renamed: dict[str, str] = {}
         self.described: dict[str, dict[str, Any]] = {}
+        self.notes: list[str] = []
 
-    def table(self, name: str, label: str, *, lenient: bool = False) -> pd.DataFrame:
+    def table(self, name: str, label: str) -> pd.DataFrame:
         """Read a CSV or Parquet file and give its columns the names of the contract.
 
         Parameters
@@ -43,32 +55,35 @@ class Inputs:
             File, or "-" for a CSV on standard input.
         label
             What the table is called in messages and in the JSON.
-        lenient
-            Whether names of `--columns` that this file does not have are passed over; for a
-            second table.
         """
-        import pandas as pd
-
-        content = self._content(name, label)
-        try:
-            table = _parse(name, content, self._columns)
-        except ImportError:
-            raise InputError(
-                f"{label}: Parquet needs pyarrow: pip install 'eqstat[service]'"
-            ) from None
-        except pd.errors.EmptyDataError:
-            raise InputError(f"{label}: {name!r} is empty") from None
-        except (OSError, ValueError) as error:
-            raise InputError(f"{label}: cannot read {name!r}: {one_line(error)}") from error
-        self.described[label]["rows"] = len(table)
-        mapping = self._columns
-        if lenient:
-            mapping = {ours: theirs for ours, theirs in mapping.items() if theirs in table}
-        if not mapping:
-            return table
         from eqstat import schema
 
-        return schema.rename_columns(table, mapping, name=label)
+        own = self._network if label == "network" else []
+        content = self._content(name, label)
+        if Path(name).suffix.lower() in (".parquet", ".pq") and not content.startswith(b"PAR1"):
+            raise InputError(f"{label}: cannot read {name!r}: it is not a Parquet file")
+        columns = own or self._columns
+        strict = bool(own) or self._tables == 1
+        table = schema.read_table(content, columns=columns, strict=strict, name=label)
+        self.described[label]["rows"] = len(table)
+        self.notes += table.attrs["notes"]
+        self._renamed |= table.attrs["renamed"]
+        self._seen += [str(column) for column in table.columns]
+        self._left -= 1
+        if not (strict or self._left):
+            self._refuse_unused()
+        return table
+
+    def _refuse_unused(self) -> None:
+        """Refuse what `--columns` names and no table has."""
+        for each in self._columns:
+            if isinstance(each, str):
+                continue
+            for new, old in each.items():
+                if self._renamed.get(new) != old:
+                    close = difflib.get_close_matches(old, self._seen, n=1, cutoff=0.6)
+                    advice = f"; did you mean {close[0]!r}?" if close else ""
+                    raise InputError(f"--columns: no table has a column {old!r}{advice}")
 
     def file(self, name: str, label: str) -> Path:
         """Record a file that a library reads; an error where there is none."""
@@ -89,15 +104,21 @@ class Inputs:
         return content
 
 
-def _parse(name: str, content: bytes, mapping: dict[str, str]) -> pd.DataFrame:
-    import pandas as pd
+def columns_of(given: Sequence[tuple[str, str]], option: str) -> list[Mapping[str, str] | str]:
+    """Presets, then the pairs as one mapping."""
+    presets: list[Mapping[str, str] | str] = [preset for name, preset in given if not name]
+    pairs = [(name, column) for name, column in given if name]
+    if len(dict(pairs)) < len(pairs):
+        raise InputError(f"{option}: a name is given more than once")
+    return [*presets, dict(pairs)] if pairs else presets
 
-    if name != "-":
-        if content.startswith(b"PAR1"):
-            return pd.read_parquet(io.BytesIO(content))
-        if Path(name).suffix.lower() in (".parquet", ".pq"):
-            raise ValueError("it is not a Parquet file")
-    texts: Any = {mapping.get(column, column): "str" for column in TEXT_COLUMNS}
-    table = pd.read_csv(io.BytesIO(content), dtype=texts, low_memory=False, skipinitialspace=True)
-    # The header is row 1, so that messages count as an editor does.
-    return table.set_axis(pd.RangeIndex(2, len(table) + 2))
+
+def inputs_of(options: argparse.Namespace) -> Inputs:
+    """Reader of a command that takes triggers and, perhaps, a network."""
+    if options.network_columns and options.network is None:
+        raise InputError("--network-columns: there is no --network")
+    return Inputs(
+        options.columns,
+        network_columns=options.network_columns,
+        tables=1 if options.network is None else 2,
+    )

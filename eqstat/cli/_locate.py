@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from eqstat import hypocentre, schema, traveltime
+from eqstat import hypocentre, traveltime
 from eqstat._core.errors import InputError
-from eqstat.cli._inputs import Inputs
+from eqstat.cli._inputs import Inputs, inputs_of
 from eqstat.cli._options import (
     ROWS,
     add_outputs,
@@ -42,7 +41,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         description="Locate a detection: hypocentre and origin time with their uncertainty.",
         epilog=TABLES,
     )
-    add_triggers(parser)
+    add_triggers(parser, network=True)
     parser.add_argument(
         "--method",
         choices=["bfgs", "grid", "nuts"],
@@ -100,9 +99,9 @@ def run(options: argparse.Namespace) -> Outcome:
     if options.wave:
         options.likelihood = "gaussian"
     velocity, described = velocity_of(options)
-    inputs = Inputs(options.columns)
+    inputs = inputs_of(options)
     triggers = inputs.table(options.triggers, "triggers")
-    network = options.network and inputs.table(options.network, "network", lenient=True)
+    network = options.network and inputs.table(options.network, "network")
     observations = prepared(
         triggers,
         network=network,
@@ -233,9 +232,7 @@ def notes_of(options: argparse.Namespace, location: traveltime.Location) -> list
 
 def prepared(triggers: pd.DataFrame, **options: Any) -> traveltime.Observations:
     """Prepare tables. That times were taken for UTC becomes a note, not a warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", schema.NaiveTimeWarning)
-        return traveltime.prepare(triggers, **options)
+    return traveltime.prepare(triggers, **options)
 
 
 def content_of(location: traveltime.Location) -> dict[str, Any]:

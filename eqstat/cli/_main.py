@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 from eqstat import __version__
+from eqstat._core.errors import TableWarning
 from eqstat.cli import _cache, _driver
 from eqstat.cli._errors import DONE, FAILED, exit_code, one_line
 from eqstat.cli._options import Parser
@@ -48,9 +51,28 @@ def run(options: Any) -> int:
     missing = _cache.prepare(enabled=not options.no_cache)
     if missing and options.verbose:
         sys.stderr.write(f"eqstat: note: {missing}\n")
-    outcome = options.run(options)
-    _driver.write(options, outcome)
+    with warnings_as_notes() as notes:
+        outcome = options.run(options)
+    _driver.write(options, outcome, notes)
     return outcome.exit_code
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[list[str]]:
+    """Collect the warnings about tables, which the shell writes as notes."""
+    notes: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", TableWarning)
+        show = warnings.showwarning
+
+        def collect(message: Any, category: type[Warning], *others: Any, **more: Any) -> None:
+            if issubclass(category, TableWarning):
+                notes.append(str(message))
+            else:
+                show(message, category, *others, **more)
+
+        warnings.showwarning = collect
+        yield notes
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from eqstat.velocity import VelocityModel
 
 VP_VS = 1.73
+# Presets of `eqstat.schema`, which is not imported before it is needed.
+PRESETS = ("seisbench", "gamma", "pyocto", "phasenet", "obspy", "geonet", "openquake")
 MAX_SEED = 2**31 - 1
 ROWS = "Rows of a CSV are counted in messages as in the file: the header is row 1."
 
@@ -23,23 +25,27 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message} (see {self.prog} --help)")
 
 
-def add_columns(parser: argparse.ArgumentParser, example: str) -> None:
-    """Add `--columns`."""
+def add_columns(parser: argparse.ArgumentParser, example: str, *, network: bool = False) -> None:
+    """Add `--columns` and, for `network`, `--network-columns`."""
+    common: Any = {"nargs": "+", "type": pair, "action": "extend", "default": []}
+    metavar = "NAME=COLUMN|PRESET"
     parser.add_argument(
         "--columns",
-        nargs="+",
-        type=pair,
-        action="extend",
-        default=[],
-        metavar="NAME=COLUMN",
-        help=f"columns that have other names in the file, such as {example}",
+        metavar=metavar,
+        help=f"columns that have other names in the files, such as {example}; or the tool that "
+        f"wrote them: {', '.join(PRESETS)}",
+        **common,
     )
+    if network:
+        parser.add_argument(
+            "--network-columns", metavar=metavar, help="the same for the network alone", **common
+        )
 
 
-def add_triggers(parser: argparse.ArgumentParser) -> None:
-    """Add a table of triggers and its window."""
+def add_triggers(parser: argparse.ArgumentParser, *, network: bool = False) -> None:
+    """Add a table of triggers and its window; for `network`, the columns of such a table."""
     parser.add_argument("triggers", metavar="TRIGGERS", help="table of triggers; - reads CSV")
-    add_columns(parser, "time=triggerTime latitude=lat longitude=lon")
+    add_columns(parser, "time=triggerTime latitude=lat longitude=lon", network=network)
     parser.add_argument("--start", metavar="TIME", help="start of the observed window (UTC)")
     parser.add_argument("--now", metavar="TIME", help="end of the observed window (UTC)")
 
@@ -218,11 +224,14 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def pair(text: str) -> tuple[str, str]:
-    """Read NAME=COLUMN."""
+    """Read NAME=COLUMN; a preset gives ("", preset)."""
+    if text in PRESETS:
+        return "", text
     name, sign, column = text.partition("=")
     if not (name and sign and column):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not NAME=COLUMN, such as time=triggerTime (put files before --columns)"
+            f"{text!r} is not NAME=COLUMN, such as time=triggerTime, and not one of "
+            f"{', '.join(PRESETS)} (put files before --columns)"
         )
     return name, column
 

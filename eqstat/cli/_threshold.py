@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from eqstat import counts, schema
+from eqstat import counts
 from eqstat._core.errors import InputError
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._options import (
@@ -199,9 +198,7 @@ def history_of(
     """Group a table into cells; its windows must be as long as those asked for."""
     # The times of rows that stand for many windows do not show how long these are.
     length = window_s if "windows" in table and "window_s" not in table else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", schema.NaiveTimeWarning)
-        history = counts.prepare(table, window_s=length, utc_offset_h=utc_offset_h)
+    history = counts.prepare(table, window_s=length, utc_offset_h=utc_offset_h)
     if window_s is not None and abs(history.window_s - window_s) > 1e-6:
         own = f"{history.window_s:g} s"
         means = "are" if "window_s" in table else "follow each other in"

@@ -12,6 +12,7 @@ import pandas as pd
 from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
 from eqstat.counts._harmonics import HOURS_OF_WEEK
+from eqstat.counts._windows import cut_short, note_spacing, refuse_missing_zeros, window_length
 from eqstat.schema import check_counts, region_codes, spacing_s
 
 EXACT_ACTIVE = 50
@@ -189,32 +190,6 @@ def _hours(
     return (hours + 3 * 24) % HOURS_OF_WEEK
 
 
-def _window_s(table: Any, window_s: float | int | None) -> tuple[float, list[str]]:
-    """Length of the windows: the argument, the column, or the smallest spacing."""
-    given = None
-    if "window_s" in table and bool(table["window_s"].notna().any()):
-        given = float(table["window_s"].iloc[0])
-    if window_s is not None:
-        check_range("counts", 0, ends="()", window_s=window_s)
-        if given is not None and abs(given - window_s) > 1e-6:
-            raise InputError(
-                f"counts: window_s={window_s:g} is requested, but the table's is {given:g}; "
-                "leave out the argument, or correct the column"
-            )
-        return float(window_s), []
-    if given is not None:
-        return given, []
-    step, _ = spacing_s(table)
-    step = step[step > 0]
-    if not len(step):
-        raise InputError(
-            "counts: the length of the windows is not given and no region has two of them; "
-            "give window_s"
-        )
-    length = float(step.min())
-    return length, [f"counts: window_s taken from the smallest spacing, {length:g} s"]
-
-
 def prepare(
     counts: pd.DataFrame,
     *,
@@ -233,8 +208,8 @@ def prepare(
         Table of the counts contract: `time` (start of the window, UTC), `triggers`, `active`;
         `region`, `window_s`, `is_earthquake` and `windows` are used if present.
     window_s
-        Length of a window, s, where the table has no such column; by default the smallest
-        spacing of a region's windows, with a note.
+        Length of a window, s, where the table has no such column; by default the usual spacing of
+        a region's windows, with a note. Windows that the next one cuts short are then left out.
     utc_offset_h
         Local time minus UTC, hours: one for all regions, or one for each by its name.
     exclude_earthquakes
@@ -247,7 +222,8 @@ def prepare(
     Raises
     ------
     eqstat.InputError
-        When the table violates its contract, windows overlap, or no window is left.
+        When the table violates its contract, windows overlap, windows without a trigger are
+        missing, or no window is left.
 
     Examples
     --------
@@ -259,10 +235,14 @@ def prepare(
     (6, [5.0, 1.0], [1, 1])
     """
     table: Any = check_counts(counts)
-    notes = list(table.attrs.get("notes", ()))
-    length, said = _window_s(table, window_s)
+    length, inferred = window_length(table, window_s)
     aggregated = "windows" in table and bool((table["windows"] > 1).any())
-    if not aggregated:
+    short = np.zeros(len(table), bool)
+    said: list[str] = []
+    if inferred:
+        short = cut_short(table, length)
+        said = note_spacing(table, length, short)
+    elif not aggregated:
         step, rows = spacing_s(table)
         bad = step < length - 1e-6
         if bad.any():
@@ -270,6 +250,8 @@ def prepare(
                 f"counts: {int(bad.sum())} windows of {length:g} s overlap the one before in "
                 f"their region (first at row {counts.index[rows[bad][0]]}); correct window_s"
             )
+    refuse_missing_zeros(table, length, aggregated=aggregated)
+    notes = list(table.attrs.get("notes", ()))
     weight = np.ones(len(table))
     if "windows" in table:
         weight = table["windows"].fillna(1.0).to_numpy(np.float64)
@@ -278,7 +260,7 @@ def prepare(
     active = table["active"].to_numpy(np.float64)
     left_out: dict[str, int] = {}
     use = np.ones(len(table), bool)
-    reasons = [("no active device", active == 0)]
+    reasons = [("no active device", active == 0), ("cut short by the next window", short)]
     if exclude_earthquakes and "is_earthquake" in table:
         quake = table["is_earthquake"].fillna(False).to_numpy(dtype=bool)
         reasons.insert(0, ("earthquake", quake))

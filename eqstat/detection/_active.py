@@ -49,6 +49,7 @@ def update_active(detector: Detector, state: State, active: np.ndarray) -> State
     active_now = np.asarray(active, bool)
     if active_now.shape != (detector.devices,):
         raise InputError(f"update_active: active must have {detector.devices} entries")
+    active_now = active_now & ~detector.left_out
     silent = np.isinf(np.asarray(state.trigger_s))
     leaving = np.asarray(state.active) & ~active_now & silent
     log_ratio = state.log_ratio

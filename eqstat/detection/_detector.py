@@ -16,6 +16,7 @@ from eqstat import schema
 from eqstat._core.checks import check_range
 from eqstat._core.constants import YEAR_S
 from eqstat._core.errors import InputError
+from eqstat.detection._region import judge_cells, outside_region
 from eqstat.detection._terms import Tables, tabulate
 from eqstat.detection.causes._cause import Cause
 from eqstat.detection.causes._default import default_causes
@@ -130,6 +131,11 @@ class Detector:
         Dead time after a trigger, s: further reports of the device are ignored for so long.
     latency_s
         Latency of reports, s: a device without a report counts as silent up to this long ago.
+    left_out
+        Whether a device lies outside the region, or far from all others: it is never active,
+        (devices,).
+    notes
+        Remarks on the network.
 
     Examples
     --------
@@ -146,6 +152,8 @@ class Detector:
     extent_km: tuple[Corners, ...]
     dead_time_s: float
     latency_s: float
+    left_out: np.ndarray
+    notes: tuple[str, ...] = ()
 
     @property
     def devices(self) -> int:
@@ -187,6 +195,7 @@ def detector(
     background: BackgroundRate | float | int = 0.5,
     dead_time_s: float | int = 90.0,
     latency_s: float | int = 0.0,
+    region: tuple[float, float, float, float] | None = None,
 ) -> Detector:
     """Set up the detector of a region.
 
@@ -206,6 +215,10 @@ def detector(
     latency_s
         Latency of reports, s, in [0, dead_time_s): devices without a report count as silent only
         up to this long ago.
+    region
+        South, north, west and east of the region, degrees; devices outside are left out. Without
+        it the region is that of the devices, but of those far from all others (a receiver that
+        reports 0, 0), which are left out, too; a warning names them.
 
     Returns
     -------
@@ -215,7 +228,8 @@ def detector(
     ------
     eqstat.InputError
         When the table cannot be used, has no row or more than 200,000, two devices share a name,
-        or an argument is out of range.
+        an argument is out of range, or the region is so wide that the cells of the earthquake's
+        grid are wider than 150 km. A warning tells of cells wider than 40 km.
 
     Examples
     --------
@@ -249,9 +263,12 @@ def detector(
             "starting times are kept; make it longer, or keep fewer slots"
         )
     latitude, longitude = (table[name].to_numpy(np.float64) for name in ("latitude", "longitude"))
-    frame = LocalFrame.around(latitude, longitude)
-    east, north = frame.to_local(latitude, longitude)
+    left_out = outside_region(table, region)
+    used = ~left_out
+    frame = LocalFrame.around(latitude[used], longitude[used])
+    east, north = frame.to_local(latitude[used], longitude[used])
     grids = [_coarse_grid(cause, east, north) for cause in causes]
+    judge_cells(table, causes[0], grids[0][1])
     rate_per_slot = [cause.rate_per_year * cause.slot_s / YEAR_S for cause in causes]
     core = Core(
         tuple(tables for tables, _ in grids),
@@ -277,6 +294,8 @@ def detector(
         extent_km=tuple(extent for _, extent in grids),
         dead_time_s=float(dead_time_s),
         latency_s=float(latency_s),
+        left_out=left_out,
+        notes=tuple(table.attrs["notes"]),
     )
 
 

@@ -17,6 +17,8 @@ from eqstat.schema import Column, Contract
 EPOCH = pd.Timestamp(0, unit="s", tz="UTC")
 # If more than this share of the triggers matches no device, the table is of another network.
 MAX_UNMATCHED_SHARE = 0.5
+# A trigger that lies farther than this from all others is of a clock that was not set.
+DAY_S = 86400.0
 RECEIVED = Contract("triggers", (Column("received", "time", unit="UTC"),))
 
 
@@ -31,7 +33,7 @@ def places_of(network: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     Where a device has several places the names are left out: its triggers are then matched by
     place.
     """
-    table: Any = schema.check_network(network).reset_index(drop=True)
+    table: Any = schema.check_network(network)
     if "device" not in table:
         return table, np.arange(len(table))
     named = table["device"].notna()
@@ -40,7 +42,7 @@ def places_of(network: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     keys["alone"] = np.where(named, -1, np.arange(len(table)))
     number = keys.groupby(list(keys), dropna=False, sort=False).ngroup().to_numpy()
     first = np.flatnonzero(~pd.Series(number).duplicated())
-    rows: Any = table.iloc[first].reset_index(drop=True)
+    rows: Any = table.iloc[first]
     if not rows["device"].is_unique or not bool(rows["device"].notna().all()):
         rows = rows.drop(columns="device")
     return rows, number
@@ -229,36 +231,41 @@ def moment(given: Any, default: float | None, name: str) -> float:
         if default is None:
             raise InputError(f"replay: no trigger is left, so {name} must be given")
         return default
-    try:
-        stamp: Any = pd.Timestamp(given)
-    except (ValueError, TypeError):
-        stamp = pd.NaT
-    if stamp is pd.NaT:
-        raise InputError(f"replay: {name} {given!r} is not a time that can be read")
-    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+    stamp = schema.read_time(given, f"replay: {name}")
     return float((stamp - EPOCH) / pd.Timedelta(seconds=1))
 
 
 def stream(
-    detector: Detector, triggers: pd.DataFrame, within_km: float, start: Any, end: Any
+    detector: Detector,
+    triggers: pd.DataFrame,
+    network: pd.DataFrame | None,
+    within_km: float,
+    start: Any,
+    end: Any,
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Return triggers with their devices in order of arrival; the others with the reason; notes."""
     table: Any = schema.check_triggers(triggers)
-    notes = [str(note) for note in table.attrs["notes"]]
+    if network is not None:
+        schema.compare_places(table, schema.check_network(network))
+    reason = schema.unusable_reports(table, gap_s=DAY_S, stacklevel=4)
     arrival = seconds(table["time"])
     if "received" in table:
         received = seconds(schema.check(table, RECEIVED)["received"])
         arrival = np.fmax(arrival, received)
     table["device_number"] = match(detector, table, within_km)
-    reason = np.full(len(table), "", object)
-    reason[table["device_number"].to_numpy() < 0] = "of no device of the network"
+    number = table["device_number"].to_numpy()
+    reason[(reason == "") & (number < 0)] = "of no device of the network"
+    reason[(reason == "") & (number >= 0) & detector.left_out[number]] = "of a device left out"
     if start is not None:
-        reason[seconds(table["time"]) < moment(start, None, "start")] = "before the start"
+        early = seconds(table["time"]) < moment(start, None, "start")
+        reason[(reason == "") & early] = "before the start"
     if end is not None:
-        reason[arrival > moment(end, None, "end")] = "after the end"
+        late = arrival > moment(end, None, "end")
+        reason[(reason == "") & late] = "after the end"
     table["_arrival"] = arrival
     out = reason != ""
     left_out = table[out].drop(columns="_arrival").assign(reason=reason[out])
+    notes = [str(note) for note in (*detector.notes, *table.attrs["notes"])]
     for text, count in left_out["reason"].value_counts().items():
         notes.append(f"{count} of {len(table)} triggers left out: {text}")
     return table[~out].sort_values("_arrival", kind="stable"), left_out, notes

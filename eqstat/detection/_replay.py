@@ -242,7 +242,7 @@ def replay(
     log_threshold = shiryaev_roberts_threshold(
         detector, false_alarm_rate_per_year=false_alarm_rate_per_year
     )
-    table, left_out, notes = stream(detector, triggers, within_km, start, end)
+    table, left_out, notes = stream(detector, triggers, network, within_km, start, end)
     schedule = activity(detector, network)
     arrival = table["_arrival"].to_numpy(np.float64)
     time_s, number = seconds(table["time"]), table["device_number"].to_numpy()

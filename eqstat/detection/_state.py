@@ -152,6 +152,7 @@ def init(detector: Detector, now_s: float | int, *, active: np.ndarray | None = 
     is_active = np.ones(count, bool) if active is None else np.asarray(active, bool)
     if is_active.shape != (count,) or not np.isfinite(now_s):
         raise InputError(f"init: active must have {count} entries, and now_s must be a number")
+    is_active = is_active & ~detector.left_out
     return State(
         now_s=np.float64(now_s),
         trigger_s=jnp.full(count, NEVER, jnp.float32),

@@ -1,8 +1,10 @@
 from ._check import NaiveTimeWarning as NaiveTimeWarning
+from ._check import TableWarning as TableWarning
+from ._check import caution as caution
 from ._check import check as check
 from ._check import check_network as check_network
 from ._check import check_triggers as check_triggers
-from ._check import rename_columns as rename_columns
+from ._check import rows_text as rows_text
 from ._contracts import NETWORK as NETWORK
 from ._contracts import TRIGGERS as TRIGGERS
 from ._contracts import Column as Column
@@ -16,3 +18,12 @@ from ._counts import spacing_s as spacing_s
 from ._ground_motions import GROUND_MOTIONS as GROUND_MOTIONS
 from ._ground_motions import VS30 as VS30
 from ._ground_motions import check_ground_motions as check_ground_motions
+from ._names import PRESETS as PRESETS
+from ._names import rename_columns as rename_columns
+from ._read import read_table as read_table
+from ._reports import EVENT_GAP_S as EVENT_GAP_S
+from ._reports import compare_places as compare_places
+from ._reports import groups_in_time as groups_in_time
+from ._reports import isolated_places as isolated_places
+from ._reports import unusable_reports as unusable_reports
+from ._times import read_time as read_time

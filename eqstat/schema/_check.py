@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from eqstat._core.errors import InputError
-from eqstat.schema import _columns
+from eqstat._core.errors import InputError, TableWarning
+from eqstat.schema import _columns, _names
 from eqstat.schema._contracts import NETWORK, TRIGGERS, Contract
 from eqstat.schema._times import ColumnProblem, Series, parse_times
 
 
-class NaiveTimeWarning(UserWarning):
+class NaiveTimeWarning(TableWarning):
     """Times without a time zone were interpreted as UTC.
 
     Examples
@@ -27,17 +26,6 @@ class NaiveTimeWarning(UserWarning):
     >>> caught[0].category.__name__
     'NaiveTimeWarning'
     """
-
-
-# Column names of other tools, in lower case.
-_OTHER_NAMES: dict[str, tuple[str, ...]] = {
-    "time": ("triggertime", "trigger_time", "timestamp", "datetime", "time_utc", "t", "epoch"),
-    "latitude": ("lat", "lat_deg", "y"),
-    "longitude": ("lon", "long", "lng", "lon_deg", "x"),
-    "device": ("station", "sensor", "device_id", "id"),
-    "depth_km": ("depth",),
-    "magnitude": ("mag",),
-}
 
 
 def check(table: pd.DataFrame, contract: Contract, *, name: str | None = None) -> pd.DataFrame:
@@ -149,58 +137,17 @@ def check_network(table: pd.DataFrame, *, name: str = "network") -> pd.DataFrame
     return out
 
 
-def rename_columns(
-    table: pd.DataFrame, columns: Mapping[str, str], *, name: str = "table"
-) -> pd.DataFrame:
-    """Rename the columns of another tool to the names of the contracts.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        The table; it is not modified.
-    columns : mapping
-        From the name in the contract to the name in the table, such as `{"time": "triggerTime"}`.
-    name : str
-        Name of the table in messages.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A copy with these columns renamed and all others kept.
-
-    Raises
-    ------
-    InputError
-        When a column is missing, is named twice, or the new name already exists.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> rename_columns(pd.DataFrame({"lat": [1.0]}), {"latitude": "lat"}).columns.tolist()
-    ['latitude']
-    """
-    own = list(columns.values())
-    existing = [str(label) for label in table.columns]
-    for new, old in columns.items():
-        if old not in existing:
-            close = difflib.get_close_matches(old, existing, n=1, cutoff=0.6)
-            advice = f"; did you mean {close[0]!r}?" if close else ""
-            raise InputError(
-                f"{name}: no column {old!r} to use as {new!r}{advice} {_has(existing)}"
-            )
-        if own.count(old) > 1:
-            raise InputError(f"{name}: column {old!r} is named more than once; name it once")
-        if new in existing and new not in own:
-            raise InputError(
-                f"{name}: column {old!r} cannot become {new!r}, which is there already; "
-                f"rename or leave out the other {new!r} first"
-            )
-    return table.rename(columns={old: new for new, old in columns.items()})
-
-
-def _add_note(table: pd.DataFrame, note: str) -> None:
+def add_note(table: pd.DataFrame, note: str) -> None:
+    """Add a line to the notes of a checked table."""
     if note not in table.attrs["notes"]:
         table.attrs["notes"] = [*table.attrs["notes"], note]
+
+
+def caution(table: pd.DataFrame, note: str, *, stacklevel: int = 3) -> None:
+    """Add a line to the notes of a checked table, and warn once."""
+    if note not in table.attrs["notes"]:
+        add_note(table, note)
+        warnings.warn(note, TableWarning, stacklevel=stacklevel)
 
 
 def _check(table: pd.DataFrame, contract: Contract, name: str, stacklevel: int) -> pd.DataFrame:
@@ -226,10 +173,14 @@ def _check(table: pd.DataFrame, contract: Contract, name: str, stacklevel: int) 
         except ColumnProblem as problem:
             raise _error(name, column.name, table[column.name], problem) from None
     for note in _columns.remarks(table, out, contract):
-        _add_note(out, f"{name}: {note}")
+        add_note(out, f"{name}: {note}")
+    for ours, theirs in _names.near_names(list(map(str, table.columns)), contract).items():
+        remedy = f"rename it (--columns {_names.pair(ours, theirs)})"
+        note = f"{name}: column {theirs!r} is not used; if it holds {ours}, {remedy}"
+        caution(out, note, stacklevel=stacklevel + 1)
     if naive:
         note = f"{name}: times without a time zone in {', '.join(naive)} were taken as UTC"
-        _add_note(out, note)
+        add_note(out, note)
         warnings.warn(note, NaiveTimeWarning, stacklevel=stacklevel)
     return out
 
@@ -239,40 +190,38 @@ def _check_names(table: pd.DataFrame, contract: Contract, name: str) -> None:
     missing = [c.name for c in contract.columns if c.required and c.name not in table.columns]
     if missing:
         free = [label for label in existing if label not in {c.name for c in contract.columns}]
-        similar = {new: old for new in missing if (old := _similar(new, free)) is not None}
+        similar = {new: old for new in missing if (old := _names.similar(new, free)) is not None}
         words = "column" if len(missing) == 1 else "columns"
         advice = f"give {'it' if len(missing) == 1 else 'them'}"
         if similar:
-            pairs = " ".join(f"{new}={old}" for new, old in similar.items())
+            similar |= _names.near_names(existing, contract)
+            pairs = " ".join(_names.pair(new, old) for new, old in similar.items())
             advice = (
                 f"if you mean {pairs}, use --columns {pairs} or rename_columns(table, {similar})"
             )
         absent = ", ".join(repr(item) for item in missing)
-        raise InputError(f"{name}: no {words} {absent} {_has(existing)}; {advice}")
+        raise InputError(f"{name}: no {words} {absent} {_names.has(existing)}; {advice}")
     for column in contract.columns:
         number = existing.count(column.name)
         if number > 1:
             raise InputError(f"{name}: {number} columns are called {column.name!r}; keep one")
 
 
-def _has(existing: list[str]) -> str:
-    shown = ", ".join(existing[:20]) + (", ..." if len(existing) > 20 else "")
-    return f"(the table has: {shown or 'no columns'})"
-
-
-def _similar(name: str, existing: list[str]) -> str | None:
-    lower = {label.lower().strip(): label for label in existing}
-    for candidate in (name, *_OTHER_NAMES.get(name, ())):
-        if candidate in lower:
-            return lower[candidate]
-    close = difflib.get_close_matches(name, list(lower), n=1, cutoff=0.7)
-    return lower[close[0]] if close else None
-
-
 def _error(table: str, column: str, values: Series, problem: ColumnProblem) -> InputError:
     text = f"{table}: column {column!r}: {problem.what}"
     if problem.bad is not None:
-        places = np.flatnonzero(problem.bad)
-        rows = (f"row {values.index[i]}: {_columns.short(values.iloc[i])}" for i in places[:3])
-        text += f" ({', '.join(rows)}{f'; {places.size} rows in all' if places.size > 3 else ''})"
+        text += f" ({rows_text(values, problem.bad)})"
     return InputError(text + (f"; {problem.advice}" if problem.advice else ""))
+
+
+def rows_text(values: Series, bad: NDArray[np.bool_]) -> str:
+    """Name the first rows of a table and how many there are.
+
+    Examples
+    --------
+    >>> rows_text(pd.Series([1.5, 99.0]), np.array([False, True]))
+    'row 1: 99.0'
+    """
+    places = np.flatnonzero(bad)
+    rows = (f"row {values.index[i]}: {_columns.short(values.iloc[i])}" for i in places[:3])
+    return f"{', '.join(rows)}{f'; {places.size} rows in all' if places.size > 3 else ''}"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from eqstat._core.errors import InputError
-from eqstat.schema._check import _add_note, _check, _error
+from eqstat.schema._check import _check, _error, add_note
 from eqstat.schema._contracts import Column, Contract
 from eqstat.schema._times import ColumnProblem
 
@@ -117,7 +117,7 @@ def check_ground_motions(
     if check_unit:
         _judge_unit(out, table, name)
     if "vs30_m_s" in out.columns and (missing := int(out["vs30_m_s"].isna().sum())):
-        _add_note(out, f"{name}: vs30_m_s is not known in {missing} of {len(out)} rows")
+        add_note(out, f"{name}: vs30_m_s is not known in {missing} of {len(out)} rows")
     return out
 
 
@@ -162,7 +162,7 @@ def _judge_unit(out: Any, table: Any, name: str) -> None:
         problem = ColumnProblem(f"more than {_LARGEST_M_S2:g} m/s2 was never recorded", bad, advice)
         raise _error(name, "pga_m_s2", table["pga_m_s2"], problem)
     if abs(off) > 0.75:
-        _add_note(
+        add_note(
             out,
             f"{name}: the median of pga_m_s2 is {10**off:.2g} times what magnitudes and distances "
             f"let expect, which few events can be; is it in {unit}?",

@@ -16,6 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
+from eqstat._core.errors import InputError
+
 # The return types of pandas methods are too wide for a type checker.
 Series = Any
 
@@ -214,3 +216,38 @@ def _finish(times: Series) -> Series:
     if bad.any():
         raise ColumnProblem("lies outside the years 1880 to 2200", bad, "correct these rows")
     return times.dt.as_unit("ns")
+
+
+def read_time(value: Any, name: str) -> pd.Timestamp:
+    """Read one time as the tables' times are read; without a zone it is UTC.
+
+    Parameters
+    ----------
+    value
+        ISO 8601, a datetime of Python, NumPy or pandas, or seconds since 1970.
+    name : str
+        What the time is called in the message.
+
+    Raises
+    ------
+    eqstat.InputError
+        When it is no time, is missing, or could be read in two ways.
+
+    Examples
+    --------
+    >>> str(read_time("2027-01-15T08:00:05Z", "now"))
+    '2027-01-15 08:00:05+00:00'
+    >>> read_time("05.02.2027", "now")
+    Traceback (most recent call last):
+        ...
+    eqstat._core.errors.InputError: now: '05.02.2027' is not a time that can be read; write times as
+    ISO 8601, such as 2016-06-10T08:04:38.7Z
+    """
+    try:
+        times, _ = parse_times(pd.Series([value]))
+    except ColumnProblem as problem:
+        text = f"{name}: {value!r} {problem.what}"
+        raise InputError(f"{text}; {problem.advice}" if problem.advice else text) from None
+    if times.isna().iloc[0]:
+        raise InputError(f"{name}: the time is missing")
+    return times.iloc[0]

@@ -202,7 +202,7 @@ def classify(
     check_range("classify", 0, ends="()", delta_s=delta_s)
     count = len(observations.triggers)
     if not observations.enough or count <= estimated_parameters:
-        raise failure(Result.TOO_FEW, count)
+        raise failure(Result.TOO_FEW, observations.usage)
     region = float(Prior().region_km) if region_km is None else float(region_km)
     waves = both_waves(observations, region)
     models = {}

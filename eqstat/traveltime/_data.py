@@ -17,6 +17,8 @@ from eqstat.velocity import VelocityModel
 
 MINIMUM_TRIGGERS = 5
 MINIMUM_PLACES = 3
+# Fewer rows for each name in a column `event`, and the names do not gather triggers.
+ROWS_OF_EVENT = 3
 SECOND = pd.Timedelta(seconds=1)
 
 # The types that pandas gives its own methods are too wide for a type checker to follow.
@@ -69,6 +71,13 @@ class Observations:
         return len(self.triggers) >= MINIMUM_TRIGGERS and len(places) >= MINIMUM_PLACES
 
     @property
+    def usage(self) -> str:
+        """How many triggers are in use, and why the others are not."""
+        used, out = len(self.triggers), self.left_out["reason"].value_counts()
+        text = f"{used} of {used + len(self.left_out)} triggers in use"
+        return ", ".join([text, *(f"{count} {reason}" for reason, count in out.items())])
+
+    @property
     def aperture_km(self) -> float:
         """Median distance of the devices from the frame's centre; at least 5 km."""
         count = len(self.triggers)
@@ -110,17 +119,6 @@ class Observations:
         """
         moment: Any = self.reference_time + pd.Timedelta(seconds=float(seconds))
         return moment
-
-
-def _moment(value: pd.Timestamp | str) -> pd.Timestamp:
-    """Read one time; without a zone it is UTC."""
-    try:
-        moment: Any = pd.Timestamp(value)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"triggers: {value!r} is not a time; write ISO 8601") from error
-    if moment is pd.NaT:
-        raise InputError("triggers: start and now must be times, not missing")
-    return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
 
 
 def _seconds(times: Table, reference: pd.Timestamp) -> np.ndarray:
@@ -172,17 +170,59 @@ def _select(
         reason[triggers["time"] > now] = "after now"
     key = [c for c in ("device", "time", "latitude", "longitude", "phase") if c in triggers]
     reason[triggers.duplicated(key) & (reason == "")] = "duplicate of an earlier row"
-    if first_of_device and "device" in triggers:
-        open_rows = triggers[reason == ""].sort_values("time", kind="stable")
-        later = open_rows.index[open_rows.duplicated("device")]
-        reason[later] = "later trigger of the same device"
     if max_distance_km is not None and centre is not None:
         east, north = LocalFrame(*centre).to_local(
             triggers["latitude"].to_numpy(), triggers["longitude"].to_numpy()
         )
         far = np.hypot(east, north) > max_distance_km
         reason[far & (reason == "").to_numpy()] = f"farther than {max_distance_km:g} km"
+    open_rows = triggers[reason == ""]
+    gap_s = None if start is not None and now is not None else schema.EVENT_GAP_S
+    reason[open_rows.index] = schema.unusable_reports(open_rows, gap_s=gap_s, stacklevel=4)
+    triggers.attrs["notes"] = open_rows.attrs["notes"]
+    if first_of_device and "device" in triggers:
+        open_rows = triggers[reason == ""].sort_values("time", kind="stable")
+        later = open_rows.index[open_rows.duplicated("device")]
+        reason[later] = "later trigger of the same device"
     return reason
+
+
+def _warn_of_empty_window(
+    triggers: Table, reason: Table, start: pd.Timestamp | None, now: pd.Timestamp | None
+) -> None:
+    """Warn where no trigger lies in the window."""
+    outside = reason.isin(["before the window", "after now"])
+    if outside.all():
+        first, last = (triggers["time"].min(), triggers["time"].max())
+        given = {"start": start, "now": now}
+        ends = " and ".join(f"{name} ({at})" for name, at in given.items() if at is not None)
+        schema.caution(
+            triggers,
+            f"triggers: none of the {len(triggers)}, from {first} to {last}, lies in the window; "
+            f"is {ends} right?",
+        )
+
+
+def _refuse_several_events(triggers: Table, start: pd.Timestamp | None) -> None:
+    """Refuse triggers of more than one earthquake."""
+    remedy = "locate one at a time: give --each event, or --start and --now"
+    if "event" in triggers:
+        events = triggers["event"].nunique()
+        if events > 1 and len(triggers) >= ROWS_OF_EVENT * events:
+            raise InputError(
+                f"triggers: column 'event' names {events} events; {remedy} (in Python, "
+                "triggers.groupby('event'))"
+            )
+    if start is not None or not len(triggers):
+        return
+    times = triggers["time"].to_numpy(dtype="datetime64[ns]").astype(np.int64) / 1e9
+    sizes = np.bincount(schema.groups_in_time(times, schema.EVENT_GAP_S))
+    large = int(np.sum(sizes >= MINIMUM_TRIGGERS))
+    if large > 1:
+        raise InputError(
+            f"triggers: {large} groups of {MINIMUM_TRIGGERS} triggers or more are over "
+            f"{schema.EVENT_GAP_S:g} s apart; {remedy}"
+        )
 
 
 def prepare(
@@ -237,15 +277,14 @@ def prepare(
     False
     """
     checked = schema.check_triggers(triggers)
-    notes = list(checked.attrs.get("notes", ()))
     if (truncated or network is not None) and now is None:
         raise InputError(
             "triggers: truncation and silent devices need the present: give `now` (UTC)"
         )
     if max_distance_km is not None and centre is None:
         raise InputError("triggers: max_distance_km needs `centre` (latitude, longitude)")
-    begin = None if start is None else _moment(start)
-    end: Any = None if now is None else _moment(now)
+    begin = None if start is None else schema.read_time(start, "start")
+    end: Any = None if now is None else schema.read_time(now, "now")
     if begin is not None and end is not None and end <= begin:
         raise InputError(f"triggers: the window ends ({end}) before it starts ({begin})")
 
@@ -253,6 +292,9 @@ def prepare(
     rows: Table = checked.set_axis(position)
     reason = _select(rows, begin, end, max_distance_km, centre, network is not None)
     use = (reason == "").to_numpy()
+    _warn_of_empty_window(rows, reason, begin, end)
+    notes = list(rows.attrs["notes"])
+    _refuse_several_events(checked[use], begin)
     used: Table = checked[use]
     left_out = checked[~use].assign(reason=reason[~use].to_numpy())
 
@@ -268,6 +310,7 @@ def prepare(
     if network is not None:
         sites = schema.check_network(network)
         notes += list(sites.attrs.get("notes", ()))
+        schema.compare_places(used, sites)
         if max_distance_km is not None and centre is not None:
             east, north = LocalFrame(*centre).to_local(
                 sites["latitude"].to_numpy(), sites["longitude"].to_numpy()

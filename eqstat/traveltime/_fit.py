@@ -227,5 +227,5 @@ def fit(
         mode = mode_of(observations, likelihood, prior)
         result = _from_mode(mode, count, float(prior.region_km))
     if throw and not result.result.ok:
-        raise failure(result.result, count)
+        raise failure(result.result, observations.usage)
     return result

@@ -220,7 +220,7 @@ def grid(
     if wave is not None:
         observations = observations.with_wave(wave)
     if not observations.enough:
-        raise failure(Result.TOO_FEW, len(observations.triggers))
+        raise failure(Result.TOO_FEW, observations.usage)
     data = observations.data
     if likelihood == "mixture":
         if key is None:

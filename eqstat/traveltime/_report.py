@@ -16,7 +16,7 @@ from jaxtyping import Array
 from eqstat import geodesy, hypocentre
 from eqstat._core.json import to_plain
 from eqstat.hypocentre import CredibleRegion
-from eqstat.inference import Fit, InferenceError
+from eqstat.inference import Fit
 from eqstat.traveltime._data import Observations, TriggerData
 from eqstat.traveltime._grids._density import SPACE
 from eqstat.traveltime._grids._posterior import GridPosterior
@@ -28,7 +28,7 @@ from eqstat.traveltime._hypocentre import (
 )
 from eqstat.traveltime._likelihood import arrival_times, class_probabilities
 from eqstat.traveltime._parameters import MixtureParameters
-from eqstat.traveltime._results import sentence
+from eqstat.traveltime._results import failure, sentence
 from eqstat.traveltime._sample import parameters_of
 
 CLASS_DRAWS = 200
@@ -340,7 +340,7 @@ def report(
     ('bfgs', 'Wald', 6)
     """
     if isinstance(result, Fit) and not np.all(np.isfinite(result.estimate[:4])):
-        raise InferenceError(result.result, f"{len(observations.triggers)} triggers")
+        raise failure(result.result, observations.usage)
     if isinstance(result, GridPosterior):
         # It knows for which wave unlabelled triggers were taken.
         observations = result.observations

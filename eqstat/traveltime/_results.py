@@ -23,6 +23,6 @@ def sentence(result: Result) -> str:
     return SENTENCES.get(result, result.value)
 
 
-def failure(result: Result, triggers: int) -> InferenceError:
-    """Return the error of a location that gave no usable answer."""
-    return InferenceError(result, f"{triggers} triggers", message=sentence(result))
+def failure(result: Result, usage: str) -> InferenceError:
+    """Return the error of a location that gave no usable answer, with what was used."""
+    return InferenceError(result, usage, message=sentence(result))

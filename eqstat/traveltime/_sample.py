@@ -134,7 +134,7 @@ def sample(
         observations = observations.with_wave(wave)
     count = len(observations.triggers)
     if not observations.enough:
-        raise failure(Result.TOO_FEW, count)
+        raise failure(Result.TOO_FEW, observations.usage)
     start_key = jax.random.fold_in(key, 2)
     start = grid(observations, likelihood=likelihood, prior=prior, key=start_key)
     others = sites_of(likelihood, observations.data.has_silent)

@@ -83,7 +83,7 @@ def test_the_length_of_windows_is_found_and_said():
     given = table().drop(columns="window_s")
     history = prepare(given)
     assert history.window_s == 10.0
-    assert "smallest spacing, 10 s" in history.notes[-1]
+    assert "usual spacing, 10 s" in history.notes[-1]
     assert prepare(given, window_s=5.0).window_s == 5.0
     with pytest.raises(InputError, match="overlap"):
         prepare(given, window_s=20.0)

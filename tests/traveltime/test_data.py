@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eqstat import InputError, traveltime
-from eqstat.schema import NaiveTimeWarning
+from eqstat.schema import NaiveTimeWarning, TableWarning
 from eqstat.traveltime import prepare
 from eqstat.velocity import squared_chord, surface_point
 
@@ -145,8 +145,14 @@ def places_of_silent(observations):
     return np.asarray(data.silent_position_km)[np.asarray(data.silent_mask)]
 
 
+def listed(count):
+    """The ten devices of the table and some more."""
+    places = pd.concat([cases.network(10, 4), cases.network(count - 10, 5)], ignore_index=True)
+    return places.assign(device=[f"d{i}" for i in range(count)])
+
+
 def test_devices_that_have_not_triggered_are_silent(table):
-    network = cases.network(14, 4).assign(device=[f"d{i}" for i in range(14)], elevation_m=700.0)
+    network = listed(14).assign(elevation_m=700.0)
     network[["latitude", "longitude"]] += 0.001  # ids decide, not places
     observations = prepare(table, network=network, now=NOW)
     silent = network.iloc[10:]
@@ -170,7 +176,7 @@ def test_without_ids_places_decide(table):
 
 
 def test_only_active_devices_are_silent(table):
-    network = cases.network(15, 4).assign(device=[f"d{i}" for i in range(15)])
+    network = listed(15)
     day = pd.Timedelta(days=1)
     begin = [pd.Timestamp("2020-01-01", tz="UTC")] * 15
     end = [None] * 15
@@ -188,7 +194,7 @@ def test_only_active_devices_are_silent(table):
 
 def test_with_a_network_only_the_first_trigger_of_a_device_counts(table):
     again = table.loc[["r2"]].assign(time=cases.EPOCH - pd.Timedelta(seconds=3)).set_axis(["first"])
-    network = cases.network(12, 4).assign(device=[f"d{i}" for i in range(12)])
+    network = listed(12)
     observations = prepare(pd.concat([table, again]), network=network, now=NOW)
     assert reasons(observations) == {"r2": "later trigger of the same device"}
     assert reasons(prepare(pd.concat([table, again]))) == {}
@@ -208,8 +214,8 @@ def test_a_device_that_triggers_after_now_is_silent_still(table):
         ({"network": cases.network(3)}, "give `now`"),
         ({"max_distance_km": 10.0}, "needs `centre`"),
         ({"start": NOW, "now": NOW}, "ends .* before it starts"),
-        ({"now": "noon"}, "'noon' is not a time"),
-        ({"start": "NaT"}, "must be times"),
+        ({"now": "noon"}, "now: 'noon' is not a time"),
+        ({"start": "NaT"}, "start: .* time"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(table, options, message):
@@ -242,7 +248,8 @@ def test_five_triggers_at_three_places_are_enough(table):
 
 
 def test_with_no_row_left_nothing_breaks(table):
-    observations = prepare(table, now=cases.EPOCH - pd.Timedelta(days=1))
+    with pytest.warns(TableWarning, match="none of the 10, .* lies in the window"):
+        observations = prepare(table, now=cases.EPOCH - pd.Timedelta(days=1))
     assert len(observations.triggers) == 0 and not observations.enough
     assert set(observations.left_out["reason"]) == {"after now"}
     assert not observations.data.mask.any()

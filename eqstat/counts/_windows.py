@@ -1,0 +1,180 @@
+"""The length of a history's windows, and whether windows without a trigger are missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from eqstat._core.checks import check_range
+from eqstat._core.errors import InputError
+from eqstat.schema import caution, region_codes, rows_text, spacing_s
+
+# Spacings within this share of the usual one are of windows of that length.
+TOLERANCE = 0.05
+# More windows than this share shorter than usual, and there is no usual spacing.
+MOST_SHORT = 0.02
+# A history in which that many empty windows are expected and none is found leaves them out.
+EXPECTED_EMPTY = 7.0
+LEAST_WINDOWS = 10
+
+
+def window_length(table: Any, window_s: float | int | None) -> tuple[float, bool]:
+    """Return the length of the windows, s, and whether it was taken from their usual spacing.
+
+    Parameters
+    ----------
+    table
+        Checked table of counts.
+    window_s
+        What the caller says; None takes the column `window_s`, else the usual spacing.
+
+    Raises
+    ------
+    eqstat.InputError
+        When argument and column differ, or there is no usual spacing.
+    """
+    given = None
+    if "window_s" in table and bool(table["window_s"].notna().any()):
+        given = float(table["window_s"].iloc[0])
+    if window_s is not None:
+        check_range("counts", 0, ends="()", window_s=window_s)
+        if given is not None and abs(given - window_s) > 1e-6:
+            raise InputError(
+                f"counts: window_s={window_s:g} is requested, but the table's is {given:g}; "
+                "leave out the argument, or correct the column"
+            )
+        return float(window_s), False
+    if given is not None:
+        return given, False
+    step, _ = spacing_s(table)
+    return usual_spacing(step[step > 0]), True
+
+
+def usual_spacing(step: np.ndarray) -> float:
+    """Return the shortest spacing that at least 2 % of the windows have, s.
+
+    Raises
+    ------
+    eqstat.InputError
+        When there is no spacing, or none that 2 % of the windows have, or more are shorter.
+
+    Examples
+    --------
+    >>> usual_spacing(np.array([60.0] * 99 + [7.0]))
+    60.0
+    """
+    advice = "give window_s"
+    if not len(step):
+        raise InputError(
+            "counts: the length of the windows is not given and no region has two of them; "
+            + advice
+        )
+    # Stamps that jitter by less than the tolerance are of one spacing.
+    value, number = np.unique(np.round(step, 3), return_counts=True)
+    near = np.searchsorted(value, value * (1 + TOLERANCE), side="right")
+    below = np.searchsorted(value, value * (1 - TOLERANCE), side="left")
+    total = np.concatenate([[0], np.cumsum(number)])
+    frequent = np.flatnonzero(total[near] - total[below] >= MOST_SHORT * len(step))
+    if len(frequent):
+        first = int(frequent[0])
+        inside = slice(int(below[first]), int(near[first]))
+        length = float(np.median(np.repeat(value[inside], number[inside])))
+    else:
+        length = float(step.max())
+    short = float(np.mean(step < (1 - TOLERANCE) * length))
+    if short > MOST_SHORT:
+        raise InputError(
+            f"counts: the windows follow each other in {step.min():g} s to {length:g} s, and there "
+            f"is no usual spacing; {advice}"
+        )
+    return length
+
+
+def cut_short(table: Any, length_s: float) -> np.ndarray:
+    """Return which windows end before their time because the next one of the region starts.
+
+    A restart of the counter makes such a window; its triggers are of less than a window.
+    """
+    step, later = spacing_s(table)
+    codes, _ = region_codes(table)
+    order = np.argsort(codes, kind="stable")
+    before = np.empty(len(order), np.int64)
+    before[order[1:]] = order[:-1]
+    bad = np.zeros(len(table), bool)
+    bad[before[later[step < (1 - TOLERANCE) * length_s]]] = True
+    return bad
+
+
+def refuse_missing_zeros(table: Any, length_s: float, *, aggregated: bool) -> None:
+    r"""Refuse a history that leaves out the windows without a trigger; warn where it may.
+
+    Of windows with a mean of $\lambda$ triggers a share $e^{-\lambda}$ is empty. Where no window is
+    empty, $\lambda$ is estimated from the others, whose mean is $\lambda / (1 - e^{-\lambda})$; the
+    history is refused where more than seven empty windows were to be expected beside the $n$ given,
+    $n / (e^\lambda - 1)$, and windows are missing.
+
+    Parameters
+    ----------
+    table
+        Checked table of counts.
+    length_s
+        Length of the windows, s.
+    aggregated
+        Whether rows stand for several windows, so that gaps cannot be seen.
+
+    Raises
+    ------
+    eqstat.InputError
+        When windows without a trigger are missing.
+    """
+    triggers = table["triggers"].to_numpy(np.float64)
+    weight = table["windows"].fillna(1.0).to_numpy(np.float64) if "windows" in table else None
+    weight = np.ones(len(table)) if weight is None else weight
+    codes, names = region_codes(table)
+    step, later = spacing_s(table)
+    missing = np.maximum(np.round(step / length_s) - 1, 0)
+    for region, label in enumerate(names):
+        rows = codes == region
+        if weight[rows].sum() < LEAST_WINDOWS or not weight[rows & (triggers > 0)].any():
+            continue
+        gaps = missing[codes[later] == region]
+        where = "" if len(names) == 1 else f" of the region {label!r}"
+        if not np.any(triggers[rows] == 0):
+            mean = float(np.average(triggers[rows], weights=weight[rows]))
+            expected = weight[rows].sum() / np.expm1(max(_truncated_mean(mean), 1e-9))
+            if expected > EXPECTED_EMPTY and (aggregated or gaps.sum() > 0.5 * EXPECTED_EMPTY):
+                raise InputError(
+                    f"counts: no window{where} is without a trigger, and "
+                    f"{min(expected, 1e9):.0f} such windows were to be expected: are they left "
+                    "out? The rate would be far too high; add them, with triggers 0"
+                )
+        elif not aggregated and np.sum(gaps > 0) > 0.1 * rows.sum():
+            caution(
+                table,
+                f"counts: {gaps.sum():.0f} windows{where} are missing in {np.sum(gaps > 0)} gaps "
+                f"between {rows.sum()} windows; add those that had no trigger, with triggers 0, or "
+                "the rate is too high",
+            )
+
+
+def _truncated_mean(mean: float) -> float:
+    """Mean of a Poisson distribution from the mean of its values above 0."""
+    if mean <= 1.0:
+        return 0.0
+    low, high = 0.0, mean
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (
+            (middle, high) if middle / -np.expm1(-max(middle, 1e-12)) < mean else (low, middle)
+        )
+    return low
+
+
+def note_spacing(table: Any, length_s: float, short: np.ndarray) -> list[str]:
+    """Say that the length was taken from the usual spacing, and which windows are shorter."""
+    notes = [f"counts: window_s taken from the usual spacing, {length_s:g} s"]
+    if short.any():
+        rows = rows_text(table["time"], short)
+        notes.append(f"counts: windows cut short by the next one are left out ({rows})")
+    return notes

@@ -1,0 +1,296 @@
+"""Names of columns: those of other tools, presets, and names that look like a contract's."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from eqstat._core.errors import InputError
+from eqstat.schema._contracts import Contract
+
+Columns = Mapping[str, str] | str | Sequence[Mapping[str, str] | str]
+"""Mappings from the names of the contracts to those of a table, and names of presets."""
+
+# Names of other tools, in lower case and without other characters than letters and digits.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "time": ("triggertime", "timestamp", "datetime", "timeutc", "phasetime", "picktime", "peaktime",
+             "origintime", "t", "epoch"),
+    "latitude": ("lat", "latdeg", "stationlatitude", "stla", "y"),
+    "longitude": ("lon", "long", "lng", "londeg", "stationlongitude", "stlo", "x"),
+    "device": ("station", "stationid", "stationcode", "sensor", "sensorid", "deviceid", "phone",
+               "phoneid", "deviceuuid", "uuid", "traceid", "id"),
+    "phase": ("type", "phasehint", "phasetype", "phasename", "wave", "pickphase"),
+    "time_sd_s": ("timesd", "timeuncertainty", "timeerror", "timesigma", "sigma", "uncertaintys"),
+    "pga_m_s2": ("pga", "pgams2", "pgag", "peakacceleration", "amplitude"),
+    "elevation_m": ("elevation", "elev", "elevationm", "stel", "altitude", "height"),
+    "received": ("receivedat", "receivetime", "receptiontime", "arrivedat", "servertime"),
+    "active_from": ("starttime", "startdate", "start", "activefrom", "installed", "ondate"),
+    "active_to": ("endtime", "enddate", "end", "activeto", "removed", "offdate", "until"),
+    "triggers": ("ntriggers", "triggercount", "signals", "counts", "count", "k"),
+    "active": ("actives", "nactive", "activedevices", "phones", "devices", "n"),
+    "region": ("cell", "cellid", "zone", "area", "regionid"),
+    "window_s": ("window", "windowlength", "windows", "durations", "duration"),
+    "windows": ("nwindows", "windowcount"),
+    "is_earthquake": ("earthquake", "isevent", "iseq", "isquake", "label", "eventtype"),
+    "score": ("probability", "prob", "confidence"),
+    "magnitude": ("mag", "mw", "ml"),
+    "depth_km": ("depth", "depthkm", "evdepth", "hypocentraldepth"),
+    "distance_km": ("distance", "rhypo", "hypocentraldistance", "hypodist"),
+    "delay_s": ("delay", "latency"),
+    "event": ("eventid", "evid", "publicid", "eventname"),
+    "station": ("stationid", "stationcode", "sta"),
+    "site": ("sitename", "siteid", "name", "customsiteid"),
+    "vs30_m_s": ("vs30", "vs30ms", "vs30msec"),
+}  # fmt: skip
+
+PRESETS: dict[str, dict[str, tuple[str, ...]]] = {
+    "seisbench": {
+        "time": ("peak_time", "time"),
+        "device": ("trace_id", "station"),
+        "phase": ("phase",),
+        "latitude": ("station_latitude_deg",),
+        "longitude": ("station_longitude_deg",),
+        "elevation_m": ("station_elevation_m",),
+    },
+    "gamma": {
+        "time": ("timestamp",),
+        "device": ("id", "station_id"),
+        "phase": ("type",),
+        "elevation_m": ("elevation(m)", "elevation_m", "elevation"),
+    },
+    "pyocto": {"device": ("station", "id"), "elevation_m": ("elevation",)},
+    "phasenet": {
+        "time": ("phase_time", "timestamp"),
+        "device": ("station_id", "id"),
+        "phase": ("phase_type", "type"),
+        "elevation_m": ("elevation_m", "elevation"),
+    },
+    "obspy": {
+        "time": ("time",),
+        "device": ("seed_id", "station_code", "station", "Station"),
+        "phase": ("phase_hint",),
+        "latitude": ("Latitude", "lat"),
+        "longitude": ("Longitude", "lon"),
+        "elevation_m": ("Elevation", "elevation"),
+        "active_from": ("StartTime", "start_date"),
+        "active_to": ("EndTime", "end_date"),
+    },
+    "geonet": {
+        "time": ("origintime",),
+        "device": ("Station", "Code"),
+        "latitude": ("Latitude",),
+        "longitude": ("Longitude",),
+        "elevation_m": ("Elevation",),
+        "active_from": ("Start Date",),
+        "active_to": ("End Date",),
+        "event": ("publicid",),
+        "depth_km": ("depth",),
+    },
+    "openquake": {
+        "latitude": ("lat",),
+        "longitude": ("lon",),
+        "site": ("custom_site_id", "site_id"),
+        "vs30_m_s": ("vs30",),
+        "event": ("event_id",),
+        "station": ("station_id",),
+        "magnitude": ("mag",),
+        "depth_km": ("hypo_depth", "depth"),
+        "distance_km": ("rhypo",),
+    },
+}
+"""Columns of other tools by preset: for each name of a contract the first of these that a table
+has."""
+
+
+def plain(label: str) -> str:
+    """Reduce a name to its lower-case letters and digits.
+
+    Examples
+    --------
+    >>> plain("Is_Earthquake"), plain("#Start Date")
+    ('isearthquake', 'startdate')
+    """
+    return re.sub(r"[^a-z0-9]", "", label.lower())
+
+
+def similar(name: str, existing: Iterable[str], *, guess: bool = True) -> str | None:
+    """Return the column that may be meant by the name of a contract; None for no such.
+
+    Parameters
+    ----------
+    name
+        Name of the contract.
+    existing
+        Columns that the contract does not know.
+    guess
+        Whether names that merely look alike count beside names of other tools.
+    """
+    by_plain = {plain(label): label for label in reversed(list(existing))}
+    for candidate in (plain(name), *ALIASES.get(name, ())):
+        if candidate in by_plain:
+            return by_plain[candidate]
+    cutoff = 0.7 if guess else 0.85
+    close = difflib.get_close_matches(plain(name), list(by_plain), n=1, cutoff=cutoff)
+    return by_plain[close[0]] if close else None
+
+
+def near_names(columns: Sequence[str], contract: Contract) -> dict[str, str]:
+    """Return the optional columns of a contract that a table has under another name, and which.
+
+    Examples
+    --------
+    >>> from eqstat.schema import TRIGGERS
+    >>> near_names(["time", "latitude", "longitude", "Phase"], TRIGGERS)
+    {'phase': 'Phase'}
+    """
+    known = {column.name for column in contract.columns}
+    free = [label for label in columns if label not in known]
+    near: dict[str, str] = {}
+    for column in contract.columns:
+        # No model uses the accelerations of reports.
+        if column.name in columns or column.name == "pga_m_s2":
+            continue
+        label = similar(column.name, free, guess=False)
+        if label is not None and label not in near.values():
+            near[column.name] = label
+    return near
+
+
+def rename_columns(table: pd.DataFrame, columns: Columns, *, name: str = "table") -> pd.DataFrame:
+    """Rename the columns of another tool to the names of the contracts.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The table; it is not modified.
+    columns : mapping or str, or several of these
+        From the name in the contract to the name in the table, such as `{"time": "triggerTime"}`;
+        or a preset: "seisbench", "gamma", "pyocto", "phasenet", "obspy", "geonet", "openquake".
+        A preset renames those of its columns that the table has.
+    name : str
+        Name of the table in messages.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A copy with these columns renamed and all others kept.
+
+    Raises
+    ------
+    InputError
+        When a column is missing, is named twice, or the new name already exists; when there is no
+        such preset, or the table has none of its columns.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rename_columns(pd.DataFrame({"lat": [1.0]}), {"latitude": "lat"}).columns.tolist()
+    ['latitude']
+    >>> rename_columns(pd.DataFrame({"phase_time": [1.8e9]}), "phasenet").columns.tolist()
+    ['time']
+    """
+    existing = [str(label) for label in table.columns]
+    mapping = resolve(columns, existing, name=name)
+    return table.rename(columns={old: new for new, old in mapping.items()})
+
+
+def resolve(
+    columns: Columns, existing: Sequence[str], *, name: str = "table", strict: bool = True
+) -> dict[str, str]:
+    """Return what mappings and presets rename in a table: names of the contract to its own.
+
+    Parameters
+    ----------
+    columns
+        Mappings and names of presets; a mapping goes before a preset.
+    existing
+        Columns of the table.
+    name
+        Name of the table in messages.
+    strict
+        Whether a column of a mapping that the table lacks is an error, and a preset of which it
+        has nothing.
+
+    Examples
+    --------
+    >>> resolve(["gamma", {"device": "id"}], ["id", "timestamp"])
+    {'time': 'timestamp', 'device': 'id'}
+    """
+    given = [columns] if isinstance(columns, str | Mapping) else list(columns)
+    mapping: dict[str, str] = {}
+    for each in given:
+        if isinstance(each, str):
+            found = preset(each, existing)
+            if strict and not found:
+                raise InputError(f"{name}: no column of the preset {each!r} {has(existing)}")
+            mapping.update(found)
+    for each in given:
+        if isinstance(each, str):
+            continue
+        for new, old in each.items():
+            if old in existing:
+                _refuse_collision(new, old, each, existing, name)
+                mapping = {ours: theirs for ours, theirs in mapping.items() if theirs != old}
+                mapping[new] = old
+            elif strict:
+                raise InputError(f"{name}: {unknown(new, old, existing)}")
+    return mapping
+
+
+def _refuse_collision(
+    new: str, old: str, mapping: Mapping[str, str], existing: Sequence[str], name: str
+) -> None:
+    own = list(mapping.values())
+    if own.count(old) > 1:
+        raise InputError(f"{name}: column {old!r} is named more than once; name it once")
+    if new in existing and new not in own:
+        raise InputError(
+            f"{name}: column {old!r} cannot become {new!r}, which is there already; "
+            f"rename or leave out the other {new!r} first"
+        )
+
+
+def unknown(new: str, old: str, existing: Sequence[str]) -> str:
+    """Say that a column to be renamed is not there, and which may be meant."""
+    close = difflib.get_close_matches(old, existing, n=1, cutoff=0.6)
+    advice = f"; did you mean {close[0]!r}?" if close else ""
+    return f"no column {old!r} to use as {new!r}{advice} {has(existing)}"
+
+
+def preset(name: str, existing: Sequence[str]) -> dict[str, str]:
+    """Return what a preset renames in a table with these columns.
+
+    Examples
+    --------
+    >>> preset("gamma", ["id", "timestamp", "prob", "type"])
+    {'time': 'timestamp', 'device': 'id', 'phase': 'type'}
+    """
+    if name not in PRESETS:
+        raise InputError(f"columns: no preset {name!r}; there are {', '.join(PRESETS)}")
+    mapping: dict[str, str] = {}
+    for new, candidates in PRESETS[name].items():
+        old = next((label for label in candidates if label in existing), None)
+        if old is not None and new not in existing:
+            mapping[new] = old
+    return mapping
+
+
+def pair(new: str, old: str) -> str:
+    """Write NAME=COLUMN for `--columns`.
+
+    Examples
+    --------
+    >>> pair("active_from", "Start Date")
+    "'active_from=Start Date'"
+    """
+    return shlex.quote(f"{new}={old}")
+
+
+def has(existing: Sequence[str]) -> str:
+    """Say which columns a table has."""
+    shown = ", ".join(existing[:20]) + (", ..." if len(existing) > 20 else "")
+    return f"(the table has: {shown or 'no columns'})"

@@ -1,0 +1,319 @@
+"""Reports that cannot be used as they stand: repeats, wrong clocks and places, swapped phases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from eqstat._core.errors import InputError
+from eqstat.schema._check import caution, rows_text
+
+# A device cannot notice the same wave twice within this time; P and S have phases of their own.
+REPEAT_S = 1.0
+# Triggers of one earthquake lie within minutes, even those of two waves at far stations.
+EVENT_GAP_S = 600.0
+# Groups of at least this share of all rows are no outliers.
+LARGEST_SHARE = 0.2
+FAR_KM, FAR_RATIO, FASTEST_KM_S = 300.0, 10.0, 20.0
+EARTH_KM = 6371.0
+# Farther from its place in the network no device is taken for the same.
+AWAY_KM = 50.0
+# Fewer times do not show their resolution.
+LEAST_TIMES = 5
+COARSE_S, DAY_S = 10.0, 86400.0
+
+REPEATED = "repeats a report of the same device"
+OTHER_TIME = "isolated in time"
+OTHER_PLACE = "isolated in place"
+SWAPPED = "S before P at the same device"
+
+
+def unusable_reports(
+    triggers: Any, *, name: str = "triggers", gap_s: float | None = EVENT_GAP_S, stacklevel: int = 3
+) -> NDArray[np.object_]:
+    """Return why each report cannot be used, "" where it can, with a warning for each reason.
+
+    - Repeats: reports of the same device, phase and place within 1 s of one before, such as those
+      of a queue that delivers again. Without devices, places of at least four decimals stand for
+      them.
+    - Isolated in time: separated from the largest group by more than `gap_s` and twenty times its
+      length, and few: a clock that was not set.
+    - Isolated in place: more than 300 km and ten times the median distance from the middle, and
+      too early or too late for any wave from there; a receiver that reports 0, 0.
+    - S before P at the same device.
+
+    Parameters
+    ----------
+    triggers : pandas.DataFrame
+        From `check_triggers`.
+    name : str
+        Name of the table in messages.
+    gap_s : float, optional
+        Shortest time without a report that separates groups, s; None does not judge times.
+    stacklevel : int
+        As of `warnings.warn`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Reasons, (rows,).
+
+    Raises
+    ------
+    eqstat.InputError
+        When the times are cut to minutes (see `refuse_coarse_times`).
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import pandas as pd
+    >>> from eqstat.schema import check_triggers
+    >>> table = pd.DataFrame({"time": [1.8e9, 1.8e9 + 0.02, 1.8e9 + 3], "latitude": 1.0,
+    ...                       "longitude": 2.0, "device": ["a", "a", "a"]})
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     unusable_reports(check_triggers(table)).tolist()
+    ['', 'repeats a report of the same device', '']
+    """
+    if not len(triggers):
+        return np.full(0, "", object)
+    refuse_coarse_times(triggers, name=name)
+    reason = np.full(len(triggers), "", object)
+    seconds = seconds_of(triggers["time"])
+    for text, bad in (
+        (OTHER_TIME, _isolated_times(seconds, gap_s)),
+        (REPEATED, _repeats(triggers, seconds)),
+        (OTHER_PLACE, _isolated_places(triggers, seconds)),
+        (SWAPPED, _swapped_phases(triggers, seconds)),
+    ):
+        bad &= reason == ""
+        if bad.any():
+            reason[bad] = text
+            shown = triggers["time"] if text != OTHER_PLACE else _places(triggers)
+            rows = rows_text(shown, bad)
+            caution(triggers, f"{name}: left out: {text} ({rows})", stacklevel=stacklevel + 1)
+    return reason
+
+
+def seconds_of(times: Any) -> NDArray[np.float64]:
+    """Return times as seconds since 1970."""
+    return times.to_numpy(dtype="datetime64[ns]").astype(np.int64) / 1e9
+
+
+def groups_in_time(seconds: NDArray[np.float64], gap_s: float) -> NDArray[np.int64]:
+    """Return the number of the group of each time; gaps of more than `gap_s` separate groups.
+
+    Examples
+    --------
+    >>> groups_in_time(np.array([5.0, 900.0, 0.0]), 600.0).tolist()
+    [0, 1, 0]
+    """
+    order = np.argsort(seconds, kind="stable")
+    number = np.zeros(len(seconds), np.int64)
+    number[order[1:]] = np.cumsum(np.diff(seconds[order]) > gap_s)
+    return number
+
+
+def _isolated_times(seconds: NDArray[np.float64], gap_s: float | None) -> NDArray[np.bool_]:
+    if gap_s is None or not len(seconds):
+        return np.zeros(len(seconds), bool)
+    number = groups_in_time(seconds, gap_s)
+    main = number == np.argmax(np.bincount(number))
+    length = float(np.ptp(seconds[main]))
+    if 20 * length > gap_s:
+        number = groups_in_time(seconds, 20 * length)
+        main = number == np.argmax(np.bincount(number))
+    return ~main if np.mean(~main) < LARGEST_SHARE else np.zeros(len(seconds), bool)
+
+
+def _repeats(triggers: Any, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    latitude, longitude = (triggers[each].to_numpy() for each in ("latitude", "longitude"))
+    keys: dict[str, Any] = {
+        "north": np.round(latitude, 2),
+        "east": np.round(longitude, 2),
+        "phase": triggers["phase"].fillna("") if "phase" in triggers else "",
+    }
+    fine = np.maximum(
+        *(np.abs(each * 1e3 - np.round(each * 1e3)) for each in (latitude, longitude))
+    )
+    known = fine > 1e-6
+    if "device" in triggers:
+        known = triggers["device"].notna().to_numpy()
+        keys["device"] = triggers["device"].to_numpy()
+    else:
+        keys |= {"north": latitude, "east": longitude}
+    frame: Any = pd.DataFrame(keys, index=np.arange(len(triggers))).assign(time=seconds)[known]
+    frame = frame.sort_values("time", kind="stable")
+    since = frame.groupby([each for each in keys], sort=False, dropna=False)["time"].diff()
+    bad = np.zeros(len(triggers), bool)
+    bad[frame.index[(since < REPEAT_S).to_numpy()]] = True
+    return bad
+
+
+def distance_km(
+    latitude: Any, longitude: Any, other_latitude: Any, other_longitude: Any
+) -> NDArray[np.float64]:
+    """Return distances on a sphere, km; good to half a per cent, for comparisons."""
+    lat, lon, lat2, lon2 = (
+        np.radians(np.asarray(each, np.float64))
+        for each in (latitude, longitude, other_latitude, other_longitude)
+    )
+    half = (
+        np.sin((lat2 - lat) / 2) ** 2 + np.cos(lat) * np.cos(lat2) * np.sin((lon2 - lon) / 2) ** 2
+    )
+    return 2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
+
+
+def isolated_places(latitude: Any, longitude: Any) -> NDArray[np.bool_]:
+    """Return the few places that lie far from all others, and those at 0, 0 among others.
+
+    Far is more than 300 km, and ten times the median distance, from the middle. More than 2 % of
+    the places (and more than one) are no outliers.
+
+    Examples
+    --------
+    >>> isolated_places([-12.1, -12.2, -12.0, 0.0], [-77.0, -77.1, -76.9, 0.0]).tolist()
+    [False, False, False, True]
+    """
+    lat, lon = np.asarray(latitude, np.float64), np.asarray(longitude, np.float64)
+    far = _far(lat, lon)[0]
+    zero = far & (lat == 0) & (lon == 0)
+    others = far & ~zero
+    return far if others.sum() <= max(1, 0.02 * len(lat)) else zero
+
+
+def _far(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> tuple[NDArray[np.bool_], Any]:
+    """Whether places are far from the middle, and their distances, km."""
+    # The middle of directions, so that 180 degrees is no border.
+    north, east = np.radians(lat), np.radians(lon)
+    unit = np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)])
+    x, y, z = np.median(unit, axis=1)
+    middle = np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x))
+    distance = distance_km(lat, lon, *middle)
+    return distance > max(FAR_KM, FAR_RATIO * float(np.median(distance))), distance
+
+
+def _isolated_places(triggers: Any, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    lat, lon = (triggers[each].to_numpy(np.float64) for each in ("latitude", "longitude"))
+    bad = isolated_places(lat, lon)
+    lag_s = np.abs(seconds - np.median(seconds))
+    return bad & (lag_s < _far(lat, lon)[1] / FASTEST_KM_S)
+
+
+def _swapped_phases(triggers: Any, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    bad = np.zeros(len(triggers), bool)
+    if not {"phase", "device"} <= set(triggers.columns):
+        return bad
+    frame: Any = pd.DataFrame(
+        {"device": triggers["device"].to_numpy(), "phase": triggers["phase"].to_numpy(),
+         "time": seconds}
+    )  # fmt: skip
+    first = frame[frame["device"].notna()].groupby(["device", "phase"])["time"].min().unstack()
+    if not {"P", "S"} <= set(first.columns):
+        return bad
+    wrong = first.index[(first["S"] < first["P"]).to_numpy()]
+    return frame["device"].isin(wrong).to_numpy() & frame["phase"].isin(["P", "S"]).to_numpy()
+
+
+def _places(triggers: Any) -> Any:
+    lat, lon = triggers["latitude"], triggers["longitude"]
+    texts = [f"{a:g}, {b:g}" for a, b in zip(lat, lon, strict=True)]
+    return pd.Series(texts, index=triggers.index, dtype=object)
+
+
+def refuse_coarse_times(triggers: Any, *, name: str = "triggers") -> None:
+    """Refuse times that are cut to minutes, hours or days; warn where some of them are.
+
+    Raises
+    ------
+    eqstat.InputError
+        When all of at least five times are multiples of 10 s or more.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat.schema import check_triggers
+    >>> table = pd.DataFrame({"time": [1.8e9 + 60 * i for i in range(5)], "latitude": 1.0,
+    ...                       "longitude": [1.0, 2.0, 3.0, 4.0, 5.0]})
+    >>> refuse_coarse_times(check_triggers(table))
+    Traceback (most recent call last):
+        ...
+    eqstat._core.errors.InputError: triggers: every time is a whole minute: the seconds are lost;
+    give times to a tenth of a second
+    """
+    stamps = triggers["time"].to_numpy(dtype="datetime64[ms]").astype(np.int64)
+    if len(stamps) < LEAST_TIMES:
+        return
+    step_s = int(np.gcd.reduce(stamps)) / 1000
+    if step_s >= COARSE_S:
+        text = f"multiple of {step_s:g} s"
+        if step_s % 60 == 0:
+            text = "midnight" if step_s % DAY_S == 0 else "whole minute"
+        raise InputError(
+            f"{name}: every time is a {text}: the seconds are lost; give times to a tenth of a "
+            "second"
+        )
+    whole = stamps % 60_000 == 0
+    # By chance one of sixty whole seconds is a whole minute.
+    if whole.sum() >= max(3, 0.1 * len(stamps)) and np.any(stamps % 1000):
+        rows = rows_text(triggers["time"], whole)
+        caution(triggers, f"{name}: times that are whole minutes among others ({rows})")
+
+
+def compare_places(triggers: Any, network: Any) -> None:
+    """Compare the places of devices in two tables, matched by name.
+
+    Raises
+    ------
+    eqstat.InputError
+        When most devices that both tables name lie more than 50 km apart. Where fewer do, a warning
+        names the rows of the triggers.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat.schema import check_network, check_triggers
+    >>> network = pd.DataFrame({"device": ["a"], "latitude": [-77.0], "longitude": [-12.0]})
+    >>> triggers = pd.DataFrame({"device": ["a"], "latitude": [-12.0], "longitude": [-77.0],
+    ...                          "time": [1.8e9]})
+    >>> compare_places(check_triggers(triggers), check_network(network))
+    Traceback (most recent call last):
+        ...
+    eqstat._core.errors.InputError: network: 1 of 1 devices lie more than 50 km from where the
+    triggers say ('a': 8096 km); are latitude and longitude swapped?
+    """
+    if "device" not in triggers or "device" not in network:
+        return
+    columns = ["device", "latitude", "longitude"]
+    pairs: Any = (
+        triggers[columns].dropna().assign(row=np.arange(len(triggers))[triggers["device"].notna()])
+    ).merge(network[columns].dropna(), on="device", suffixes=("", "_listed"))
+    if not len(pairs):
+        return
+    here = pairs["latitude"], pairs["longitude"]
+    there = pairs["latitude_listed"], pairs["longitude_listed"]
+    pairs["km"] = distance_km(*here, *there)
+    pairs["swapped"] = distance_km(*here, *reversed(there))
+    # A device that moves has several rows in the network.
+    best = pairs.groupby(["device", "row"], as_index=False, sort=False)[["km", "swapped"]].min()
+    away = best[(best["km"] > AWAY_KM).to_numpy()]
+    if not len(away):
+        return
+    names, known = away["device"].nunique(), best["device"].nunique()
+    first = f"{away['device'].iloc[0]!r}: {away['km'].iloc[0]:.0f} km"
+    text = f"devices lie more than {AWAY_KM:g} km from where the triggers say ({first})"
+    if names > 0.5 * known:
+        swapped = float(np.median(away["swapped"])) < AWAY_KM
+        advice = (
+            "are latitude and longitude swapped?"
+            if swapped
+            else "is it the network of these triggers, and are the signs right?"
+        )
+        raise InputError(f"network: {names} of {known} {text}; {advice}")
+    bad = np.zeros(len(triggers), bool)
+    bad[away["row"].to_numpy()] = True
+    rows = rows_text(triggers["device"], bad)
+    caution(triggers, f"triggers: {names} of {known} {text.replace('triggers say', 'network says')}"
+            f"; {rows}")  # fmt: skip
