@@ -22,4 +22,9 @@ class TableWarning(UserWarning):
     """A table can be used, but something in it may not be as meant.
 
     Its text is also among the notes of what was made of the table; the shell shows it as a note.
+
+    Examples
+    --------
+    >>> issubclass(TableWarning, UserWarning)
+    True
     """

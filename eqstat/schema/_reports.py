@@ -102,7 +102,7 @@ def seconds_of(times: Any) -> NDArray[np.float64]:
     return times.to_numpy(dtype="datetime64[ns]").astype(np.int64) / 1e9
 
 
-def groups_in_time(seconds: NDArray[np.float64], gap_s: float) -> NDArray[np.int64]:
+def groups_in_time(seconds: NDArray[np.float64], gap_s: float = EVENT_GAP_S) -> NDArray[np.int64]:
     """Return the number of the group of each time; gaps of more than `gap_s` separate groups.
 
     Examples

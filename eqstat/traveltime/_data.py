@@ -177,8 +177,8 @@ def _select(
         far = np.hypot(east, north) > max_distance_km
         reason[far & (reason == "").to_numpy()] = f"farther than {max_distance_km:g} km"
     open_rows = triggers[reason == ""]
-    gap_s = None if start is not None and now is not None else schema.EVENT_GAP_S
-    reason[open_rows.index] = schema.unusable_reports(open_rows, gap_s=gap_s, stacklevel=4)
+    known_window = {} if start is None or now is None else {"gap_s": None}
+    reason[open_rows.index] = schema.unusable_reports(open_rows, stacklevel=4, **known_window)
     triggers.attrs["notes"] = open_rows.attrs["notes"]
     if first_of_device and "device" in triggers:
         open_rows = triggers[reason == ""].sort_values("time", kind="stable")
@@ -216,12 +216,12 @@ def _refuse_several_events(triggers: Table, start: pd.Timestamp | None) -> None:
     if start is not None or not len(triggers):
         return
     times = triggers["time"].to_numpy(dtype="datetime64[ns]").astype(np.int64) / 1e9
-    sizes = np.bincount(schema.groups_in_time(times, schema.EVENT_GAP_S))
+    sizes = np.bincount(schema.groups_in_time(times))
     large = int(np.sum(sizes >= MINIMUM_TRIGGERS))
     if large > 1:
         raise InputError(
-            f"triggers: {large} groups of {MINIMUM_TRIGGERS} triggers or more are over "
-            f"{schema.EVENT_GAP_S:g} s apart; {remedy}"
+            f"triggers: {large} groups of {MINIMUM_TRIGGERS} triggers or more are over ten minutes "
+            f"apart; {remedy}"
         )
 
 
