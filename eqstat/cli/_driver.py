@@ -27,9 +27,24 @@ NEEDS = {
     **{known.option: known.needs for known in FORMATS if known.needs},
 }
 SCHEMA_VERSION = 1
+# Files to read that are not among the inputs of the JSON.
+MORE_INPUTS = ("regional", "background")
+# What files that eqstat writes hold: JSON, lines of a history, tables, maps, posteriors, figures.
+OWN_MARKS = (
+    b'"schema": "eqstat.',
+    b'"format": "eqstat',
+    b'"log_shiryaev_roberts"',
+    b"site,latitude,longitude,distance_km",
+    b"credible region of the epicentre",
+    b"pga_quantile_m_s2",
+    b"Matplotlib",
+    b"matplotlib",
+    b"GIF89a",
+)
+OWN_BYTES = 1_000_000
 # Options that say how to run or where to write, not what to compute.
 NOT_COMPUTED = ("command", "run", "outputs", "inputs", "columns", "network_columns", "quiet",
-                "verbose", "debug", "no_cache")  # fmt: skip
+                "verbose", "debug", "no_cache", "force")  # fmt: skip
 
 
 def check_outputs(options: argparse.Namespace) -> None:
@@ -56,8 +71,55 @@ def check_outputs(options: argparse.Namespace) -> None:
             raise InputError(f"--{option}: there is no folder {str(path.parent)!r}")
         if kinds and path.suffix.lower() not in kinds:
             raise InputError(f"--{option}: {name!r} must end in {', '.join(kinds)}")
+        refuse_overwriting(option, path, options)
         if option in NEEDS:
             require(*NEEDS[option])
+
+
+def check_inputs(options: argparse.Namespace) -> None:
+    """Refuse, before any library is imported, a file to read that does not exist.
+
+    Raises
+    ------
+    eqstat.InputError
+        For a file that is not there.
+    """
+    for option, name in input_files(options).items():
+        if not Path(name).exists():
+            raise InputError(f"{option}: there is no file {name!r}")
+
+
+def input_files(options: argparse.Namespace) -> dict[str, str]:
+    """Files that a command will read, by their option."""
+    given = {option: getattr(options, option, None) for option in (*options.inputs, *MORE_INPUTS)}
+    return {option: name for option, name in given.items() if isinstance(name, str) and name != "-"}
+
+
+def refuse_overwriting(option: str, path: Path, options: argparse.Namespace) -> None:
+    """Refuse to overwrite an input and, without `--force`, a file that eqstat did not write."""
+    if not path.exists():
+        return
+    for read, name in input_files(options).items():
+        if Path(name).exists() and path.samefile(name):
+            raise InputError(f"--{option}: {str(path)!r} is the input {read}; name another file")
+    if not options.force and path.is_file() and not is_own(path):
+        raise InputError(
+            f"--{option}: {str(path)!r} exists and was not written by eqstat; name another file, "
+            "or overwrite it with --force"
+        )
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file is empty or looks as if eqstat had written it.
+
+    >>> is_own(Path("pyproject.toml"))
+    False
+    """
+    with path.open("rb") as stream:
+        start = stream.read(OWN_BYTES)
+    if start.startswith(b"\x89HDF") and b"depth_km" in start:
+        return True
+    return not start or any(mark in start for mark in OWN_MARKS)
 
 
 def require(module: str, message: str) -> None:

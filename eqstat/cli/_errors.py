@@ -7,7 +7,7 @@ from typing import Any
 
 from eqstat._core.errors import InputError
 
-DONE, FAILED, BAD_INPUT = 0, 1, 2
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 def one_line(error: BaseException) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 
 from eqstat import __version__
 from eqstat._core.errors import TableWarning
-from eqstat.cli import _cache, _driver
-from eqstat.cli._errors import DONE, FAILED, exit_code, one_line
+from eqstat.cli import _cache, _driver, _interrupt
+from eqstat.cli._errors import DONE, FAILED, INTERRUPTED, exit_code, one_line
 from eqstat.cli._options import Parser
 
 DESCRIPTION = """\
@@ -47,6 +47,7 @@ def parser() -> Parser:
 
 def run(options: Any) -> int:
     """Run a parsed command and write its outcome."""
+    _driver.check_inputs(options)
     _driver.check_outputs(options)
     missing = _cache.prepare(enabled=not options.no_cache)
     if missing and options.verbose:
@@ -86,13 +87,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done, 2 bad input, 1 any other failure.
+        0 done, 2 bad input, 130 interrupted, 1 any other failure, or a result that must not be
+        used.
 
     Examples
     --------
     >>> main(["locate", "triggers.csv", "--method", "guess"])
     2
     """
+    if argv is None:
+        _interrupt.exit_at_once()
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or os.environ.get("EQSTAT_DEBUG", "") not in ("", "0")
     try:
@@ -105,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         sys.stderr.write("eqstat: interrupted\n")
-        return FAILED
+        return INTERRUPTED
     except Exception as error:  # noqa: BLE001 whatever fails is told in one line
         if debug:
             traceback.print_exc()

@@ -130,6 +130,9 @@ def add_outputs(
     group.add_argument("--figure", metavar="FILE", help="draw it; the name ends in png, pdf or svg")
     for name, (metavar, text) in more.items():
         group.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=text)
+    group.add_argument(
+        "--force", action="store_true", help="overwrite files that eqstat did not write"
+    )
     group.add_argument("--quiet", action="store_true", help="no summary, notes or progress bar")
     parser.set_defaults(outputs=("json", "figure", *more), inputs=inputs)
 

@@ -144,7 +144,18 @@ def add_note(table: pd.DataFrame, note: str) -> None:
 
 
 def caution(table: pd.DataFrame, note: str, *, stacklevel: int = 3) -> None:
-    """Add a line to the notes of a checked table, and warn once."""
+    """Add a line to the notes of a checked table, and warn once.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"latitude": [1.0]})
+    >>> table.attrs["notes"] = []
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     caution(table, "sites: only one")
+    >>> table.attrs["notes"]
+    ['sites: only one']
+    """
     if note not in table.attrs["notes"]:
         add_note(table, note)
         warnings.warn(note, TableWarning, stacklevel=stacklevel)
@@ -165,7 +176,10 @@ def _check(table: pd.DataFrame, contract: Contract, name: str, stacklevel: int) 
             continue
         try:
             if column.kind == "time":
-                out[column.name], zoneless = parse_times(table[column.name])
+                given = table[column.name]
+                if column.name == "active_to":
+                    given = _columns.without_open_ends(given)
+                out[column.name], zoneless = parse_times(given)
                 _columns.refuse_missing(out[column.name], column.required)
                 naive += [column.name] if zoneless else []
             else:

@@ -12,6 +12,10 @@ from pandas.api import types
 from eqstat.schema._contracts import Column, Contract
 from eqstat.schema._times import ColumnProblem, Series
 
+# Activities that end from this year on have no end.
+OPEN_YEAR = 2200
+# What other programs write for a number that is missing.
+MARKERS = (-9999, 9999, -999, 999, -99999, 99999, -12345, -999.9, -9999.9, -32768)
 _TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
 
 
@@ -38,6 +42,8 @@ def convert(table: Any, column: Column) -> Series:
         out = _flags(given)
     else:
         out = _numbers(given)
+        if not column.required:
+            out = out.mask(markers(out, column))
         _refuse_out_of_range(out, column, table)
         if column.whole:
             _refuse_fractions(out)
@@ -45,6 +51,24 @@ def convert(table: Any, column: Column) -> Series:
             out = out.where(~(out >= 180.0), out - 360.0)
     refuse_missing(out, column.required)
     return out
+
+
+def markers(values: Series, column: Column) -> np.ndarray:
+    """Return which numbers are not numbers but markers for a missing one, such as -9999.
+
+    They lie outside the column's range, or, in a column without one, apart from all others: ten
+    times their range and more.
+    """
+    number = values.to_numpy(np.float64)
+    listed = np.isin(number, MARKERS)
+    beyond = (number < column.minimum) | (number > column.maximum)
+    beyond |= column.positive & (number <= 0)
+    if np.isinf(column.minimum) or np.isinf(column.maximum):
+        others = number[~listed & ~np.isnan(number)]
+        if others.size:
+            width = max(float(np.ptp(others)), 1e-9)
+            beyond |= np.abs(number - np.median(others)) > 10 * max(width, 1.0)
+    return listed & beyond
 
 
 def _numbers(column: Series) -> Series:
@@ -151,6 +175,12 @@ def remarks(given: Any, out: Any, contract: Contract) -> Iterator[str]:
         elevation = out["elevation_m"].dropna()
         if elevation.nunique() > 2 and elevation.max() < 9.0 and bool((elevation % 1 != 0).any()):
             yield "every elevation is below 9 m: are these kilometres, not metres?"
+    for column in contract.columns:
+        if column.kind == "number" and not column.required and column.name in known:
+            taken = markers(_numbers(given[column.name]), column)
+            if taken.any():
+                value = _numbers(given[column.name])[taken].iloc[0]
+                yield f"{value:g} in {column.name} taken as missing in {_rows(int(taken.sum()))}"
     whole = out.duplicated(subset=known)
     if whole.any():
         yield f"{_rows(int(whole.sum()))} that repeat an earlier row, kept"
@@ -163,6 +193,14 @@ def remarks(given: Any, out: Any, contract: Contract) -> Iterator[str]:
 
 def _rows(count: int) -> str:
     return f"{count} row{'' if count == 1 else 's'}"
+
+
+def without_open_ends(times: Series) -> Series:
+    """Read ends of inventories that stand for none, such as 2599-12-31 and 9999, as missing."""
+    if types.is_datetime64_any_dtype(times):
+        return times.mask(times.dt.year >= OPEN_YEAR)
+    text = times.astype(object).map(lambda value: str(value).strip() if value is not None else "")
+    return times.mask(text.str.match(r"(2[2-9]|[3-9]\d)\d\d(?:$|\D)"))
 
 
 def activity_problem(network: Any) -> tuple[str, ColumnProblem] | None:

@@ -85,7 +85,13 @@ _PLACE = (
     Column("longitude", "longitude", True, "degrees", -180.0, 360.0),
 )
 _ELEVATION = Column(
-    "elevation_m", "number", False, "m", -500.0, 9000.0, hint="elevations are metres above the sea"
+    "elevation_m",
+    "number",
+    False,
+    "m",
+    -11000.0,
+    9000.0,
+    hint="elevations are metres above the sea",
 )
 
 TRIGGERS = Contract(

@@ -73,7 +73,8 @@ def unusable_reports(
     >>> from eqstat.schema import check_triggers
     >>> table = pd.DataFrame({"time": [1.8e9, 1.8e9 + 0.02, 1.8e9 + 3], "latitude": 1.0,
     ...                       "longitude": 2.0, "device": ["a", "a", "a"]})
-    >>> with warnings.catch_warnings(action="ignore"):
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
     ...     unusable_reports(check_triggers(table)).tolist()
     ['', 'repeats a report of the same device', '']
     """

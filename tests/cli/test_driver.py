@@ -21,7 +21,7 @@ from eqstat.cli._text import aligned, facts
 def options(**named):
     given = {"json": None, "figure": None, "posterior": None, "quiet": False, "command": "locate",
              "outputs": ("json", "figure", "posterior"), "inputs": ("triggers",),
-             "triggers": "t.csv", "probability": 0.9, "verbose": False}  # fmt: skip
+             "triggers": "t.csv", "probability": 0.9, "verbose": False, "force": False}  # fmt: skip
     return argparse.Namespace(**(given | named))
 
 

@@ -174,7 +174,7 @@ def test_triggers_of_other_devices_are_counted(watch, outcome):
     table = table_of(watch, quake(watch))
     strange = table.iloc[:3].assign(latitude=lambda t: t["latitude"] + 0.01)
     early = table.iloc[3:5].assign(time=after(30.0))
-    again = table.iloc[10:14].assign(time=lambda t: t["time"] + pd.Timedelta(seconds=5))
+    again = table.iloc[10:14].assign(time=lambda t: t["time"] + pd.Timedelta(seconds=1.5))
     found = replay(
         watch, pd.concat([table, strange, early, again], ignore_index=True), start=after(60.0),
         end=after(109.0), **NEVER,
