@@ -241,9 +241,8 @@ def compare(
     ('gaussian P', True)
     """
     check_probability("compare", prior_probability=prior_probability)
-    count = len(observations.triggers)
     if not observations.enough:
-        raise failure(Result.TOO_FEW, count)
+        raise failure(Result.TOO_FEW, observations.usage)
     if prior is None:
         region_km = np.clip(APERTURES * observations.aperture_km, SMALLEST_KM, LARGEST_KM)
         prior = Prior(region_km=float(region_km), lead_s=LEAD_S)
@@ -327,7 +326,6 @@ def choose_likelihood(
     >>> choice.likelihood, choice.wave
     ('gaussian', 'P')
     """
-    count = len(observations.triggers)
     phases = np.asarray(observations.data.phase)[:count]
     if count and np.all(phases != UNKNOWN):
         return Choice("gaussian", None, "the phases of all triggers are known", None)
