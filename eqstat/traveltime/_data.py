@@ -177,7 +177,7 @@ def _select(
         far = np.hypot(east, north) > max_distance_km
         reason[far & (reason == "").to_numpy()] = f"farther than {max_distance_km:g} km"
     open_rows = triggers[reason == ""]
-    known_window = {} if start is None or now is None else {"gap_s": None}
+    known_window: Any = {} if start is None or now is None else {"gap_s": None}
     reason[open_rows.index] = schema.unusable_reports(open_rows, stacklevel=4, **known_window)
     triggers.attrs["notes"] = open_rows.attrs["notes"]
     if first_of_device and "device" in triggers:

@@ -241,6 +241,7 @@ def compare(
     ('gaussian P', True)
     """
     check_probability("compare", prior_probability=prior_probability)
+    count = len(observations.triggers)
     if not observations.enough:
         raise failure(Result.TOO_FEW, observations.usage)
     if prior is None:
@@ -326,6 +327,7 @@ def choose_likelihood(
     >>> choice.likelihood, choice.wave
     ('gaussian', 'P')
     """
+    count = len(observations.triggers)
     phases = np.asarray(observations.data.phase)[:count]
     if count and np.all(phases != UNKNOWN):
         return Choice("gaussian", None, "the phases of all triggers are known", None)
