@@ -34,7 +34,8 @@ from eqstat.traveltime._results import failure
 DEEPEST_KM = 700.0
 SHAPE_PROFILED = (44, 44, 22)
 SHAPE_FULL = (22, 22, 10, 14)
-SHAPE_POPULATION = (40, 40, 20)
+# Depth cells so narrow that even filling of them hardly widens its distribution.
+SHAPE_POPULATION = (40, 40, 48)
 # Mass in the outermost cells beyond which the box is too small.
 EDGE_MASS = 2e-4
 WIDTH = 8.0
@@ -126,7 +127,6 @@ def _mixture_grid(
         root=nothing,
         reach=nothing,
         origin=nothing,
-        likelihood="mixture",
     )
     posterior = GridPosterior(
         observations, "mixture", prior, cells, bundle, None, Result.CONVERGED, sites
@@ -226,7 +226,7 @@ def grid(
         if key is None:
             raise InputError("grid: the mixture needs `key`, a JAX random key for its particles")
         return _mixture_grid(key, observations, prior, (shape or SHAPE_POPULATION)[:3])
-    profiled = likelihood == "gaussian" and not (data.truncated or data.has_silent)
+    profiled = not (data.truncated or data.has_silent)
     mode = mode_of(observations, likelihood, prior)
     shape = shape or (SHAPE_PROFILED if profiled else SHAPE_FULL)
     coarse = (16, 16, 12) if profiled else (12, 12, 8, 12)
@@ -238,7 +238,7 @@ def grid(
         if profiled:
             bundle = gaussian_bundle(data, prior, mode, centre, scale)
         else:
-            bundle = full_bundle(data, prior, mode, centre, scale, likelihood)
+            bundle = full_bundle(data, prior, mode, centre, scale)
     arrays, density = single(bundle), profiled_density if profiled else full_density
     wider = True
     for _ in range(8):

@@ -194,17 +194,18 @@ def test_the_hypocentre_is_the_grid_with_places_and_origin_times(observations, p
     assert cells.attrs["reference_time"] == observations.reference_time.isoformat()
 
 
-def agree_in_origin_time(posterior, widening=0.03, shift=0.06):
+def agree_in_origin_time(posterior):
     """The hypocentre's draws have the joint distribution of the posterior's own draws."""
-    exact = posterior.draws(jax.random.key(3), 20_000)
-    ours = hypocentre.draw(jax.random.key(4), posterior.hypocentre, 20_000)
+    # So many that the Monte Carlo error of the outer quantiles is 0.01 sd.
+    exact = posterior.draws(jax.random.key(3), 200_000)
+    ours = hypocentre.draw(jax.random.key(4), posterior.hypocentre, 200_000)
     for name in ("east_km", "north_km", "depth_km", "origin_time_s"):
         scale = exact[name].std()
-        assert ours[name].to_numpy().std() == pytest.approx(scale, rel=widening)
+        assert ours[name].to_numpy().std() == pytest.approx(scale, rel=0.03)
         error = np.quantile(ours[name], [0.05, 0.5, 0.95]) - np.quantile(
             exact[name], [0.05, 0.5, 0.95]
         )
-        assert np.max(np.abs(error)) < shift * scale, name
+        assert np.max(np.abs(error)) < 0.06 * scale, name
     for name in ("east_km", "north_km", "depth_km"):
         expected = np.corrcoef(exact[name], exact["origin_time_s"])[0, 1]
         found = np.corrcoef(ours[name], ours["origin_time_s"])[0, 1]
@@ -216,9 +217,7 @@ def test_origin_times_of_the_hypocentre_are_those_of_the_draws(posterior):
 
 
 def test_origin_times_of_the_mixture_are_those_of_the_draws(observations):
-    # Cells are counted from particles and smoothed, which widens them a little.
-    posterior = grid(observations, likelihood="mixture", key=jax.random.key(0))
-    agree_in_origin_time(posterior, 0.05, 0.15)
+    agree_in_origin_time(grid(observations, likelihood="mixture", key=jax.random.key(0)))
 
 
 def test_the_mixture_needs_a_key(observations):
@@ -299,12 +298,8 @@ def test_too_few_triggers_give_no_posterior():
     assert caught.value.result is Result.TOO_FEW
 
 
-# Triggers of seed 4 have two explanations, between which chains rarely cross.
-TWO_MODES = pytest.mark.xfail(reason="NUTS mixes poorly between two modes, and says so")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [pytest.param(4, marks=TWO_MODES), 9])
+@pytest.mark.parametrize("seed", [4, 9])
 def test_mixture_grid_agrees_with_nuts(seed):
     triggers, _ = cases.phones(30, seed)
     observations = prepare(triggers)

@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 from arviz_stats.base import array_stats
+from scipy import stats
 
 from eqstat.inference import InferenceError, Result
 from eqstat.inference._sampling import _advance
-from eqstat.traveltime import Prior, grid, prepare, sample
+from eqstat.traveltime import MixtureParameters, Prior, grid, log_likelihood, prepare, sample
+from eqstat.traveltime._sample import _with_delay
 from eqstat.velocity import ConstantVelocity
 
 from . import cases
@@ -118,6 +120,28 @@ def test_too_few_triggers_are_not_sampled():
     assert caught.value.result is Result.TOO_FEW
 
 
+def test_triggers_and_silence_determine_origin_time_plus_delay_only():
+    """So the sampler may leave the delay out."""
+    triggers, _ = cases.phones(12, 3)
+    now = cases.EPOCH + pd.Timedelta(seconds=9)
+    for network in (None, pd.concat([cases.network(12, 3), cases.network(20, 30)])):
+        data = prepare(triggers[triggers["time"] < now], network=network, now=now).data
+        values = [
+            float(log_likelihood(MixtureParameters(4.0, 3.0, 12.0, 1.0 - d, delay_s=d), data))
+            for d in (0.1, 2.0, 5.0)
+        ]
+        assert values == pytest.approx([values[0]] * 3, rel=1e-5)
+
+
+def test_the_delay_is_drawn_from_its_prior_and_the_origin_time_is_earlier_by_it():
+    origin = np.random.default_rng(0).normal(size=(4, 1000))
+    found = _with_delay(jax.random.key(0), {"origin_time_s": origin}, Prior())
+    law = stats.truncnorm(-2.0, np.inf, loc=2.0, scale=1.0)
+    assert stats.kstest(found["delay_s"].ravel(), law.cdf).pvalue > 1e-3
+    sum_of_both = found["origin_time_s"] + found["delay_s"]
+    np.testing.assert_allclose(sum_of_both, origin + law.mean(), atol=1e-5)
+
+
 DEPTHS = {
     "log-normal": dist.LogNormal(np.log(10.0), 0.5),
     "uniform": dist.Uniform(0.0, 100.0),
@@ -170,9 +194,6 @@ def test_where_the_prior_region_alone_bounds_the_posterior_the_verdict_is_plain(
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="chains rarely cross between the modes: R-hat 1.03, and the verdict says so"
-)
 def test_the_mixture_samples_well_with_silent_devices():
     triggers, _ = cases.phones(25, 6)
     network = cases.network(25, 6)

@@ -18,12 +18,7 @@ from eqstat.traveltime._grids._nuisance import (
     standard_nodes,
 )
 from eqstat.traveltime._likelihood import log_likelihood
-from eqstat.traveltime._model import (
-    LikelihoodName,
-    arrival_bounds,
-    delay_and_ratio,
-    mean_travel_time,
-)
+from eqstat.traveltime._model import arrival_bounds, mean_travel_time
 from eqstat.traveltime._parameters import (
     Prior,
     from_coordinates,
@@ -57,7 +52,6 @@ class Bundle(eqx.Module):
     root: Array | np.ndarray
     reach: Array | np.ndarray
     origin: Array | np.ndarray
-    likelihood: LikelihoodName = eqx.field(static=True)
 
 
 def place(x: Array, y: Array, bundle: Bundle) -> tuple[Array, Array, Array]:
@@ -119,21 +113,19 @@ def nuisance_at(cell: Array, bundle: Bundle) -> Array:
 
 
 def full(x: Array, y: Array, stretched: Array, arrival: Array, bundle: Bundle) -> Array:
-    """Any likelihood at a hypocentre and mean arrival, for each node of the nuisance."""
+    """Gaussian likelihood at a hypocentre and mean arrival, for each node of the nuisance."""
     data, prior = bundle.data, bundle.prior
     east, north, log_area = place(x, y, bundle)
     depth = depth_of(stretched)
     travel = mean_travel_time(data, east, north, depth)
 
     def at(row: Array) -> Array:
-        values, log_density = from_coordinates(row, bundle.likelihood, data.has_silent, prior)
-        delay, ratio = delay_and_ratio(values, data)
+        values, log_density = from_coordinates(row, "gaussian", data.has_silent, prior)
         sites = {
             "east_km": east,
             "north_km": north,
             "depth_km": depth,
-            "origin_time_s": arrival - delay - ratio * travel,
-            "delay_s": delay,
+            "origin_time_s": arrival - travel,
             **values,
         }
         return log_likelihood(parameters_of(sites), data) + log_density
@@ -171,22 +163,16 @@ def gaussian_bundle(
         nothing,
         nothing,
         nothing,
-        "gaussian",
     )
 
 
 def full_bundle(
-    data: TriggerData,
-    prior: Prior,
-    mode: Laplace,
-    centre: np.ndarray,
-    scale: np.ndarray,
-    likelihood: LikelihoodName,
+    data: TriggerData, prior: Prior, mode: Laplace, centre: np.ndarray, scale: np.ndarray
 ) -> Bundle:
     """Bundle of `full`: a design about the conditional mean of the joint normal at the mode."""
     sites = {key: jnp.asarray(value) for key, value in mode.sites.items()}
-    mean = to_coordinates(sites, likelihood, prior)
-    slopes = jax.jacfwd(lambda values: to_coordinates(values, likelihood, prior))(sites)
+    mean = to_coordinates(sites, "gaussian", prior)
+    slopes = jax.jacfwd(lambda values: to_coordinates(values, "gaussian", prior))(sites)
     size = len(mode.optimum.value)
     by_free = {k: np.asarray(v, np.float64).reshape(-1, size) for k, v in mode.jacobian.items()}
     nuisance = sum(
@@ -218,7 +204,6 @@ def full_bundle(
         root,
         FOLLOW * spread,
         origin,
-        likelihood,
     )
 
 

@@ -31,8 +31,9 @@ from eqstat.traveltime._parameters import (
 )
 
 PARTICLES = 2048
-# Smoothing of the cells' masses in standard deviations; widens a region by about its square.
-BANDWIDTH = 0.15
+# Smoothing of the cells' masses over (east, north, depth) in standard deviations; widens a region
+# of epicentres by about its square. Depths, of which there are no regions, stay as they are.
+BANDWIDTH = np.array([0.15, 0.15, 0.0])
 FEWEST_ACCEPTED = 0.01
 # Scale of an epicentre coordinate's starting distribution, in units of the network's aperture.
 PLACE_SPREAD = 0.6

@@ -195,8 +195,7 @@ def _nuisance_sites(
     def one(cell: Array, noise: Array) -> dict[str, Array]:
         # The first node is the centre of the design.
         row = nuisance_at(cell, bundle)[0] + jnp.asarray(bundle.root) @ noise
-        silent = bundle.data.has_silent
-        return from_coordinates(row, bundle.likelihood, silent, bundle.prior)[0]
+        return from_coordinates(row, "gaussian", bundle.data.has_silent, bundle.prior)[0]
 
     return jax.vmap(one)(cells, standard)
 
