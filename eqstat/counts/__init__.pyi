@@ -11,6 +11,7 @@ from ._background import log_tail as log_tail
 from ._background import mean_count as mean_count
 from ._background import rate_per_device_h as rate_per_device_h
 from ._background import with_new_region as with_new_region
+from ._clock import local_time as local_time
 from ._data import History as History
 from ._data import combine as combine
 from ._data import prepare as prepare
@@ -18,6 +19,7 @@ from ._families import FAMILIES as FAMILIES
 from ._fit import BackgroundFit as BackgroundFit
 from ._fit import background_from as background_from
 from ._fit import fit as fit
+from ._intensity import Intensity as Intensity
 from ._likelihood import log_likelihood as log_likelihood
 from ._likelihood import pointwise_log_likelihood as pointwise_log_likelihood
 from ._model import model as model

@@ -57,7 +57,7 @@ def _group(*labels: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _merged(
-    history: History, start: Start, widths: tuple[float, float, float]
+    history: History, start: Start, widths: tuple[float, float, float], offset: np.ndarray
 ) -> dict[str, np.ndarray]:
     r"""Replace cells of one region and count and similar means by two rows, $\bar x \pm \sqrt V$.
 
@@ -68,7 +68,7 @@ def _merged(
     """
     w, basis = history.windows, week_basis()[history.hour_of_week]
     log_active = np.log(history.active)
-    x = log_active + start.log_rate[history.region, history.hour_of_week]
+    x = log_active + start.log_rate[history.region, history.hour_of_week] + offset
     coarse = np.floor(np.log(np.maximum(history.active, 1)) / np.log1p(widths[0]) + 1e-9)
     near = np.where(history.active <= 10, history.active, 1000 + coarse).astype(np.int64)
     similar = np.floor(x / widths[1]).astype(np.int64)
@@ -96,6 +96,7 @@ def _merged(
         "region": history.region[first],
         "basis": middle[:, 1:],
         "log_active": middle[:, 0],
+        "offset": mean(offset),
         "bin": near[first],
         "triggers": np.round(mean(history.triggers)),
         "windows": total / 2,
@@ -112,17 +113,18 @@ def _merged(
     return {name: np.concatenate([half[name], lower[name]]) for name in half}
 
 
-def _plain(history: History, start: Start) -> dict[str, np.ndarray]:
+def _plain(history: History, start: Start, offset: np.ndarray) -> dict[str, np.ndarray]:
     """One row for each cell."""
     log_active = np.log(history.active)
     return {
         "region": history.region,
         "basis": week_basis()[history.hour_of_week],
         "log_active": log_active,
+        "offset": offset,
         "bin": active_bin(history.active),
         "triggers": history.triggers,
         "windows": history.windows,
-        "log_mean": log_active + start.log_rate[history.region, history.hour_of_week],
+        "log_mean": log_active + start.log_rate[history.region, history.hour_of_week] + offset,
         "spread": np.zeros((0, 7, 7)),
         "side": np.zeros(0),
     }
@@ -154,6 +156,7 @@ def count_data(
     earthquake_share: float | int = EARTHQUAKE_SHARE,
     merge_above: int = MERGE_ABOVE,
     widths: tuple[float, float, float] = WIDTHS,
+    profile: np.ndarray | None = None,
 ) -> CountData:
     """Padded arrays of a history, as `log_likelihood` and `model` take them.
 
@@ -172,6 +175,8 @@ def count_data(
         variance of the log mean.
     widths
         Widths of these bins: active devices (relative), log mean, and counts above 40 (relative).
+    profile
+        Known addition to the log rate of each hour of the week, (168,); by default none.
 
     Returns
     -------
@@ -187,7 +192,10 @@ def count_data(
     """
     start = start_of(history)
     merge = len(history.region) > merge_above
-    cells = _merged(history, start, widths) if merge else _plain(history, start)
+    offset = np.zeros(len(history.region))
+    if profile is not None:
+        offset = np.asarray(profile, np.float64)[history.hour_of_week]
+    cells = _merged(history, start, widths, offset) if merge else _plain(history, start, offset)
     terms = _terms(cells, start) if bursts else np.ones(len(cells["region"]))
     pair, triggers, active = _pairs(cells)
     classes = []
@@ -208,7 +216,7 @@ def count_data(
             Rows(
                 region=rows(cells["region"]).astype(np.int32),
                 basis=rows(cells["basis"]),
-                log_exposure=rows(cells["log_active"] + np.log(start.window_h)),
+                log_exposure=rows(cells["log_active"] + cells["offset"] + np.log(start.window_h)),
                 pair=pad_rows(renumbered, size).astype(np.int32),
                 windows=rows(cells["windows"]),
                 side=rows(cells["side"]) if len(cells["side"]) else cells["side"],

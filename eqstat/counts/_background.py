@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,13 @@ from eqstat._core.checks import check_choice, check_fields
 from eqstat._core.errors import InputError
 from eqstat.counts import _tails
 from eqstat.counts._families import FAMILIES, SHAPE_PARAMETERS, CountFamily, Family
-from eqstat.counts._harmonics import DAILY, WEEKLY, basis
+from eqstat.counts._harmonics import DAILY, HOURS_OF_WEEK, WEEKLY, basis
+from eqstat.counts._intensity._parameters import (
+    LOG_WEIGHTS,
+    Intensity,
+    interpolate_profile,
+    log_factors,
+)
 from eqstat.counts._special import log1mexp
 
 
@@ -61,12 +68,14 @@ class Background(eqx.Module):
     .. math:: \mu = n\, \frac{w}{3600}\, \lambda_0 \exp\bigl(h(\text{hour}) + d(\text{day})
         + u_r\bigr), \qquad u_r \sim N(0, \sigma_u^2),
 
-    with two harmonics h of the day and one, d, of the week. The count is Poisson; or negative
+    with two harmonics h of the day and one, d, of the week, to which a weekly profile may add what
+    they leave. The count is Poisson; or negative
     binomial with variance $\mu + \mu^2 \delta(n)$; or beta-binomial with
     $p = 1 - e^{-\mu/n}$ and $a + b = 1/\delta(n)$ (intra-class correlation
     $\delta/(1+\delta)$); $\delta(n) = \text{dispersion} \cdot (n/100)^{-\text{slope}}$. With
-    bursts, a beta-binomial count of all n devices is added in a small share of the windows. No
-    count exceeds n.
+    bursts, a beta-binomial count of all n devices is added in a small share of the windows. With
+    an intensity, $\mu$ varies slowly by a log-normal factor of mean 1, over which all
+    probabilities of single windows are averages. No count exceeds n.
 
     A posterior is the same object with a leading axis of draws on every array; use `jax.vmap` to
     evaluate functions of it.
@@ -90,6 +99,11 @@ class Background(eqx.Module):
         number; None for Poisson.
     bursts
         The bursts, or None.
+    profile
+        Addition to the log rate at the centre of each hour of the week, Monday first, common to
+        all regions, (168,); linear in between.
+    intensity
+        The slow intensity of each region, or None.
     window_s
         Length of a window, s.
     regions
@@ -114,6 +128,8 @@ class Background(eqx.Module):
     dispersion: Number | None = None
     dispersion_slope: Number | None = None
     bursts: Bursts | None = None
+    profile: Number | None = None
+    intensity: Intensity | None = None
     window_s: float = eqx.field(static=True, default=10.0)
     regions: tuple[str, ...] = eqx.field(static=True, default=("all",))
 
@@ -127,10 +143,12 @@ class Background(eqx.Module):
         check_fields(self, rate_per_device_h=(1e-12, 1e6), window_s=(1e-3, 1e6))
         check_fields(self, daily=(-20, 20), weekly=(-20, 20), region_effect=(-20, 20))
         check_fields(self, region_sd=(0, 20), dispersion=(0, 1e3), dispersion_slope=(-10, 10))
+        check_fields(self, profile=(-20, 20))
         for name, size in (
             ("daily", DAILY),
             ("weekly", WEEKLY),
             ("region_effect", len(self.regions)),
+            ("profile", HOURS_OF_WEEK),
         ):
             value = getattr(self, name)
             if hasattr(value, "shape") and value.shape[-1:] != (size,):
@@ -182,6 +200,18 @@ def dispersion_at(background: Background, active: Array) -> Array | None:
     )
 
 
+def _over_intensity(
+    function: Callable[..., Array], background: Background, count: Any, active: Any, mean: Any
+) -> Array:
+    """Average a probability, given as its log, over the slow intensity."""
+    assert background.intensity is not None
+    alone = replace(background, intensity=None)
+    factors = jnp.exp(log_factors(background.intensity.sd))
+    logs = jax.lax.map(lambda factor: function(alone, count, active, factor * mean), factors)
+    weights = jnp.asarray(LOG_WEIGHTS, logs.dtype).reshape(-1, *(1,) * (logs.ndim - 1))
+    return jax.nn.logsumexp(logs + weights, axis=0)
+
+
 def rate_per_device_h(
     background: Background, hour: Number, day: Number, region: Number | None = None
 ) -> Array:
@@ -212,6 +242,8 @@ def rate_per_device_h(
     log_rate = basis(hour, day) @ jnp.concatenate(
         [jnp.asarray(background.daily), jnp.asarray(background.weekly)]
     )
+    if background.profile is not None:
+        log_rate = log_rate + interpolate_profile(background.profile, hour, day)
     if region is not None:
         log_rate = log_rate + jnp.asarray(background.region_effect)[jnp.asarray(region)]
     return background.rate_per_device_h * jnp.exp(log_rate)
@@ -271,6 +303,8 @@ def log_pmf(background: Background, triggers: Number, active: Number, mean_count
     >>> round(float(log_pmf(Background("poisson", 1.0), 2.0, 500.0, 1.0)), 3)
     -1.693
     """
+    if background.intensity is not None:
+        return _over_intensity(log_pmf, background, triggers, active, mean_count)
     k, n, mean = _float(triggers, active, mean_count)
     dispersion = dispersion_at(background, n)
     alone = _tails.log_base(background.count_family, k, n, mean, dispersion)
@@ -303,6 +337,8 @@ def log_tail(background: Background, triggers: Number, active: Number, mean_coun
     >>> round(float(log_tail(Background("poisson", 1.0), 2.0, 500.0, 1.0)), 3)
     -1.331
     """
+    if background.intensity is not None:
+        return _over_intensity(log_tail, background, triggers, active, mean_count)
     k, n, mean = _float(triggers, active, mean_count)
     dispersion = dispersion_at(background, n)
     high, low = _tails.log_sides(background.count_family, k, n, mean, dispersion)
@@ -335,6 +371,9 @@ def log_tails(background: Background, count: int, active: Number, mean_count: Nu
     Array
         (..., count + 1), after the broadcast shape of `active` and `mean_count`.
     """
+    if background.intensity is not None:
+        n, mean = _float(active, mean_count)
+        return _over_intensity(log_tails, background, count, n, mean)
     n, mean = _float(active, mean_count)
     burst: Any = None
     if background.bursts is not None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
+from eqstat.counts._blocks import Blocks, merge_blocks, to_blocks
+from eqstat.counts._clock import Offsets, Zones, hour_of_week, offsets_h
 from eqstat.counts._harmonics import HOURS_OF_WEEK
 from eqstat.counts._windows import cut_short, note_spacing, refuse_missing_zeros, window_length
 from eqstat.schema import check_counts, region_codes, spacing_s
@@ -46,6 +47,9 @@ class History:
         Number of windows that were excluded, by reason.
     notes
         Remarks for the reader of a result.
+    blocks
+        Sums over blocks of ten minutes, which keep the order in time; None where it is not known
+        (rows that stand for many windows, simulated cells).
 
     Examples
     --------
@@ -66,6 +70,7 @@ class History:
     span_days: float
     left_out: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    blocks: Blocks | None = None
 
     @property
     def total_windows(self) -> int:
@@ -104,7 +109,11 @@ class History:
         """
         if region not in self.regions:
             raise InputError(f"counts: no region {region!r} in the history")
-        use = self.region == self.regions.index(region)
+        number = self.regions.index(region)
+        use, blocks = self.region == number, self.blocks
+        if blocks is not None:
+            blocks = blocks.take(np.flatnonzero(blocks.region == number))
+            blocks = replace(blocks, region=np.zeros_like(blocks.region))
         return History(
             np.zeros(int(use.sum()), np.int64),
             self.hour_of_week[use],
@@ -115,6 +124,7 @@ class History:
             self.window_s,
             self.span_days,
             notes=self.notes,
+            blocks=blocks,
         )
 
 
@@ -166,35 +176,12 @@ def _near_earthquakes(table: Any, codes: np.ndarray, window_s: float) -> np.ndar
     return out & ~quake
 
 
-def _hours(
-    table: Any,
-    codes: np.ndarray,
-    names: Sequence[str],
-    utc_offset_h: float | int | Mapping[str, float | int],
-) -> Any:
-    """Local hour of the week of each row."""
-    if isinstance(utc_offset_h, Mapping):
-        missing = [name for name in names if name not in utc_offset_h]
-        if missing:
-            raise InputError(
-                f"counts: utc_offset_h has no entry for the region {missing[0]!r}"
-                f"{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}; give hours east"
-            )
-        offsets = np.array([float(utc_offset_h[name]) for name in names])
-    else:
-        offsets = np.full(len(names), float(utc_offset_h))
-    check_range("counts", -14, 14, utc_offset_h=offsets)
-    seconds = table["time"].to_numpy(dtype="datetime64[s]").astype(np.int64)
-    hours = np.floor(seconds / 3600 + offsets[codes]).astype(np.int64)
-    # The first of January 1970 was a Thursday.
-    return (hours + 3 * 24) % HOURS_OF_WEEK
-
-
 def prepare(
     counts: pd.DataFrame,
     *,
     window_s: float | int | None = None,
-    utc_offset_h: float | int | Mapping[str, float | int] = 0.0,
+    utc_offset_h: Offsets = 0.0,
+    time_zone: Zones | None = None,
     exclude_earthquakes: bool = True,
 ) -> History:
     """Check a table of counts and aggregate its windows into sparse cells.
@@ -212,6 +199,10 @@ def prepare(
         a region's windows, with a note. Windows that the next one cuts short are then left out.
     utc_offset_h
         Local time minus UTC, hours: one for all regions, or one for each by its name.
+    time_zone
+        Instead of an offset: IANA name of the civil time zone ("America/Santiago"), one for all
+        regions, or one for each by its name. Daylight saving is followed, so that a habit of
+        people stays at its hour.
     exclude_earthquakes
         Whether to exclude windows marked `is_earthquake` and their neighbours.
 
@@ -256,7 +247,9 @@ def prepare(
     if "windows" in table:
         weight = table["windows"].fillna(1.0).to_numpy(np.float64)
     codes, names = region_codes(table)
-    hour = _hours(table, codes, names, utc_offset_h)
+    seconds = table["time"].to_numpy(dtype="datetime64[s]").astype(np.int64)
+    local = hour_of_week(seconds, offsets_h(seconds, codes, names, utc_offset_h, time_zone))
+    hour = np.floor(local + 1e-9).astype(np.int64) % HOURS_OF_WEEK
     active = table["active"].to_numpy(np.float64)
     left_out: dict[str, int] = {}
     use = np.ones(len(table), bool)
@@ -278,7 +271,12 @@ def prepare(
     )
     time = table["time"]
     span = (time.max() - time.min()).total_seconds() + length
-    return History(*cells, tuple(names), length, span / 86400, left_out, tuple([*notes, *said]))
+    blocks = None
+    if not aggregated:
+        count = table["triggers"].to_numpy(np.float64)
+        blocks = to_blocks(codes[use], seconds[use], local[use], active[use], count[use], length)
+    notes = tuple([*notes, *said])
+    return History(*cells, tuple(names), length, span / 86400, left_out, notes, blocks)
 
 
 def combine(histories: Sequence[History]) -> History:
@@ -333,4 +331,7 @@ def combine(histories: Sequence[History]) -> History:
             spans[name] += history.span_days
     cells = to_cells(*(np.concatenate(column) for column in columns))
     notes = tuple(dict.fromkeys(note for history in histories for note in history.notes))
-    return History(*cells, tuple(names), length, max(spans.values()), left_out, notes)
+    blocks = merge_blocks(
+        [(h.blocks, np.array([number[name] for name in h.regions])) for h in histories]
+    )
+    return History(*cells, tuple(names), length, max(spans.values()), left_out, notes, blocks)

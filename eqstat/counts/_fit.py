@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
+from eqstat._core.random import generator
 from eqstat.counts._arrays import EARTHQUAKE_SHARE, count_data
 from eqstat.counts._background import Background
 from eqstat.counts._data import History
 from eqstat.counts._families import Family
+from eqstat.counts._intensity._of_history import Slow, slow_terms
 from eqstat.counts._likelihood import CountData
 from eqstat.counts._model import background_of, model_of, site_names
 from eqstat.counts._prior import Prior
@@ -33,6 +36,9 @@ class BackgroundFit(LaplaceFit):
     ----------
     background
         The background at the estimate.
+    slow
+        Weekly profile, slow intensity and dispersion as the order in time of the history shows
+        them; None where it is not known.
 
     Examples
     --------
@@ -45,6 +51,7 @@ class BackgroundFit(LaplaceFit):
     """
 
     background: Background = field(kw_only=True)
+    slow: Slow | None = field(kw_only=True, default=None)
 
     def posterior(self, key: PRNGKeyArray, count: int = DRAWS) -> Background:
         """Draw backgrounds from the Laplace approximation of the posterior.
@@ -62,12 +69,15 @@ class BackgroundFit(LaplaceFit):
             With a leading axis of draws on every array.
         """
         estimate = self.background
-        return background_of(
+        draws = background_of(
             self.draws(key, count),
             estimate.family,
             window_s=estimate.window_s,
             regions=estimate.regions,
         )
+        if self.slow is None:
+            return draws
+        return self.slow.draw(generator(jax.random.fold_in(key, 1)), draws)
 
 
 def region_adjustment(sites: dict[str, Array], information: Array) -> Array:
@@ -114,6 +124,7 @@ def fit(
     bursts: bool = False,
     prior: Prior | None = None,
     earthquake_share: float | int = EARTHQUAKE_SHARE,
+    slow: bool = True,
     throw: bool = True,
 ) -> BackgroundFit:
     r"""Fit the background of a history: the mode of the posterior, by BFGS in float64.
@@ -136,6 +147,10 @@ def fit(
     earthquake_share
         Share of triggers that unmarked earthquakes may have caused, in [0, 0.1): it gives the
         weight of a broad component that keeps such windows from biasing the fit; 0 omits it.
+    slow
+        Whether to learn, from the order of the windows in time, a weekly profile beyond the
+        harmonics and the slow intensity of the regions, as they are in all real histories. Without
+        them thresholds hold only where the intensity does not vary slowly.
     throw
         Raise where no usable estimate came out; with False look at `BackgroundFit.result`.
 
@@ -191,6 +206,11 @@ def fit(
     labels, estimate, spread = approximation.marginal(
         {name: _labels(name, value, history.regions) for name, value in sites.items()}
     )
+    background = background_of(sites, family, window_s=history.window_s, regions=history.regions)
+    found = slow_terms(history, background) if slow else None
+    if found is not None:
+        background = found.apply(background)
+        labels, estimate, spread = _joined((labels, estimate, spread), found.sites)
     result = BackgroundFit(
         labels,
         estimate,
@@ -203,11 +223,27 @@ def fit(
             **approximation.diagnostics,
         },
         laplace=approximation,
-        background=background_of(sites, family, window_s=history.window_s, regions=history.regions),
+        background=background,
+        slow=found,
     )
     if throw and not result.result.ok:
         raise InferenceError(result.result, f"{history.total_windows} windows")
     return result
+
+
+Estimates = tuple[tuple[str, ...], np.ndarray, np.ndarray]
+
+
+def _joined(first: Estimates, second: Estimates) -> Estimates:
+    """Estimates of both; the second replaces what the first has under the same name."""
+    names = (*first[0], *(name for name in second[0] if name not in first[0]))
+    estimate, covariance = np.zeros(len(names)), np.zeros((len(names), len(names)))
+    for own, values, spread in (first, second):
+        at = [names.index(name) for name in own]
+        estimate[at] = values
+        covariance[at], covariance[:, at] = 0.0, 0.0
+        covariance[np.ix_(at, at)] = spread
+    return names, estimate, covariance
 
 
 def without_rows(data: CountData) -> CountData:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import equinox as eqx
@@ -14,6 +15,7 @@ from eqstat._core.arrays import FloatArray, IntArray
 from eqstat.counts import _tails
 from eqstat.counts._background import Background, dispersion_at
 from eqstat.counts._families import CountFamily
+from eqstat.counts._intensity._parameters import LOG_WEIGHTS, log_factors
 from eqstat.counts._special import log_beta_binomial
 
 # Sums of up to this many terms are in plain numbers, longer ones in logs.
@@ -150,6 +152,16 @@ def _log_probability(background: Background, parts: tuple[Rows, ...]) -> Array:
     Terms without the mean are computed once per pair. Rows and pairs of all classes are joined,
     so that everything but the sums is compiled once.
     """
+    if background.intensity is not None:
+        alone = replace(background, intensity=None)
+        factors = jnp.exp(log_factors(background.intensity.sd))
+        logs = jax.lax.map(
+            lambda factor: _log_probability(
+                replace(alone, rate_per_device_h=factor * background.rate_per_device_h), parts
+            ),
+            factors,
+        )
+        return jax.nn.logsumexp(logs + jnp.asarray(LOG_WEIGHTS)[:, None], axis=0)
     family = background.count_family
     k = jnp.concatenate([jnp.asarray(rows.triggers) for rows in parts])
     n = jnp.concatenate([jnp.asarray(rows.active) for rows in parts])
@@ -193,6 +205,7 @@ def pointwise_log_likelihood(background: Background, data: CountData) -> list[Ar
 
     .. math:: \log\Bigl\{(1-\eta)\, P(K = k \mid n, \mu) + \frac{\eta}{n + 1}\Bigr\}
 
+    A weekly profile of the background enters through `count_data(history, profile=...)`.
     The second component is for unmarked earthquakes: with a small fixed weight every number of
     triggers is equally probable. The influence of a window that the background cannot explain is
     thus bounded.

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
+from scipy import signal
 
 from eqstat._core.checks import check_range
 from eqstat._core.random import generator
@@ -18,6 +19,7 @@ from eqstat.counts._background import Background, dispersion_at, mean_count
 from eqstat.counts._data import History, to_cells
 from eqstat.counts._families import Marginal
 from eqstat.counts._harmonics import HOURS_OF_WEEK
+from eqstat.counts._intensity._parameters import REACH_SD, averaged_pmf
 
 # Quantiles of a standard normal, scaled to unit variance: levels of the number of active devices.
 LEVELS = np.array([-1.2816, -0.5244, 0.0, 0.5244, 1.2816]) / 0.86786
@@ -100,6 +102,18 @@ def draw_bursts(rng: np.random.Generator, background: Background, active: np.nda
     return rng.binomial(np.asarray(active).astype(np.int64), shares)
 
 
+def slow_factors(rng: np.random.Generator, background: Background, windows: int) -> np.ndarray:
+    """Draw the slow intensity of one region in consecutive windows, with mean 1."""
+    if background.intensity is None:
+        return np.ones(windows)
+    sd = float(background.intensity.sd)
+    keep = np.exp(-background.window_s / 3600 / float(background.intensity.correlation_h))
+    noise = rng.standard_normal(windows) * np.sqrt(1 - keep**2)
+    noise[0] = rng.standard_normal()
+    x = np.asarray(signal.lfilter([1.0], [1.0, -keep], noise))
+    return np.exp(sd * x - 0.5 * sd**2)
+
+
 def _base_tables(background: Background, active: np.ndarray, mean: np.ndarray) -> Iterator[tuple]:
     """Blocks of rows of similar means with their probabilities of 0, 1, ... triggers."""
     order = np.argsort(mean, kind="stable")
@@ -110,7 +124,9 @@ def _base_tables(background: Background, active: np.ndarray, mean: np.ndarray) -
         rows = order[start : start + ROWS_AT_ONCE]
         n, mu, delta = active[rows], mean[rows], spread[rows]
         marginal = Marginal(family, mu, family.sliding_dispersion(delta), n)
-        p = np.exp(family.log_pmf_table(marginal, family.support(marginal, 1e-12)))
+        sd = 0.0 if background.intensity is None else float(background.intensity.sd)
+        highest = marginal._replace(mean=mu * np.exp(REACH_SD * sd))
+        p = averaged_pmf(marginal, family.support(highest, 1e-12), sd)
         yield rows, p / p.sum(axis=1, keepdims=True)
 
 
@@ -119,6 +135,8 @@ def simulate(key: PRNGKeyArray, background: Background, design: Design) -> Histo
 
     Windows of a region and hour of the week share five levels of active devices. The numbers of
     windows without a burst by count are multinomial; the few with a burst are drawn one by one.
+    The cells hold no order in time, so that a slow intensity widens their counts only
+    (`simulate_table` follows it).
 
     Parameters
     ----------
@@ -214,6 +232,7 @@ def simulate_table(key: PRNGKeyArray, background: Background, design: Design) ->
         about = 1 + design.variation * rng.choice(LEVELS, day[-1] + 1)[day]
         active = np.maximum(np.round(mean_active[number, hour] * about), 1.0)
         mean = week_means(background, np.full(total, number), hour, active)
+        mean = mean * slow_factors(rng, background, total)
         count = draw_base(rng, background, active, mean)
         burst = np.zeros(total, bool)
         if background.bursts is not None:

@@ -56,6 +56,11 @@ def excess_at(start: Start, family: str, mean: np.ndarray, active: np.ndarray) -
     return FAMILIES[family].excess(mean, active, own.get("dispersion"))
 
 
+def far_above(count: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Whether counts are so far above their mean that they are of bursts or earthquakes."""
+    return count > mean + FAR_SD * np.sqrt(mean * (1 + mean)) + FAR_COUNT
+
+
 def _regress(counts: np.ndarray, exposure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Poisson regression of (regions, 168) sums: effects of regions, and harmonics.
 
@@ -99,7 +104,7 @@ def start_of(history: History) -> Start:
         effects, harmonics = _regress(counts, exposure)
         log_rate = effects[:, None] + week_basis() @ harmonics
         mean = n * window_h * np.exp(log_rate[history.region, history.hour_of_week])
-        use = k <= mean + FAR_SD * np.sqrt(mean * (1 + mean)) + FAR_COUNT
+        use = ~far_above(k, mean)
     square = np.sum((w * mean**2)[use])
     surplus = np.sum((w * ((k - mean) ** 2 - mean))[use])
     dispersion = float(np.clip(surplus / max(square, 1e-300), 1e-3, 5.0))

@@ -12,9 +12,11 @@ import numpy as np
 from eqstat._core.errors import InputError
 from eqstat.counts._background import Background, Bursts
 from eqstat.counts._families import SHAPE_PARAMETERS
+from eqstat.counts._intensity._parameters import Intensity
 
 FORMAT, VERSION = "eqstat background of counts", 1
-ARRAYS = ("rate_per_device_h", "daily", "weekly", "region_effect", "region_sd")
+ARRAYS = ("rate_per_device_h", "daily", "weekly", "region_effect", "region_sd", "profile")
+PARTS = {"bursts": Bursts, "intensity": Intensity}
 
 
 def save(background: Background | Any, path: str | Path) -> None:
@@ -52,11 +54,12 @@ def save(background: Background | Any, path: str | Path) -> None:
             if (value := getattr(background, name)) is not None
         },
     }
-    if background.bursts is not None:
-        content["bursts"] = {
-            field.name: _plain(getattr(background.bursts, field.name))
-            for field in dataclasses.fields(background.bursts)
-        }
+    for name in PARTS:
+        part = getattr(background, name)
+        if part is not None:
+            content[name] = {
+                field.name: _plain(getattr(part, field.name)) for field in dataclasses.fields(part)
+            }
     Path(path).write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
 
 
@@ -105,14 +108,16 @@ def load(path: str | Path) -> Background:
         parameters: dict[str, Any] = {
             name: np.asarray(value, np.float64) for name, value in content["parameters"].items()
         }
-        bursts = content.get("bursts")
-        if bursts is not None:
-            bursts = Bursts(**{name: np.asarray(v, np.float64) for name, v in bursts.items()})
+        parts: dict[str, Any] = {
+            name: kind(**{key: np.asarray(v, np.float64) for key, v in content[name].items()})
+            for name, kind in PARTS.items()
+            if content.get(name) is not None
+        }
         return Background(
             family=content["family"],
             window_s=float(content["window_s"]),
             regions=tuple(content["regions"]),
-            bursts=bursts,
+            **parts,
             **parameters,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -1,3 +1,6 @@
+from ._present import State as State
+from ._present import init as init
+from ._present import step as step
 from ._score import Score as Score
 from ._score import Scorer as Scorer
 from ._score import score as score

@@ -26,6 +26,7 @@ from eqstat.counts.alarm._rate_table import (
 
 CELLS_AT_ONCE = 64
 LARGEST_TABLE = 4096
+WITHIN_HOUR = (1 / 6, 3 / 6, 5 / 6)
 KEPT_BYTES = 500_000_000
 OUT_OF_REACH = 1 << 30
 
@@ -110,6 +111,8 @@ class AlarmCells:
         n = float(group.nodes[-1])
         mean = n * np.exp(self.log_rates[group.cells].max()) * self.background.window_s / 3600
         spread = float(np.max(shape_at(self.draws, self.background, group.nodes)))
+        sd = float(np.max(self.draws["intensity_sd"]))
+        spread = (1 + spread) * np.exp(sd**2) - 1
         top = 20 + 1.5 * mean + 8 * np.sqrt(mean * (1 + spread * mean))
         if self.background.bursts is not None:
             share, c = self.draws["share"].mean(), self.draws["concentration"].mean()
@@ -180,10 +183,14 @@ def alarm_cells(
     correlation_windows: float | int,
 ) -> AlarmCells:
     """Alarm rates of all cells, in the order region, hour, active."""
-    if not np.any(draws["weekly"]):
-        days = days[:1]
-    log_rates = log_device_rates(draws, hours, days, index)
+    if np.any(draws["profile"]):
+        # A threshold holds for an hour, in which a profile may rise or fall.
+        parts = [log_device_rates(draws, np.floor(hours) + at, days, index) for at in WITHIN_HOUR]
+        log_rates = np.concatenate(parts, axis=-1)
+    else:
+        days = days if np.any(draws["weekly"]) else days[:1]
+        log_rates = log_device_rates(draws, hours, days, index)
     rates = np.broadcast_to(
         np.moveaxis(log_rates, 0, 2)[:, :, None], (*counts.shape, *log_rates.shape[::3])
-    ).reshape(counts.size, len(draws["rate_per_device_h"]), len(days))
+    ).reshape(counts.size, len(draws["rate_per_device_h"]), log_rates.shape[-1])
     return AlarmCells(background, draws, counts.ravel(), rates, correlation_windows)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from eqstat.counts._background import Background
 from eqstat.counts._families import SHAPE_PARAMETERS
-from eqstat.counts._harmonics import basis
+from eqstat.counts._harmonics import HOURS_OF_WEEK, basis
 from eqstat.counts.scan._scan import log_alarm_table_per_hour
 
 # Steps of the nodes. Log rates are interpolated: cubic over the log device rate, linear over the
@@ -19,6 +19,10 @@ from eqstat.counts.scan._scan import log_alarm_table_per_hour
 RATE_STEP = 0.2
 ACTIVE_STEP = 0.05
 EXACT_ACTIVE = 48
+# Averages over the log rate reach so many standard deviations, on nodes so many times finer.
+REACH_SD, FINEST = 7.0, 10
+# Logs below this are zero as probabilities in float64.
+LEAST_LOG = -700.0
 
 
 Arrays = tuple[Array, Array, Array]
@@ -50,6 +54,8 @@ def draws_of(background: Background, most: int | None = None) -> dict[str, np.nd
         "daily": background.daily,
         "weekly": background.weekly,
         "region_effect": background.region_effect,
+        "profile": np.zeros(HOURS_OF_WEEK) if background.profile is None else background.profile,
+        "intensity_sd": 0.0 if background.intensity is None else background.intensity.sd,
         **{
             name: 0.0 if getattr(background, name) is None else getattr(background, name)
             for name in SHAPE_PARAMETERS
@@ -60,7 +66,7 @@ def draws_of(background: Background, most: int | None = None) -> dict[str, np.nd
     }
     arrays = {name: np.asarray(value, np.float64) for name, value in parts.items()}
     count = np.shape(background.rate_per_device_h)[0] if lead else 1
-    vectors = ("daily", "weekly", "region_effect")
+    vectors = ("daily", "weekly", "region_effect", "profile")
     for name, value in arrays.items():
         own = value.shape[-1:] if name in vectors else ()
         arrays[name] = np.broadcast_to(value, (count, *own))
@@ -78,6 +84,11 @@ def log_device_rates(
         columns = np.asarray(basis(hour[:, None], day[None, :]))
     weights = np.concatenate([draws["daily"], draws["weekly"]], axis=-1)
     cycle = np.einsum("hgb,db->dhg", columns, weights)
+    position = (day * 24 + hour[:, None] - 0.5) % HOURS_OF_WEEK
+    low = np.floor(position).astype(int)
+    part, low = position - low, low % HOURS_OF_WEEK
+    profile = draws["profile"]
+    cycle = cycle + (1 - part) * profile[:, low] + part * profile[:, (low + 1) % HOURS_OF_WEEK]
     base = np.log(draws["rate_per_device_h"])[:, None] + draws["region_effect"][:, region]
     return base[:, :, None, None] + cycle[:, None]
 
@@ -112,6 +123,7 @@ def tabulate(
     top: int,
     correlation_windows: float | int = np.inf,
     gap: float | int | None = None,
+    marginalise: bool = True,
 ) -> RateTable:
     """Tabulate the alarm rates over nodes of active devices and of the device rate.
 
@@ -129,11 +141,15 @@ def tabulate(
         As in `scan`.
     gap
         How far rates may lie outside this range; by default the log ratio of the nodes.
+    marginalise
+        Whether to average over the slow intensity.
     """
     if gap is None:
         gap = float(np.log(active[-1] / active[0]))
-    first = log_rates[0] - gap - 2 * RATE_STEP
-    count = int(np.ceil((log_rates[1] + gap - first) / RATE_STEP)) + 3
+    sd = draws["intensity_sd"] if marginalise else np.zeros(1)
+    reach = (REACH_SD * sd + 0.5 * sd**2).max()
+    first = log_rates[0] - gap - 2 * RATE_STEP - reach
+    count = int(np.ceil((log_rates[1] + gap + reach - first) / RATE_STEP)) + 3
     nodes = first + RATE_STEP * np.arange(count)
     mean = active[:, None] * np.exp(nodes) * background.window_s / 3600
 
@@ -161,7 +177,39 @@ def tabulate(
     # Just above the mean the declumping factor makes the rate dip. An alarm at more triggers is one
     # at fewer, so the rate is made non-increasing.
     values = np.maximum.accumulate(values[..., ::-1], axis=-1)[..., ::-1]
+    if np.any(sd > 0):
+        values = np.stack(
+            [smooth(table, own, -0.5 * own**2) for table, own in zip(values, sd, strict=True)]
+        )
     return RateTable(np.log(active), first, values)
+
+
+def smooth(table: np.ndarray, sd: float | np.floating, shift: Any = 0.0) -> np.ndarray:
+    """Average tables of logs over a normal distribution of the log rate, along the second axis.
+
+    Probabilities and rates are averaged, not their logs, by the trapezoidal rule on the nodes of
+    the table or, for a small standard deviation, on finer ones. `shift` is the mean of the
+    distribution relative to the node.
+    """
+    if sd == 0:
+        return table
+    count = table.shape[1]
+    finer = int(np.clip(np.ceil(RATE_STEP / (0.7 * sd)), 1, FINEST))
+    fine = np.arange((count - 1) * finer + 1) / finer
+    j = np.clip(np.floor(fine).astype(int), 1, count - 3)
+    between = np.zeros((len(fine), count))
+    for offset, weight in zip((-1, 0, 1, 2), cubic_weights(fine - j), strict=True):
+        between[np.arange(len(fine)), j + offset] = weight
+    weights = np.zeros((count, len(fine)))
+    step = RATE_STEP / finer
+    reach = np.arange(-int(np.ceil(REACH_SD * sd / step)), int(np.ceil(REACH_SD * sd / step)) + 1)
+    centre = np.arange(count) * finer + int(np.round(shift / step))
+    density = np.exp(-0.5 * ((reach * step - (shift - np.round(shift / step) * step)) / sd) ** 2)
+    for own, offset in zip(density / density.sum(), reach, strict=True):
+        np.add.at(weights, (np.arange(count), np.clip(centre + offset, 0, len(fine) - 1)), own)
+    logs = np.maximum(np.einsum("fr,nr...->nf...", between, table), LEAST_LOG)
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(np.einsum("rf,nf...->nr...", weights, np.exp(logs))), -1e4)
 
 
 def cubic_weights(fraction: Any) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from eqstat.counts._background import Background, Number
 from eqstat.counts.alarm import _score_table
+from eqstat.counts.alarm._present import SlowIntensity, State, init, slow_intensity
 from eqstat.counts.alarm._rate_table import RATE_STEP, cubic_weights
 from eqstat.counts.alarm._threshold import check_budget
 
@@ -40,9 +41,10 @@ class Score(NamedTuple):
     margin
         Triggers above the threshold; 0 or more is an alarm.
     status
-        0: valid. 1: the count or the devices lie beyond the table, whose end was used (for the
-        count this is on the safe side). 2: invalid input (not a number, negative, a fraction of
-        a trigger, more triggers than devices, an hour outside [0, 24)); all else is NaN.
+        0: valid. 1: the count, the devices or the present intensity lie beyond the table, whose
+        end was used (for the count this is on the safe side). 2: invalid input (not a number,
+        negative, a fraction of a trigger, more triggers than devices, an hour outside [0, 24));
+        all else is NaN.
 
     Examples
     --------
@@ -68,9 +70,11 @@ class Scorer(eqx.Module):
         Log tail and log alarms per year; (spreads, devices, triggers, rates, 2).
     log_rate
         Log rate per device and hour of each region, day of the week (the eighth is any day)
-        and hour, (regions, 8, 24).
-    level
-        Standard deviation of that log rate, as a fractional index of `spreads`, (regions, 8, 24).
+        and hour, or sixth of an hour with a slow intensity, (regions, 8, 24 or 144).
+    spread
+        Standard deviation of that log rate, without the slow intensity, of the same shape.
+    spreads
+        Standard deviations of the tables, (spreads,).
     first_log_rate
         First node of the log rate.
     log_devices
@@ -82,6 +86,8 @@ class Scorer(eqx.Module):
         Index of the budget of each region, (regions,), and the logs of the budgets per year.
     minimum
         Smallest admissible threshold.
+    slow
+        What `init` and `step` need of the slow intensity; zeros without one.
     regions
         Names of the regions.
     between
@@ -95,13 +101,15 @@ class Scorer(eqx.Module):
 
     table: Float[Array, "spreads devices triggers rates two"]
     log_rate: Float[Array, "regions eight hours"]
-    level: Float[Array, "regions eight hours"]
+    spread: Float[Array, "regions eight hours"]
+    spreads: Float[Array, " spreads"]
     first_log_rate: Float[Array, ""]
     log_devices: Float[Array, " devices"]
     crossing: Float[Array, "budgets spreads devices rates"]
     budget: Int[Array, " regions"]
     log_budget: Float[Array, " budgets"]
     minimum: Float[Array, ""]
+    slow: SlowIntensity
     regions: tuple[str, ...] = eqx.field(static=True)
     between: bool = eqx.field(static=True)
 
@@ -167,13 +175,15 @@ def scorer(
         # The values that one score interpolates are adjacent in memory.
         jnp.asarray(np.moveaxis(tables.table, 2, 3), jnp.float32),
         jnp.asarray(tables.log_rate, jnp.float32),
-        jnp.asarray(tables.level, jnp.float32),
+        jnp.asarray(tables.spread, jnp.float32),
+        jnp.asarray(tables.spreads, jnp.float32),
         jnp.asarray(tables.first, jnp.float32),
         jnp.asarray(np.log(_score_table.device_nodes(most_active)), jnp.float32),
         jnp.asarray(crossing, jnp.float32),
         jnp.asarray(which, jnp.int32),
         jnp.asarray(np.log(unique), jnp.float32),
         jnp.asarray(minimum, jnp.float32),
+        slow_intensity(background),
         background.regions,
         tables.between,
     )
@@ -186,6 +196,7 @@ def score(
     hour: Number,
     region: Number = 0,
     day: Number = ANY_DAY,
+    state: State | None = None,
 ) -> Score:
     """Score counts of triggers; pure, jit-safe, vectorised, without errors on data.
 
@@ -208,6 +219,9 @@ def score(
         Number of the region, `scorer.regions.index(name)`.
     day
         Day of the week, Monday is 0; 7 (the default) is any day.
+    state
+        What the recent windows say about each region (`init`, `step`): scores and threshold
+        then adapt to the present intensity. By default they marginalise over all intensities.
 
     Returns
     -------
@@ -222,17 +236,18 @@ def score(
     """
     kind = scorer.table.dtype
     k, n, h = (jnp.asarray(value).astype(kind) for value in (triggers, active, hour))
+    state = init(scorer) if state is None else state
     columns = jnp.broadcast_arrays(k, n, h, jnp.asarray(region), jnp.asarray(day))
     shape, size = columns[0].shape, columns[0].size
     if size <= BLOCK:
-        return _score(scorer, *columns)
+        return _score(scorer, state, *columns)
     # Blocks that fit the processor's cache are three times as fast for a million scores. Where a
     # block length divides the size, no padding is copied.
     block = next((b for b in range(BLOCK, BLOCK // 4, -1) if size % b == 0), BLOCK)
     fill = -size % block
     flat = (jnp.pad(column.ravel(), (0, fill)) if fill else column for column in columns)
     blocks = tuple(column.reshape(-1, block) for column in flat)
-    scores = jax.lax.map(lambda block: _score(scorer, *block), blocks)
+    scores = jax.lax.map(lambda block: _score(scorer, state, *block), blocks)
     return Score(*(values.ravel()[:size].reshape(shape) for values in scores))
 
 
@@ -248,28 +263,36 @@ def _run(table: Array, first: Array, length: int) -> Array:
     return jax.lax.gather(table.reshape(-1), first[..., None], numbers, (length,), mode=mode)
 
 
-def _score(scorer: Scorer, k: Array, n: Array, h: Array, r: Array, d: Array) -> Score:
+def _score(scorer: Scorer, state: State, k: Array, n: Array, h: Array, r: Array, d: Array) -> Score:
     """Score arrays of one shape."""
     kind = scorer.table.dtype
     regions, most = scorer.log_rate.shape[0], scorer.table.shape[2] - 1
     valid = (k >= 0) & (n >= 1) & (k <= n) & (h >= 0) & (h < 24) & jnp.isfinite(n)
     valid = valid & (k == jnp.floor(k))
     valid = valid & (r >= 0) & (r < regions) & (d >= 0) & (d <= ANY_DAY)
-    at = (jnp.clip(r, 0, regions - 1), jnp.clip(d, 0, ANY_DAY), jnp.clip(h, 0, 23).astype(int))
-    where = (at[0] * (ANY_DAY + 1) + at[1]) * 24 + at[2]
-    log_rate, level = (_run(table, where, 1)[..., 0] for table in (scorer.log_rate, scorer.level))
+    hours = scorer.log_rate.shape[2]
+    part_of_day = jnp.clip(h * (hours // 24), 0, hours - 1).astype(int)
+    at = (jnp.clip(r, 0, regions - 1), jnp.clip(d, 0, ANY_DAY), part_of_day)
+    where = (at[0] * (ANY_DAY + 1) + at[1]) * hours + at[2]
+    log_rate, spread = (_run(table, where, 1)[..., 0] for table in (scorer.log_rate, scorer.spread))
+    log_rate = log_rate + state.mean.astype(kind)[at[0]]
+    spread = jnp.sqrt(spread**2 + state.variance.astype(kind)[at[0]])
+    level = jnp.interp(spread, scorer.spreads, jnp.arange(len(scorer.spreads), dtype=kind))
     node, upper, node_logs, log_n, beyond = _score_table.place(
         jnp.clip(n, 1, None), scorer.log_devices
     )
     whole = jnp.clip(jnp.nan_to_num(k), 0, most).astype(int)
     spreads, devices, counts, rates, _ = scorer.table.shape
-    nearest = jnp.round(level).astype(int)
-    low = jnp.clip(level.astype(int), 0, spreads - 2) if scorer.between else nearest
+    low = jnp.round(level).astype(int)
+    if scorer.between:
+        low = jnp.clip(level.astype(int), 0, spreads - 2)
     budget = scorer.budget[at[0]]
     read, needed = jnp.zeros((*k.shape, 2), kind), jnp.zeros(k.shape, kind)
     for end, side in zip((0, 1), (1 - upper, upper), strict=True):
         # Both neighbouring numbers of devices are read at the window's own mean count.
         position = (log_n - node_logs[end] + log_rate - scorer.first_log_rate) / RATE_STEP
+        beyond = beyond | (position > rates - 2)
+        position = jnp.clip(position, 1, rates - 2)
         j = jnp.clip(position.astype(int), 1, rates - 3)
         part = position - j
         for step in range(1 + scorer.between):
@@ -278,9 +301,9 @@ def _score(scorer: Scorer, k: Array, n: Array, h: Array, r: Array, d: Array) -> 
             near = _run(scorer.table, 2 * (row - 1), 8).reshape(*row.shape, 4, 2)
             for number, weight in enumerate(cubic_weights(part)):
                 read = read + (share * weight)[..., None] * near[..., number, :]
-        row = ((budget * spreads + nearest) * devices + node + end) * rates + j
-        left, right = jnp.moveaxis(_run(scorer.crossing, row, 2), -1, 0)
-        needed = needed + side * ((1 - part) * left + part * right)
+            row = ((budget * spreads + low + step) * devices + node + end) * rates + j
+            left, right = jnp.moveaxis(_run(scorer.crossing, row, 2), -1, 0)
+            needed = needed + share * ((1 - part) * left + part * right)
     log_tail, log_year = jnp.minimum(read[..., 0], 0.0), read[..., 1]
     enough = (log_year <= scorer.log_budget[budget]) & (k >= scorer.minimum)
     # The crossing is interpolated; the sign of the margin follows from the rate at the count.

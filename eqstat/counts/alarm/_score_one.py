@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from eqstat.counts.alarm._present import init
 from eqstat.counts.alarm._rate_table import RATE_STEP
 from eqstat.counts.alarm._score import ANY_DAY, BAD_INPUT, BEYOND_TABLE, OK, Score, Scorer
 from eqstat.counts.alarm._score_table import EXACT, STEP
@@ -30,7 +32,8 @@ def score_one(scorer: Scorer) -> ScoreOne:
     Returns
     -------
     Callable
-        `(triggers, active, hour, region=0, day=7) -> Score` of plain numbers.
+        `(triggers, active, hour, region=0, day=7, state=None) -> Score` of plain numbers; the state
+        is the mean and variance of the region.
 
     Examples
     --------
@@ -47,7 +50,10 @@ def score_one(scorer: Scorer) -> ScoreOne:
     rows = tables.reshape(-1).data
     crossings = np.ascontiguousarray(scorer.crossing, np.float32).reshape(-1).data
     log_rates = np.ascontiguousarray(scorer.log_rate, np.float32).reshape(-1).data
-    levels = np.ascontiguousarray(scorer.level, np.float32).reshape(-1).data
+    own_spreads = np.ascontiguousarray(scorer.spread, np.float32).reshape(-1).data
+    nodes_of_spread = np.asarray(scorer.spreads, np.float64).tolist()
+    hours = scorer.log_rate.shape[2]
+    resting = [(float(m), float(v)) for m, v in zip(*init(scorer), strict=True)]
     log_devices = np.asarray(scorer.log_devices, np.float64).tolist()
     budgets = np.asarray(scorer.budget).tolist()
     log_budgets = np.asarray(scorer.log_budget, np.float64).tolist()
@@ -58,15 +64,22 @@ def score_one(scorer: Scorer) -> ScoreOne:
     invalid = Score(nan, nan, nan, nan, nan, BAD_INPUT)  # pyright: ignore[reportArgumentType]
 
     def score_count(
-        triggers: Plain, active: Plain, hour: Plain, region: int = 0, day: int = ANY_DAY
+        triggers: Plain,
+        active: Plain,
+        hour: Plain,
+        region: int = 0,
+        day: int = ANY_DAY,
+        state: tuple[Plain, Plain] | None = None,
     ) -> Score:
         # Comparisons with NaN are false.
         valid = 0 <= triggers <= active and 1 <= active < math.inf and 0 <= hour < 24
         valid = valid and triggers == int(triggers)
         if not (valid and 0 <= region < regions and 0 <= day <= ANY_DAY):
             return invalid
-        where = (region * 8 + day) * 24 + int(hour)
-        log_rate, level, log_n = log_rates[where], levels[where], math.log(active)
+        where = (region * 8 + day) * hours + int(hour * (hours // 24))
+        shift, variance = resting[region] if state is None else state
+        log_rate, log_n = log_rates[where] + shift, math.log(active)
+        level = _position(nodes_of_spread, math.sqrt(own_spreads[where] ** 2 + variance))
         position = active - 1 if active <= EXACT else EXACT - 1 + (log_n - math.log(EXACT)) / STEP
         node = min(int(position + 1e-4), last - 1)
         below, above = log_devices[node], log_devices[node + 1]
@@ -74,11 +87,13 @@ def score_one(scorer: Scorer) -> ScoreOne:
         beyond = log_n > log_devices[last] + 1e-4
         log_n = min(log_n, log_devices[last])
         whole = min(int(triggers), most)
-        nearest, budget = round(level), budgets[region]
-        low = min(int(level), spreads - 2) if between else nearest
+        budget = budgets[region]
+        low = min(int(level), spreads - 2) if between else round(level)
         log_tail = log_year = needed = 0.0
         for node_log, at, side in ((below, node, 1 - upper), (above, node + 1, upper)):
             position = (log_n - node_log + log_rate - first) / RATE_STEP
+            beyond = beyond or position > rates - 2
+            position = min(max(position, 1), rates - 2)
             j = min(max(int(position), 1), rates - 3)
             f = position - j
             weights = (
@@ -94,8 +109,8 @@ def score_one(scorer: Scorer) -> ScoreOne:
                     log_tail += share * weight * rows[2 * row]
                     log_year += share * weight * rows[2 * row + 1]
                     row += 1
-            row = ((budget * spreads + nearest) * devices + at) * rates + j
-            needed += side * ((1 - f) * crossings[row] + f * crossings[row + 1])
+                row = ((budget * spreads + low + step) * devices + at) * rates + j
+                needed += share * ((1 - f) * crossings[row] + f * crossings[row + 1])
         log_tail = min(log_tail, 0.0)
         needed = max(math.ceil(needed - 1e-3), minimum)
         if log_year <= log_budgets[budget] and triggers >= minimum:
@@ -106,6 +121,15 @@ def score_one(scorer: Scorer) -> ScoreOne:
         return Score(log_tail, math.exp(log_tail), log_year, _exp(log_year), margin, status)  # pyright: ignore[reportArgumentType]
 
     return score_count
+
+
+def _position(nodes: list[float], value: float) -> float:
+    """Fractional index of a value among increasing nodes."""
+    upper = bisect.bisect_right(nodes, value)
+    if upper in (0, len(nodes)):
+        return float(min(upper, len(nodes) - 1))
+    low, high = nodes[upper - 1], nodes[upper]
+    return upper - 1 + (value - low) / (high - low)
 
 
 def _exp(value: float) -> float:

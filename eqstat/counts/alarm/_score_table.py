@@ -15,9 +15,9 @@ from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat.counts._background import Background, log_tails
 from eqstat.counts.alarm._rate_table import (
     RATE_STEP,
-    cubic_weights,
     draws_of,
     log_device_rates,
+    smooth,
     tabulate,
 )
 
@@ -29,7 +29,10 @@ DEVICES_AT_ONCE = 8
 # Standard deviations of the log rate at which tables are made, unless the background has few.
 SPREADS = np.array([0.0, 0.03, 0.045, 0.06, 0.085, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7, 1.0])
 MOST_EXACT = 3
-NORMAL = np.polynomial.hermite_e.hermegauss(31)
+# With a slow intensity: parts of an hour in which the rate is constant, and how far above all rates
+# of the week (in logs) the present intensity may be.
+PARTS = 6
+ABOVE = 2.5
 
 
 class Tables(NamedTuple):
@@ -37,7 +40,8 @@ class Tables(NamedTuple):
 
     table: np.ndarray
     log_rate: np.ndarray
-    level: np.ndarray
+    spread: np.ndarray
+    spreads: np.ndarray
     first: float
     between: bool
 
@@ -67,10 +71,15 @@ def place(
 
 
 def week(background: Background) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the log rate by region, day (the eighth is any) and hour."""
+    """Mean and standard deviation of the log rate by region, day (the eighth is any) and hour.
+
+    With a slow intensity, of which these are without, hours are divided into parts.
+    """
     draws = draws_of(background)
     regions = np.arange(len(background.regions))
-    logs = log_device_rates(draws, np.arange(24) + 0.5, np.arange(7.0), regions)
+    parts = 1 if background.intensity is None else PARTS
+    hours = (np.arange(24 * parts) + 0.5) / parts
+    logs = log_device_rates(draws, hours, np.arange(7.0), regions)
     logs = np.moveaxis(logs, 3, 2)  # draws, regions, days, hours
     mean, variance = logs.mean(axis=0), logs.var(axis=0)
     # If the day is not given, the differences between days add to the variance.
@@ -87,14 +96,17 @@ def build(
     centre, spread = week(background)
     # With known parameters only the days differ, equally everywhere: few distinct spreads, so that
     # each has a table of its own.
-    own, which = np.unique(np.round(spread, 6), return_inverse=True)
-    between = len(own) > MOST_EXACT
+    slow = 0.0 if background.intensity is None else float(np.mean(background.intensity.sd))
+    spread = np.round(spread, 6)
+    own = np.unique(spread)
+    between = len(own) > MOST_EXACT or background.intensity is not None
     # As a function of the spread the log of the mean is nearly linear or convex, so that linear
     # interpolation errs on the safe side.
-    spreads = SPREADS[: np.searchsorted(SPREADS, spread.max()) + 1] if between else own
-    level = np.interp(spread, spreads, np.arange(len(spreads))) if between else which
+    widest = np.hypot(spread.max(), slow)
+    spreads = SPREADS[: np.searchsorted(SPREADS, widest) + 1] if between else own
     margin = 6.0 * spreads[-1] + STEP + 2 * RATE_STEP
-    span = float(centre.min()) - margin, float(centre.max()) + margin
+    above = 0.0 if background.intensity is None else ABOVE
+    span = float(centre.min()) - margin, float(centre.max()) + margin + above
     draws = draws_of(background, DRAWS)
     nodes = device_nodes(most_active)
     parts = []
@@ -103,8 +115,8 @@ def build(
         parts.append(_block(background, draws, block, span, most, correlation_windows))
     first = parts[0][1]
     base = np.concatenate([part for part, _ in parts])
-    table = np.stack([_smooth(base, sd) for sd in spreads])
-    return Tables(table, centre, level.reshape(spread.shape), first, between)
+    table = np.stack([smooth(base, sd) for sd in spreads])
+    return Tables(table, centre, spread, spreads, first, between)
 
 
 def _block(
@@ -117,7 +129,9 @@ def _block(
 ) -> tuple[np.ndarray, float]:
     """Tables of a few numbers of devices, averaged over the draws: (devices, rates, k, 2)."""
     width = span[1] - span[0]
-    tabulated = tabulate(background, draws, active, span, most, correlation_windows, gap=0.0)
+    tabulated = tabulate(
+        background, draws, active, span, most, correlation_windows, gap=0.0, marginalise=False
+    )
     rates = tabulated.log_rate + RATE_STEP * np.arange(tabulated.values.shape[2])
     assert rates[-1] >= span[0] + width
     mean = active[:, None] * np.exp(rates) * background.window_s / 3600
@@ -167,25 +181,6 @@ def _each_draw(background: Background, draws: dict[str, np.ndarray]) -> Backgrou
         pieces["bursts"] = type(background.bursts)(*values)
     thinned = Background(family=background.family, window_s=background.window_s, **pieces)  # pyright: ignore[reportArgumentType]
     return jax.tree.map(jnp.asarray, thinned)
-
-
-def _smooth(base: np.ndarray, sd: float) -> np.ndarray:
-    """Average the tables over a normal distribution of the log rate by Gauss-Hermite quadrature.
-
-    Probabilities and rates are averaged, not their logs.
-    """
-    if sd == 0:
-        return base
-    nodes, weights = NORMAL
-    position = np.arange(base.shape[1])
-    parts = []
-    for node, weight in zip(nodes, weights / weights.sum(), strict=True):
-        at = np.clip(position + sd * node / RATE_STEP, 0, base.shape[1] - 1)
-        j = np.clip(np.floor(at).astype(int), 1, base.shape[1] - 3)
-        f = (at - j)[:, None, None]
-        rows = [w * base[:, j + s] for s, w in zip((-1, 0, 1, 2), cubic_weights(f), strict=True)]
-        parts.append(np.log(weight) + sum(rows))
-    return np.asarray(logsumexp(parts, axis=0))
 
 
 def crossing(log_rate: np.ndarray, log_budget: float, minimum: int) -> np.ndarray:

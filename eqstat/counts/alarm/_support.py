@@ -11,6 +11,7 @@ from scipy.special import logsumexp
 from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat._core.errors import InputError
 from eqstat.counts._background import Background
+from eqstat.counts._intensity._parameters import LOG_WEIGHTS, NODES
 from eqstat.counts.alarm._rate_table import shape_at
 from eqstat.counts.scan._scan import log_alarm_table_per_hour
 
@@ -146,20 +147,25 @@ def _table(
     bursts = {}
     if background.bursts is not None:
         bursts = {
-            f"burst_{name}": draws[name][:, None]
+            f"burst_{name}": draws[name][:, None, None]
             for name in ("probability", "share", "concentration")
         }
+    sd = draws["intensity_sd"][:, None, None]
+    factors = sd * NODES - 0.5 * sd**2 if np.any(sd > 0) else np.zeros((1, 1, 1))
+    log_weights = LOG_WEIGHTS if np.any(sd > 0) else np.zeros(1)
+    log_rates = cells.log_rates[cell][..., None] + factors
     table = log_alarm_table_per_hour(
-        active * np.exp(cells.log_rates[cell]) * background.window_s / 3600,
+        active * np.exp(log_rates) * background.window_s / 3600,
         top,
         window_s=background.window_s,
         family=background.family,
         active=active,
-        dispersion=shape_at(draws, background, np.array([active])),
+        dispersion=shape_at(draws, background, np.array([active]))[..., None],
         correlation_windows=correlation_windows,
         **bursts,
     )
-    table = np.maximum.accumulate(np.maximum(table, -1e4)[..., ::-1], axis=-1)[..., ::-1]
+    table = np.asarray(logsumexp(np.maximum(table, -1e4) + log_weights[:, None], axis=2))
+    table = np.maximum.accumulate(table[..., ::-1], axis=-1)[..., ::-1]
     return _log_mean(table, axis=1)
 
 

@@ -12,6 +12,7 @@ from eqstat._core.errors import InputError
 from eqstat.counts._background import Background
 from eqstat.counts._data import History, active_bin
 from eqstat.counts._families import Marginal
+from eqstat.counts._intensity._parameters import REACH_SD, averaged_pmf
 from eqstat.counts.alarm._rate_table import draws_of, log_device_rates, shape_at
 from eqstat.counts.scan._tables import log_burst_table
 
@@ -110,7 +111,9 @@ def blocks(
         active = np.average(places.active[members], weights=weight)
         n = int(max(np.rint(active), largest_count[group]))
         spread = shape_at(draws, background, np.array([active]))
-        largest = (np.array([value]) for value in (mean.max(), spread.max(), float(n)))
+        sd = draws["intensity_sd"][:, None]
+        highest = float(np.max(mean * np.exp(REACH_SD * sd)))
+        largest = (np.array([value]) for value in (highest, spread.max(), float(n)))
         base = family.support(Marginal(family, *largest), LEFT_OUT)
         top, burst = max(base, int(largest_count[group])), None
         if background.bursts is not None:
@@ -130,7 +133,7 @@ def blocks(
                 np.full(mean[:, use].shape, float(n)),
             )
             table = np.zeros((*case.mean.shape, top + 1))
-            table[..., : base + 1] = np.exp(family.log_pmf_table(case, base))
+            table[..., : base + 1] = averaged_pmf(case, base, sd)
             if burst is not None:
                 table = _with_bursts(table, base, burst, draws["probability"])
             if top == n:
