@@ -205,7 +205,7 @@ def _warn_of_empty_window(
 
 def _refuse_several_events(triggers: Table, start: pd.Timestamp | None) -> None:
     """Refuse triggers of more than one earthquake."""
-    remedy = "locate one at a time: give --each event, or --start and --now"
+    remedy = "locate one at a time: keep the rows of one event, or give --start and --now"
     if "event" in triggers:
         events = triggers["event"].nunique()
         if events > 1 and len(triggers) >= ROWS_OF_EVENT * events:

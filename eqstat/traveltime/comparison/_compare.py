@@ -114,7 +114,7 @@ def _log_triggered(data: TriggerData, prior: Prior) -> float:
     chance = 0.5 * (nodes + 1)
     log_prior = np.asarray(prior.trigger_probability.log_prob(chance), np.float64)
     log_mass = log_prior + triggered * np.log(chance) + silent * np.log1p(-chance)
-    return float(special.logsumexp(log_mass, b=0.5 * weights))
+    return float(np.asarray(special.logsumexp(log_mass, b=0.5 * weights)))
 
 
 def _log_background(time_s: FloatArray, span_s: float) -> float:
