@@ -12,13 +12,14 @@ export PYTHONHASHSEED = 0
 PYTEST = -m pytest -n 2 --dist loadfile --benchmark-disable
 TEST = $(BIN)/python $(PYTEST)
 
-.PHONY: help demo test test-slow test-examples test-lowest test-newest lint format docs bench \
+.PHONY: help demo test test-slow test-long test-examples test-lowest test-newest lint format docs bench \
     validate spell links clean
 
 help:
 	@echo "make demo       follow one simulated earthquake from trigger counts to lead times; in $(OUT)/"
 	@echo "make test       run the tests, without the slow ones"
 	@echo "make test-slow  run the slow tests: simulations, samplers, the wheel"
+	@echo "make test-long  run the tests of a minute and more: simulation-based calibration"
 	@echo "make test-examples  run the examples in docstrings"
 	@echo "make test-lowest, test-newest  the tests with the lowest and the newest dependencies"
 	@echo "make lint       ruff, pyright and the import contracts"
@@ -36,7 +37,10 @@ test: .venv/.with-test
 	$(TEST) -m "not slow"
 
 test-slow: .venv/.with-test
-	$(TEST) -m slow
+	$(TEST) -m "slow and not long"
+
+test-long: .venv/.with-test
+	$(TEST) -m long
 
 test-examples: .venv/.with-test
 	$(TEST) --doctest-modules eqstat

@@ -167,7 +167,8 @@ BAD_TABLES = {
 
 
 SLOW = {"an hour", "three windows", "one window"}
-TABLES = [pytest.param(case, marks=pytest.mark.slow if case in SLOW else ()) for case in BAD_TABLES]
+LONG = (pytest.mark.slow, pytest.mark.long)
+TABLES = [pytest.param(case, marks=LONG if case in SLOW else ()) for case in BAD_TABLES]
 
 
 @pytest.mark.parametrize("case", TABLES)

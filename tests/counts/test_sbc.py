@@ -40,6 +40,7 @@ def truth(key):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ranks_are_uniform():
     design = Design(np.array([20, 120]), days=3, variation=0.0)
     ranks = []

@@ -77,6 +77,7 @@ def test_smear_adds_the_covariance():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_regions_hold_where_one_side_is_slower():
     """Streams with a strong lateral change: its region holds it, one that ignores it does not."""
     held = {0.0: [], 0.06: []}

@@ -56,6 +56,7 @@ def test_streams_are_as_drawn(watch):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_probabilities_and_regions_are_true(watch):
     drawn = simulate(jax.random.key(1), watch, 150)
     coarse, fine, held = [], [], {0.5: [], 0.9: []}

@@ -351,9 +351,12 @@ def test_flags_of_a_contract_of_ones_own():
 def test_a_million_rows_take_two_seconds_at_most(texts):
     n = 1_000_000
     times = pd.Series(pd.date_range("2020-01-01", periods=n, freq="s", tz="UTC"))
+    texts_of = np.datetime_as_string(
+        times.dt.tz_localize(None).to_numpy(), unit="s", timezone="UTC"
+    )
     table = pd.DataFrame(
         {
-            "time": times.dt.strftime("%Y-%m-%dT%H:%M:%SZ") if texts else times,
+            "time": texts_of.astype(object) if texts else times,
             "latitude": np.linspace(-80.0, 80.0, n),
             "longitude": np.linspace(-170.0, 170.0, n),
             "device": np.arange(n),
@@ -365,7 +368,8 @@ def test_a_million_rows_take_two_seconds_at_most(texts):
         start = time.process_time()
         checked = schema.check_triggers(table)
         best = min(best, time.process_time() - start)
-        if best < 2.0:
+        # Twice the promise, for slow machines.
+        if best < 2.0 * 2.0:
             break
     assert len(checked) == n
-    assert best < 2.0 * 2.0  # twice the promise, for slow machines
+    assert best < 2.0 * 2.0

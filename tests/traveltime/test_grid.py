@@ -300,6 +300,7 @@ def test_too_few_triggers_give_no_posterior():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [4, 9])
 def test_mixture_grid_agrees_with_nuts(seed):
     """Triggers of seed 4 have two explanations, whose shares vary from one key to the next."""

@@ -39,6 +39,7 @@ def rank(draws, truth):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_plain_grid_is_calibrated():
     rng = np.random.default_rng(20260101)
     prior = Prior(region_km=60.0)
@@ -76,6 +77,7 @@ def seismicity(sd_km):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_grid_with_silent_devices_is_calibrated_while_the_wave_arrives():
     """Only moments are judged at which the last trigger is fresh: the front is on its way."""
     rng = np.random.default_rng(7)
@@ -121,6 +123,7 @@ def test_the_grid_with_silent_devices_is_calibrated_while_the_wave_arrives():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("silent", [False, True], ids=["triggers only", "silent devices"])
 def test_the_mixture_is_calibrated(silent, monkeypatch):
     """A reduced run of the validation check; the full one has 300 data sets."""

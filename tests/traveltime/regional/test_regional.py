@@ -334,6 +334,7 @@ def _synthetic(error, events, seed):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_numbers_are_found_again_and_regions_are_true_on_simulated_events():
     true = RegionalError(
         crust_p_velocity_km_s=6.4,
