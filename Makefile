@@ -8,6 +8,8 @@ OUT = demo
 # Sets in one order in every process: NumPyro flattens distributions by it, and a program is found
 # again in the compilation cache only if its arguments keep their order.
 export PYTHONHASHSEED = 0
+# The processes of tests have the cores; threads of BLAS that wait for each other would take them.
+export OPENBLAS_NUM_THREADS = 1
 # Two processes of tests; each file stays in one of them, with what its fixtures have compiled.
 PYTEST = -m pytest -n 2 --dist loadfile --benchmark-disable
 TEST = $(BIN)/python $(PYTEST)
