@@ -14,8 +14,11 @@ from eqstat.detection.causes._cause import Cause
 # Within wider cells P takes several seconds, and the grid may miss an earthquake between nodes.
 WIDE_KM, WIDEST_KM = 40.0, 150.0
 
+# South, north, west and east, degrees.
+Sides = tuple[float | int, float | int, float | int, float | int]
 
-def outside_region(network: Any, region: tuple[float, float, float, float] | None) -> np.ndarray:
+
+def outside_region(network: Any, region: Sides | None) -> np.ndarray:
     """Return which devices are left out, with a warning that names them.
 
     Parameters
@@ -47,7 +50,9 @@ def outside_region(network: Any, region: tuple[float, float, float, float] | Non
     return out
 
 
-def _sides(region: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+def _sides(
+    region: Sides,
+) -> Sides:
     sides = tuple(region)
     if len(sides) != 4:
         raise InputError("detector: region must be south, north, west and east, degrees")

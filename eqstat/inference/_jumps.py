@@ -28,7 +28,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln, logsumexp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray
 
 DEGREES = 8.0
 ITERATIONS = 40
@@ -79,9 +79,9 @@ def _component_terms(mixture: StudentMixture, points: Array) -> tuple[Array, Arr
     return mixture.log_weights + log_norm + log_kernel, squares
 
 
-def log_density(mixture: StudentMixture, points: Float[Array, "n d"]) -> Float[Array, " n"]:
+def log_density(mixture: StudentMixture, points: ArrayLike) -> Float[Array, " n"]:
     """Log density of the mixture."""
-    return logsumexp(_component_terms(mixture, points)[0], axis=-1)
+    return logsumexp(_component_terms(mixture, jnp.asarray(points))[0], axis=-1)
 
 
 def draw(key: PRNGKeyArray, mixture: StudentMixture, count: int) -> Float[Array, "count d"]:
@@ -126,7 +126,7 @@ def fit_mixture(key: PRNGKeyArray, points: Float[Array, "n d"], components: int)
     eye = jnp.eye(size, dtype=points.dtype)
     shrinkage = size + 2.0
 
-    def improve(_: int, mixture: StudentMixture) -> StudentMixture:
+    def improve(_: Array | int, mixture: StudentMixture) -> StudentMixture:
         joint, squares = _component_terms(mixture, points)
         share = jax.nn.softmax(joint, axis=-1)
         # Points far out in a component's tail count less in its location and scale.

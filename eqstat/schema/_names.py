@@ -43,7 +43,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "delay_s": ("delay", "latency"),
     "event": ("eventid", "evid", "publicid", "eventname"),
     "station": ("stationid", "stationcode", "sta"),
-    "site": ("sitename", "siteid", "name", "customsiteid"),
+    "site": ("sitename", "siteid", "customsiteid"),
     "vs30_m_s": ("vs30", "vs30ms", "vs30msec"),
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import log_ndtr, logsumexp
 from jaxtyping import Array, Float
 
@@ -80,7 +81,7 @@ def _scatter_s(params: Parameters) -> Scalar:
 
 
 def _waves(
-    params: Parameters, arrivals: tuple[Array, Array], phase: Array
+    params: Parameters, arrivals: tuple[Array, Array], phase: Array | np.ndarray
 ) -> list[tuple[Array | float, Array]]:
     """Log share and mean trigger time of each wave that may have caused a trigger."""
     p, s = arrivals
@@ -92,7 +93,7 @@ def _waves(
     return [(0.0, jnp.where(phase == S, s, p))]
 
 
-def _log_caused(waves: list[tuple[Array | float, Array]], ahead: int, now: Array, sd: Any) -> Array:
+def _log_caused(waves: list[tuple[Array | float, Array]], ahead: int, now: Any, sd: Any) -> Array:
     """Log probability that the earthquake's trigger has come by now (1), or comes later (-1)."""
     return reduce(
         jnp.logaddexp, (share + log_ndtr(ahead * (now - time) / sd) for share, time in waves)

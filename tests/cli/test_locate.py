@@ -5,16 +5,25 @@ import json
 import sys
 import time
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
-from eqstat import hypocentre
+from eqstat import hypocentre, traveltime
 from eqstat.geodesy import LocalFrame, great_circle_distance, hypocentral_distance
-from eqstat.traveltime import regional
+from eqstat.traveltime import comparison, regional
 
 from .shell import P_KM_S, S_KM_S, ZERO, network, quake, refused, shell, table
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled():
+    """Compile the comparison for the two sizes of tables below; it is charged to no test."""
+    for count in (21, 108):
+        observations = traveltime.prepare(table(np.arange(count) / 4, *network(count, 0)))
+        comparison.compare(jax.random.key(0), observations)
 
 
 def verdict_of(capsys, path, *extra):

@@ -1,11 +1,9 @@
 """The families of the count of a window: each is defined in one file and registered here.
 
-To add a family, write a `CountFamily`, and add it to `FAMILIES` and its name to `Family`.
+To add a family, write a `CountFamily` and add it to `FAMILIES`.
 """
 
 from __future__ import annotations
-
-from typing import Literal
 
 from eqstat.counts._families._base import CountFamily, Marginal
 from eqstat.counts._families._beta_binomial import BetaBinomial
@@ -14,7 +12,8 @@ from eqstat.counts._families._poisson import Poisson
 
 __all__ = ["FAMILIES", "SHAPE_PARAMETERS", "CountFamily", "Family", "Marginal"]
 
-Family = Literal["poisson", "negative_binomial", "beta_binomial"]
+# The name of a family in `FAMILIES`.
+Family = str
 
 FAMILIES: dict[str, CountFamily] = {
     family.name: family for family in (Poisson(), NegativeBinomial(), BetaBinomial())

@@ -9,6 +9,8 @@ for skewness), which becomes the prior of the next step.
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -17,13 +19,13 @@ NEWTON_STEPS = 5
 LARGEST_STEP = 1.5
 
 
-def predict(mean: Array, variance: Array, sd: Array, keep: Array) -> tuple[Array, Array]:
+def predict(mean: Any, variance: Any, sd: Any, keep: Any) -> tuple[Any, Any]:
     """Mean and variance of the log intensity one step later; `keep` is its autocorrelation."""
     centre = -0.5 * sd**2
     return centre + keep * (mean - centre), keep**2 * variance + (1 - keep**2) * sd**2
 
 
-def log_shape(x: Array, total: Array, expected: Array, size: Array) -> Array:
+def log_shape(x: Any, total: Any, expected: Any, size: Any) -> Array:
     r"""The part of the log probability of a sum that depends on x.
 
     $Y \log(M e^x) - Y \log(s + M e^x) - s \log(1 + M e^x / s)$
@@ -52,7 +54,7 @@ def update(
         The last without the terms that do not depend on x.
     """
 
-    def move(_: int, x: Array) -> Array:
+    def move(_: Array | int, x: Array) -> Array:
         own = expected * jnp.exp(x)
         slope = weight * (total - (total + size) * own / (size + own))
         bend = weight * (total + size) * size * own / (size + own) ** 2
