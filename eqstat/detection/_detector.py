@@ -195,7 +195,7 @@ def detector(
     background: BackgroundRate | float | int = 0.5,
     dead_time_s: float | int = 90.0,
     latency_s: float | int = 0.0,
-    region: tuple[float | int, float | int, float | int, float | int] | None = None,
+    region: tuple[float | int, ...] | None = None,
 ) -> Detector:
     """Set up the detector of a region.
 

@@ -15,7 +15,7 @@ from eqstat.detection.causes._cause import Cause
 WIDE_KM, WIDEST_KM = 40.0, 150.0
 
 # South, north, west and east, degrees.
-Sides = tuple[float | int, float | int, float | int, float | int]
+Sides = tuple[float | int, ...]
 
 
 def outside_region(network: Any, region: Sides | None) -> np.ndarray:
