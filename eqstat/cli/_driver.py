@@ -37,10 +37,15 @@ OWN_MARKS = (
     b"site,latitude,longitude,distance_km",
     b"credible region of the epicentre",
     b"pga_quantile_m_s2",
-    b"Matplotlib",
-    b"matplotlib",
-    b"GIF89a",
 )
+# How files of other kinds begin, and what eqstat's hold: figures, animations, NetCDF.
+OWN_BINARY = {
+    b"\x89PNG": b"Matplotlib",
+    b"%PDF": b"Matplotlib",
+    b"<?xml": b"Matplotlib",
+    b"GIF8": b"",
+    b"\x89HDF": b"depth_km",
+}
 OWN_BYTES = 1_000_000
 # Options that say how to run or where to write, not what to compute.
 NOT_COMPUTED = ("command", "run", "outputs", "inputs", "columns", "network_columns", "quiet",
@@ -117,8 +122,9 @@ def is_own(path: Path) -> bool:
     """
     with path.open("rb") as stream:
         start = stream.read(OWN_BYTES)
-    if start.startswith(b"\x89HDF") and b"depth_km" in start:
-        return True
+    for head, mark in OWN_BINARY.items():
+        if start.startswith(head):
+            return mark in start
     return not start or any(mark in start for mark in OWN_MARKS)
 
 

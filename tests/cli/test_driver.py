@@ -17,6 +17,8 @@ from eqstat.cli._inputs import Inputs
 from eqstat.cli._outcome import Outcome
 from eqstat.cli._text import aligned, facts
 
+from .shell import quake, refused, shell
+
 
 def options(**named):
     given = {"json": None, "figure": None, "posterior": None, "quiet": False, "command": "locate",
@@ -140,3 +142,20 @@ def test_programs_are_found_again_whatever_the_order_of_sets(tmp_path):
 def test_lines_are_aligned():
     assert aligned([["a", "bcd"], ["ef", "g"]], right=True) == ["a    bcd", "ef     g"]
     assert facts([("Verdict", "earthquake")]) == ["Verdict         earthquake"]
+
+
+def test_files_of_others_are_not_overwritten_without_force(capsys, tmp_path, csv):
+    triggers = csv(quake())
+    notebook = tmp_path / "verdict.json"
+    notebook.write_text("import matplotlib\n# my work\n")
+    quick = ("--by", "test")
+    line = refused(capsys, "classify", triggers, *quick, "--json", notebook)
+    assert "--force" in line and notebook.read_text().startswith("import")
+    code, _, _ = shell(capsys, "classify", triggers, *quick, "--json", notebook, "--force")
+    assert code == 0
+    # Its own result may be written again.
+    code, _, _ = shell(capsys, "classify", triggers, *quick, "--json", notebook)
+    assert code == 0
+    before = triggers.read_bytes()
+    line = refused(capsys, "classify", triggers, *quick, "--json", triggers, "--force")
+    assert "input" in line and triggers.read_bytes() == before
