@@ -205,9 +205,7 @@ def test_the_mixture_samples_well_with_silent_devices():
         start=cases.EPOCH - pd.Timedelta(seconds=20),
     )
     # Of 1,000 draws a chain one tail has an effective size of 320, short of the 400 asked.
-    tree = sample(
-        jax.random.key(0), observations, likelihood="mixture", draws=2000, progress=False
-    )
+    tree = sample(jax.random.key(0), observations, likelihood="mixture", draws=2000, progress=False)
     assert tree.attrs["result"] == Result.CONVERGED.name, dict(tree.attrs)
     chance = tree["posterior"]["trigger_probability"].to_numpy()
     assert chance.mean() == pytest.approx(27 / 69, abs=0.03)
