@@ -1,4 +1,4 @@
-"""`eqstat classify`: the test of an earthquake against a false detection."""
+"""`eqstat classify`: the probability of an earthquake, and the test of one wave."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from eqstat import traveltime
 from eqstat.cli._inputs import Inputs
-from eqstat.cli._locate import TABLES, prepared
+from eqstat.cli._locate import TABLES
 from eqstat.cli._options import (
     add_outputs,
     add_seed,
@@ -86,7 +86,9 @@ def run(options: argparse.Namespace) -> Outcome:
     velocity, described = velocity_of(options)
     inputs = Inputs(options.columns)
     triggers = inputs.table(options.triggers, "triggers")
-    observations = prepared(triggers, velocity=velocity, start=options.start, now=options.now)
+    observations = traveltime.prepare(
+        triggers, velocity=velocity, start=options.start, now=options.now
+    )
     verdict = traveltime.classify(
         observations,
         delta_s=options.delta_s,

@@ -57,7 +57,9 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "more evidence",
     )
     parser.add_argument(
-        "--wave", choices=["P", "S"], help="wave of the Gaussian likelihood (default: by evidence)"
+        "--wave",
+        choices=["P", "S"],
+        help="wave of the Gaussian likelihood (default P, or as --likelihood auto chooses)",
     )
     parser.add_argument(
         "--network", metavar="FILE", help="table of active devices; silent ones then count too"
@@ -102,7 +104,7 @@ def run(options: argparse.Namespace) -> Outcome:
     inputs = inputs_of(options)
     triggers = inputs.table(options.triggers, "triggers")
     network = options.network and inputs.table(options.network, "network")
-    observations = prepared(
+    observations = traveltime.prepare(
         triggers,
         network=network,
         velocity=velocity,
@@ -228,11 +230,6 @@ def notes_of(options: argparse.Namespace, location: traveltime.Location) -> list
     options_of_formats = [known.option for known in hypocentre.FORMATS]
     asked = [f"--{name}" for name in options_of_formats if getattr(options, name)]
     return [f"{', '.join(asked)}: the hypocentre has no uncertainty to write"] if asked else []
-
-
-def prepared(triggers: pd.DataFrame, **options: Any) -> traveltime.Observations:
-    """Prepare tables. That times were taken for UTC becomes a note, not a warning."""
-    return traveltime.prepare(triggers, **options)
 
 
 def content_of(location: traveltime.Location) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from . import coincidence as coincidence
 from . import scan as scan
 from ._arrays import count_data as count_data
 from ._background import Background as Background
-from ._background import Bursts as Bursts
 from ._background import dispersion_at as dispersion_at
 from ._background import log_pmf as log_pmf
 from ._background import log_tail as log_tail
 from ._background import mean_count as mean_count
 from ._background import rate_per_device_h as rate_per_device_h
 from ._background import with_new_region as with_new_region
+from ._bursts import Bursts as Bursts
 from ._clock import local_time as local_time
 from ._data import History as History
 from ._data import combine as combine

@@ -16,6 +16,7 @@ from eqstat._core.arrays import Number
 from eqstat._core.checks import check_choice, check_fields
 from eqstat._core.errors import InputError
 from eqstat.counts import _tails
+from eqstat.counts._bursts import Bursts
 from eqstat.counts._families import FAMILIES, SHAPE_PARAMETERS, CountFamily, Family
 from eqstat.counts._harmonics import DAILY, HOURS_OF_WEEK, WEEKLY, basis
 from eqstat.counts._intensity._parameters import (
@@ -27,39 +28,6 @@ from eqstat.counts._intensity._parameters import (
 from eqstat.counts._special import log1mexp
 
 
-class Bursts(eqx.Module):
-    r"""Bursts: windows in which people react together, to thunder, a goal or a quarry blast.
-
-    Attributes
-    ----------
-    probability
-        Probability of a burst in a window, in [0, 1].
-    share
-        Mean share of all active devices that trigger in a burst, in (0, 1).
-    concentration
-        Of the Beta distribution of that share: $a = \text{share} \cdot \text{concentration}$,
-        $b = (1 - \text{share}) \cdot \text{concentration}$; positive.
-
-    Examples
-    --------
-    >>> [round(float(value), 2) for value in Bursts(1e-5, 0.1, 8.0).beta]
-    [0.8, 7.2]
-    """
-
-    probability: Number
-    share: Number
-    concentration: Number
-
-    def __check_init__(self) -> None:
-        check_fields(self, probability=(0, 1), share=(1e-9, 1 - 1e-9), concentration=(1e-6, 1e9))
-
-    @property
-    def beta(self) -> tuple[Array, Array]:
-        """Parameters a and b of the share's Beta distribution."""
-        a = jnp.asarray(self.share * self.concentration)
-        return a, jnp.asarray((1 - self.share) * self.concentration)
-
-
 class Background(eqx.Module):
     r"""Distribution of the number of triggers among active devices without an earthquake.
 
@@ -69,13 +37,13 @@ class Background(eqx.Module):
         + u_r\bigr), \qquad u_r \sim N(0, \sigma_u^2),
 
     with two harmonics h of the day and one, d, of the week, to which a weekly profile may add what
-    they leave. The count is Poisson; or negative
-    binomial with variance $\mu + \mu^2 \delta(n)$; or beta-binomial with
-    $p = 1 - e^{-\mu/n}$ and $a + b = 1/\delta(n)$ (intra-class correlation
-    $\delta/(1+\delta)$); $\delta(n) = \text{dispersion} \cdot (n/100)^{-\text{slope}}$. With
-    bursts, a beta-binomial count of all n devices is added in a small share of the windows. With
-    an intensity, $\mu$ varies slowly by a log-normal factor of mean 1, over which all
-    probabilities of single windows are averages. No count exceeds n.
+    they leave. The count is Poisson; or negative binomial with variance
+    $\mu + \mu^2 \delta(n)$; or beta-binomial with $p = 1 - e^{-\mu/n}$ and
+    $a + b = 1/\delta(n)$ (intra-class correlation $\delta/(1+\delta)$);
+    $\delta(n) = \text{dispersion} \cdot (n/100)^{-\text{slope}}$. With bursts, a beta-binomial
+    count of all n devices is added in a small share of the windows. With an intensity, $\mu$
+    varies slowly by a log-normal factor of mean 1, over which all probabilities of single windows
+    are averages. No count exceeds n.
 
     A posterior is the same object with a leading axis of draws on every array; use `jax.vmap` to
     evaluate functions of it.
@@ -371,10 +339,9 @@ def log_tails(background: Background, count: int, active: Number, mean_count: Nu
     Array
         (..., count + 1), after the broadcast shape of `active` and `mean_count`.
     """
-    if background.intensity is not None:
-        n, mean = _float(active, mean_count)
-        return _over_intensity(log_tails, background, count, n, mean)
     n, mean = _float(active, mean_count)
+    if background.intensity is not None:
+        return _over_intensity(log_tails, background, count, n, mean)
     burst: Any = None
     if background.bursts is not None:
         values = (background.bursts.probability, *background.bursts.beta)

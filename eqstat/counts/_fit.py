@@ -207,10 +207,10 @@ def fit(
         {name: _labels(name, value, history.regions) for name, value in sites.items()}
     )
     background = background_of(sites, family, window_s=history.window_s, regions=history.regions)
-    found = slow_terms(history, background) if slow else None
-    if found is not None:
-        background = found.apply(background)
-        labels, estimate, spread = _joined((labels, estimate, spread), found.sites)
+    terms = slow_terms(history, background) if slow else None
+    if terms is not None:
+        background = terms.apply(background)
+        labels, estimate, spread = _joined((labels, estimate, spread), terms.sites)
     result = BackgroundFit(
         labels,
         estimate,
@@ -224,7 +224,7 @@ def fit(
         },
         laplace=approximation,
         background=background,
-        slow=found,
+        slow=terms,
     )
     if throw and not result.result.ok:
         raise InferenceError(result.result, f"{history.total_windows} windows")

@@ -13,7 +13,8 @@ import numpyro.distributions as dist
 from jaxtyping import Array
 from numpyro import handlers
 
-from eqstat.counts._background import Background, Bursts
+from eqstat.counts._background import Background
+from eqstat.counts._bursts import Bursts
 from eqstat.counts._families import FAMILIES, SHAPE_PARAMETERS, Family
 from eqstat.counts._harmonics import DAILY, WEEKLY
 from eqstat.counts._likelihood import CountData, log_likelihood

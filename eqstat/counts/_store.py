@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from eqstat._core.errors import InputError
-from eqstat.counts._background import Background, Bursts
+from eqstat.counts._background import Background
+from eqstat.counts._bursts import Bursts
 from eqstat.counts._families import SHAPE_PARAMETERS
 from eqstat.counts._intensity._parameters import Intensity
 

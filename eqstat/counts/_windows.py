@@ -8,7 +8,7 @@ import numpy as np
 
 from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
-from eqstat.schema import caution, region_codes, rows_text, spacing_s
+from eqstat.schema import region_codes, rows_text, spacing_s, warn
 
 # Spacings within this share of the usual one are of windows of that length.
 TOLERANCE = 0.05
@@ -150,7 +150,7 @@ def refuse_missing_zeros(table: Any, length_s: float, *, aggregated: bool) -> No
                     "out? The rate would be far too high; add them, with triggers 0"
                 )
         elif not aggregated and np.sum(gaps > 0) > 0.1 * rows.sum():
-            caution(
+            warn(
                 table,
                 f"counts: {gaps.sum():.0f} windows{where} are missing in {np.sum(gaps > 0)} gaps "
                 f"between {rows.sum()} windows; add those that had no trigger, with triggers 0, or "

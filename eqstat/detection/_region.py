@@ -46,7 +46,7 @@ def outside_region(network: Any, region: Sides | None) -> np.ndarray:
     if out.any():
         names = network["device"] if "device" in network else network["latitude"]
         rows = schema.rows_text(names, out)
-        schema.caution(network, f"network: devices left out, {why} ({rows})", stacklevel=4)
+        schema.warn(network, f"network: devices left out, {why} ({rows})", stacklevel=4)
     return out
 
 
@@ -77,4 +77,4 @@ def judge_cells(network: Any, cause: Cause, corners: tuple[np.ndarray, np.ndarra
     if wide_km > WIDEST_KM:
         raise InputError(f"{text}; {remedy}")
     if wide_km > WIDE_KM:
-        schema.caution(network, f"{text}: earthquakes may be missed; {remedy}", stacklevel=4)
+        schema.warn(network, f"{text}: earthquakes may be missed; {remedy}", stacklevel=4)

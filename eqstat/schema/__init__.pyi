@@ -1,10 +1,10 @@
 from ._check import NaiveTimeWarning as NaiveTimeWarning
 from ._check import TableWarning as TableWarning
-from ._check import caution as caution
 from ._check import check as check
 from ._check import check_network as check_network
 from ._check import check_triggers as check_triggers
 from ._check import rows_text as rows_text
+from ._check import warn as warn
 from ._contracts import NETWORK as NETWORK
 from ._contracts import TRIGGERS as TRIGGERS
 from ._contracts import Column as Column

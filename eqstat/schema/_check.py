@@ -143,7 +143,7 @@ def add_note(table: pd.DataFrame, note: str) -> None:
         table.attrs["notes"] = [*table.attrs["notes"], note]
 
 
-def caution(table: pd.DataFrame, note: str, *, stacklevel: int = 3) -> None:
+def warn(table: pd.DataFrame, note: str, *, stacklevel: int = 3) -> None:
     """Add a line to the notes of a checked table, and warn once.
 
     Examples
@@ -152,7 +152,7 @@ def caution(table: pd.DataFrame, note: str, *, stacklevel: int = 3) -> None:
     >>> table.attrs["notes"] = []
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("ignore")
-    ...     caution(table, "sites: only one")
+    ...     warn(table, "sites: only one")
     >>> table.attrs["notes"]
     ['sites: only one']
     """
@@ -191,7 +191,7 @@ def _check(table: pd.DataFrame, contract: Contract, name: str, stacklevel: int) 
     for ours, theirs in _names.near_names(list(map(str, table.columns)), contract).items():
         remedy = f"rename it (--columns {_names.pair(ours, theirs)})"
         note = f"{name}: column {theirs!r} is not used; if it holds {ours}, {remedy}"
-        caution(out, note, stacklevel=stacklevel + 1)
+        warn(out, note, stacklevel=stacklevel + 1)
     if naive:
         note = f"{name}: times without a time zone in {', '.join(naive)} were taken as UTC"
         add_note(out, note)

@@ -224,10 +224,10 @@ def resolve(
     mapping: dict[str, str] = {}
     for each in given:
         if isinstance(each, str):
-            found = preset(each, existing)
-            if strict and not found:
+            renamed = preset(each, existing)
+            if strict and not renamed:
                 raise InputError(f"{name}: no column of the preset {each!r} {has(existing)}")
-            mapping.update(found)
+            mapping.update(renamed)
     for each in given:
         if isinstance(each, str):
             continue

@@ -136,9 +136,9 @@ def _header(text: str, name: str) -> tuple[list[str], str, int]:
         if not line.strip():
             continue
         # The delimiter that makes the most fields; quoted ones do not count.
-        found = {mark: next(csv.reader([line], delimiter=mark)) for mark in _DELIMITERS}
-        delimiter = max(_DELIMITERS, key=lambda mark: len(found[mark]))
-        header = [label.strip() for label in found[delimiter]]
+        fields = {mark: next(csv.reader([line], delimiter=mark)) for mark in _DELIMITERS}
+        delimiter = max(_DELIMITERS, key=lambda mark: len(fields[mark]))
+        header = [label.strip() for label in fields[delimiter]]
         header[0] = header[0].lstrip("#").strip()
         if len(header) == 1 and len(header[0].split()) > 2:
             raise InputError(

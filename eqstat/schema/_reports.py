@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from eqstat._core.errors import InputError
-from eqstat.schema._check import caution, rows_text
+from eqstat.geodesy import great_circle_distance
+from eqstat.schema._check import rows_text, warn
 
 # A device cannot notice the same wave twice within this time; P and S have phases of their own.
 REPEAT_S = 1.0
@@ -18,7 +19,6 @@ EVENT_GAP_S = 600.0
 # Groups of at least this share of all rows are no outliers.
 LARGEST_SHARE = 0.2
 FAR_KM, FAR_RATIO, FASTEST_KM_S = 300.0, 10.0, 20.0
-EARTH_KM = 6371.0
 # Farther from its place in the network no device is taken for the same.
 AWAY_KM = 50.0
 # Fewer times do not show their resolution.
@@ -94,7 +94,7 @@ def unusable_reports(
             reason[bad] = text
             shown = triggers["time"] if text != OTHER_PLACE else _places(triggers)
             rows = rows_text(shown, bad)
-            caution(triggers, f"{name}: left out: {text} ({rows})", stacklevel=stacklevel + 1)
+            warn(triggers, f"{name}: left out: {text} ({rows})", stacklevel=stacklevel + 1)
     return reason
 
 
@@ -153,20 +153,6 @@ def _repeats(triggers: Any, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
     return bad
 
 
-def distance_km(
-    latitude: Any, longitude: Any, other_latitude: Any, other_longitude: Any
-) -> NDArray[np.float64]:
-    """Return distances on a sphere, km; good to half a per cent, for comparisons."""
-    lat, lon, lat2, lon2 = (
-        np.radians(np.asarray(each, np.float64))
-        for each in (latitude, longitude, other_latitude, other_longitude)
-    )
-    half = (
-        np.sin((lat2 - lat) / 2) ** 2 + np.cos(lat) * np.cos(lat2) * np.sin((lon2 - lon) / 2) ** 2
-    )
-    return 2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
-
-
 def isolated_places(latitude: Any, longitude: Any) -> NDArray[np.bool_]:
     """Return the few places that lie far from all others, and those at 0, 0 among others.
 
@@ -192,7 +178,7 @@ def _far(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> tuple[NDArray[np
     unit = np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)])
     x, y, z = np.median(unit, axis=1)
     middle = np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x))
-    distance = distance_km(lat, lon, *middle)
+    distance = great_circle_distance(lat, lon, *middle)
     return distance > max(FAR_KM, FAR_RATIO * float(np.median(distance))), distance
 
 
@@ -260,7 +246,7 @@ def refuse_coarse_times(triggers: Any, *, name: str = "triggers") -> None:
     # By chance one of sixty whole seconds is a whole minute.
     if whole.sum() >= max(3, 0.1 * len(stamps)) and np.any(stamps % 1000):
         rows = rows_text(triggers["time"], whole)
-        caution(triggers, f"{name}: times that are whole minutes among others ({rows})")
+        warn(triggers, f"{name}: times that are whole minutes among others ({rows})")
 
 
 def compare_places(triggers: Any, network: Any) -> None:
@@ -293,10 +279,12 @@ def compare_places(triggers: Any, network: Any) -> None:
     ).merge(network[columns].dropna(), on="device", suffixes=("", "_listed"))
     if not len(pairs):
         return
-    here = pairs["latitude"], pairs["longitude"]
-    there = pairs["latitude_listed"], pairs["longitude_listed"]
-    pairs["km"] = distance_km(*here, *there)
-    pairs["swapped"] = distance_km(*here, *reversed(there))
+    columns += ["latitude_listed", "longitude_listed"]
+    own_latitude, own_longitude, latitude, longitude = (
+        pairs[name].to_numpy(np.float64) for name in columns[1:]
+    )
+    pairs["km"] = great_circle_distance(own_latitude, own_longitude, latitude, longitude)
+    pairs["swapped"] = great_circle_distance(own_latitude, own_longitude, longitude, latitude)
     # A device that moves has several rows in the network.
     best = pairs.groupby(["device", "row"], as_index=False, sort=False)[["km", "swapped"]].min()
     away = best[(best["km"] > AWAY_KM).to_numpy()]
@@ -316,5 +304,5 @@ def compare_places(triggers: Any, network: Any) -> None:
     bad = np.zeros(len(triggers), bool)
     bad[away["row"].to_numpy()] = True
     rows = rows_text(triggers["device"], bad)
-    caution(triggers, f"triggers: {names} of {known} {text.replace('triggers say', 'network says')}"
+    warn(triggers, f"triggers: {names} of {known} {text.replace('triggers say', 'network says')}"
             f"; {rows}")  # fmt: skip

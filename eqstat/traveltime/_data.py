@@ -196,7 +196,7 @@ def _warn_of_empty_window(
         first, last = (triggers["time"].min(), triggers["time"].max())
         given = {"start": start, "now": now}
         ends = " and ".join(f"{name} ({at})" for name, at in given.items() if at is not None)
-        schema.caution(
+        schema.warn(
             triggers,
             f"triggers: none of the {len(triggers)}, from {first} to {last}, lies in the window; "
             f"is {ends} right?",
@@ -205,7 +205,7 @@ def _warn_of_empty_window(
 
 def _refuse_several_events(triggers: Table, start: pd.Timestamp | None) -> None:
     """Refuse triggers of more than one earthquake."""
-    remedy = "locate one at a time: keep the rows of one event, or give --start and --now"
+    remedy = "locate one at a time: keep the rows of one event, or give start and now"
     if "event" in triggers:
         events = triggers["event"].nunique()
         if events > 1 and len(triggers) >= ROWS_OF_EVENT * events:

@@ -3,8 +3,10 @@
 import argparse
 import hashlib
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,17 @@ def test_programs_are_found_again_whatever_the_order_of_sets(tmp_path):
 def test_lines_are_aligned():
     assert aligned([["a", "bcd"], ["ef", "g"]], right=True) == ["a    bcd", "ef     g"]
     assert facts([("Verdict", "earthquake")]) == ["Verdict         earthquake"]
+
+
+@pytest.mark.parametrize("after_s", [0.6, 2.5])
+def test_an_interrupt_ends_the_shell_at_once(tmp_path, csv, after_s):
+    command = [sys.executable, "-m", "eqstat.cli", "locate", str(csv(quake())), "--method", "nuts"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(after_s)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=5)
+    assert process.returncode == 130, errors
+    assert output == "" and errors.strip().endswith("eqstat: interrupted")
 
 
 def test_files_of_others_are_not_overwritten_without_force(capsys, tmp_path, csv):

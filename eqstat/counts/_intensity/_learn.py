@@ -138,11 +138,11 @@ def learn(series: Series, cells: Cells, start: np.ndarray, block_s: float) -> Le
 
         first = np.concatenate([MIDDLE, start])
         bounds = BOUNDS[: len(first)]
-        found = minimize(
+        optimum = minimize(
             both, first, jac=True, method="L-BFGS-B", bounds=bounds,
             options={"maxiter": 60, "ftol": 1e-10, "gtol": 1e-7},
         )  # fmt: skip
-        return Learned(found.x, _covariance(found.x, lambda values: scale * both(values)[1]))
+        return Learned(optimum.x, _covariance(optimum.x, lambda values: scale * both(values)[1]))
 
 
 def _covariance(at: np.ndarray, slope: Any) -> np.ndarray:

@@ -94,8 +94,9 @@ def learn_profile(log_ratio: np.ndarray, variance: np.ndarray) -> Profile:
         size = 2 * np.sum(np.log(np.diag(factor[0])))
         return 0.5 * float(fit + size) + 0.5 * float(np.sum(((scales - MIDDLE) / SPREAD) ** 2))
 
-    found = minimize(objective, MIDDLE, method="L-BFGS-B", bounds=[(-7.0, 2.0)] * 3 + [(-1.5, 3.0)])
-    prior = _covariance(found.x)
+    bounds = [(-7.0, 2.0)] * 3 + [(-1.5, 3.0)]
+    optimum = minimize(objective, MIDDLE, method="L-BFGS-B", bounds=bounds)
+    prior = _covariance(optimum.x)
     factor = cho_factor(prior + np.diag(variance), lower=True)
     covariance = prior - prior @ cho_solve(factor, prior)
     return Profile(prior @ cho_solve(factor, log_ratio), 0.5 * (covariance + covariance.T))

@@ -62,9 +62,9 @@ class Comparison:
 
     Examples
     --------
-    >>> found = Comparison({"gaussian P": -20.0, "gaussian S": -25.0, "mixture": -22.0,
-    ...                     "background": -30.0, "simultaneous": -28.0}, 0.5)
-    >>> found.preferred, round(found.probability, 4)
+    >>> comparison = Comparison({"gaussian P": -20.0, "gaussian S": -25.0, "mixture": -22.0,
+    ...                          "background": -30.0, "simultaneous": -28.0}, 0.5)
+    >>> comparison.preferred, round(comparison.probability, 4)
     ('gaussian P', 0.9995)
     """
 
@@ -77,15 +77,10 @@ class Comparison:
         """Posterior probability of each model; models of one kind are equally likely before."""
         names = list(self.log_evidence)
         true = np.array([name in EARTHQUAKES for name in names])
-        with np.errstate(divide="ignore"):
-            prior = np.log(
-                np.where(
-                    true,
-                    self.prior_probability / true.sum(),
-                    (1 - self.prior_probability) / (~true).sum(),
-                )
-            )
-        posterior = special.softmax(prior + np.array([self.log_evidence[name] for name in names]))
+        chance = self.prior_probability
+        prior = np.where(true, chance / true.sum(), (1 - chance) / (~true).sum())
+        evidence = np.array([self.log_evidence[name] for name in names])
+        posterior = special.softmax(np.log(prior) + evidence)
         return {name: float(value) for name, value in zip(names, posterior, strict=True)}
 
     @property
@@ -126,7 +121,7 @@ def _log_background(time_s: FloatArray, span_s: float) -> float:
     times.
     """
     width = float(np.ptp(time_s))
-    low, high = max(width, SHORTEST_S), max(span_s, 2 * width, 2 * SHORTEST_S)
+    low, high = max(width, SHORTEST_S), max(span_s, 2 * SHORTEST_S)
     nodes, weights = special.roots_legendre(200)
     # Over log L, where the density of L is constant.
     log_length = 0.5 * (np.log(high) - np.log(low)) * (nodes + 1) + np.log(low)
@@ -236,8 +231,9 @@ def compare(
     ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
     ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
     >>> import jax
-    >>> found = traveltime.comparison.compare(jax.random.key(0), traveltime.prepare(table))
-    >>> found.preferred, 0 < found.probability < 1
+    >>> observations = traveltime.prepare(table)
+    >>> comparison = traveltime.comparison.compare(jax.random.key(0), observations)
+    >>> comparison.preferred, 0 < comparison.probability < 1
     ('gaussian P', True)
     """
     check_probability("compare", prior_probability=prior_probability)
@@ -340,7 +336,7 @@ def choose_likelihood(
             wave = "S"
         reason = f"the trigger times fit one wave (chi-square test), taken for {wave}"
         return Choice("gaussian", wave, reason, None)
-    found = compare(key, observations, prior=Prior() if prior is None else prior)
-    likelihood, chosen = EARTHQUAKES[found.preferred]
-    reason = f"the trigger times fit neither P nor S alone; {found}"
-    return Choice(likelihood, chosen, reason, found)
+    comparison = compare(key, observations, prior=Prior() if prior is None else prior)
+    likelihood, chosen = EARTHQUAKES[comparison.preferred]
+    reason = f"the trigger times fit neither P nor S alone; {comparison}"
+    return Choice(likelihood, chosen, reason, comparison)

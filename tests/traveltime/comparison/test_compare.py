@@ -23,8 +23,9 @@ from .. import cases
 KEY = jax.random.key(0)
 
 
-def test_background_is_the_integral_over_start_and_length():
-    times, span = np.array([3.0, 4.2, 7.5, 8.1]), 40.0
+@pytest.mark.parametrize("span", [40.0, 8.0])
+def test_background_is_the_integral_over_start_and_length(span):
+    times = np.array([3.0, 4.2, 7.5, 8.1])
 
     def density(start, length):
         inside = (start <= times.min()) & (start + length >= times.max())
