@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 import pandas as pd
-from check_mixture_sbc import from_prior, network, parameters, with_window
+from check_mixture_sbc import from_prior, in_place, network, parameters, with_window
 from records import Record, each, record, show
 
 from eqstat import traveltime
@@ -43,7 +43,7 @@ def own_world(number: int) -> tuple[Observations, bool, str]:
     design = Design(latitude, longitude, window_s=SPAN_S)
     zero = pd.Timestamp(design.reference_time)
     places = pd.DataFrame({"latitude": latitude, "longitude": longitude})
-    whole = with_window(traveltime.prepare(places.assign(time=zero)), design)
+    whole = with_window(in_place(places, zero), design)
     inner = Prior(region_km=60.0, lead_s=1e-3)
     is_earthquake = bool(rng.uniform() < 0.5)
     kind = str(rng.choice(EARTHQUAKES if is_earthquake else ("background", "simultaneous")))

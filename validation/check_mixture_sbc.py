@@ -72,6 +72,12 @@ def network(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarra
     return LocalFrame(*CENTRE).to_geographic(radius * np.sin(angle), radius * np.cos(angle))
 
 
+def in_place(devices: pd.DataFrame, zero: pd.Timestamp) -> Observations:
+    """Observations of all devices about the time zero, for their places only."""
+    apart = np.arange(len(devices)) - (len(devices) - 1) // 2
+    return traveltime.prepare(devices.assign(time=zero + pd.to_timedelta(apart, unit="ms")))
+
+
 def with_window(observations: Observations, design: Design) -> Observations:
     """Observations with the window of the design, not one that follows from the triggers."""
     zero = (pd.Timestamp(design.reference_time) - observations.reference_time).total_seconds()
@@ -125,7 +131,7 @@ def simulated(number: int, silent: bool) -> DataSet:
             }
         )
         zero = pd.Timestamp(design.reference_time)
-        whole = with_window(traveltime.prepare(devices.assign(time=zero)), design)
+        whole = with_window(in_place(devices, zero), design)
         prior = Prior(region_km=REGION_KM, lead_s=options["lead_s"])
         sites = from_prior(jax.random.fold_in(key, 0), whole, prior, silent)
         truth = {k: float(v) for k, v in sites.items() if k != "shares"}

@@ -23,7 +23,13 @@ FAR_KM, FAR_RATIO, FASTEST_KM_S = 300.0, 10.0, 20.0
 AWAY_KM = 50.0
 # Fewer times do not show their resolution.
 LEAST_TIMES = 5
-COARSE_S, DAY_S = 10.0, 86400.0
+# What times are that are cut, by the multiple of milliseconds, the coarsest first.
+COARSE_MS = {
+    "midnight": 86_400_000,
+    "whole minute": 60_000,
+    "multiple of 30 s": 30_000,
+    "multiple of 10 s": 10_000,
+}
 
 REPEATED = "repeats a report of the same device"
 OTHER_TIME = "isolated in time"
@@ -233,11 +239,8 @@ def refuse_coarse_times(triggers: Any, *, name: str = "triggers") -> None:
     stamps = triggers["time"].to_numpy(dtype="datetime64[ms]").astype(np.int64)
     if len(stamps) < LEAST_TIMES:
         return
-    step_s = int(np.gcd.reduce(stamps)) / 1000
-    if step_s >= COARSE_S:
-        text = f"multiple of {step_s:g} s"
-        if step_s % 60 == 0:
-            text = "midnight" if step_s % DAY_S == 0 else "whole minute"
+    text = next((text for text, step in COARSE_MS.items() if not np.any(stamps % step)), None)
+    if text is not None:
         raise InputError(
             f"{name}: every time is a {text}: the seconds are lost; give times to a tenth of a "
             "second"
