@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from count_worlds import WORLDS
 from records import Record, passed
 
 HERE = Path(__file__).parent
@@ -65,6 +66,15 @@ CHECKS = [
     ),
     Check("phones", needs_data=True),
     Check("detection_phones", {}, {"runs": 1}, needs_data=True),
+    *(
+        Check(
+            "count_worlds",
+            {"histories": 20, "world": world},
+            {"histories": 1},
+            part=world.replace(" ", "-"),
+        )
+        for world in WORLDS
+    ),
     Check("counts_scale", {"chunks": 50}, {"chunks": 2}),
     Check("counts_scale", {"nuts": True}, part="nuts"),
     Check("counts_scale", {"nuts": True, "bursts": True}, part="nuts-bursts"),

@@ -122,6 +122,8 @@ def _log_background(time_s: FloatArray, span_s: float) -> float:
     """
     width = float(np.ptp(time_s))
     low, high = max(width, SHORTEST_S), max(span_s, 2 * SHORTEST_S)
+    if width >= high:
+        return -np.inf
     nodes, weights = special.roots_legendre(200)
     # Over log L, where the density of L is constant.
     log_length = 0.5 * (np.log(high) - np.log(low)) * (nodes + 1) + np.log(low)

@@ -44,6 +44,10 @@ def test_background_is_the_integral_over_start_and_length(span):
     assert _log_background(times, span) == pytest.approx(exact, abs=0.01)
 
 
+def test_background_is_impossible_beyond_the_span():
+    assert _log_background(np.array([0.0, 12.0]), 10.0) == -np.inf
+
+
 def test_a_common_cause_is_the_integral_over_time_scatter_and_share():
     rng = np.random.default_rng(0)
     times = np.concatenate([5 + 0.3 * rng.normal(size=5), [1.0, 9.0]])
