@@ -203,14 +203,14 @@ def fit(
         batch=1,
     )
     sites = {name: approximation.sites[name] for name in names}
-    labels, estimate, spread = approximation.marginal(
-        {name: _labels(name, value, history.regions) for name, value in sites.items()}
-    )
+    of_site = {name: _labels(name, value, history.regions) for name, value in sites.items()}
+    labels, estimate, spread = approximation.marginal(of_site)
     background = background_of(sites, family, window_s=history.window_s, regions=history.regions)
     terms = slow_terms(history, background) if slow else None
     if terms is not None:
         background = terms.apply(background)
         labels, estimate, spread = _joined((labels, estimate, spread), terms.sites)
+        of_site = {name: own for name, own in of_site.items() if name not in terms.sites[0]}
     result = BackgroundFit(
         labels,
         estimate,
@@ -222,7 +222,9 @@ def fit(
             "rows": int(sum(np.sum(part.windows > 0) for part in data.rows)),
             **approximation.diagnostics,
         },
+        ranges={} if terms is None else terms.ranges,
         laplace=approximation,
+        labels=of_site,
         background=background,
         slow=terms,
     )

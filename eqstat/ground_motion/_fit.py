@@ -145,6 +145,7 @@ def fit(motions: Motions, *, prior: Prior | None = None, throw: bool = True) -> 
         result=approximation.result,
         diagnostics={"records": records, **approximation.diagnostics},
         laplace=approximation,
+        labels=labels,
         motion=motion,
         motions=motions,
     )

@@ -229,13 +229,15 @@ def from_normal(
     covariance: Any,
     *,
     count: int = NORMAL_DRAWS,
+    shallowest_km: float | int | None = None,
     reference_time: Any = None,
 ) -> xr.Dataset:
     r"""Make a hypocentre of a normal distribution in local coordinates, as of a Laplace fit.
 
     The draws are a fixed quasi-random sequence whose mean and covariance are exactly those
     given, so that no random number is needed. Regions and intervals of this form are those of
-    the normal distribution itself. It knows no bounds: some of its depths may be above ground.
+    the normal distribution itself, but for a depth with a bound: travel times are almost even in
+    the depth about the surface, so depths above it stand for those as far below.
 
     Parameters
     ----------
@@ -246,6 +248,8 @@ def from_normal(
         whose variance is not finite (at a bound of its range) is held at its mean.
     count
         Number of draws.
+    shallowest_km
+        Depth at which draws above it are reflected; None for no bound.
     reference_time
         As in `from_draws`.
 
@@ -276,8 +280,12 @@ def from_normal(
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     east, north, depth, origin = centre[:, None] + root @ _standard_normal(count, 4)
     latitude, longitude = frame.to_geographic(east, north)
+    if shallowest_km is not None:
+        depth = shallowest_km + np.abs(depth - shallowest_km)
     made = from_draws(latitude, longitude, depth, origin, reference_time=reference_time)
     made.attrs.update(form=NORMAL, frame_latitude=frame.latitude, frame_longitude=frame.longitude)
+    if shallowest_km is not None:
+        made.attrs["shallowest_km"] = float(shallowest_km)
     return made
 
 

@@ -94,7 +94,11 @@ def _rows(hypocentre: xr.Dataset, at: np.ndarray) -> tuple[LocalFrame, dict[str,
     for name in ("depth_km", "origin_time_s", "magnitude"):
         if name in hypocentre:
             columns[name] = hypocentre[name].to_numpy().ravel()
-    return frame, {name: _of_draws(row, weight, at, normal) for name, row in columns.items()}
+    bounded = ("depth_km",) if "shallowest_km" in hypocentre.attrs else ()
+    return frame, {
+        name: _of_draws(row, weight, at, normal and name not in bounded)
+        for name, row in columns.items()
+    }
 
 
 def summary(hypocentre: xr.Dataset | xr.DataTree, *, probability: float | int = 0.9) -> xr.Dataset:

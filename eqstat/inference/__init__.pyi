@@ -1,6 +1,8 @@
 from ._diagnostics import diagnose as diagnose
 from ._diagnostics import e_bfmi as e_bfmi
 from ._fit import Fit as Fit
+from ._fit import LaplaceFit as LaplaceFit
+from ._fit import Profile as Profile
 from ._grid import Grid as Grid
 from ._grid import cell_edges as cell_edges
 from ._grid import grid_posterior as grid_posterior
@@ -8,7 +10,6 @@ from ._grid import highest_density_level as highest_density_level
 from ._grid import marginal as marginal
 from ._grid import quantile as quantile
 from ._laplace import Laplace as Laplace
-from ._laplace import LaplaceFit as LaplaceFit
 from ._laplace import laplace as laplace
 from ._optimise import Optimum as Optimum
 from ._optimise import covariance as covariance

@@ -2,19 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import PRNGKeyArray
-from scipy.special import ndtri
+from scipy.special import expit, logit, ndtri, stdtrit
 
 from eqstat._core.checks import check_probability
 from eqstat._core.random import generator
+from eqstat.inference._laplace import Laplace
 from eqstat.inference._results import InferenceError, Result
 
 # Normal draws outside the parameters' ranges are replaced at most this often.
 MAX_ROUNDS = 1000
+UNBOUNDED = (-np.inf, np.inf)
+# Largest exponent of an interval of a positive parameter.
+MAX_EXPONENT = 600.0
+
+
+class Profile(NamedTuple):
+    r"""Profile likelihood of a parameter.
+
+    Attributes
+    ----------
+    values
+        Values of the parameter from one end of its range to the other, ascending.
+    deviation
+        Root of the rise of the squares over their minimum, in units of the variance,
+        :math:`\sqrt{(S(\theta) - S_{\min}) / v}`.
+    degrees_of_freedom
+        Of the variance: the deviation follows the absolute value of a t distribution.
+
+    Examples
+    --------
+    >>> depth_km = np.linspace(0.0, 40.0, 81)
+    >>> low, high = Profile(depth_km, np.abs(depth_km - 3.0) / 4.0, 20).interval(0.9)
+    >>> low, round(high, 2)
+    (0.0, 9.9)
+    """
+
+    values: np.ndarray
+    deviation: np.ndarray
+    degrees_of_freedom: float
+
+    def interval(self, probability: float) -> tuple[float, float]:
+        """Return the values that the data do not reject; an end of the range where it is one."""
+        limit = float(stdtrit(self.degrees_of_freedom, 0.5 + probability / 2))
+        inside = np.flatnonzero(self.deviation <= limit)
+        if not inside.size:
+            return float("nan"), float("nan")
+
+        def crossing(within: int, beyond: int) -> float:
+            if not 0 <= beyond < len(self.values):
+                return float(self.values[within])
+            near, far = self.deviation[within], self.deviation[beyond]
+            share = (limit - near) / (far - near)
+            return float(self.values[within] + share * (self.values[beyond] - self.values[within]))
+
+        return crossing(inside[0], inside[0] - 1), crossing(inside[-1], inside[-1] + 1)
 
 
 @dataclass(frozen=True)
@@ -39,7 +86,9 @@ class Fit:
     diagnostics
         Steps, Newton decrement, number of starts that agree, and the like.
     ranges
-        Ranges of parameters that have one, for `draws`.
+        Ranges of parameters that have one, for `draws` and `interval`.
+    profiles
+        Profile likelihoods of parameters whose likelihood is far from normal, for `interval`.
 
     Examples
     --------
@@ -59,6 +108,7 @@ class Fit:
     at_bound: tuple[str, ...] = ()
     diagnostics: Mapping[str, float | int] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
         """Return the estimate of one parameter."""
@@ -72,7 +122,13 @@ class Fit:
         return {name: float(error) for name, error in zip(self.names, errors, strict=True)}
 
     def interval(self, probability: float) -> dict[str, tuple[float, float]]:
-        """Return Wald intervals: estimate plus or minus normal quantiles times the errors.
+        r"""Return intervals that stay within the parameters' ranges.
+
+        Of a parameter with a profile they are those of its likelihood ratio. The others are
+        Wald's: the estimate plus or minus normal quantiles times the standard error; where the
+        parameter has a `range`, on the scale of :math:`\log(\theta - a)` or of
+        :math:`\log\frac{\theta - a}{b - \theta}`, with the error carried over by the delta
+        method.
 
         Parameters
         ----------
@@ -84,14 +140,17 @@ class Fit:
         Returns
         -------
         dict
-            From the name to the lower and upper end; NaN for parameters at a bound.
+            From the name to the lower and upper end; NaN for parameters at a bound that have no
+            profile.
         """
         check_probability("interval", probability=probability)
         width = float(ndtri(0.5 + probability / 2))
-        return {
-            name: (self[name] - width * error, self[name] + width * error)
+        ends = {
+            name: _wald(self[name], width * error, *self.ranges.get(name, UNBOUNDED))
             for name, error in self.standard_error.items()
         }
+        profiled = {name: profile.interval(probability) for name, profile in self.profiles.items()}
+        return ends | profiled
 
     def draws(self, key: PRNGKeyArray, count: int) -> dict[str, np.ndarray]:
         """Draw from the normal approximation about the estimate, truncated to `ranges`.
@@ -126,8 +185,7 @@ class Fit:
         block = self.covariance[np.ix_(free, free)]
         if not np.all(np.isfinite(block)):
             raise InferenceError(self.result, "no covariance to draw from")
-        unbounded = (-np.inf, np.inf)
-        low, high = np.array([self.ranges.get(name, unbounded) for name in self.names])[free].T
+        low, high = np.array([self.ranges.get(name, UNBOUNDED) for name in self.names])[free].T
         rng = generator(key)
         draws = np.tile(self.estimate, (count, 1)).astype(np.float64)
         missing = np.arange(count)
@@ -140,3 +198,76 @@ class Fit:
         else:
             raise InferenceError(self.result, "the estimate lies outside the parameters' ranges")
         return dict(zip(self.names, draws.T, strict=True))
+
+
+def _wald(estimate: float, width: float, low: float, high: float) -> tuple[float, float]:
+    """Wald interval of a parameter in (low, high); `width` is that without a range."""
+    if not low < estimate < high:
+        return float("nan"), float("nan")
+    if np.isinf(low) and np.isinf(high):
+        return estimate - width, estimate + width
+    if np.isinf(high):
+        factor = np.exp(min(width / (estimate - low), MAX_EXPONENT))
+        return float(low + (estimate - low) / factor), float(low + (estimate - low) * factor)
+    if np.isinf(low):
+        below, above = _wald(-estimate, width, -high, np.inf)
+        return -above, -below
+    share = (estimate - low) / (high - low)
+    middle, half = logit(share), width / ((high - low) * share * (1 - share))
+    below, above = low + (high - low) * expit(middle + half * np.array([-1.0, 1.0]))
+    return float(below), float(above)
+
+
+@dataclass(frozen=True)
+class LaplaceFit(Fit):
+    """A posterior mode with its Laplace approximation.
+
+    Attributes
+    ----------
+    laplace
+        The approximation, from which `draws` are taken.
+    labels
+        The parameters' names by the site of the model, as in `Laplace.marginal`: their intervals
+        are those of `Laplace.interval`.
+
+    Examples
+    --------
+    The fits of `counts`, `ground_motion` and `traveltime` are of this kind:
+
+    >>> import jax
+    >>> import jax.numpy as jnp
+    >>> import numpyro
+    >>> import numpyro.distributions as dist
+    >>> from eqstat.inference import laplace
+    >>> def model(data):
+    ...     sd = numpyro.sample("sd", dist.HalfNormal(10.0))
+    ...     numpyro.sample("data", dist.Normal(0.0, sd), obs=data)
+    >>> approximation = laplace(model, (jnp.array([1.0, 3.0]),), {"sd": jnp.ones((1,))})
+    >>> labels = {"sd": ["sd"]}
+    >>> fit = LaplaceFit(
+    ...     *approximation.marginal(labels),
+    ...     objective=float(approximation.optimum.objective),
+    ...     result=approximation.result,
+    ...     laplace=approximation,
+    ...     labels=labels)
+    >>> fit.draws(jax.random.key(0), 10)["sd"].shape
+    (10,)
+    >>> fit.interval(0.99)["sd"][0] > 0
+    True
+    """
+
+    laplace: Laplace = field(kw_only=True)
+    labels: Mapping[str, Sequence[str]] = field(kw_only=True, default_factory=dict)
+
+    def interval(self, probability: float) -> dict[str, tuple[float, float]]:
+        """Return Wald intervals in the model's unconstrained space, carried over to the sites."""
+        ends = super().interval(probability)
+        if not self.labels:
+            return ends
+        width = float(ndtri(0.5 + probability / 2))
+        own = self.laplace.interval(self.labels, width)
+        return ends | {name: pair for name, pair in own.items() if name in ends}
+
+    def draws(self, key: PRNGKeyArray, count: int) -> dict[str, np.ndarray]:
+        """Draw the model's sites from the Laplace approximation; see `Laplace.draws`."""
+        return self.laplace.draws(key, count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -15,7 +15,6 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 
 from eqstat._core.errors import InputError
-from eqstat.inference._fit import Fit
 from eqstat.inference._optimise import Optimum, covariance, minimise
 from eqstat.inference._results import InferenceError, Result
 
@@ -233,6 +232,50 @@ class Laplace:
             raise InputError(f"{len(names)} labels do not name {len(estimate)} elements")
         return names, estimate, slopes @ self.covariance @ slopes.T
 
+    def interval(
+        self, labels: Mapping[str, Sequence[str]], width: float
+    ) -> dict[str, tuple[float, float]]:
+        r"""Wald intervals that stay within the ranges of the sites.
+
+        .. math:: \theta\!\left(\hat u \pm w\, \frac{C s}{\sqrt{s^\top C s}}\right),
+                  \qquad s = \partial \theta / \partial u,
+
+        for each element: `width` standard errors along the direction in the unconstrained space
+        in which it varies most. For a latent site that is the interval of its unconstrained
+        value, transformed; for a linear one the plain Wald interval.
+
+        Parameters
+        ----------
+        labels
+            As in `marginal`.
+        width
+            Number of standard errors $w$.
+
+        Returns
+        -------
+        dict
+            From the label to the lower and upper end; NaN where the Hessian is singular.
+        """
+        spread, mode = self.covariance, np.asarray(self.optimum.value, np.float64)
+        rows = [self.jacobian[site].reshape(-1, len(mode)) for site in labels]
+        slopes = np.concatenate(rows)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            error = np.sqrt(np.sum((slopes @ spread) * slopes, axis=1))[:, None]
+            moves = width * np.where(error > 0, slopes @ spread / error, 0.0 * error)
+        with jax.enable_x64(True):
+            args, free = jax.tree.map(jnp.asarray, (self.args, self.free))
+            ends = [
+                _constrain(self.model, args, free, jnp.asarray(mode + sign * moves))
+                for sign in (-1.0, 1.0)
+            ]
+            low, high = (
+                np.concatenate([np.asarray(end[s]).reshape(len(moves), -1) for s in labels], axis=1)
+                for end in ends
+            )
+        names = [label for each in labels.values() for label in each]
+        pairs = np.sort(np.stack([np.diagonal(low), np.diagonal(high)], axis=1), axis=1)
+        return {name: (float(a), float(b)) for name, (a, b) in zip(names, pairs, strict=True)}
+
     def draws(self, key: PRNGKeyArray, count: int) -> dict[str, np.ndarray]:
         """Draw all sites: normal in the unconstrained space, then constrained.
 
@@ -257,43 +300,6 @@ class Laplace:
             vectors = mode + noise @ jnp.linalg.cholesky(jnp.asarray(spread)).T
             args, free = jax.tree.map(jnp.asarray, (self.args, self.free))
             return jax.tree.map(np.asarray, _constrain(self.model, args, free, vectors))
-
-
-@dataclass(frozen=True)
-class LaplaceFit(Fit):
-    """A posterior mode with its Laplace approximation.
-
-    Attributes
-    ----------
-    laplace
-        The approximation, from which `draws` are taken.
-
-    Examples
-    --------
-    The fits of `counts`, `ground_motion` and `traveltime` are of this kind:
-
-    >>> import jax
-    >>> import jax.numpy as jnp
-    >>> import numpyro
-    >>> import numpyro.distributions as dist
-    >>> def model(data):
-    ...     mean = numpyro.sample("mean", dist.Normal(0.0, 10.0))
-    ...     numpyro.sample("data", dist.Normal(mean, 1.0), obs=data)
-    >>> approximation = laplace(model, (jnp.array([1.0, 3.0]),), {"mean": jnp.zeros((1,))})
-    >>> fit = LaplaceFit(
-    ...     *approximation.marginal({"mean": ["mean"]}),
-    ...     objective=float(approximation.optimum.objective),
-    ...     result=approximation.result,
-    ...     laplace=approximation)
-    >>> fit.draws(jax.random.key(0), 10)["mean"].shape
-    (10,)
-    """
-
-    laplace: Laplace = field(kw_only=True)
-
-    def draws(self, key: PRNGKeyArray, count: int) -> dict[str, np.ndarray]:
-        """Draw the model's sites from the Laplace approximation; see `Laplace.draws`."""
-        return self.laplace.draws(key, count)
 
 
 def laplace(

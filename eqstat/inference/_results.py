@@ -20,10 +20,12 @@ class Result(enum.Enum):
     """
 
     CONVERGED = "converged"
-    AT_BOUND = "converged, with a parameter at the bound of its range"
+    AT_BOUND = "a parameter reaches the bound of its range"
     NOT_RESOLVED = "converged, but the data do not resolve every parameter"
     NOT_CONVERGED = "not converged: the optimiser stopped before the optimum"
     NOT_FINITE = "not finite: the objective has no finite value at the optimum"
+    BEYOND_PRIOR = "piled up at the end of a parameter's range: the data point beyond the prior"
+    NOT_DETERMINED = "not determined: the estimate is about as uncertain as before the data"
     TOO_FEW = "too few data for an estimate"
     POORLY_MIXED = "sampled, but R-hat, effective sample size, E-BFMI or divergences are not good"
 

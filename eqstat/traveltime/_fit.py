@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import jax
@@ -18,13 +20,24 @@ from eqstat.traveltime._profile import (
     WaveFit,
     bounds_reached,
     covariance_of,
+    depth_profile,
     fit_waves,
 )
-from eqstat.traveltime._results import failure
+from eqstat.traveltime._results import (
+    REMEDY,
+    Verdict,
+    failure,
+    is_undetermined,
+    of_depth,
+    piled_end,
+    sentence,
+    undetermined,
+)
 
 # A depth whose 90 % interval reaches the surface and is wider than this is not resolved.
 UNRESOLVED_KM = 50.0
-NORMAL_90 = 1.6449
+SURFACE_KM = 0.1
+Ends = dict[str, tuple[float, float]]
 
 
 def _empty(names: tuple[str, ...], result: Result, count: int) -> Fit:
@@ -33,19 +46,37 @@ def _empty(names: tuple[str, ...], result: Result, count: int) -> Fit:
     return Fit(names, nothing[0], nothing, np.nan, result, diagnostics={"triggers": count})
 
 
-def _judge(
-    estimate: dict[str, float], errors: np.ndarray, at_bound: tuple[str, ...], converged: bool
-) -> Result:
-    if not np.all(np.isfinite(list(estimate.values()))):
+def _judged(fit: Fit, converged: bool, region_km: float) -> Fit:
+    """Give a fit its result code, for reasons that `verdict_on` tells."""
+    return replace(fit, result=_judge(fit, converged, region_km))
+
+
+def _judge(fit: Fit, converged: bool, region_km: float) -> Result:
+    if not np.all(np.isfinite(fit.estimate)):
         return Result.NOT_FINITE
     if not converged:
         return Result.NOT_CONVERGED
-    if at_bound:
-        return Result.AT_BOUND
-    width = NORMAL_90 * errors[2]
-    if not np.isfinite(width) or (width > estimate["depth_km"] and 2 * width > UNRESOLVED_KM):
+    at_surface = fit["depth_km"] < SURFACE_KM
+    if [name for name in fit.at_bound if name != "depth_km" or not at_surface]:
+        return Result.BEYOND_PRIOR
+    errors = fit.standard_error
+    if any(is_undetermined(errors[name], region_km) for name in ("east_km", "north_km")):
+        return Result.NOT_DETERMINED
+    low, high = fit.interval(0.9)["depth_km"]
+    if not high - low < UNRESOLVED_KM and not low > 0.1 * high:
         return Result.NOT_RESOLVED
-    return Result.CONVERGED
+    return Result.AT_BOUND if fit.at_bound else Result.CONVERGED
+
+
+def verdict_on(fit: Fit) -> Verdict:
+    """Result code of a fit and its sentence, which names what is at fault."""
+    text = sentence(fit.result)
+    if fit.result is Result.BEYOND_PRIOR:
+        of = "depth" if "depth_km" in fit.at_bound else "epicentre"
+        text = f"the {of} lies at the end of its range, beyond which the data point; {REMEDY[of]}"
+    if fit.result is Result.NOT_DETERMINED:
+        return undetermined(fit.ranges["east_km"][1])
+    return Verdict(fit.result, text)
 
 
 def from_wave_fit(wave_fit: WaveFit, region_km: float) -> Fit:
@@ -65,20 +96,17 @@ def from_wave_fit(wave_fit: WaveFit, region_km: float) -> Fit:
     with np.errstate(divide="ignore"):
         objective = 0.5 * count * (np.log(2 * np.pi * squares / count) + 1)
     spread = inverse * variance
-    with np.errstate(invalid="ignore"):
-        errors = np.sqrt(np.diagonal(spread))
     full = np.full((5, 5), np.nan)
     full[:4, :4] = spread
     # Location and scale are independent to first order.
     full[:4, 4] = full[4, :4] = np.where([*free, True], 0.0, np.nan)
     full[4, 4] = squares / count / (2 * count)
-    estimate: dict[str, float] = {k: float(v) for k, v in zip(HYPOCENTRE, four, strict=True)}
-    return Fit(
+    fit = Fit(
         (*HYPOCENTRE, "sd_s"),
         np.append(four, sd),
         full,
         float(objective),
-        _judge(estimate, errors, at_bound, bool(wave_fit.converged)),
+        Result.CONVERGED,
         at_bound,
         {
             "triggers": count,
@@ -95,28 +123,52 @@ def from_wave_fit(wave_fit: WaveFit, region_km: float) -> Fit:
             "sd_s": (0.0, np.inf),
         },
     )
+    return _judged(fit, bool(wave_fit.converged), region_km)
 
 
-def _from_mode(mode: Laplace, count: int, region_km: float) -> LaplaceFit:
+def _with_profile(fit: Fit, observations: Observations, wave_fit: WaveFit) -> Fit:
+    """Add the profile likelihood of the depth, and judge by it."""
+    region_km = fit.ranges["east_km"][1]
+    error_km = fit.standard_error["depth_km"]
+    profile = depth_profile(observations.data, wave_fit, region_km, error_km)
+    if profile is None or not np.all(np.isfinite(fit.estimate)):
+        return fit
+    with_profile = replace(fit, profiles={"depth_km": profile})
+    return _judged(with_profile, bool(wave_fit.converged), region_km)
+
+
+def _from_mode(mode: Laplace, count: int, prior: Prior) -> LaplaceFit:
     """Turn a posterior mode into a `Fit`: covariance by the delta method."""
+    region_km = float(prior.region_km)
     order = [*HYPOCENTRE, *sorted(set(mode.sites) - set(HYPOCENTRE) - {"arrival_s"})]
-    names, values, spread = mode.marginal({name: labels_of(name) for name in order})
-    with np.errstate(invalid="ignore"):
-        errors = np.sqrt(np.diagonal(spread))
-    estimate = {name: float(value) for name, value in zip(names, values, strict=True)}
-    at_bound = tuple(
-        name for name in ("east_km", "north_km") if abs(estimate[name]) > 0.99 * region_km
-    )
-    return LaplaceFit(
+    labels = {name: labels_of(name) for name in order}
+    names, values, spread = mode.marginal(labels)
+    place = ("east_km", "north_km")
+    fit = LaplaceFit(
         names,
         values,
         spread,
         objective=float(mode.optimum.objective),
-        result=_judge(estimate, errors, at_bound, bool(mode.optimum.converged)),
-        at_bound=at_bound,
+        result=Result.CONVERGED,
+        at_bound=tuple(name for name in place if abs(float(mode.sites[name])) > 0.99 * region_km),
         diagnostics={"triggers": count, **mode.diagnostics},
+        ranges=dict.fromkeys(place, (-region_km, region_km)),
         laplace=mode,
+        labels=labels,
     )
+    good = bool(mode.optimum.converged)
+    if good and not fit.at_bound and np.all(np.isfinite(spread)):
+        ends = fit.interval
+        depth = of_depth(lambda p: _of_ends(ends, p), prior)
+        if piled_end(depth) is not None:
+            fit = replace(fit, at_bound=("depth_km",))
+    return _judged(fit, good, region_km)
+
+
+def _of_ends(interval: Callable[[float], Ends], probability: np.ndarray) -> np.ndarray:
+    """Quantiles of the depth, from intervals of a normal approximation."""
+    pairs = [interval(abs(2 * p - 1))["depth_km"] for p in probability]
+    return np.array([pair[int(p > 0.5)] for pair, p in zip(pairs, probability, strict=True)])
 
 
 def mode_of(observations: Observations, likelihood: LikelihoodName, prior: Prior) -> Laplace:
@@ -183,13 +235,15 @@ def fit(
     -------
     Fit
         `east_km`, `north_km`, `depth_km`, `origin_time_s` in the frame of `observations`,
-        then `sd_s` or the mixture's parameters, with covariance and result code.
+        then `sd_s` or the mixture's parameters, with covariance and result code. Intervals of
+        the depth of the plain fit are those of its profile likelihood.
 
     Raises
     ------
     eqstat.inference.InferenceError
         With `throw`, when there are too few triggers or places (fewer than 5 at 3 places),
-        BFGS did not converge, or nothing finite came out.
+        BFGS did not converge, nothing finite came out, the estimate lies at an end of its range
+        other than the surface, or the epicentre is about as uncertain as the region.
 
     References
     ----------
@@ -222,10 +276,11 @@ def fit(
         which = 1 if int(data.wave) == S else 0
         waves = both_waves(observations, float(prior.region_km))
         picked = jax.tree.map(lambda leaf: leaf[which], waves)
-        result = from_wave_fit(picked, float(prior.region_km))
+        region_km = float(prior.region_km)
+        result = _with_profile(from_wave_fit(picked, region_km), observations, picked)
     else:
         mode = mode_of(observations, likelihood, prior)
-        result = _from_mode(mode, count, float(prior.region_km))
+        result = _from_mode(mode, count, prior)
     if throw and not result.result.ok:
-        raise failure(result.result, observations.usage)
+        raise failure(result.result, observations.usage, verdict_on(result).text)
     return result

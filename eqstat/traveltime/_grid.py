@@ -29,7 +29,7 @@ from eqstat.traveltime._grids._population import FEWEST_ACCEPTED, population, to
 from eqstat.traveltime._grids._posterior import GridPosterior
 from eqstat.traveltime._model import LikelihoodName, arrival_bounds
 from eqstat.traveltime._parameters import Prior
-from eqstat.traveltime._results import failure
+from eqstat.traveltime._results import Verdict, failure, judge, marginals, sentence
 
 DEEPEST_KM = 700.0
 SHAPE_PROFILED = (44, 44, 22)
@@ -132,7 +132,7 @@ def _mixture_grid(
         observations, "mixture", prior, cells, bundle, None, Result.CONVERGED, sites
     )
     done = bool(particles.finished) and float(particles.acceptance) > FEWEST_ACCEPTED
-    return replace(posterior, result=_judge(posterior, done, limits))
+    return _judged(posterior, done, limits)
 
 
 def _limits(prior: Prior, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -186,10 +186,11 @@ def grid(
     Returns
     -------
     GridPosterior
-        Its `result` says where the box reaches the bound of the region (`AT_BOUND`), where
-        mass is left outside or the mode was not found (`NOT_CONVERGED`), and where the depth
-        is not resolved: a 90 % interval wider than 50 km that begins in the top tenth of
-        its range.
+        Its `result` says where mass reaches the bound of the region (`AT_BOUND`), where mass is
+        left outside or the mode was not found (`NOT_CONVERGED`), where a coordinate is piled up
+        at the end of its prior (`BEYOND_PRIOR`), where the epicentre is about as uncertain as
+        the region (`NOT_DETERMINED`), and where the depth is not resolved: a 90 % interval wider
+        than 50 km that begins in the top tenth of its range. `result_text` says it in words.
 
     Raises
     ------
@@ -254,13 +255,20 @@ def grid(
         observations, likelihood, prior, cells, bundle, mode, Result.CONVERGED
     )
     done = bool(mode.optimum.converged) and not wider
-    return replace(posterior, result=_judge(posterior, done, limits))
+    return _judged(posterior, done, limits)
 
 
-def _judge(posterior: GridPosterior, done: bool, limits: np.ndarray) -> Result:
-    """Say how a grid ended: see `grid`."""
-    if not done:
-        return Result.NOT_CONVERGED
+def _judged(posterior: GridPosterior, done: bool, limits: np.ndarray) -> GridPosterior:
+    """Give a grid its result and the sentence of it: see `grid`."""
+    verdict = judge(*marginals(posterior.quantile, posterior.prior)) if done else None
+    if verdict is None:
+        result = _result_of(posterior, limits) if done else Result.NOT_CONVERGED
+        verdict = Verdict(result, sentence(result))
+    return replace(posterior, result=verdict.result, result_text=verdict.text)
+
+
+def _result_of(posterior: GridPosterior, limits: np.ndarray) -> Result:
+    """Whether mass reaches the bound of the region, and whether the depth is resolved."""
     for position, axis in enumerate(np.asarray(a, np.float64) for a in posterior.grid.axes[:2]):
         edge, step = marginal(posterior.mass, (position,)), axis[1] - axis[0]
         at_low = axis[0] - step <= limits[0, position] and edge[0] > EDGE_MASS

@@ -62,6 +62,7 @@ def to_hypocentre(
             frame,
             result.estimate[at],
             result.covariance[np.ix_(at, at)],
+            shallowest_km=0.0,
             reference_time=observations.reference_time,
         )
     drawn = hypocentre.check(result)
@@ -86,7 +87,7 @@ class Statistics(NamedTuple):
 
 
 def statistics_of_fit(fit: Fit, frame: LocalFrame, probability: float) -> Statistics:
-    """Estimate and Wald intervals; NaN for what is at a bound."""
+    """Estimate and its intervals; NaN for what is at a bound and has no profile."""
     bounds = fit.interval(probability)
     errors = fit.standard_error
     latitude, longitude = frame.to_geographic(fit["east_km"], fit["north_km"])
@@ -102,7 +103,7 @@ def statistics_of_fit(fit: Fit, frame: LocalFrame, probability: float) -> Statis
             "depth_km": bounds["depth_km"],
             "origin_time_s": bounds["origin_time_s"],
         },
-        kind="Wald",
+        kind="Wald, depth by profile likelihood" if "depth_km" in fit.profiles else "Wald",
     )
 
 

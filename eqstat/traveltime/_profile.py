@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from eqstat.inference import covariance, minimise
+from eqstat.inference import Profile, covariance, minimise
 from eqstat.traveltime import _start
 from eqstat.traveltime._data import TriggerData
 from eqstat.traveltime._parameters import MAX_DEPTH_KM
@@ -21,6 +21,12 @@ ESTIMATED = 4
 SURFACE_KM = 1.0
 _EPS = SURFACE_KM / MAX_DEPTH_KM
 _TOP = float(np.sqrt(1 + _EPS**2) - _EPS)
+# Depths of a profile: everywhere, and about the estimate in standard errors.
+DEPTHS_KM = 5.0 * np.expm1(np.linspace(0.0, np.log1p(MAX_DEPTH_KM / 5.0), 40))
+NEAR = np.array([-3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0])
+# Gauss-Newton steps at each depth, and the shares of a step of which the best is taken.
+PROFILE_STEPS = 12
+SHARES = np.array([1.0, 0.5, 0.2, 0.05, 0.0])
 
 
 class WaveFit(NamedTuple):
@@ -178,6 +184,74 @@ def covariance_of(wave_fit: WaveFit, free: np.ndarray) -> tuple[np.ndarray, bool
         full[:3, 3] = full[3, :3] = np.where(free, cross, np.nan)
         full[3, 3] = 1 / float(wave_fit.count) + slope @ known @ slope
     return full, regular
+
+
+@jax.jit
+def _least_squares_at(
+    depths: Float[Array, " depths"], place: Float[Array, " 2"], data: TriggerData, region_km: Array
+) -> Float[Array, " depths"]:
+    """Least sum of squares over the epicentre at each depth, by damped Gauss-Newton steps."""
+
+    def one(depth: Array) -> Array:
+        def residuals(at: Array) -> Array:
+            return _residuals(jnp.append(at, depth), data)[0]
+
+        def step(at: Array, _: None) -> tuple[Array, None]:
+            slope = jax.jacfwd(residuals)(at)
+            normal = slope.T @ slope
+            ridge = 1e-9 * (1.0 + jnp.trace(normal)) * jnp.eye(2)
+            move = -jnp.linalg.solve(normal + ridge, slope.T @ residuals(at))
+            tried = jnp.clip(at + SHARES[:, None] * move, -region_km, region_km)
+            squares = jax.vmap(lambda p: jnp.sum(residuals(p) ** 2))(tried)
+            return tried[jnp.argmin(squares)], None
+
+        best, _ = jax.lax.scan(step, place, None, length=PROFILE_STEPS)
+        return jnp.sum(residuals(best) ** 2)
+
+    return jax.lax.map(one, depths)
+
+
+def depth_profile(
+    data: TriggerData, wave_fit: WaveFit, region_km: float, error_km: float
+) -> Profile | None:
+    """Profile likelihood of the depth of a least-squares hypocentre.
+
+    Parameters
+    ----------
+    data
+        The triggers, with the wave that was fitted.
+    wave_fit
+        The fit of that wave.
+    region_km
+        Half-width of the box of the epicentre.
+    error_km
+        Standard error of the depth, which gives the spacing near the estimate; NaN at a bound.
+
+    Returns
+    -------
+    Profile or None
+        None where no degree of freedom is left for the variance.
+    """
+    freedom = int(wave_fit.count) - ESTIMATED
+    if freedom < 1:
+        return None
+    estimate = float(wave_fit.hypocentre[2])
+    width = error_km if np.isfinite(error_km) else SURFACE_KM
+    near = estimate + width * NEAR
+    depths = np.sort(np.clip(np.concatenate([DEPTHS_KM, near]), 0.0, MAX_DEPTH_KM))
+    with jax.enable_x64(True):
+        squares = np.asarray(
+            _least_squares_at(
+                jnp.asarray(depths),
+                jnp.asarray(wave_fit.hypocentre[:2]),
+                jax.tree.map(jnp.asarray, data),
+                jnp.asarray(float(region_km)),
+            )
+        )
+    # The estimate is among the depths: a smaller value is another mode that BFGS missed.
+    least = min(float(wave_fit.sum_of_squares), float(squares.min()))
+    variance = max(least / freedom, np.finfo(float).tiny)
+    return Profile(depths, np.sqrt(np.maximum(squares - least, 0.0) / variance), freedom)
 
 
 @jax.jit

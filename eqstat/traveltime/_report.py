@@ -18,6 +18,7 @@ from eqstat._core.json import to_plain
 from eqstat.hypocentre import CredibleRegion
 from eqstat.inference import Fit
 from eqstat.traveltime._data import Observations, TriggerData
+from eqstat.traveltime._fit import verdict_on
 from eqstat.traveltime._grids._density import SPACE
 from eqstat.traveltime._grids._posterior import GridPosterior
 from eqstat.traveltime._hypocentre import (
@@ -212,12 +213,12 @@ def _diagnostics(result: Fit | GridPosterior | xr.DataTree) -> tuple[str, str, d
         about = {**result.diagnostics, "objective": result.objective}
         if result.at_bound:
             about["at_bound"] = list(result.at_bound)
-        return "bfgs", sentence(result.result), about
+        return "bfgs", verdict_on(result).text, about
     if isinstance(result, GridPosterior):
         cells = int(np.prod(result.mass.shape))
         return (
             "grid",
-            sentence(result.result),
+            result.result_text or sentence(result.result),
             {"log_evidence": result.log_evidence, "cells": cells},
         )
     names = ("r_hat_max", "ess_bulk_min", "ess_tail_min", "divergences")
@@ -313,9 +314,9 @@ def report(
     result
         From `fit`, `grid` or `sample`.
     probability
-        Content of intervals and region, in (0, 1). Those of a fit are Wald's, from the Hessian;
-        where the posterior is a long ridge their coverage is too small, and that of grid and NUTS
-        is not.
+        Content of intervals and region, in (0, 1). Those of a fit are Wald's, from the Hessian,
+        but for the depth of the plain fit, whose profile likelihood gives its interval; where the
+        posterior is a long ridge their coverage is too small, and that of grid and NUTS is not.
 
     Returns
     -------
@@ -337,7 +338,7 @@ def report(
     >>> observations = traveltime.prepare(table)
     >>> location = report(observations, traveltime.fit(observations, throw=False))
     >>> location.method, location.interval["kind"], len(location.triggers)
-    ('bfgs', 'Wald', 6)
+    ('bfgs', 'Wald, depth by profile likelihood', 6)
     """
     if isinstance(result, Fit) and not np.all(np.isfinite(result.estimate[:4])):
         raise failure(result.result, observations.usage)

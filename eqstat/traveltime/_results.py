@@ -1,13 +1,165 @@
-"""Sentences for the result codes of a hypocentre, where the general ones say too little."""
+"""Result codes of a hypocentre: its posterior judged by the prior, and their sentences."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import roots_legendre
+
+from eqstat._core.arrays import FloatArray
 from eqstat.inference import InferenceError, Result
+from eqstat.traveltime._parameters import Prior
 
 SENTENCES = {
     Result.TOO_FEW: "too few triggers: a hypocentre needs at least 5 at 3 or more places",
     Result.NOT_RESOLVED: "converged, but the depth is not resolved by these triggers",
 }
+# A posterior is piled up at an end of the prior where its outermost 5 % lie in less than a tenth
+# of as much prior probability, and the likelihood still rises there from the 10 % before.
+TAIL, NEXT = 0.05, 0.10
+FAVOURED = 10.0
+# Chance variation of the rise, as of some thousand draws.
+RISE = 0.9
+# Width of the epicentre's posterior over that of its prior from which data say too little.
+WIDTH_SHARE = 0.5
+CENTRAL = (0.16, 0.84)
+# A shallowest depth of at most this is the surface, not a choice.
+SURFACE_KM = 1.0
+REMEDY = {
+    "epicentre": "widen the region (`region_km`, --region-km)",
+    "depth": "give a prior that reaches there (`depth`, --depth-km)",
+}
+
+
+class Marginal(NamedTuple):
+    """Posterior of a coordinate beside its prior.
+
+    Attributes
+    ----------
+    of
+        "epicentre" or "depth".
+    quantile
+        Quantiles of the posterior, km.
+    mass
+        Prior probability between two values.
+    low, high
+        Ends of the prior's range; infinite where it has none, or where the end is the surface.
+    """
+
+    of: str
+    quantile: Callable[[Any], FloatArray]
+    mass: Callable[[float, float], float]
+    low: float
+    high: float
+
+
+class Verdict(NamedTuple):
+    """A result code and its sentence."""
+
+    result: Result
+    text: str
+
+
+def uniform(of: str, quantile: Callable[[Any], FloatArray], half_width_km: float) -> Marginal:
+    """A coordinate whose prior is uniform within `half_width_km` of 0."""
+    width = 2 * half_width_km
+    return Marginal(of, quantile, lambda a, b: (b - a) / width, -half_width_km, half_width_km)
+
+
+def of_depth(quantile: Callable[[Any], FloatArray], prior: Prior) -> Marginal:
+    """A depth under the prior of `fit`, `grid` and `sample`."""
+    deepest = np.inf if prior.deepest_km is None else float(prior.deepest_km)
+    return of_density(quantile, prior.depth.log_prob, float(prior.shallowest_km), deepest)
+
+
+def of_density(
+    quantile: Callable[[Any], FloatArray],
+    log_density: Callable[[FloatArray], Any],
+    shallowest_km: float,
+    deepest_km: float,
+) -> Marginal:
+    """A depth of any prior; its density need not be normalised."""
+    nodes, weights = roots_legendre(64)
+
+    def mass(low: float, high: float) -> float:
+        at = low + 0.5 * (high - low) * (nodes + 1)
+        density = np.exp(np.asarray(log_density(at), np.float64))
+        return float(0.5 * (high - low) * weights @ density)
+
+    total = mass(shallowest_km, deepest_km) if np.isfinite(deepest_km) else 1.0
+    low = -np.inf if shallowest_km <= SURFACE_KM else shallowest_km
+    return Marginal("depth", quantile, lambda a, b: mass(a, b) / total, low, deepest_km)
+
+
+def piled_end(marginal: Marginal) -> float | None:
+    """The end of the prior's range at which a posterior is piled up; None where it is at none.
+
+    Examples
+    --------
+    >>> inside = uniform("epicentre", lambda p: 490.0 + 3.0 * (np.asarray(p) - 0.5), 500.0)
+    >>> piled = uniform("epicentre", lambda p: 500.0 + 3.0 * np.log(p), 500.0)
+    >>> piled_end(inside), piled_end(piled)
+    (None, 500.0)
+    """
+    for end, tail, after in (
+        (marginal.low, TAIL, TAIL + NEXT),
+        (marginal.high, 1 - TAIL, 1 - TAIL - NEXT),
+    ):
+        if not np.isfinite(end):
+            continue
+        outer, inner = (float(q) for q in marginal.quantile(np.array([tail, after])))
+        last = marginal.mass(*sorted((outer, end)))
+        before = marginal.mass(*sorted((inner, outer)))
+        if FAVOURED * last <= TAIL and before * TAIL >= RISE * last * NEXT:
+            return end
+    return None
+
+
+def judge(*marginals: Marginal) -> Verdict | None:
+    """Judge a posterior by the prior's own probability of what was found; None where it is good.
+
+    A posterior that is piled up at an end of the prior is `BEYOND_PRIOR`; an epicentre about as
+    uncertain as its prior is `NOT_DETERMINED`.
+    """
+    for marginal in marginals:
+        end = piled_end(marginal)
+        if end is not None:
+            what = f"the {marginal.of} is piled up at the end of its range ({end:g} km)"
+            text = f"{what}, beyond which the data point; {REMEDY[marginal.of]}"
+            return Verdict(Result.BEYOND_PRIOR, text)
+    for marginal in marginals:
+        if marginal.of != "epicentre":
+            continue
+        width = float(np.diff(marginal.quantile(np.array(CENTRAL)))[0])
+        if is_undetermined(0.5 * width, marginal.high):
+            return undetermined(marginal.high)
+    return None
+
+
+def marginals(quantile: Callable[[str, Any], FloatArray], prior: Prior) -> list[Marginal]:
+    """Marginals of a hypocentre; `quantile` takes the coordinate's name and probabilities."""
+    half = float(prior.region_km)
+    sides = [
+        uniform("epicentre", partial(quantile, name), half) for name in ("east_km", "north_km")
+    ]
+    return [*sides, of_depth(partial(quantile, "depth_km"), prior)]
+
+
+def is_undetermined(sd_km: float, half_width_km: float) -> bool:
+    """Whether a coordinate of the epicentre is about as uncertain as its uniform prior."""
+    return sd_km > WIDTH_SHARE * (CENTRAL[1] - CENTRAL[0]) * half_width_km
+
+
+def undetermined(half_width_km: float) -> Verdict:
+    """The verdict on an epicentre that the triggers do not determine."""
+    return Verdict(
+        Result.NOT_DETERMINED,
+        "the triggers do not determine the epicentre: it is about as uncertain as the region that "
+        f"is searched ({half_width_km:g} km to each side)",
+    )
 
 
 def sentence(result: Result) -> str:
@@ -23,6 +175,6 @@ def sentence(result: Result) -> str:
     return SENTENCES.get(result, result.value)
 
 
-def failure(result: Result, usage: str) -> InferenceError:
+def failure(result: Result, usage: str, text: str = "") -> InferenceError:
     """Return the error of a location that gave no usable answer, with what was used."""
-    return InferenceError(result, usage, message=sentence(result))
+    return InferenceError(result, usage, message=text or sentence(result))

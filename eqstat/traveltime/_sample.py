@@ -16,7 +16,7 @@ from eqstat.traveltime._grid import grid
 from eqstat.traveltime._likelihood import pointwise_log_likelihood
 from eqstat.traveltime._model import IDENTIFIED_MODELS, LikelihoodName
 from eqstat.traveltime._parameters import Prior, parameters_of, sites_of
-from eqstat.traveltime._results import failure
+from eqstat.traveltime._results import failure, judge, marginals
 from eqstat.traveltime._warp import warp_for
 
 
@@ -150,7 +150,7 @@ def sample(
 
     with jax.enable_x64(True):
         data, priors = jax.tree.map(jnp.asarray, (observations.data, prior))
-        return run_nuts(
+        tree = run_nuts(
             run_key,
             IDENTIFIED_MODELS[likelihood],
             (data, priors),
@@ -191,3 +191,18 @@ def sample(
                 "log_evidence_grid": start.log_evidence,
             },
         )
+    return _judged(tree, prior)
+
+
+def _judged(tree: xr.DataTree, prior: Prior) -> xr.DataTree:
+    """Change the result of draws that mix well but that the prior contradicts."""
+    posterior = tree["posterior"]
+
+    def quantile(name: str, probability: np.ndarray) -> np.ndarray:
+        return np.quantile(posterior[name].to_numpy(), probability)
+
+    if tree.attrs["result"] == Result.CONVERGED.name:
+        verdict = judge(*marginals(quantile, prior))
+        if verdict is not None:
+            tree.attrs.update(result=verdict.result.name, result_text=verdict.text)
+    return tree

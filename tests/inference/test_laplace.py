@@ -121,3 +121,27 @@ def test_draws_of_a_plain_fit_keep_to_the_ranges_and_the_bound():
         Fit(("a",), np.ones(1), np.full((1, 1), np.nan), 0.0, Result.CONVERGED).draws(
             jax.random.key(0), 3
         )
+
+
+def scale(data):
+    sd = numpyro.sample("sd", dist.HalfNormal(10.0))
+    share = numpyro.sample("share", dist.Dirichlet(jnp.ones(3)))
+    numpyro.deterministic("variance", sd**2)
+    numpyro.factor("data", jnp.sum(dist.Normal(0.0, sd).log_prob(data)) + jnp.log(share[0]))
+
+
+def test_intervals_are_those_of_the_unconstrained_space():
+    start = {"sd": np.ones(1), "share": np.full((1, 3), 1 / 3)}
+    approximation = laplace(scale, (np.array([0.5, -1.0, 2.0]),), start)
+    labels = {"sd": ["sd"], "share": ["a", "b", "c"], "variance": ["variance"]}
+    fit = LaplaceFit(*approximation.marginal(labels), objective=0.0, result=Result.CONVERGED,
+                     laplace=approximation, labels=labels)  # fmt: skip
+    ends = fit.interval(0.9)
+    error = np.sqrt(approximation.covariance[0, 0])
+    expected = np.exp(approximation.free["sd"] + 1.6449 * error * np.array([-1.0, 1.0]))
+    assert ends["sd"] == pytest.approx(expected, rel=1e-3)
+    assert ends["variance"] == pytest.approx(np.square(ends["sd"]), rel=1e-6)
+    for name in "abc":
+        assert 0 < ends[name][0] < fit[name] < ends[name][1] < 1
+    # Far out, where the plain Wald interval of sd would reach below zero.
+    assert fit.interval(0.9999)["sd"][0] > 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eqstat.inference import Fit, InferenceError, Result
+from eqstat.inference import Fit, InferenceError, Profile, Result
 
 
 def test_only_optima_and_good_draws_are_ok():
@@ -68,3 +68,36 @@ def test_parameters_at_a_bound_have_no_error():
     assert fit.standard_error["east_km"] == 2.0
     assert np.isnan(fit.standard_error["depth_km"])
     assert np.all(np.isnan(fit.interval(0.9)["depth_km"]))
+
+
+@pytest.mark.parametrize("estimate", [0.3, 5.0, 49.0])
+@pytest.mark.parametrize(("low", "high"), [(0.0, np.inf), (0.0, 50.0), (-np.inf, 50.0)])
+def test_intervals_stay_within_the_range_of_the_parameter(estimate, low, high):
+    def bounded(covariance):
+        return Fit(
+            ("depth_km",), np.array([estimate]), np.array([[covariance]]), 0.0, Result.CONVERGED,
+            ranges={"depth_km": (low, high)}
+        ).interval(0.9)["depth_km"]  # fmt: skip
+
+    below, above = bounded(20.0**2)
+    assert low <= below < estimate < above <= high
+    # Where the error is small beside the distance to the bounds, they are Wald's.
+    assert bounded(1e-6) == pytest.approx(estimate + 1.6449e-3 * np.array([-1, 1]), abs=1e-5)
+
+
+def test_an_interval_of_a_positive_parameter_is_that_of_its_logarithm():
+    fit = Fit(("sd_s",), np.array([2.0]), np.array([[0.25]]), 0.0, Result.CONVERGED,
+              ranges={"sd_s": (0.0, np.inf)})  # fmt: skip
+    low, high = np.log(fit.interval(0.9)["sd_s"])
+    assert 0.5 * (low + high) == pytest.approx(np.log(2.0))
+    assert high - low == pytest.approx(2 * 1.6449 * 0.25, rel=1e-4)
+
+
+def test_a_profile_gives_an_interval_up_to_the_end_of_the_range():
+    depth = np.linspace(0.0, 40.0, 401)
+    profile = Profile(depth, np.abs(depth - 2.0) / 3.0, 10)
+    reach = 3.0 * stats.t(10).ppf(0.95)
+    assert profile.interval(0.9) == pytest.approx((0.0, 2.0 + reach), abs=1e-6)
+    fit = Fit(("depth_km",), np.array([2.0]), np.array([[np.nan]]), 0.0, Result.CONVERGED,
+              profiles={"depth_km": profile})  # fmt: skip
+    assert fit.interval(0.9)["depth_km"] == profile.interval(0.9)

@@ -161,21 +161,25 @@ def test_a_surface_source_is_at_bound_and_has_no_depth_error(seed):
     assert found.at_bound == ("depth_km",)
     assert np.isnan(found.standard_error["depth_km"])
     assert np.isfinite(found.standard_error["east_km"])
+    low, high = found.interval(0.9)["depth_km"]
+    assert low == 0.0 and 1.0 < high < 30.0
 
 
 def test_a_source_beyond_the_region_is_at_its_edge():
     triggers = cases.quake(14, 4, at=(300.0, 0.0), sd_s=0.02)
     found = fit(prepare(triggers), prior=Prior(region_km=100.0), throw=False)
-    assert found.result is Result.AT_BOUND
+    assert found.result is Result.BEYOND_PRIOR
     assert "east_km" in found.at_bound
     assert found["east_km"] == pytest.approx(100.0, abs=0.2)
+    with pytest.raises(InferenceError, match="epicentre lies at the end of its range"):
+        fit(prepare(triggers), prior=Prior(region_km=100.0))
 
 
 def test_says_when_the_depth_is_not_resolved():
     found = fit(prepare(cases.quake(12, 3, at=(80.0, 0.0), depth_km=60.0, sd_s=0.5)))
     assert found.result is Result.NOT_RESOLVED
     low, high = found.interval(0.9)["depth_km"]
-    assert low < 0 and high - low > 50
+    assert low == 0 and high - low > 50
     near = fit(prepare(cases.quake(16, 3, sd_s=0.05)))
     assert near.result is Result.CONVERGED
 

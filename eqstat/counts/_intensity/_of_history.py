@@ -66,6 +66,11 @@ class Slow:
         estimate = np.where(np.arange(len(values)) < 3, np.exp(values), values)
         return names[: len(values)], estimate, slope[:, None] * self.learned.covariance * slope
 
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Ranges of those that are estimated in their logarithm."""
+        return dict.fromkeys(self.sites[0][:3], (0.0, np.inf))
+
 
 def _with(background: Background, profile: np.ndarray, values: np.ndarray) -> Background:
     logs = np.moveaxis(values, -1, 0)

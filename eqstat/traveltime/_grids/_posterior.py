@@ -55,6 +55,8 @@ class GridPosterior:
         How it ended.
     particles
         Draws of all sites that the cells were counted from (mixture), or None.
+    result_text
+        The sentence of the result.
 
     Examples
     --------
@@ -80,6 +82,7 @@ class GridPosterior:
     mode: Laplace | None
     result: Result
     particles: dict[str, np.ndarray] | None = None
+    result_text: str = ""
 
     @property
     def log_evidence(self) -> float:

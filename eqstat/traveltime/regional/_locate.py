@@ -39,7 +39,7 @@ from eqstat.inference import (
 from eqstat.traveltime._results import sentence
 from eqstat.traveltime.regional._core import Picks, Target, log_posterior, origin_time
 from eqstat.traveltime.regional._evidence import Known, maximise
-from eqstat.traveltime.regional._location import CRUSTAL, DepthPrior, RegionalLocation
+from eqstat.traveltime.regional._location import CRUSTAL, DepthPrior, RegionalLocation, judge_cells
 from eqstat.traveltime.regional._parameters import RegionalError
 from eqstat.traveltime.regional._tails import fit_tails, spread
 
@@ -324,7 +324,8 @@ def locate(
         wider = spread(flat, float(error.tail_width), float(error.tail_degrees_of_freedom))
         mass = mass * (wider / np.maximum(flat, np.finfo(float).tiny))[:, :, None]
         origin = _origin_in_cells(axes, mass, target)
-    edge = mass[[0, -1]].sum() + mass[1:-1, [0, -1]].sum()
+    edge = float(mass[[0, -1]].sum() + mass[1:-1, [0, -1]].sum())
+    verdict = judge_cells(axes, mass, edge, depth, half_width_km)
     # Depths are equidistant in their logarithm.
     depths = Axis(np.exp(axes[2]), np.exp(cell_edges(axes[2])))
     sides = [Axis(axis, cell_edges(axis)) for axis in axes[:2]]
@@ -341,7 +342,9 @@ def locate(
         picks=used,
         left_out=left_out,
         log_evidence=evidence,
-        edge_mass=float(edge),
+        edge_mass=edge,
+        result=verdict.result,
+        result_text=verdict.text,
     )
 
 

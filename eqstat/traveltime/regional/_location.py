@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ import xarray as xr
 
 from eqstat import hypocentre
 from eqstat._core.errors import InputError
+from eqstat.inference import Result, cell_edges, quantile
+from eqstat.traveltime._results import Verdict, judge, of_density, sentence, uniform
 from eqstat.traveltime.regional._parameters import RegionalError
 
 
@@ -53,6 +56,8 @@ class DepthPrior:
 
 
 CRUSTAL = DepthPrior()
+# Probability in the outermost cells above which the box is too small.
+EDGE_MASS = 0.01
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,9 @@ class RegionalLocation:
         the box's area, is not in it).
     edge_mass
         Probability in the outermost cells of the map: large where the box is too small.
+    result, result_text
+        How it ended, and its sentence: whether a coordinate is piled up at the end of its prior,
+        the epicentre about as uncertain as the box, or mass at its edge.
 
     Examples
     --------
@@ -87,6 +95,8 @@ class RegionalLocation:
     left_out: pd.DataFrame = field(repr=False)
     log_evidence: float
     edge_mass: float = 0.0
+    result: Result = Result.CONVERGED
+    result_text: str = Result.CONVERGED.value
 
     @property
     def picks_used(self) -> int:
@@ -98,3 +108,26 @@ class RegionalLocation:
         """Posterior mean of the epicentre: latitude, longitude in degrees."""
         mean = hypocentre.summary(self.hypocentre).sel(statistic="mean")
         return float(mean["latitude"]), float(mean["longitude"])
+
+
+def judge_cells(
+    axes: list[np.ndarray], mass: np.ndarray, edge: float, depth: DepthPrior, half_width_km: float
+) -> Verdict:
+    """Judge the posterior by the prior of the depth and by the box of the epicentre."""
+
+    def along(position: int, probability: np.ndarray) -> np.ndarray:
+        others = tuple(axis for axis in range(3) if axis != position)
+        weights = mass.sum(axis=others)
+        return np.asarray(quantile(cell_edges(axes[position]), weights, probability))
+
+    def log_density(depth_km: np.ndarray) -> np.ndarray:
+        log = np.log(depth_km)
+        return -0.5 * ((log - np.log(depth.median_km)) / depth.log_sd) ** 2 - log
+
+    def of_depths(probability: np.ndarray) -> np.ndarray:
+        return np.exp(along(2, probability))
+
+    sides = [uniform("epicentre", partial(along, axis), half_width_km) for axis in (0, 1)]
+    down = of_density(of_depths, log_density, depth.shallowest_km, depth.deepest_km)
+    at_edge = Result.AT_BOUND if edge > EDGE_MASS else Result.CONVERGED
+    return judge(*sides, down) or Verdict(at_edge, sentence(at_edge))

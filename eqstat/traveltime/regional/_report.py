@@ -8,15 +8,11 @@ import numpy as np
 import pandas as pd
 
 from eqstat.geodesy import LocalFrame
-from eqstat.inference import Result
 from eqstat.traveltime._hypocentre import statistics_of
 from eqstat.traveltime._report import Location, located
 from eqstat.traveltime.regional._core import explain
 from eqstat.traveltime.regional._locate import pad_picks, target_of
 from eqstat.traveltime.regional._location import CRUSTAL, RegionalLocation
-
-# Probability in the outermost cells above which the box is too small.
-EDGE_MASS = 0.01
 
 
 def report(location: RegionalLocation, *, probability: float = 0.9) -> Location:
@@ -69,7 +65,6 @@ def report(location: RegionalLocation, *, probability: float = 0.9) -> Location:
     best = np.argmax(branch, axis=1)
     residual = seconds - point.origin_time_s - travel[np.arange(len(picks)), best]
     p, s = branch[:, :2].sum(axis=1), branch[:, 2:].sum(axis=1)
-    result = Result.AT_BOUND if location.edge_mass > EDGE_MASS else Result.CONVERGED
     return located(
         posterior,
         statistics=point,
@@ -81,6 +76,6 @@ def report(location: RegionalLocation, *, probability: float = 0.9) -> Location:
         likelihood="regional",
         left_out=location.left_out,
         silent=0,
-        result=result.value,
+        result=location.result_text,
         diagnostics={"log_evidence": location.log_evidence, "edge_mass": location.edge_mass},
     )
