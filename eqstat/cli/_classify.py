@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from eqstat import traveltime
+from eqstat._core.errors import InputError
+from eqstat.cli._each import add_each, each, refuse_what_is_of_one_event
+from eqstat.cli._errors import DONE, FAILED
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._locate import TABLES
 from eqstat.cli._options import (
@@ -14,12 +19,18 @@ from eqstat.cli._options import (
     add_triggers,
     add_velocity,
     number,
+    prior_of,
     velocity_of,
     whole,
 )
 from eqstat.cli._outcome import Outcome
 from eqstat.cli._text import facts
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Share of the posterior from which a model's evidence matters.
+MATTERS = 0.01
 WAVES: tuple[Literal["P"], Literal["S"]] = ("P", "S")
 VERDICTS = {
     True: ("EARTHQUAKE", "an earthquake is the most probable explanation of the triggers"),
@@ -42,6 +53,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         epilog=TABLES,
     )
     add_triggers(parser)
+    add_each(parser)
     parser.add_argument(
         "--by",
         choices=["probability", "test"],
@@ -82,10 +94,39 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Classify the detection of a table."""
+    """Classify the detection of a table, or each of its events."""
+    if options.each:
+        refuse_what_is_of_one_event(options)
     velocity, described = velocity_of(options)
     inputs = Inputs(options.columns)
     triggers = inputs.table(options.triggers, "triggers")
+
+    def one(table: pd.DataFrame) -> Outcome:
+        outcome = classify(options, table, velocity)
+        return replace(outcome, inputs=inputs, velocity=described)
+
+    if not options.each:
+        return one(triggers)
+    return each(
+        options.each,
+        triggers,
+        one,
+        header=("probability", "fits a wave"),
+        row=row_of,
+        inputs=inputs,
+        velocity=described,
+    )
+
+
+def row_of(content: Mapping[str, Any]) -> list[str]:
+    """Cells of one event of many."""
+    probability = content["probability"]
+    shown = "" if probability is None else f"{probability:.3g}"
+    return [shown, "yes" if content["fits_a_wave"] else "no"]
+
+
+def classify(options: argparse.Namespace, triggers: pd.DataFrame, velocity: Any) -> Outcome:
+    """Classify the triggers of one detection."""
     observations = traveltime.prepare(
         triggers, velocity=velocity, start=options.start, now=options.now
     )
@@ -101,26 +142,37 @@ def run(options: argparse.Namespace) -> Outcome:
     if options.by == "probability":
         import jax
 
-        prior = None
-        if options.region_km is not None:
-            prior = traveltime.Prior(region_km=options.region_km)
         comparison = traveltime.comparison.compare(
             jax.random.key(options.seed),
             observations,
-            prior=prior,
+            prior=prior_of(options),
             prior_probability=options.prior_probability,
         )
         code, text = VERDICTS[comparison.probability > 0.5]
+        if unfinished := unfinished_of(comparison):
+            code = "NOT_CONVERGED"
+            text = f"the evidence of the {', '.join(unfinished)} likelihood did not converge"
+    elif options.depth_km:
+        raise InputError("--depth-km: the test has no prior of depth; use --by probability")
     return Outcome(
         summary=tuple(summary(verdict, comparison)),
         content=content_of(verdict, comparison),
         result=code,
         result_text=text,
-        inputs=inputs,
-        velocity=described,
+        exit_code=FAILED if code == "NOT_CONVERGED" else DONE,
         notes=tuple(observations.notes),
         figure=lambda: draw(verdict, observations, velocity),
     )
+
+
+def unfinished_of(comparison: traveltime.comparison.Comparison) -> list[str]:
+    """Earthquakes that matter for the probability and whose evidence did not converge."""
+    return [
+        name
+        for name, posterior in comparison.posteriors.items()
+        if posterior.result.name in ("NOT_CONVERGED", "NOT_FINITE")
+        and comparison.model_probability[name] > MATTERS
+    ]
 
 
 def content_of(

@@ -153,6 +153,8 @@ def write(options: argparse.Namespace, outcome: Outcome, warned: Sequence[str] =
             writer(named[option])
     if named.get("json"):
         write_json(named["json"], document(options, outcome, notes))
+    if outcome.exit_code:
+        sys.stderr.write(f"eqstat: not to be used: {outcome.result_text}\n")
     if options.quiet:
         return
     if "-" not in named.values():

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eqstat import hypocentre, traveltime
 from eqstat._core.errors import InputError
+from eqstat.cli._each import add_each, each, refuse_what_is_of_one_event
+from eqstat.cli._errors import DONE, FAILED
 from eqstat.cli._inputs import Inputs, inputs_of
 from eqstat.cli._options import (
     ROWS,
@@ -16,10 +19,11 @@ from eqstat.cli._options import (
     add_seed,
     add_triggers,
     add_velocity,
+    prior_of,
     velocity_of,
 )
 from eqstat.cli._outcome import Outcome
-from eqstat.cli._text import clock, facts, percent, place
+from eqstat.cli._text import location_facts, number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,9 +31,20 @@ if TYPE_CHECKING:
     import xarray as xr
 
 FIGURE_DRAWS = 4000
+# Shallowest depth of a regional error model, whose depths are spaced by their logarithm.
+LEAST_DEPTH_KM = 0.1
 TABLES = f"""\
 Tables are CSV or Parquet. Triggers need the columns time (UTC), latitude and longitude (degrees);
 phase (P or S), time_sd_s, elevation_m and device are used where present. {ROWS}"""
+
+
+class Task(NamedTuple):
+    """What locates a table, the table, and where it is from."""
+
+    one: Callable[[pd.DataFrame], Outcome]
+    table: pd.DataFrame
+    inputs: Inputs
+    velocity: dict[str, Any] | None
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -61,6 +76,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         choices=["P", "S"],
         help="wave of the Gaussian likelihood (default P, or as --likelihood auto chooses)",
     )
+    add_each(parser)
     parser.add_argument(
         "--network", metavar="FILE", help="table of active devices; silent ones then count too"
     )
@@ -89,21 +105,63 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """Locate the detection of a table."""
-    if options.regional:
-        return regional(options)
-    import jax
+    """Locate the detection of a table, or each of its events."""
+    if options.each:
+        refuse_what_is_of_one_event(options)
+    one, table, inputs, velocity = (regional if options.regional else phones)(options)
+    if not options.each:
+        return one(table)
+    return each(
+        options.each,
+        table,
+        one,
+        header=("origin time", "latitude", "longitude", "depth_km", "region_km2"),
+        row=row_of,
+        inputs=inputs,
+        velocity=velocity,
+    )
 
+
+def row_of(content: Mapping[str, Any]) -> list[str]:
+    """Cells of one event of many."""
+    found = content["hypocentre"]
+    return [
+        str(found["origin_time"])[:22],
+        f"{found['latitude']:.3f}",
+        f"{found['longitude']:.3f}",
+        f"{found['depth_km']:.1f}",
+        number(content["region"]["area_km2"], 0),
+    ]
+
+
+def phones(options: argparse.Namespace) -> Task:
+    """How to locate a table of triggers, and the table."""
     if options.posterior and options.method == "bfgs":
         raise InputError("--posterior: BFGS gives no posterior; use --method grid or nuts")
     if options.wave and options.likelihood == "mixture":
         raise InputError("--wave: the mixture takes every trigger for P, S or background")
     if options.wave:
         options.likelihood = "gaussian"
+    if options.depth_km and options.method == "bfgs" and options.likelihood != "mixture":
+        raise InputError("--depth-km: maximum likelihood has no prior of depth; use --method grid")
     velocity, described = velocity_of(options)
     inputs = inputs_of(options)
     triggers = inputs.table(options.triggers, "triggers")
     network = options.network and inputs.table(options.network, "network")
+
+    def one(table: pd.DataFrame) -> Outcome:
+        outcome = locate_phones(options, table, network, velocity)
+        return replace(outcome, inputs=inputs, velocity=described)
+
+    return Task(one, triggers, inputs, described)
+
+
+def locate_phones(
+    options: argparse.Namespace, triggers: pd.DataFrame, network: Any, velocity: Any
+) -> Outcome:
+    """Locate the triggers of one detection."""
+    import jax
+
     observations = traveltime.prepare(
         triggers,
         network=network,
@@ -113,9 +171,7 @@ def run(options: argparse.Namespace) -> Outcome:
         truncated=options.truncated,
         wave=options.wave or "P",
     )
-    prior = traveltime.Prior()
-    if options.region_km is not None:
-        prior = traveltime.Prior(region_km=options.region_km)
+    prior = prior_of(options) or traveltime.Prior()
     key = jax.random.key(options.seed)
     choice = None
     common: dict[str, Any] = {"likelihood": options.likelihood, "prior": prior}
@@ -124,7 +180,7 @@ def run(options: argparse.Namespace) -> Outcome:
         common["likelihood"] = choice.likelihood
         observations = observations.with_wave(choice.wave or "P")
     if options.method == "bfgs":
-        result: Any = traveltime.fit(observations, **common)
+        result: Any = traveltime.fit(observations, throw=False, **common)
     elif options.method == "grid" and choice and choice.comparison:
         result = choice.comparison.posteriors[choice.comparison.preferred]
     elif options.method == "grid":
@@ -148,13 +204,13 @@ def run(options: argparse.Namespace) -> Outcome:
             title=f"{location.method} location, {location.likelihood} likelihood",
         )
 
+    code = code_of(result)
     return Outcome(
-        summary=tuple(summary(location, choice.reason if choice else None)),
+        summary=tuple(location_facts(location, choice.reason if choice else None)),
         content=content_of(location),
-        result=code_of(result),
+        result=code,
         result_text=location.result,
-        inputs=inputs,
-        velocity=described,
+        exit_code=exit_code_of(code),
         notes=(*observations.notes, *said_of(choice), *notes_of(options, location)),
         posterior=posterior_of(result),
         figure=figure,
@@ -162,8 +218,8 @@ def run(options: argparse.Namespace) -> Outcome:
     )
 
 
-def regional(options: argparse.Namespace) -> Outcome:
-    """Locate picks with a regional error model."""
+def regional(options: argparse.Namespace) -> Task:
+    """How to locate a table of picks with a regional error model, and the table."""
     from eqstat.traveltime import regional as package
 
     others = {
@@ -179,8 +235,26 @@ def regional(options: argparse.Namespace) -> Outcome:
     inputs = Inputs(options.columns)
     error = package.RegionalError.from_json(inputs.file(options.regional, "regional"))
     picks = inputs.table(options.triggers, "triggers")
-    width = {} if options.region_km is None else {"half_width_km": options.region_km}
-    result = package.locate(picks, error, **width)
+
+    def one(table: pd.DataFrame) -> Outcome:
+        return replace(locate_picks(options, table, error), inputs=inputs)
+
+    return Task(one, picks, inputs, None)
+
+
+def locate_picks(options: argparse.Namespace, picks: pd.DataFrame, error: Any) -> Outcome:
+    """Locate the picks of one event."""
+    from eqstat.traveltime import regional as package
+
+    given: dict[str, Any] = {}
+    if options.region_km is not None:
+        given["half_width_km"] = options.region_km
+    if options.depth_km is not None:
+        shallowest, deepest = options.depth_km
+        given["depth"] = replace(
+            package.CRUSTAL, shallowest_km=max(shallowest, LEAST_DEPTH_KM), deepest_km=deepest
+        )
+    result = package.locate(picks, error, **given)
     location = package.report(result, probability=options.probability)
 
     def figure() -> Any:
@@ -189,13 +263,12 @@ def regional(options: argparse.Namespace) -> Outcome:
         axes = plots.map_triggers(location.triggers, [location])
         return axes.get_figure()
 
-    code = "AT_BOUND" if "bound" in location.result else "CONVERGED"
     return Outcome(
-        summary=tuple(summary(location)),
+        summary=tuple(location_facts(location)),
         content=content_of(location),
-        result=code,
+        result=result.result.name,
         result_text=location.result,
-        inputs=inputs,
+        exit_code=exit_code_of(result.result.name),
         posterior=result.hypocentre,
         figure=figure,
         files=files_of(options, location),
@@ -236,6 +309,13 @@ def content_of(location: traveltime.Location) -> dict[str, Any]:
     """What the JSON holds of a location, its result aside."""
     content = location.to_dict()
     return {name: value for name, value in content.items() if name not in ("result", "result_text")}
+
+
+def exit_code_of(code: str) -> int:
+    """Whether the location can be used."""
+    from eqstat.inference import Result
+
+    return DONE if Result[code].ok else FAILED
 
 
 def code_of(result: Any) -> str:
@@ -284,61 +364,3 @@ def silent_of(
     used = observations.triggers[keys].apply(tuple, axis=1)
     silent = ~network[keys].apply(tuple, axis=1).isin(set(used))
     return network.loc[silent.to_numpy()]
-
-
-def summary(location: traveltime.Location, reason: str | None = None) -> list[str]:
-    """Lines for a person."""
-    errors, interval, region = location.standard_error, location.interval, location.region
-    name = percent(region.probability)
-    depth = " to ".join(number(end) for end in interval["depth_km"])
-    origin = " to ".join(clock(end) for end in interval["origin_time"])
-    used, left_out = len(location.triggers), len(location.left_out)
-    rows = [
-        (
-            "Hypocentre",
-            f"{place(location.latitude, location.longitude)}, depth {location.depth_km:.1f} km",
-        ),
-        ("Origin time", f"{location.origin_time:%Y-%m-%d} {clock(location.origin_time)} UTC"),
-        (
-            "Standard error",
-            f"{number(errors['latitude_km'])} km north-south, "
-            f"{number(errors['longitude_km'])} km east-west, "
-            f"depth {number(errors['depth_km'])} km, time {number(errors['origin_time_s'], 2)} s",
-        ),
-        (f"{name} region", f"{number(region.area_km2, 0)} km2 ({region.kind})"),
-        (f"{name} interval", f"depth {depth} km, origin {origin} ({interval['kind']})"),
-        ("Triggers", f"{used + left_out} given, {used} used" + classes(location)),
-    ]
-    if left_out:
-        reasons = location.left_out["reason"].value_counts()
-        text = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
-        rows.append(("Left out", text))
-    if reason is not None:
-        rows.append(("Likelihood", f"{location.likelihood}: {reason}"))
-    rows += [
-        (
-            "Geometry",
-            f"azimuthal gap {location.azimuthal_gap_deg:.0f} degrees, "
-            f"nearest device at {location.nearest_device_km:.1f} km",
-        ),
-        ("Result", f"{location.method}, {location.likelihood}: {location.result}"),
-    ]
-    return facts(rows)
-
-
-def number(value: float | None, digits: int = 1) -> str:
-    """Write a number; "unknown" where there is none."""
-    import math
-
-    known = value is not None and math.isfinite(value)
-    return f"{value:.{digits}f}" if known else "unknown"
-
-
-def classes(location: traveltime.Location) -> str:
-    """Expected numbers of P, S and background triggers of the mixture."""
-    if location.likelihood != "mixture":
-        return ""
-    names = ("P", "S", "background")
-    expected = location.triggers[[f"probability_{name.lower()}" for name in names]].sum()
-    text = ", ".join(f"{count:.0f} {name}" for count, name in zip(expected, names, strict=True))
-    return f" (expected: {text})"

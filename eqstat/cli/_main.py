@@ -5,28 +5,29 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 from eqstat import __version__
-from eqstat._core.errors import TableWarning
-from eqstat.cli import _cache, _driver, _interrupt
-from eqstat.cli._errors import DONE, FAILED, INTERRUPTED, exit_code, one_line
+from eqstat.cli import _cache, _driver
+from eqstat.cli._errors import DONE, FAILED, INTERRUPTED, exit_at_once, exit_code, one_line
 from eqstat.cli._options import Parser
+from eqstat.cli._outcome import warnings_as_notes
 
 DESCRIPTION = """\
 Probabilistic statistics for crowdsourced and low-cost-sensor earthquake early warning.
 Research software: not a certified warning system."""
+EXIT_CODES = """\
+Exit code: 0 done; 1 failed, or a result that must not be used (its files are written, and standard
+error says why); 2 bad input; 130 interrupted."""
 # Each has a module `_NAME` with `add(commands, common)` and `run(options)`.
 COMMANDS = ("locate", "classify", "threshold", "detect", "exceed", "calibrate", "demo", "schema")
 
 
 def parser() -> Parser:
     """Parser of all commands. Their modules import what they compute with when they run."""
-    whole = Parser(prog="eqstat", description=DESCRIPTION)
+    whole = Parser(prog="eqstat", description=DESCRIPTION, epilog=EXIT_CODES)
     whole.add_argument("--version", action="version", version=f"eqstat {__version__}")
     common = Parser(add_help=False)
     group = common.add_argument_group("run")
@@ -41,7 +42,9 @@ def parser() -> Parser:
     for name in COMMANDS:
         module = import_module(f"eqstat.cli._{name}")
         module.add(commands, common)
-        commands.choices[name].set_defaults(run=module.run)
+        added = commands.choices[name]
+        added.set_defaults(run=module.run)
+        added.epilog = " ".join(filter(None, (added.epilog, EXIT_CODES)))
     return whole
 
 
@@ -56,24 +59,6 @@ def run(options: Any) -> int:
         outcome = options.run(options)
     _driver.write(options, outcome, notes)
     return outcome.exit_code
-
-
-@contextmanager
-def warnings_as_notes() -> Iterator[list[str]]:
-    """Collect the warnings about tables, which the shell writes as notes."""
-    notes: list[str] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", TableWarning)
-        show = warnings.showwarning
-
-        def collect(message: Any, category: type[Warning], *others: Any, **more: Any) -> None:
-            if issubclass(category, TableWarning):
-                notes.append(str(message))
-            else:
-                show(message, category, *others, **more)
-
-        warnings.showwarning = collect
-        yield notes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -96,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     2
     """
     if argv is None:
-        _interrupt.exit_at_once()
+        exit_at_once()
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or os.environ.get("EQSTAT_DEBUG", "") not in ("", "0")
     try:

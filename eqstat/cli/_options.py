@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from eqstat._core.errors import InputError
 
 if TYPE_CHECKING:
+    from eqstat.traveltime import Prior
     from eqstat.velocity import VelocityModel
 
 VP_VS = 1.73
@@ -78,6 +79,12 @@ def add_velocity(parser: argparse.ArgumentParser, *, region: bool = False) -> No
             type=number(0.0, 5000.0),
             metavar="KM",
             help="half-width of the box about the triggers to which the epicentre is confined, km",
+        )
+        group.add_argument(
+            "--depth-km",
+            type=interval(0.0, 700.0),
+            metavar="LOW,HIGH",
+            help="depths that are equally likely, km; by default shallow ones are likelier",
         )
 
 
@@ -156,6 +163,20 @@ def velocity_of(options: argparse.Namespace) -> tuple[VelocityModel, dict[str, A
         "p_velocity_km_s": float(model.p_velocity_km_s),
         "s_velocity_km_s": float(model.s_velocity_km_s),
     }
+
+
+def prior_of(options: argparse.Namespace) -> Prior | None:
+    """Prior of the options; None where none of them is given."""
+    from eqstat.traveltime import Prior
+
+    given: dict[str, Any] = {}
+    if options.region_km is not None:
+        given["region_km"] = options.region_km
+    if options.depth_km is not None:
+        import numpyro.distributions as dist
+
+        given["depth"] = dist.Uniform(*options.depth_km)
+    return Prior(**given) if given else None
 
 
 def add_numbers(
@@ -237,6 +258,19 @@ def pair(text: str) -> tuple[str, str]:
             f"{', '.join(PRESETS)} (put files before --columns)"
         )
     return name, column
+
+
+def interval(low: float, high: float) -> Callable[[str], tuple[float, float]]:
+    """Reader of LOW,HIGH in [low, high]."""
+    read = numbers(number(low, high, closed=True))
+
+    def read_pair(text: str) -> tuple[float, float]:
+        ends = read(text)
+        if len(ends) != 2 or ends[0] > ends[1]:
+            raise argparse.ArgumentTypeError(f"{text!r} is not LOW,HIGH, such as 0,100")
+        return ends[0], ends[1]
+
+    return read_pair
 
 
 def numbers(read: Callable[[str], float]) -> Callable[[str], list[float]]:

@@ -1,10 +1,14 @@
-"""What a command returns, for the driver to write."""
+"""What a command returns, for the driver to write, and the warnings that become its notes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from eqstat._core.errors import TableWarning
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -51,3 +55,21 @@ class Outcome:
     figure: Callable[[], Any] | None = None
     files: Mapping[str, Callable[[str], None]] = field(default_factory=dict)
     exit_code: int = 0
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[list[str]]:
+    """Collect the warnings about tables, which the shell writes as notes."""
+    notes: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", TableWarning)
+        show = warnings.showwarning
+
+        def collect(message: Any, category: type[Warning], *others: Any, **more: Any) -> None:
+            if issubclass(category, TableWarning):
+                notes.append(str(message))
+            else:
+                show(message, category, *others, **more)
+
+        warnings.showwarning = collect
+        yield notes

@@ -1,9 +1,12 @@
-"""Lines for a person: places, times and tables."""
+"""Lines for a person: places, times, tables and locations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eqstat.traveltime import Location
 
 
 def place(latitude: float, longitude: float) -> str:
@@ -57,3 +60,61 @@ def clock(moment: Any) -> str:
     if moment is None:
         return "unknown"
     return f"{moment:%H:%M:%S}.{moment.microsecond // 10**4:02d}"
+
+
+def location_facts(location: Location, reason: str | None = None) -> list[str]:
+    """Write a location, and why its likelihood was chosen."""
+    errors, interval, region = location.standard_error, location.interval, location.region
+    name = percent(region.probability)
+    depth = " to ".join(number(end) for end in interval["depth_km"])
+    origin = " to ".join(clock(end) for end in interval["origin_time"])
+    used, left_out = len(location.triggers), len(location.left_out)
+    rows = [
+        (
+            "Hypocentre",
+            f"{place(location.latitude, location.longitude)}, depth {location.depth_km:.1f} km",
+        ),
+        ("Origin time", f"{location.origin_time:%Y-%m-%d} {clock(location.origin_time)} UTC"),
+        (
+            "Standard error",
+            f"{number(errors['latitude_km'])} km north-south, "
+            f"{number(errors['longitude_km'])} km east-west, "
+            f"depth {number(errors['depth_km'])} km, time {number(errors['origin_time_s'], 2)} s",
+        ),
+        (f"{name} region", f"{number(region.area_km2, 0)} km2 ({region.kind})"),
+        (f"{name} interval", f"depth {depth} km, origin {origin} ({interval['kind']})"),
+        ("Triggers", f"{used + left_out} given, {used} used" + classes(location)),
+    ]
+    if left_out:
+        reasons = location.left_out["reason"].value_counts()
+        text = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        rows.append(("Left out", text))
+    if reason is not None:
+        rows.append(("Likelihood", f"{location.likelihood}: {reason}"))
+    rows += [
+        (
+            "Geometry",
+            f"azimuthal gap {location.azimuthal_gap_deg:.0f} degrees, "
+            f"nearest device at {location.nearest_device_km:.1f} km",
+        ),
+        ("Result", f"{location.method}, {location.likelihood}: {location.result}"),
+    ]
+    return facts(rows)
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """Write a number; "unknown" where there is none."""
+    import math
+
+    known = value is not None and math.isfinite(value)
+    return f"{value:.{digits}f}" if known else "unknown"
+
+
+def classes(location: Location) -> str:
+    """Expected numbers of P, S and background triggers of the mixture."""
+    if location.likelihood != "mixture":
+        return ""
+    names = ("P", "S", "background")
+    expected = location.triggers[[f"probability_{name.lower()}" for name in names]].sum()
+    text = ", ".join(f"{count:.0f} {name}" for count, name in zip(expected, names, strict=True))
+    return f" (expected: {text})"

@@ -11,7 +11,7 @@ import pandas as pd
 
 from eqstat import schema
 from eqstat._core.errors import InputError
-from eqstat.geodesy import LocalFrame
+from eqstat.geodesy import LocalFrame, great_circle_distance
 from eqstat.traveltime._arrays import UNKNOWN, Devices, P, S, TriggerData, padded
 from eqstat.velocity import VelocityModel
 
@@ -19,6 +19,8 @@ MINIMUM_TRIGGERS = 5
 MINIMUM_PLACES = 3
 # Fewer rows for each name in a column `event`, and the names do not gather triggers.
 ROWS_OF_EVENT = 3
+# Median distance of the triggers from their middle up to which travel times and frames hold.
+LARGEST_APERTURE_KM = 1000.0
 SECOND = pd.Timedelta(seconds=1)
 
 # The types that pandas gives its own methods are too wide for a type checker to follow.
@@ -203,9 +205,11 @@ def _warn_of_empty_window(
         )
 
 
-def _refuse_several_events(triggers: Table, start: pd.Timestamp | None) -> None:
+def refuse_several_events(triggers: Table, start: pd.Timestamp | None = None) -> None:
     """Refuse triggers of more than one earthquake."""
-    remedy = "locate one at a time: keep the rows of one event, or give start and now"
+    remedy = (
+        "locate one at a time: --each event, or keep the rows of one event, or give start and now"
+    )
     if "event" in triggers:
         events = triggers["event"].nunique()
         if events > 1 and len(triggers) >= ROWS_OF_EVENT * events:
@@ -222,6 +226,22 @@ def _refuse_several_events(triggers: Table, start: pd.Timestamp | None) -> None:
         raise InputError(
             f"triggers: {large} groups of {MINIMUM_TRIGGERS} triggers or more are over ten minutes "
             f"apart; {remedy}"
+        )
+
+
+def _refuse_spread(triggers: Table) -> None:
+    """Refuse triggers from many parts of the globe, which no local frame and no table holds."""
+    if not len(triggers):
+        return
+    places = [triggers[name].to_numpy(np.float64) for name in ("latitude", "longitude")]
+    frame = LocalFrame.around(*places)
+    away = great_circle_distance(frame.latitude, frame.longitude, *places)
+    if np.median(away) > LARGEST_APERTURE_KM:
+        raise InputError(
+            f"triggers: half of them are more than {np.median(away):,.0f} km from their middle "
+            f"({frame.latitude:.1f}, {frame.longitude:.1f}); earthquakes are located up to "
+            f"{LARGEST_APERTURE_KM:g} km: keep the triggers of one region, or give "
+            "max_distance_km and centre"
         )
 
 
@@ -294,8 +314,9 @@ def prepare(
     use = (reason == "").to_numpy()
     _warn_of_empty_window(rows, reason, begin, end)
     notes = list(rows.attrs["notes"])
-    _refuse_several_events(checked[use], begin)
     used: Table = checked[use]
+    refuse_several_events(used, begin)
+    _refuse_spread(used)
     left_out = checked[~use].assign(reason=reason[~use].to_numpy())
 
     anchor: Table = used if len(used) else checked

@@ -16,6 +16,7 @@ from eqstat.geodesy import LocalFrame, great_circle_distance, hypocentral_distan
 from eqstat.traveltime import comparison, regional
 
 from .shell import P_KM_S, S_KM_S, ZERO, network, quake, refused, shell, table
+from .test_schema import checked
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -332,3 +333,88 @@ def test_a_regional_error_model_takes_no_options_of_others(capsys, csv, tmp_path
         command = ("locate", csv(quake()), "--regional", model, *options)
         assert f"{options[0]}: not with --regional" in refused(capsys, *command)
     assert "regional: there is no file" in refused(capsys, *command[:2], "--regional", "none.json")
+
+
+def several(*tables):
+    return pd.concat([each.assign(event=f"e{n}") for n, each in enumerate(tables)])
+
+
+def test_several_events_in_one_table_are_refused_and_located_one_by_one(capsys, csv):
+    far = quake(seed=4, centre=(40.0, 20.0))
+    far["time"] = far["time"] + pd.Timedelta("2h")
+    path = csv(several(quake(), far, quake(seed=8).iloc[:3]))
+    line = refused(capsys, "locate", path)
+    assert "'event' names 3 events" in line and "--each event" in line
+    code, out, lines = shell(
+        capsys, "locate", path, "--method", "bfgs", "--each", "event", "--json"
+    )
+    assert code == 1 and "1 of 3 events have no usable result (e2: too few triggers" in lines[0]
+    content = checked(out)
+    assert (content["each"], content["result"]) == ("event", "NOT_USABLE")
+    first, second, third = content["events"]
+    assert [each["event"] for each in content["events"]] == ["e0", "e1", "e2"]
+    for each, place in ((first, (-12.01, -77.08)), (second, (40.05, 19.92))):
+        found = each["hypocentre"]
+        away = great_circle_distance(*place, found["latitude"], found["longitude"])
+        assert away < 10.0 and each["triggers"]["used"] == 21
+    assert third["result"] == "TOO_FEW" and "hypocentre" not in third
+
+
+def test_each_event_has_a_row_and_no_file_of_its_own(capsys, csv, tmp_path):
+    path = csv(several(quake(), quake(seed=4)))
+    code, out, lines = shell(capsys, "locate", path, "--method", "bfgs", "--each", "event")
+    assert (code, lines) == (0, [])
+    assert out.splitlines()[0].split()[0] == "event" and len(out.splitlines()) == 3
+    figure = tmp_path / "f.png"
+    assert "not with --each" in refused(capsys, "locate", path, "--each", "event",
+                                        "--figure", figure)  # fmt: skip
+    assert "no column 'evnt'" in refused(capsys, "locate", path, "--each", "evnt")
+
+
+def test_verdicts_of_each_event(capsys, csv):
+    noise = table(np.random.default_rng(1).uniform(0, 10, 21), *network(21, 5))
+    path = csv(several(quake(), noise))
+    code, out, lines = shell(capsys, "classify", path, "--by", "test", "--each", "event", "--json")
+    assert (code, lines) == (0, [])
+    first, second = checked(out)["events"]
+    assert first["is_earthquake"] and not second["is_earthquake"]
+
+
+def test_a_location_that_must_not_be_used_exits_1_and_says_why(capsys, csv, tmp_path):
+    latitude, longitude = network(24, 3)
+    away = hypocentral_distance(-12.06, -77.0, 90.0, latitude, longitude)
+    path = csv(table(away / P_KM_S, latitude, longitude))
+    file = tmp_path / "location.json"
+    code, _, lines = shell(capsys, "locate", path, "--depth-km", "0,40", "--json", file)
+    assert code == 1
+    assert lines[0].startswith("eqstat: not to be used: the depth is piled up at the end")
+    assert json.loads(file.read_text())["result"] == "BEYOND_PRIOR"
+    code, out, lines = shell(capsys, "locate", path, "--depth-km", "0,200", "--json")
+    assert (code, lines) == (0, [])
+    low, high = json.loads(out)["interval"]["depth_km"]
+    assert low < 90 < high
+    assert "has no prior" in refused(capsys, "locate", path, "--method", "bfgs",
+                                     "--depth-km", "0,200")  # fmt: skip
+    for bad in ("5", "9,1", "0,900"):
+        refused(capsys, "locate", path, "--depth-km", bad)
+
+
+def test_times_without_a_wave_give_no_epicentre_to_use(capsys, csv):
+    seconds = np.random.default_rng(1).uniform(0, 60, 6)
+    path = csv(table(seconds, *network(6, 3)))
+    code, out, lines = shell(capsys, "locate", path, "--wave", "P", "--json")
+    assert code == 1 and lines[0].startswith("eqstat: not to be used: ")
+    assert json.loads(out)["result"] in ("NOT_DETERMINED", "BEYOND_PRIOR", "NOT_CONVERGED")
+
+
+def test_phones_all_over_the_globe_are_refused(capsys, csv):
+    rng = np.random.default_rng(2)
+    world = table(rng.uniform(0, 60, 30), rng.uniform(-60, 60, 30), rng.uniform(-180, 180, 30))
+    for command in ("locate", "classify"):
+        assert "keep the triggers of one region" in refused(capsys, command, csv(world))
+
+
+@pytest.mark.parametrize("command", ["locate", "classify", "threshold", "detect", "exceed"])
+def test_help_tells_the_exit_codes(capsys, command):
+    code, out, _ = shell(capsys, command, "--help")
+    assert code == 0 and "a result that must not be used" in " ".join(out.split())

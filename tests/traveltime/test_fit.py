@@ -179,7 +179,7 @@ def test_says_when_the_depth_is_not_resolved():
     found = fit(prepare(cases.quake(12, 3, at=(80.0, 0.0), depth_km=60.0, sd_s=0.5)))
     assert found.result is Result.NOT_RESOLVED
     low, high = found.interval(0.9)["depth_km"]
-    assert low == 0 and high - low > 50
+    assert 0 <= low < 0.1 * high and high - low > 50
     near = fit(prepare(cases.quake(16, 3, sd_s=0.05)))
     assert near.result is Result.CONVERGED
 

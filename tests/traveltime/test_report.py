@@ -110,7 +110,7 @@ def test_the_fit_reports_wald_intervals_and_an_ellipse(results, locations):
     covariance = found.covariance[:2, :2]
     area = np.pi * stats.chi2(2).ppf(0.9) * np.sqrt(np.linalg.det(covariance))
     assert location.region.area_km2 == pytest.approx(area, rel=1e-6)
-    assert location.interval["kind"] == "Wald"
+    assert location.interval["kind"] == "Wald, depth by profile likelihood"
     assert location.interval["depth_km"] == list(found.interval(0.9)["depth_km"])
     errors = found.standard_error
     assert location.standard_error["longitude_km"] == errors["east_km"]
