@@ -61,7 +61,8 @@ class Profile(NamedTuple):
             share = (limit - near) / (far - near)
             return float(self.values[within] + share * (self.values[beyond] - self.values[within]))
 
-        return crossing(inside[0], inside[0] - 1), crossing(inside[-1], inside[-1] + 1)
+        first, last = int(inside[0]), int(inside[-1])
+        return crossing(first, first - 1), crossing(last, last + 1)
 
 
 @dataclass(frozen=True)

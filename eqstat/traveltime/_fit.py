@@ -137,7 +137,7 @@ def _with_profile(fit: Fit, observations: Observations, wave_fit: WaveFit) -> Fi
     return _judged(with_profile, bool(wave_fit.converged), region_km)
 
 
-def _from_mode(mode: Laplace, count: int, prior: Prior) -> LaplaceFit:
+def _from_mode(mode: Laplace, count: int, prior: Prior) -> Fit:
     """Turn a posterior mode into a `Fit`: covariance by the delta method."""
     region_km = float(prior.region_km)
     order = [*HYPOCENTRE, *sorted(set(mode.sites) - set(HYPOCENTRE) - {"arrival_s"})]

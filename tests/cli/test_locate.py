@@ -381,7 +381,7 @@ def test_verdicts_of_each_event(capsys, csv):
 
 
 def test_a_location_that_must_not_be_used_exits_1_and_says_why(capsys, csv, tmp_path):
-    latitude, longitude = network(24, 3)
+    latitude, longitude = network(60, 3, radius_km=100.0)
     away = hypocentral_distance(-12.06, -77.0, 90.0, latitude, longitude)
     path = csv(table(away / P_KM_S, latitude, longitude))
     file = tmp_path / "location.json"
