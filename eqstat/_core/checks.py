@@ -5,6 +5,7 @@ Values inside a JAX transformation pass: their numbers are not known.
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -157,7 +158,55 @@ def check_choice(owner: str, choices: Iterable[Any], **values: Any) -> None:
     for name, value in values.items():
         if not isinstance(value, str | int) or value not in known:
             named = " or ".join(filter(None, (", ".join(map(repr, known[:-1])), repr(known[-1]))))
-            raise InputError(f"{_prefix(owner)}{name} must be {named}, not {value!r}")
+            hint = near(value, known)
+            raise InputError(f"{_prefix(owner)}{name} must be {named}, not {value!r}{hint}")
+
+
+def near(value: Any, known: Iterable[Any]) -> str:
+    """Ask whether the likeliest of the known texts was meant; empty where none is near.
+
+    Examples
+    --------
+    >>> near("mix", ("gaussian", "mixture"))
+    "; did you mean 'mixture'?"
+    """
+    texts = [each for each in known if isinstance(each, str)]
+    if not isinstance(value, str) or not value:
+        return ""
+    low = value.lower()
+    starts = [each for each in texts if each.startswith(low) or low.startswith(each)]
+    close = starts or difflib.get_close_matches(low, texts, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def check_kind(owner: str, kind: type | tuple[type, ...], remedy: str, **values: Any) -> None:
+    """Refuse an argument that is not of its kind, and say where one comes from.
+
+    Examples
+    --------
+    >>> check_kind("fit", float, "give a number", rate=1.0)
+    """
+    for name, value in values.items():
+        if not isinstance(value, kind):
+            given = type(value).__name__
+            raise InputError(f"{_prefix(owner)}{name} cannot be of type {given}; {remedy}")
+
+
+def check_key(owner: str, key: Any) -> None:
+    """Refuse what is not a JAX random key, such as arguments in another order.
+
+    Examples
+    --------
+    >>> import jax
+    >>> check_key("sample", jax.random.key(0))
+    """
+    dtype = getattr(key, "dtype", None)
+    if is_traced(key) or str(dtype).startswith("key<") or str(dtype) == "uint32":
+        return
+    remedy = "it is the first argument of functions that draw: jax.random.key(0)"
+    raise InputError(
+        f"{_prefix(owner)}key must be a JAX random key, not {type(key).__name__}; {remedy}"
+    )
 
 
 def refuse(owner: str, *problems: tuple[Any, str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from eqstat._core.checks import check_kind
 from eqstat._core.errors import InputError
 from eqstat.counts._blocks import Blocks, merge_blocks, to_blocks
 from eqstat.counts._clock import Offsets, Zones, hour_of_week, offsets_h
@@ -335,3 +336,11 @@ def combine(histories: Sequence[History]) -> History:
         [(h.blocks, np.array([number[name] for name in h.regions])) for h in histories]
     )
     return History(*cells, tuple(names), length, max(spans.values()), left_out, notes, blocks)
+
+
+def as_history(owner: str, given: History | pd.DataFrame) -> History:
+    """Return history; a table is prepared with the defaults of `prepare`."""
+    if isinstance(given, pd.DataFrame):
+        return prepare(given)
+    check_kind(owner, History, "give a table, or what `prepare(...)` returns", history=given)
+    return given

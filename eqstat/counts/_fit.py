@@ -8,13 +8,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
 from eqstat._core.random import generator
 from eqstat.counts._arrays import EARTHQUAKE_SHARE, count_data
 from eqstat.counts._background import Background
-from eqstat.counts._data import History
+from eqstat.counts._data import History, as_history
 from eqstat.counts._families import Family
 from eqstat.counts._intensity._of_history import Slow, slow_terms
 from eqstat.counts._likelihood import CountData
@@ -118,7 +119,7 @@ def _scales(sites: dict[str, np.ndarray], information: np.ndarray) -> dict[str, 
 
 
 def fit(
-    history: History,
+    history: History | pd.DataFrame,
     *,
     family: Family = "negative_binomial",
     bursts: bool = False,
@@ -182,6 +183,7 @@ def fit(
     Rue, H., Martino, S. and Chopin, N. (2009), JRSS B 71, 319-392,
     doi:10.1111/j.1467-9868.2008.00700.x.
     """
+    history = as_history("fit", history)
     prior = Prior() if prior is None else prior
     first = start_of(history)
     names = site_names(family, bursts, len(history.regions))

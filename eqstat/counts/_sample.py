@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import xarray as xr
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PRNGKeyArray
 from numpyro.infer.util import potential_energy, unconstrain_fn
 
+from eqstat._core.checks import check_key
 from eqstat.counts._arrays import EARTHQUAKE_SHARE, MERGE_ABOVE, WIDEST, count_data
-from eqstat.counts._data import History
+from eqstat.counts._data import History, as_history
 from eqstat.counts._families import Family
 from eqstat.counts._fit import BackgroundFit, fit, without_rows
 from eqstat.counts._harmonics import HOURS_OF_WEEK
@@ -181,7 +183,7 @@ class _Groups(NamedTuple):
 
 def sample(
     key: PRNGKeyArray,
-    history: History,
+    history: History | pd.DataFrame,
     *,
     family: Family = "negative_binomial",
     bursts: bool = False,
@@ -245,6 +247,8 @@ def sample(
     >>> tree["posterior"]["daily"].dims
     ('chain', 'draw', 'harmonic_day')
     """
+    check_key("sample", key)
+    history = as_history("sample", history)
     prior = Prior() if prior is None else prior
     options: dict[str, Any] = {"bursts": bursts, "earthquake_share": earthquake_share}
     estimate: BackgroundFit = fit(history, family=family, prior=prior, **options)

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import PRNGKeyArray
 from scipy import signal
 
-from eqstat._core.checks import check_range
+from eqstat._core.checks import check_key, check_range
 from eqstat._core.random import generator
 from eqstat.counts._background import Background, dispersion_at, mean_count
 from eqstat.counts._data import History, to_cells
@@ -158,6 +158,7 @@ def simulate(key: PRNGKeyArray, background: Background, design: Design) -> Histo
     >>> simulate(jax.random.key(0), background, Design(active=200, days=7)).total_windows
     60480
     """
+    check_key("simulate", key)
     rng = generator(key)
     regions = len(background.regions)
     mean_active = design.mean_active(regions)

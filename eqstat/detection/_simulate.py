@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from eqstat._core.checks import check_whole
+from eqstat._core.checks import check_key, check_whole
 from eqstat._core.constants import YEAR_S
 from eqstat._core.random import generator
 from eqstat.detection._detector import Detector
@@ -120,6 +120,7 @@ def simulate(
     >>> streams.trigger_s.shape, bool((streams.cause == 0).any())
     ((20, 2), True)
     """
+    check_key("simulate", key)
     check_whole("simulate", 1, count=count)
     prior = cause_prior(detector)
     position = np.asarray(detector.core.position, np.float64)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Int
 
-from eqstat._core.checks import check_range
+from eqstat._core.checks import check_kind, check_range
 from eqstat._core.errors import InputError
 from eqstat.inference import bucket_size, pad_rows
 from eqstat.schema import check_ground_motions
@@ -308,3 +308,11 @@ def _arrays(
         bucket_size(stations),
         regions,
     )
+
+
+def as_motions(owner: str, given: Motions | pd.DataFrame) -> Motions:
+    """Return motions; a table is prepared with the defaults of `prepare`."""
+    if isinstance(given, pd.DataFrame):
+        return prepare(given)
+    check_kind(owner, Motions, "give a table, or what `prepare(...)` returns", motions=given)
+    return given

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 import jax
 import numpy as np
+import pandas as pd
 from jaxtyping import PRNGKeyArray
 
-from eqstat.ground_motion._data import Motions
+from eqstat.ground_motion._data import Motions, as_motions
 from eqstat.ground_motion._likelihood import residuals
 from eqstat.ground_motion._model import model, motion_of, site_names
 from eqstat.ground_motion._parameters import GroundMotion
@@ -90,7 +91,9 @@ def _start(motions: Motions) -> dict[str, np.ndarray]:
     return values
 
 
-def fit(motions: Motions, *, prior: Prior | None = None, throw: bool = True) -> MotionFit:
+def fit(
+    motions: Motions | pd.DataFrame, *, prior: Prior | None = None, throw: bool = True
+) -> MotionFit:
     r"""Fit the ground-motion model: the mode of the posterior, by BFGS in float64.
 
     Event and station terms are marginalised over in closed form; the mode is that of the density
@@ -127,6 +130,7 @@ def fit(motions: Motions, *, prior: Prior | None = None, throw: bool = True) -> 
     >>> mixture.mean.shape
     (2, 5)
     """
+    motions = as_motions("fit", motions)
     prior = Prior() if prior is None else prior
     start = {name: value[None] for name, value in _start(motions).items()}
     approximation = laplace(model, (motions.data, prior), start)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
-from eqstat.ground_motion._data import MotionData, Motions
+from eqstat._core.checks import check_key
+from eqstat.ground_motion._data import MotionData, Motions, as_motions
 from eqstat.ground_motion._fit import fit
 from eqstat.ground_motion._likelihood import pointwise_log_likelihood
 from eqstat.ground_motion._model import model, motion_of, site_names
@@ -49,7 +51,7 @@ def _records(motions: Motions) -> dict[str, np.ndarray]:
 
 def sample(
     key: PRNGKeyArray,
-    motions: Motions,
+    motions: Motions | pd.DataFrame,
     *,
     prior: Prior | None = None,
     chains: int = 4,
@@ -104,6 +106,8 @@ def sample(
     >>> tree["log_likelihood"]["log10_pga"].dims
     ('chain', 'draw', 'record')
     """
+    check_key("sample", key)
+    motions = as_motions("sample", motions)
     prior = Prior() if prior is None else prior
     cloud = fit(motions, prior=prior).draws(jax.random.fold_in(key, 0), CLOUD)
     rows = np.asarray(motions.data.weight) > 0

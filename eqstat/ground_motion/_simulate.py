@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
 
-from eqstat._core.checks import check_range, check_whole
+from eqstat._core.checks import check_key, check_range, check_whole
 from eqstat._core.random import generator
 from eqstat.ground_motion._data import Motions, prepare
 from eqstat.ground_motion._parameters import GroundMotion, median
@@ -90,6 +90,7 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
     >>> len(motions.events), len(motions.stations)
     (10, 8)
     """
+    check_key("simulate", key)
     design = Design() if design is None else design
     motion = jax.tree.map(np.asarray, motion)
     rng = generator(key)

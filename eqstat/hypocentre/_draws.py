@@ -9,6 +9,7 @@ import xarray as xr
 from jaxtyping import PRNGKeyArray
 from scipy.special import ndtri
 
+from eqstat._core.checks import check_key
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat.hypocentre._form import (
@@ -58,6 +59,7 @@ def draw(key: PRNGKeyArray, hypocentre: xr.Dataset | xr.DataTree, count: int) ->
     >>> draw(jax.random.key(0), three, 4)["latitude"].values.tolist()
     [46.2, 46.2, 46.2, 46.2]
     """
+    check_key("draw", key)
     rng = generator(key)
     checked, size = check(hypocentre), _whole(count, "draw")
     noise = rng.uniform(size=(_noises(checked), size))

@@ -11,7 +11,7 @@ from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame
 from eqstat.simulation._streams import REFERENCE_TIME, Streams
 from eqstat.traveltime import Devices, Observations, padded
-from eqstat.velocity import VelocityModel
+from eqstat.velocity import VelocityLike
 
 __all__ = ["observations"]
 
@@ -20,7 +20,7 @@ def observations(
     streams: Streams,
     stream: int,
     *,
-    velocity: VelocityModel | None = None,
+    velocity: VelocityLike = None,
     silent: bool = False,
     truncated: bool = False,
 ) -> Observations:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, PRNGKeyArray
 
-from eqstat._core.checks import check_whole
+from eqstat._core.checks import check_key, check_whole
 from eqstat._core.errors import InputError
 from eqstat.inference import bucket_size
 from eqstat.simulation._networks import Network, active_share
@@ -279,6 +279,7 @@ def simulate(
     >>> streams.first_trigger_s.shape
     (3, 50)
     """
+    check_key("simulate", key)
     check_whole("simulate", 1, count=count)
     check_whole("simulate", 0, start=start)
     hours = np.full(count, 12.0) if hour is None else np.asarray(hour, np.float64)

@@ -11,7 +11,7 @@ import numpy as np
 from eqstat._core.arrays import BoolArray, FloatArray, IntArray
 from eqstat.geodesy import LocalFrame
 from eqstat.inference import bucket_size, pad_rows
-from eqstat.velocity import ConstantVelocity, VelocityModel
+from eqstat.velocity import VelocityLike, VelocityModel, as_velocity
 
 UNKNOWN, P, S = 0, 1, 2
 
@@ -109,7 +109,7 @@ def padded(
     time_sd_s: np.ndarray | None = None,
     phase: np.ndarray | None = None,
     wave: Literal["P", "S"] = "P",
-    velocity: VelocityModel | None = None,
+    velocity: VelocityLike = None,
     truncated: bool = False,
 ) -> TriggerData:
     """Move arrays of triggers to local coordinates and pad them to buckets of sizes.
@@ -172,7 +172,7 @@ def padded(
         silent_mask=silent_mask,
         window_s=np.array(window_s),
         wave=np.asarray({"P": P, "S": S}[wave], np.int32),
-        velocity=_strong(ConstantVelocity() if velocity is None else velocity),
+        velocity=_strong(as_velocity(velocity)),
         truncated=truncated,
     )
     return TriggerData(**arrays)

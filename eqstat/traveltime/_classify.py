@@ -8,12 +8,13 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 from scipy import special
 
 from eqstat._core.checks import check_probability, check_range
 from eqstat.inference import Fit, Result
 from eqstat.traveltime import _start
-from eqstat.traveltime._data import Observations
+from eqstat.traveltime._data import Observations, as_observations
 from eqstat.traveltime._fit import both_waves, from_wave_fit
 from eqstat.traveltime._parameters import Prior
 from eqstat.traveltime._profile import ESTIMATED, WaveFit, degrees_of_freedom
@@ -132,7 +133,7 @@ def _statistic(
 
 
 def classify(
-    observations: Observations,
+    observations: Observations | pd.DataFrame,
     *,
     delta_s: float = DELTA_S,
     miss_probability: float = 0.01,
@@ -198,6 +199,7 @@ def classify(
     >>> traveltime.classify(observations).is_earthquake
     True
     """
+    observations = as_observations("classify", observations)
     check_probability("classify", miss_probability=miss_probability)
     check_range("classify", 0, ends="()", delta_s=delta_s)
     count = len(observations.triggers)

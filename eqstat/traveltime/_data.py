@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from eqstat import schema
+from eqstat._core.checks import check_choice, check_kind
 from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame, great_circle_distance
 from eqstat.traveltime._arrays import UNKNOWN, Devices, P, S, TriggerData, padded
-from eqstat.velocity import VelocityModel
+from eqstat.velocity import VelocityLike
 
 MINIMUM_TRIGGERS = 5
 MINIMUM_PLACES = 3
@@ -101,6 +102,7 @@ class Observations:
         >>> int(observations.data.wave), int(observations.with_wave("S").data.wave)
         (1, 2)
         """
+        check_choice("observations", ("P", "S"), wave=wave)
         code = np.asarray({"P": P, "S": S}[wave], np.int32)
         return replace(self, data=eqx.tree_at(lambda data: data.wave, self.data, code))
 
@@ -249,7 +251,7 @@ def prepare(
     triggers: pd.DataFrame,
     *,
     network: pd.DataFrame | None = None,
-    velocity: VelocityModel | None = None,
+    velocity: VelocityLike = None,
     start: pd.Timestamp | str | None = None,
     now: pd.Timestamp | str | None = None,
     truncated: bool = False,
@@ -268,7 +270,8 @@ def prepare(
         Table of the network contract. With it, active devices without a trigger count as
         silent, and only the first trigger of each device is used.
     velocity
-        Velocity model; the constant one of the 2023 paper by default.
+        Velocity model, its name, or the velocity of P, km/s (see `eqstat.velocity.as_velocity`);
+        the constant one of the 2023 paper by default.
     start, now
         The observed window (UTC). By default it reaches one mean interval beyond the first
         and the last trigger.
@@ -296,6 +299,7 @@ def prepare(
     >>> prepare(table).enough
     False
     """
+    check_choice("prepare", ("P", "S"), wave=wave)
     checked = schema.check_triggers(triggers)
     if (truncated or network is not None) and now is None:
         raise InputError(
@@ -362,3 +366,12 @@ def prepare(
         truncated=truncated,
     )
     return Observations(data, frame, reference, used, left_out, tuple(notes))
+
+
+def as_observations(owner: str, given: Observations | pd.DataFrame) -> Observations:
+    """Return observations; a table of triggers is prepared with the defaults of `prepare`."""
+    if isinstance(given, pd.DataFrame):
+        return prepare(given)
+    remedy = "give a table of triggers, or what `prepare(...)` returns"
+    check_kind(owner, Observations, remedy, observations=given)
+    return given

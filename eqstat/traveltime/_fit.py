@@ -9,12 +9,14 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 
+from eqstat._core.checks import check_choice
 from eqstat.inference import Fit, Laplace, LaplaceFit, Result
-from eqstat.traveltime._data import Observations, P, S
+from eqstat.traveltime._data import Observations, P, S, as_observations
 from eqstat.traveltime._mode import find_mode
 from eqstat.traveltime._model import LikelihoodName
-from eqstat.traveltime._parameters import HYPOCENTRE, MAX_DEPTH_KM, Prior, labels_of
+from eqstat.traveltime._parameters import HYPOCENTRE, KINDS, MAX_DEPTH_KM, Prior, labels_of
 from eqstat.traveltime._profile import (
     ESTIMATED,
     WaveFit,
@@ -200,7 +202,7 @@ def both_waves(observations: Observations, region_km: float) -> WaveFit:
 
 
 def fit(
-    observations: Observations,
+    observations: Observations | pd.DataFrame,
     *,
     likelihood: LikelihoodName = "gaussian",
     wave: Literal["P", "S"] | None = None,
@@ -262,6 +264,8 @@ def fit(
     >>> fitted.names
     ('east_km', 'north_km', 'depth_km', 'origin_time_s', 'sd_s')
     """
+    observations = as_observations("fit", observations)
+    check_choice("fit", KINDS, likelihood=likelihood)
     prior = Prior() if prior is None else prior
     count = len(observations.triggers)
     if wave is not None:

@@ -8,11 +8,13 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.checks import check_choice
 from eqstat._core.errors import InputError
 from eqstat.inference import Grid, InferenceError, Laplace, Result, grid_posterior, marginal
-from eqstat.traveltime._data import Observations
+from eqstat.traveltime._data import Observations, as_observations
 from eqstat.traveltime._fit import UNRESOLVED_KM, mode_of
 from eqstat.traveltime._grids._density import (
     AXES,
@@ -28,7 +30,7 @@ from eqstat.traveltime._grids._density import profiled as profiled_density
 from eqstat.traveltime._grids._population import FEWEST_ACCEPTED, population, to_cells
 from eqstat.traveltime._grids._posterior import GridPosterior
 from eqstat.traveltime._model import LikelihoodName, arrival_bounds
-from eqstat.traveltime._parameters import Prior
+from eqstat.traveltime._parameters import KINDS, Prior
 from eqstat.traveltime._results import Verdict, failure, judge, marginals, sentence
 
 DEEPEST_KM = 700.0
@@ -148,7 +150,7 @@ def _limits(prior: Prior, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 
 def grid(
-    observations: Observations,
+    observations: Observations | pd.DataFrame,
     *,
     likelihood: LikelihoodName = "gaussian",
     wave: Literal["P", "S"] | None = None,
@@ -217,6 +219,8 @@ def grid(
     >>> posterior.mass.shape
     (44, 44, 22)
     """
+    observations = as_observations("grid", observations)
+    check_choice("grid", KINDS, likelihood=likelihood)
     prior = Prior() if prior is None else prior
     if wave is not None:
         observations = observations.with_wave(wave)

@@ -14,6 +14,7 @@ import xarray as xr
 from jaxtyping import Array
 
 from eqstat import geodesy, hypocentre
+from eqstat._core.checks import check_kind, check_probability
 from eqstat._core.json import to_plain
 from eqstat.hypocentre import CredibleRegion
 from eqstat.inference import Fit
@@ -340,6 +341,12 @@ def report(
     >>> location.method, location.interval["kind"], len(location.triggers)
     ('bfgs', 'Wald, depth by profile likelihood', 6)
     """
+    check_probability("report", probability=probability)
+    check_kind(
+        "report", Observations, "give what `prepare(...)` returned", observations=observations
+    )
+    remedy = "give what `fit`, `grid` or `sample` returns"
+    check_kind("report", (Fit, GridPosterior, xr.DataTree), remedy, result=result)
     if isinstance(result, Fit) and not np.all(np.isfinite(result.estimate[:4])):
         raise failure(result.result, observations.usage)
     if isinstance(result, GridPosterior):

@@ -7,15 +7,17 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
+from eqstat._core.checks import check_choice, check_key
 from eqstat.inference import Result, run_nuts
-from eqstat.traveltime._data import Observations, TriggerData
+from eqstat.traveltime._data import Observations, TriggerData, as_observations
 from eqstat.traveltime._grid import grid
 from eqstat.traveltime._likelihood import pointwise_log_likelihood
 from eqstat.traveltime._model import IDENTIFIED_MODELS, LikelihoodName
-from eqstat.traveltime._parameters import Prior, parameters_of, sites_of
+from eqstat.traveltime._parameters import KINDS, Prior, parameters_of, sites_of
 from eqstat.traveltime._results import failure, judge, marginals
 from eqstat.traveltime._warp import warp_for
 
@@ -65,7 +67,7 @@ def _with_delay(key: PRNGKeyArray, sites: Sites, prior: Prior) -> Sites:
 
 def sample(
     key: PRNGKeyArray,
-    observations: Observations,
+    observations: Observations | pd.DataFrame,
     *,
     likelihood: LikelihoodName = "gaussian",
     wave: Literal["P", "S"] | None = None,
@@ -129,6 +131,9 @@ def sample(
     >>> tree["posterior"]["depth_km"].shape
     (2, 20)
     """
+    check_key("sample", key)
+    observations = as_observations("sample", observations)
+    check_choice("sample", KINDS, likelihood=likelihood)
     prior = Prior() if prior is None else prior
     if wave is not None:
         observations = observations.with_wave(wave)

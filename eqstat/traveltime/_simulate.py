@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.checks import check_key
 from eqstat.geodesy import LocalFrame
 from eqstat.traveltime._data import P, S
 from eqstat.traveltime._likelihood import arrivals_at, draw_times
 from eqstat.traveltime._parameters import Parameters
-from eqstat.velocity import ConstantVelocity, VelocityModel
+from eqstat.velocity import VelocityModel, as_velocity
 
 CLASSES = ("P", "S", "background")
 
@@ -50,7 +51,7 @@ class Design(eqx.Module):
     latitude: np.ndarray
     longitude: np.ndarray
     elevation_m: np.ndarray | float = 0.0
-    velocity: VelocityModel = eqx.field(default_factory=ConstantVelocity)
+    velocity: VelocityModel = eqx.field(default=None, converter=as_velocity)
     window_s: tuple[float, float] = (0.0, 60.0)
     wave: Literal["P", "S"] = eqx.field(static=True, default="P")
     reference_time: str = eqx.field(static=True, default="2027-01-15T08:00:00Z")
@@ -102,6 +103,7 @@ def simulate(
     >>> len(simulate(jax.random.key(1), truth, design))
     20
     """
+    check_key("simulate", key)
     frame = design.frame
     time_key, trigger_key = jax.random.split(key)
     elevation = np.broadcast_to(np.asarray(design.elevation_m, np.float64), design.latitude.shape)

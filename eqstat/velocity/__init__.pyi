@@ -3,6 +3,8 @@ from ._base import VelocityModel as VelocityModel
 from ._base import hypocentral_km as hypocentral_km
 from ._chord import squared_chord as squared_chord
 from ._chord import surface_point as surface_point
+from ._load import VelocityLike as VelocityLike
+from ._load import as_velocity as as_velocity
 from ._load import layered as layered
 from ._load import load_velocity as load_velocity
 from ._tabulated import TableVelocity as TableVelocity

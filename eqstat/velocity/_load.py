@@ -3,20 +3,62 @@
 from __future__ import annotations
 
 from importlib import resources
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eqstat._core.checks import check_range
+from eqstat._core.checks import check_range, near
 from eqstat._core.errors import InputError
 from eqstat.velocity import _tables
 from eqstat.velocity._base import ConstantVelocity, VelocityModel
 from eqstat.velocity._layered import shells
 from eqstat.velocity._tabulated import TableVelocity, from_table
 
-__all__ = ["ConstantVelocity", "TableVelocity", "VelocityModel", "layered", "load_velocity"]
-
 _NAMES = ("ak135", "iasp91")
+# Velocity of P over that of S, where only one is given.
+VP_VS = 1.73
+
+VelocityLike: TypeAlias = VelocityModel | str | float | int | None
+"""A velocity model, its name, the velocity of P in km/s, or None for the default."""
+
+
+def as_velocity(velocity: VelocityLike) -> VelocityModel:
+    """Return a velocity model from what may stand for one.
+
+    Parameters
+    ----------
+    velocity : VelocityModel, str, float or None
+        A model is returned as it is; "ak135" and "iasp91" are loaded, "constant" and None are
+        `ConstantVelocity()`; a number is the constant velocity of P, km/s, with S slower by 1.73.
+
+    Returns
+    -------
+    VelocityModel
+
+    Raises
+    ------
+    InputError
+        For anything else.
+
+    Examples
+    --------
+    >>> round(float(as_velocity(6.0).s_velocity_km_s), 2)
+    3.47
+    """
+    if isinstance(velocity, VelocityModel):
+        return velocity
+    if velocity is None or velocity == "constant":
+        return ConstantVelocity()
+    if isinstance(velocity, str):
+        return load_velocity(velocity)
+    if isinstance(velocity, float | int | np.floating | np.integer) and velocity is not True:
+        check_range("velocity", 0.1, 20, velocity_km_s=velocity)
+        return ConstantVelocity(float(velocity), float(velocity) / VP_VS)
+    raise InputError(
+        "velocity must be a velocity model, a name (constant, ak135, iasp91) or the velocity of P "
+        f"in km/s, not {type(velocity).__name__}"
+    )
 
 
 def load_velocity(name: str) -> TableVelocity:
@@ -51,7 +93,9 @@ def load_velocity(name: str) -> TableVelocity:
     (19.0, 32.0)
     """
     if name not in _NAMES:
-        raise InputError(f"velocity model must be one of {', '.join(_NAMES)}, got {name!r}")
+        raise InputError(
+            f"velocity model must be one of {', '.join(_NAMES)}, got {name!r}{near(name, _NAMES)}"
+        )
     source = resources.files("eqstat.velocity").joinpath("tables", f"{name}.npz")
     with source.open("rb") as stream:
         return from_table(_tables.read(stream), name)

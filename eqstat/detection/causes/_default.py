@@ -9,7 +9,7 @@ import numpy as np
 from eqstat._core.checks import check_range
 from eqstat.detection.causes._cause import Cause, Nodes
 from eqstat.detection.causes._cause import nodes as equal_weight_nodes
-from eqstat.velocity import ConstantVelocity, VelocityModel
+from eqstat.velocity import VelocityLike, as_velocity
 
 SOUND_KM_S = 0.34
 # Starting times of an earthquake, s. Its competitors are kept for longer by their delays; otherwise
@@ -23,7 +23,7 @@ SLOWNESS_SD, SLOWNESS_LATERAL_SD = 0.04, 0.02
 def earthquake(
     *,
     rate_per_year: float = 10.0,
-    velocity: VelocityModel | None = None,
+    velocity: VelocityLike = None,
     depth_km: Sequence[float] = (8.0, 30.0, 70.0),
     depth_weight: Sequence[float] | None = None,
     nodes: Nodes | None = None,
@@ -78,7 +78,7 @@ def earthquake(
         nodes=nodes,
         depth_km=depths,
         depth_weight=np.asarray(weight, np.float64),
-        velocity=ConstantVelocity() if velocity is None else velocity,
+        velocity=as_velocity(velocity),
         slots=slots,
         slot_s=slot_s,
         cells=cells,
@@ -238,7 +238,7 @@ def gutenberg_richter_rate(
 
 
 def default_causes(
-    *, velocity: VelocityModel | None = None, earthquakes_per_year: float = 10.0
+    *, velocity: VelocityLike = None, earthquakes_per_year: float = 10.0
 ) -> tuple[Cause, ...]:
     """Earthquakes and their competitors: sound fronts, venues, bursts of the network.
 

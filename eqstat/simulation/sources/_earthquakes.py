@@ -27,7 +27,7 @@ from eqstat.simulation.sources._base import (
     truth,
     uniform,
 )
-from eqstat.velocity import ConstantVelocity, VelocityModel, squared_chord
+from eqstat.velocity import VelocityLike, VelocityModel, as_velocity, squared_chord
 
 __all__ = [
     "ConstantProbability",
@@ -248,7 +248,7 @@ class Earthquakes(Source):
     time_s: Pair = (0.0, 0.0)
     magnitude: Pair = (5.0, 5.0)
     b_value: Number = 1.0
-    velocity: VelocityModel = eqx.field(default_factory=ConstantVelocity)
+    velocity: VelocityModel = eqx.field(default=None, converter=as_velocity)
     probability: TriggerProbability = eqx.field(default_factory=ConstantProbability)
     delay: Delay = eqx.field(default_factory=NormalDelay)
     event: str = eqx.field(static=True, default="earthquake")
@@ -310,7 +310,7 @@ def blasts(
     north_km: Pair = (-30.0, 30.0),
     time_s: Pair = (0.0, 0.0),
     magnitude: Pair = (1.5, 3.0),
-    velocity: VelocityModel | None = None,
+    velocity: VelocityLike = None,
     probability: TriggerProbability | None = None,
     delay: Delay | None = None,
 ) -> Earthquakes:
@@ -341,7 +341,7 @@ def blasts(
         time_s=time_s,
         magnitude=magnitude,
         b_value=0.0,
-        velocity=ConstantVelocity() if velocity is None else velocity,
+        velocity=as_velocity(velocity),
         probability=ShakingProbability() if probability is None else probability,
         delay=gamma_delay() if delay is None else delay,
         event="blast",

@@ -9,15 +9,16 @@ from typing import Literal, NamedTuple
 import equinox as eqx
 import jax
 import numpy as np
+import pandas as pd
 from jaxtyping import PRNGKeyArray
 from scipy import special, stats
 
 from eqstat._core.arrays import FloatArray
-from eqstat._core.checks import check_probability
+from eqstat._core.checks import check_key, check_probability
 from eqstat.inference import Result
 from eqstat.traveltime._arrays import UNKNOWN, TriggerData
 from eqstat.traveltime._classify import classify
-from eqstat.traveltime._data import Observations
+from eqstat.traveltime._data import Observations, as_observations
 from eqstat.traveltime._grid import grid
 from eqstat.traveltime._grids._posterior import GridPosterior
 from eqstat.traveltime._parameters import LikelihoodName, Prior
@@ -175,7 +176,7 @@ def _widened(observations: Observations, prior: Prior) -> tuple[Observations, Pr
 
 def compare(
     key: PRNGKeyArray,
-    observations: Observations,
+    observations: Observations | pd.DataFrame,
     *,
     prior: Prior | None = None,
     prior_probability: float = 0.5,
@@ -238,6 +239,8 @@ def compare(
     >>> comparison.preferred, 0 < comparison.probability < 1
     ('gaussian P', True)
     """
+    check_key("compare", key)
+    observations = as_observations("compare", observations)
     check_probability("compare", prior_probability=prior_probability)
     count = len(observations.triggers)
     if not observations.enough:
@@ -285,7 +288,7 @@ class Choice(NamedTuple):
 
 
 def choose_likelihood(
-    key: PRNGKeyArray, observations: Observations, *, prior: Prior | None = None
+    key: PRNGKeyArray, observations: Observations | pd.DataFrame, *, prior: Prior | None = None
 ) -> Choice:
     """Choose between one wave and a mixture of P, S and background.
 
@@ -325,6 +328,8 @@ def choose_likelihood(
     >>> choice.likelihood, choice.wave
     ('gaussian', 'P')
     """
+    check_key("choose_likelihood", key)
+    observations = as_observations("choose_likelihood", observations)
     count = len(observations.triggers)
     phases = np.asarray(observations.data.phase)[:count]
     if count and np.all(phases != UNKNOWN):

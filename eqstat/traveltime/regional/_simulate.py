@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Array
 
 from eqstat import schema
+from eqstat._core.checks import check_key
 from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame
 from eqstat.traveltime.regional._core import BRANCHES, OUTLIER_DENSITY, Picks, effects, moveout
@@ -59,6 +60,7 @@ def simulate(
     >>> len(table)
     2
     """
+    check_key("simulate", key)
     sites = schema.check_network(stations).reset_index(drop=True)
     if "device" not in sites:
         sites["device"] = [f"S{i}" for i in range(len(sites))]
