@@ -190,7 +190,7 @@ def from_posterior(
     drawn = hypocentre.check(posterior)
     if magnitude is not None:
         drawn = hypocentre.with_magnitude(
-            drawn, magnitude, magnitude_sd=float(magnitude_sd), count=count
+            posterior, magnitude, magnitude_sd=float(magnitude_sd), count=count
         )
     elif "magnitude" not in drawn:
         raise InputError("from_posterior: the posterior has no magnitude; give magnitude")

@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from eqstat._core.checks import check_key
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
+from eqstat.hypocentre._align import aligned
 from eqstat.hypocentre._form import (
     GRID,
     check,
@@ -167,6 +168,15 @@ def _in_cells(hypocentre: xr.Dataset, index: np.ndarray, noise: np.ndarray) -> d
     return {name: ("draw", np.asarray(values), labels[name]) for name, values in rows.items()}
 
 
+def _labelled_latitude(given: xr.Dataset | xr.DataTree, checked: xr.Dataset) -> xr.DataArray:
+    """Latitudes in the order of the checked hypocentre, with the labels that were given."""
+    if isinstance(given, xr.DataTree):
+        given = (given["posterior"] if "posterior" in given.children else given).to_dataset()
+    dims = checked["latitude"].dims
+    own = given["latitude"]
+    return own.transpose(*dims) if set(own.dims) == set(dims) else checked["latitude"]
+
+
 def with_magnitude(
     hypocentre: xr.Dataset | xr.DataTree,
     magnitude: Any,
@@ -181,7 +191,8 @@ def with_magnitude(
     hypocentre
         Draws, grid or normal.
     magnitude
-        One number, the mean; or one for each draw, which then belongs to it.
+        One number, the mean; or one for each draw, which then belongs to it: a `DataArray` is
+        matched by the names of its dims and its labels along them.
     magnitude_sd
         Standard deviation about these, at least 0, independent of the hypocentre. Values beyond
         -3 and 10 are set to these.
@@ -209,7 +220,7 @@ def with_magnitude(
     if not magnitude_sd >= 0:
         raise InputError(f"with_magnitude: magnitude_sd must be at least 0, not {magnitude_sd!r}")
     checked = check(hypocentre)
-    given = np.asarray(magnitude, np.float64).ravel()
+    given = aligned("magnitude", magnitude, _labelled_latitude(hypocentre, checked)).ravel()
     if form_of(checked) == GRID and given.size == 1:
         checked = resample(checked, count)
     size = checked["latitude"].size

@@ -12,6 +12,7 @@ from scipy.special import ndtri
 
 from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame, wrap_longitude
+from eqstat.hypocentre._align import aligned
 
 UNITS = {
     "latitude": ("degrees_north", "latitude of the epicentre"),
@@ -97,7 +98,8 @@ def from_draws(
     Parameters
     ----------
     latitude, longitude
-        Of the epicentre, degrees, (draw,) or (chain, draw).
+        Of the epicentre, degrees, (draw,) or (chain, draw). Of `xarray.DataArray`, dims and labels
+        are matched by name.
     depth_km
         Depth, km, positive down, of the same shape.
     origin_time_s
@@ -132,7 +134,7 @@ def from_draws(
         "magnitude": magnitude,
         "weight": weight,
     }
-    values = {k: np.asarray(v, np.float64) for k, v in given.items() if v is not None}
+    values = {k: aligned(k, v, latitude) for k, v in given.items() if v is not None}
     shape = values["latitude"].shape
     if len(shape) not in (1, 2) or 0 in shape:
         raise InputError("hypocentre: draws have the shape (draw,) or (chain, draw), at least one")

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import chdtrc
 
 from eqstat._core.errors import InputError
-from eqstat.schema._check import _check, _error, add_note
+from eqstat.schema._check import _check, _error, add_note, warn
 from eqstat.schema._contracts import Column, Contract
 from eqstat.schema._times import ColumnProblem
 
@@ -56,6 +57,11 @@ _OTHER_UNITS = {"%g": 0.0980665, "Gal (cm/s2) or mg": 0.01, "g": 9.80665}
 # Standard deviations between regions and between events, in decades.
 _REGION, _EVENT = 0.5, 0.35
 _LARGEST_M_S2 = 100.0
+# Groups of fewer records or fewer groups do not show their unit; least standard deviation between
+# groups, decades; how much likelier two units must be than one.
+_LEAST_RECORDS, _LEAST_GROUPS, _LEAST_SD, _SURE = 3, 6, 0.1, 8.0
+# Chance of a scatter of events at which it is noted.
+_CHANCE = 1e-3
 
 
 def check_ground_motions(
@@ -66,7 +72,9 @@ def check_ground_motions(
     PGA in another unit than m/s2 is recognised by a plausibility check: the median of the table is
     compared with a coarse expectation for its magnitudes and distances. Regions deviate from it by
     up to half a decade and single events by more, so that a deviation of more than 0.75 decades is
-    an error in a table of many events and a note in a table of few.
+    an error in a table of many events and a note in a table of few. Then events, and stations, are
+    compared with each other: some that are in another unit than the rest are an error where
+    that is certain, and a warning where their scatter is more than that of earthquakes.
 
     Parameters
     ----------
@@ -144,11 +152,81 @@ def _refuse_two_values(out: Any, table: Any, name: str, column: str) -> None:
         raise _error(name, column, table[column], problem)
 
 
+def _judge_mixed_units(out: Any, residual: np.ndarray, column: str, name: str) -> None:
+    """Refuse, or warn of, events or stations that have PGA in another unit than the others.
+
+    The medians of the groups are then of two normal distributions that are apart by the ratio of
+    the units. Where these overlap, they scatter more than those of earthquakes do.
+    """
+    by = pd.Series(residual).groupby(out[column].to_numpy())
+    medians = by.median()[(by.size() >= _LEAST_RECORDS).to_numpy()]
+    count = len(medians)
+    if count < _LEAST_GROUPS:
+        return
+    values = medians.to_numpy()
+    levels = {"another unit": (-np.inf, np.zeros(count, bool))}
+    for each, factor in _OTHER_UNITS.items():
+        apart = abs(float(np.log10(factor)))
+        gain, upper, low = _two_levels(values, apart)
+        # Numbers in a smaller unit are larger, those in g smaller, than what is expected.
+        if (abs(low) < abs(low + apart)) == (factor < 1):
+            levels[each] = gain, upper if factor < 1 else ~upper
+    unit = max(levels, key=lambda each: levels[each][0])
+    gain, other = levels[unit]
+    if gain > _SURE and 0 < other.sum() < count:
+        labels = [str(label) for label in medians.index[other]]
+        shown = ", ".join(labels[:3]) + (", ..." if len(labels) > 3 else "")
+        raise InputError(
+            f"{name}: column 'pga_m_s2': the PGA of {len(labels)} of {count} {column}s ({shown}) "
+            "differs from that of the others by the ratio of two units; are these in "
+            f"{unit}? {_UNITS}; or pass check_unit=False"
+        )
+    spread = float(values.std(ddof=1))
+    if chdtrc(count - 1, (count - 1) * (spread / _EVENT) ** 2) < _CHANCE:
+        warn(
+            out,
+            f"{name}: the PGA of {column}s scatters by a factor of {10**spread:.1f} about what "
+            f"magnitudes and distances let expect, that of earthquakes by {10**_EVENT:.1f}: are "
+            f"some of them in {unit}?",
+        )
+
+
+def _two_levels(values: np.ndarray, apart: float) -> tuple[float, np.ndarray, float]:
+    """Log likelihood ratio of two levels to one, who is at the upper level, and the lower level."""
+    single = max(float(values.std()), _LEAST_SD)
+    one = np.sum(_log_normal(values, values.mean(), single))
+    best, at_upper, lower = -np.inf, np.zeros(len(values), bool), 0.0
+    for start in (values.min(), np.median(values), values.max() - apart):
+        low, sd, share = start, 0.3, 0.5
+        for _ in range(50):
+            parts = np.stack([
+                np.log1p(-share) + _log_normal(values, low, sd),
+                np.log(share) + _log_normal(values, low + apart, sd),
+            ])  # fmt: skip
+            total = np.logaddexp(*parts)
+            upper = np.exp(parts[1] - total)
+            share = float(np.clip(upper.mean(), 0.01, 0.99))
+            low = float(np.mean(values - apart * upper))
+            about = (values - low) ** 2, (values - low - apart) ** 2
+            square = np.mean((1 - upper) * about[0] + upper * about[1])
+            sd = max(float(np.sqrt(square)), _LEAST_SD)
+        if total.sum() > best:
+            best, at_upper, lower = float(total.sum()), np.asarray(upper > 0.5), low
+    return best - float(one), at_upper, float(lower)
+
+
+def _log_normal(values: np.ndarray, mean: float, sd: float) -> np.ndarray:
+    return -0.5 * ((values - mean) / sd) ** 2 - np.log(sd)
+
+
 def _judge_unit(out: Any, table: Any, name: str) -> None:
     pga = out["pga_m_s2"].to_numpy()
     residual = np.log10(pga) - expected_log10_pga(
         out["magnitude"].to_numpy(), out["distance_km"].to_numpy()
     )
+    for column in ("event", "station"):
+        if column in out.columns:
+            _judge_mixed_units(out, residual, column, name)
     off = float(np.median(residual))
     unit = min(_OTHER_UNITS, key=lambda unit: abs(off + np.log10(_OTHER_UNITS[unit])))
     beyond = max(0.75, _REGION + 3 * _EVENT / np.sqrt(out["event"].nunique()))

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from eqstat import InputError, hypocentre
+from eqstat import InputError, exceedance, hypocentre
 from eqstat.geodesy import LocalFrame
 from eqstat.hypocentre import Axis
 
@@ -215,3 +215,44 @@ def test_what_is_given_is_not_changed():
     xr.testing.assert_identical(hypocentre.check(one), one)
     moment = pd.Timestamp("2027-01-15T09:00:00+01:00")
     assert drawn(2, reference_time=moment).attrs["reference_time"] == "2027-01-15T08:00:00+00:00"
+
+
+def chains(shape=(2, 3)):
+    """A posterior of chains in which the n-th draw of the m-th has the latitude m.n."""
+    rows = np.arange(shape[0])[:, None] + np.arange(shape[1]) / 10
+    dims = ("chain", "draw")
+    coords = {"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}
+    return xr.Dataset({"latitude": (dims, rows), "longitude": (dims, rows + 7),
+                       "depth_km": (dims, rows + 8)}, coords=coords)  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 3)])
+@pytest.mark.parametrize("turn", [
+    lambda m: m.transpose("draw", "chain"),
+    lambda m: m.isel(draw=slice(None, None, -1)),
+    lambda m: m.isel(chain=[1, 0, 2][: m.sizes["chain"]]).transpose("draw", "chain"),
+])  # fmt: skip
+def test_magnitudes_are_matched_by_the_names_of_dims(shape, turn):
+    posterior = chains(shape)
+    magnitude = 5.0 + posterior["latitude"]
+    made = hypocentre.with_magnitude(posterior, turn(magnitude))
+    np.testing.assert_allclose(made["magnitude"], 5.0 + made["latitude"])
+    sources = exceedance.from_posterior(posterior, turn(magnitude))
+    np.testing.assert_allclose(sources.magnitude, 5.0 + sources.latitude)
+    turned = hypocentre.from_draws(posterior["latitude"], turn(posterior["longitude"]),
+                                   posterior["depth_km"])  # fmt: skip
+    np.testing.assert_allclose(turned["longitude"], turned["latitude"] + 7)
+
+
+def test_magnitudes_of_other_dims_or_labels_are_refused():
+    posterior = chains()
+    magnitude = 5.0 + posterior["latitude"]
+    for wrong, text in (
+        (magnitude.rename(draw="sample"), "has a dim sample"),
+        (magnitude.assign_coords(draw=[5, 6, 7]), "other labels along draw"),
+    ):
+        with pytest.raises(InputError, match=text):
+            hypocentre.with_magnitude(posterior, wrong)
+    of_chain = 5.0 + magnitude["chain"]
+    made = hypocentre.with_magnitude(posterior, of_chain)
+    np.testing.assert_allclose(made["magnitude"], 5.0 + np.floor(made["latitude"]))

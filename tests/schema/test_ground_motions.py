@@ -1,12 +1,14 @@
 """Tables of ground motions: units by plausibility, distances, depths, sites that are not known."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from eqstat import InputError
 from eqstat.datasets._loaders import load_ridgecrest
-from eqstat.schema import check_ground_motions
+from eqstat.schema import TableWarning, check_ground_motions
 from eqstat.schema._ground_motions import expected_log10_pga
 
 
@@ -97,6 +99,62 @@ def test_unknown_sites_are_noted():
     checked = check_ground_motions(table)
     assert checked["vs30_m_s"].isna().sum() == 5
     assert checked.attrs["notes"] == ["ground motions: vs30_m_s is not known in 5 of 600 rows"]
+
+
+def mixed(column, share, factor):
+    """Records of which some events or stations are in another unit, and their number."""
+    table = motions(events=40).assign(station=[f"s{n % 20}" for n in range(800)])
+    names = sorted(table[column].unique())
+    other = names[: int(share * len(names))]
+    table.loc[table[column].isin(other), "pga_m_s2"] *= factor
+    return table, f"{len(other)} of {len(names)} {column}s"
+
+
+@pytest.mark.parametrize(
+    ("column", "share", "factor", "unit"),
+    [
+        ("event", 0.2, 100.0, "Gal"),
+        ("event", 0.4, 100.0, "Gal"),
+        ("station", 0.3, 100.0, "Gal"),
+        ("station", 0.3, 1 / 0.0980665, "%g"),
+    ],
+)
+def test_units_mixed_within_a_table_are_caught(column, share, factor, unit):
+    table, counted = mixed(column, share, factor)
+    with pytest.raises(InputError, match=f"{counted}.*in {unit}"):
+        check_ground_motions(table)
+    check_ground_motions(table, check_unit=False)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+def test_events_of_which_some_are_in_percent_g_are_never_silent(share):
+    """Between-event scatter hides which they are; that it is too large shows."""
+    table, _ = mixed("event", share, 1 / 0.0980665)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TableWarning)
+        with pytest.raises((InputError, TableWarning), match=r"%g|are some of them in"):
+            check_ground_motions(table)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_events_that_differ_as_events_do_are_in_one_unit(seed):
+    table = motions(events=40, records=10, seed=seed)
+    check_ground_motions(table.assign(station=[f"s{n % 10}" for n in range(400)]))
+
+
+@pytest.mark.data
+def test_half_of_ridgecrest_in_percent_g_is_caught(data_folder):
+    table = load_ridgecrest()
+    check_ground_motions(table)
+    stations, events = (table[each].unique()[::2] for each in ("station", "event"))
+    raw = table.copy()
+    raw.loc[raw["station"].isin(stations), "pga_m_s2"] /= 0.0980665
+    with pytest.raises(InputError, match=r"stations .*in %g"):
+        check_ground_motions(raw)
+    raw = table.copy()
+    raw.loc[raw["event"].isin(events), "pga_m_s2"] /= 0.0980665
+    with pytest.warns(TableWarning, match="are some of them in"):
+        check_ground_motions(raw)
 
 
 @pytest.mark.data
