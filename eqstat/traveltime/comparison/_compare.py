@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Literal, NamedTuple
 
 import equinox as eqx
@@ -34,9 +35,11 @@ EARTHQUAKES: dict[str, tuple[LikelihoodName, Wave | None]] = {
 STRONG = 3.0
 # Scatter of triggers about a common cause that reaches all devices at one time, s.
 COMMON_SCATTER_S = stats.lognorm(s=1.0, scale=0.5)
-SCATTER_NODES, SHARE_NODES = 15, 16
+# Nodes of log scatter, in its standard deviations, and number of those of the share.
+SCATTER_LEVELS, SHARE_NODES = np.arange(-3.75, 4.0, 0.25), 16
 # Steps of the common time in units of the scatter, and how far from a trigger they reach.
 STEP, REACH = 1 / 3, 4
+FEWEST_STEPS, FACTORS = 64, 8
 # Shortest interval of background, s.
 SHORTEST_S = 1.0
 # Half-width of the default region of the epicentre: in apertures of the triggers, and km.
@@ -113,50 +116,69 @@ def _log_triggered(data: TriggerData, prior: Prior) -> float:
     return float(np.asarray(special.logsumexp(log_mass, b=0.5 * weights)))
 
 
-def _log_background(time_s: FloatArray, span_s: float) -> float:
+def _log_background(time_s: FloatArray, window_s: tuple[float, float]) -> float:
     r"""Log evidence of times that are uniform over an interval of unknown start and length.
 
-    .. math:: \int_R^T \frac{L - R}{T}\, L^{-k}\, p(L)\, dL, \qquad p(L) \propto 1 / L,
+    .. math:: \int_R^T \frac{1}{T} \left|[t_1, t_2] \cap [t_{\max} - L, t_{\min}]\right|
+              L^{-k}\, p(L)\, dL, \qquad p(L) \propto 1 / L,
 
-    for $k$ times of range $R$: the start is uniform over the span $T$, and the interval holds all
-    times.
+    for $k$ times of range $R$: the start is uniform over the window $[t_1, t_2]$ of length $T$, and
+    the interval holds all times.
     """
-    width = float(np.ptp(time_s))
-    low, high = max(width, SHORTEST_S), max(span_s, 2 * SHORTEST_S)
-    if width >= high:
+    begin, end = window_s
+    first, last = float(np.min(time_s)), float(np.max(time_s))
+    low, high = max(last - first, SHORTEST_S), max(end - begin, 2 * SHORTEST_S)
+    if last - first >= high or first <= begin or last - high >= end:
         return -np.inf
     nodes, weights = special.roots_legendre(200)
     # Over log L, where the density of L is constant.
     log_length = 0.5 * (np.log(high) - np.log(low)) * (nodes + 1) + np.log(low)
     weights = 0.5 * (np.log(high) - np.log(low)) * weights
-    log_mass = np.log(np.exp(log_length) - width) - len(time_s) * log_length
+    starts = min(first, end) - np.maximum(last - np.exp(log_length), begin)
+    log_length, weights, starts = (x[starts > 0] for x in (log_length, weights, starts))
+    log_mass = np.log(starts) - len(time_s) * log_length
     scale = np.log(high) + np.log(np.log(high / SHORTEST_S))
     return float(special.logsumexp(log_mass, b=weights) - scale)
 
 
-def _log_simultaneous(time_s: FloatArray, sd_s: FloatArray, span_s: float) -> float:
+def _log_simultaneous(time_s: FloatArray, sd_s: FloatArray, window_s: tuple[float, float]) -> float:
     r"""Log evidence of a cause that reaches all devices at one time, among background.
 
     .. math:: \int \prod_i \left[ w\, \mathcal N(t_i; \tau, s^2 + s_i^2) + (1 - w) / T \right]
               p(\tau)\, p(s)\, p(w)\, d\tau\, ds\, dw
 
-    by the midpoint rule, with $w$ uniform on (0, 1), and $\tau$ and the background uniform over the
-    span $T$. Common times $\tau$ far from every trigger are left out.
+    with $w$ uniform on (0, 1), and $\tau$ and the background uniform over the window of length
+    $T$. Sums over $\tau$ and $\log s$ are midpoint rules; at common times $\tau$ far from every
+    trigger all of them are background.
     """
-    levels = (np.arange(SCATTER_NODES) + 0.5) / SCATTER_NODES
-    share = ((np.arange(SHARE_NODES) + 0.5) / SHARE_NODES)[:, None]
-    around = np.arange(-np.ceil(REACH / STEP), np.ceil(REACH / STEP) + 1)
+    begin, end = window_s
+    span_s = end - begin
+    nodes, weights = special.roots_legendre(SHARE_NODES)
+    share, log_weight = 0.5 * (nodes + 1)[:, None], np.log(0.5 * weights)[:, None]
+    log_density = stats.norm.logpdf(SCATTER_LEVELS)
     total = []
-    for scatter in COMMON_SCATTER_S.ppf(levels):
+    for scatter in COMMON_SCATTER_S.ppf(special.ndtr(SCATTER_LEVELS)):
         spread = np.sqrt(scatter**2 + sd_s**2)
-        step = STEP * scatter
-        common = step * np.unique(np.floor(time_s / step)[:, None] + around)
+        count = int(np.ceil(span_s / min(STEP * scatter, span_s / FEWEST_STEPS)))
+        step = span_s / count
+        reach = np.ceil(REACH * scatter / step)
+        around = np.arange(-reach, reach + 1)
+        cells = np.unique(np.floor((time_s - begin) / step)[:, None] + around)
+        common = begin + step * (cells[(cells >= 0) & (cells < count)] + 0.5)
+        z = (time_s[:, None] - common) / spread[:, None]
+        ratios = span_s * np.exp(-0.5 * z**2) / (spread[:, None] * np.sqrt(2 * np.pi))
         values = np.zeros((SHARE_NODES, len(common)))
-        for t, sd in zip(time_s, spread, strict=True):
-            density = np.exp(-0.5 * ((t - common) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
-            values += np.log(share * density + (1 - share) / span_s)
-        total.append(special.logsumexp(values) + np.log(step / (span_s * SHARE_NODES)))
-    return float(special.logsumexp(total) - np.log(SCATTER_NODES))
+        # The logarithm of a product of a few factors is cheaper than the sum of theirs.
+        for first in range(0, len(ratios), FACTORS):
+            factors = (share * ratio + (1 - share) for ratio in ratios[first : first + FACTORS])
+            values += np.log(reduce(np.multiply, factors))
+        near = np.asarray(special.logsumexp(values + log_weight)) if common.size else -np.inf
+        # Elsewhere all are background: the integral of (1 - w)^k over w.
+        far = (count - len(common)) / (len(time_s) + 1)
+        total.append(np.logaddexp(near, np.log(far) if far else -np.inf) - np.log(count))
+    log_chance = log_density - np.log(np.sum(np.exp(log_density)))
+    log_mean = float(np.asarray(special.logsumexp(np.array(total) + log_chance)))
+    return log_mean - len(time_s) * float(np.log(span_s))
 
 
 def _widened(observations: Observations, prior: Prior) -> tuple[Observations, Prior]:
@@ -257,10 +279,10 @@ def compare(
     data = jax.tree.map(np.asarray, widened.data)
     time_s = np.asarray(data.time_s, np.float64)[:count]
     sd_s = np.asarray(data.time_sd_s, np.float64)[:count]
-    span_s = float(data.window_s[1] - data.window_s[0])
+    window_s = float(data.window_s[0]), float(data.window_s[1])
     which = _log_triggered(data, prior)
-    evidence["background"] = which + _log_background(time_s, span_s)
-    evidence["simultaneous"] = which + _log_simultaneous(time_s, sd_s, span_s)
+    evidence["background"] = which + _log_background(time_s, window_s)
+    evidence["simultaneous"] = which + _log_simultaneous(time_s, sd_s, window_s)
     return Comparison(evidence, prior_probability, posteriors)
 
 
