@@ -143,13 +143,28 @@ def joined(parts: list[Mixture]) -> Mixture:
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *padded)
 
 
-def bootstrap(values: np.ndarray, event: np.ndarray, level: float = 0.95) -> tuple[float, ...]:
-    """Mean over records with its interval by resampling whole events."""
-    codes, names = pd.factorize(event)
-    sums, counts = np.bincount(codes, values), np.bincount(codes)
+def bootstrap(
+    values: np.ndarray, event: np.ndarray, station: np.ndarray | None = None, level: float = 0.95
+) -> tuple[float, ...]:
+    """Mean over records with its interval by resampling whole events.
+
+    With stations both are resampled, independently, and a record weighs the product of the numbers
+    of times that its event and its station were drawn (Owen, 2007, the pigeonhole bootstrap).
+    """
     rng = np.random.default_rng(SEED)
-    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), BOOTSTRAP)
-    means = drawn @ sums / (drawn @ counts)
+
+    def drawn(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        codes, names = pd.factorize(labels)
+        count = len(names)
+        return codes, rng.multinomial(count, np.full(count, 1 / count), BOOTSTRAP)
+
+    rows, times = drawn(event)
+    columns, across = (np.zeros(len(values), int), 1) if station is None else drawn(station)
+    shape = (rows.max() + 1, columns.max() + 1)
+    sums, counts = np.zeros(shape), np.zeros(shape)
+    np.add.at(sums, (rows, columns), values)
+    np.add.at(counts, (rows, columns), 1.0)
+    means = np.sum(times @ sums * across, axis=1) / np.sum(times @ counts * across, axis=1)
     tail = (1 - level) / 2
     return (float(values.mean()), *np.quantile(means, [tail, 1 - tail]).tolist())
 
@@ -257,6 +272,13 @@ def as_records(results: dict[str, Any]) -> list[Record]:
         add(f"{name}: log score", own["log_score"])
         if "ahead_of_bssa14" in own:
             add(f"{name}: CRPS of BSSA14 less that of the model", own["ahead_of_bssa14"]["crps"])
+        for percent in PERCENT_G:
+            part = own[f"exceedance_{percent:g}_percent_g"]
+            what = (
+                f"{name}: {part['observed']:.0f} records above {percent:g} %g, less the predicted"
+            )
+            apart = tuple(count * end for end in part["apart"])
+            add(what, apart, target=0.0)
         if "pit" in own:
             pit = f"{name}: p of uniform PIT, event and station terms simulated"
             records.append(record(pit, own["pit"]["p_value"], data_sets=count))
@@ -343,13 +365,13 @@ def check(
             f"{name:18s} {uniform['distance']:.4f} (band {uniform['band_95']:.4f}, "
             f"p {uniform['p_value']:.2f}); central intervals hold {words}"
         )
-    print("\nObserved less nominal share of exceedance, 95 % event-bootstrap interval")
+    print("\nObserved less nominal share of exceedance, 95 % event-and-station bootstrap interval")
     for percent in PERCENT_G:
         threshold = np.log10(percent / 100 * G_M_S2)
         hit = (y > threshold).astype(float)
         for name, mixture in mixtures.items():
             nominal = np.asarray(mx.exceedance(mixture, threshold), np.float64)
-            apart = bootstrap(hit - nominal, event)
+            apart = bootstrap(hit - nominal, event, test["station"].to_numpy())
             counts = np.sum(references[name] > 1 - nominal, axis=1)
             ends = np.quantile(counts, [0.025, 0.975]).astype(int).tolist()
             results[name][f"exceedance_{percent:g}_percent_g"] = {

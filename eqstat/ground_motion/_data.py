@@ -36,6 +36,10 @@ class MotionData(eqx.Module):
         Numbers of each record's event, station and region, (records,).
     magnitude_sd
         Standard deviation of each event's magnitude, (events,).
+    station_distance
+        Mean log10 distance of each record's station, less that of all records, (records,).
+    station_distance_km, station_distance_share
+        Geometric mean of the distances, and their intraclass correlation within stations.
     station_unknown
         1 for a station without Vs30, else 0, (stations,).
     population
@@ -64,6 +68,9 @@ class MotionData(eqx.Module):
     station: Int[Array, " records"] | np.ndarray
     region: Int[Array, " records"] | np.ndarray
     magnitude_sd: Float[Array, " events"] | np.ndarray
+    station_distance: Float[Array, " records"] | np.ndarray
+    station_distance_km: Float[Array, ""] | np.ndarray
+    station_distance_share: Float[Array, ""] | np.ndarray
     station_unknown: Float[Array, " stations"] | np.ndarray
     population: Float[Array, " sites"] | np.ndarray
     population_weight: Float[Array, " sites"] | np.ndarray
@@ -246,6 +253,27 @@ def _vs30(
     return value, middle.dropna().to_numpy()
 
 
+def station_distances(
+    distance_km: np.ndarray, station: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Covariate of distance of each record's station, the mean distance, and its share.
+
+    The share is the intraclass correlation of log10 distance: of the variance between records, the
+    part between stations (one-way analysis of variance).
+    """
+    decades = np.log10(distance_km)
+    centre = decades.mean()
+    sums, counts = np.bincount(station, decades), np.bincount(station)
+    means = (sums / np.maximum(counts, 1))[station]
+    groups, records = np.count_nonzero(counts), len(decades)
+    within = np.sum((decades - means) ** 2) / max(records - groups, 1)
+    between = np.sum((means - centre) ** 2) / max(groups - 1, 1)
+    size = (records - np.sum(counts**2) / records) / max(groups - 1, 1)
+    spread = max((between - within) / max(size, 1.0), 0.0)
+    share = spread / (spread + within) if spread > 0 else 0.0
+    return means - centre, np.asarray(10**centre), np.asarray(share)
+
+
 def _magnitude_sd(
     table: Any, given: str | float | int, event: np.ndarray, count: int, name: str
 ) -> np.ndarray:
@@ -287,6 +315,10 @@ def _arrays(
     if stations:
         station_unknown[codes["station"]] = unknown
 
+    covariate, mean_km, share = station_distances(
+        table["distance_km"].to_numpy(np.float64), codes["station"]
+    )
+
     def record(values: Any, fill: float | int = 0) -> np.ndarray:
         return pad_rows(np.asarray(values), rows, fill)
 
@@ -302,6 +334,9 @@ def _arrays(
         record(codes["station"]),
         record(codes["region"]),
         pad_rows(magnitude_sd, bucket_size(len(magnitude_sd))),
+        record(covariate),
+        mean_km,
+        share,
         pad_rows(station_unknown, bucket_size(stations)),
         pad_rows(population, sites, 2.6),
         pad_rows(np.ones(len(population)), sites),

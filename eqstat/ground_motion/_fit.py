@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
@@ -140,7 +141,7 @@ def fit(
     names, estimate, spread = approximation.marginal(labels)
     records = int(np.sum(motions.data.weight))
     with jax.enable_x64(True):
-        motion = motion_of(approximation.sites)
+        motion = motion_of(approximation.sites, jax.tree.map(jnp.asarray, motions.data))
     result = MotionFit(
         names,
         estimate,

@@ -64,7 +64,8 @@ def site_variance(motion: GroundMotion) -> Array:
 def residuals(motion: GroundMotion, data: MotionData) -> Array:
     """Records less their medians; an unknown Vs30 is at the population's mean."""
     site = jnp.where(data.unknown_site > 0, motion.vs30_log10_mean, data.log10_vs30)
-    centre = median(motion, data.magnitude, data.distance_km, data.depth_km, site)
+    where = (data.magnitude, data.distance_km, data.depth_km)
+    centre = median(motion, *where, site, data.station_distance)
     return jnp.asarray(data.log10_pga - centre - motion.region_level[data.region])
 
 

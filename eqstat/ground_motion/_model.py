@@ -35,14 +35,19 @@ ALWAYS = (
 
 def site_names(data: MotionData) -> tuple[str, ...]:
     """Sites of the model: a single region has no level, records of no station no station term."""
-    names = [*ALWAYS, "station_sd"] if data.stations else list(ALWAYS)
+    names = list(ALWAYS)
+    if data.stations:
+        names += ["station_sd", "station_distance_slope"]
     return (*names, "region_sd", "region_level") if data.regions > 1 else tuple(names)
 
 
-def motion_of(sites: Mapping[str, Any]) -> GroundMotion:
-    """Build the parameters from the sites of one draw (or of batched draws)."""
+def motion_of(sites: Mapping[str, Any], data: MotionData) -> GroundMotion:
+    """Build the parameters from the sites of one draw (or of batched draws) and the records."""
     level = jnp.asarray(sites["level"])
     rest = {
+        "station_distance_slope": jnp.zeros_like(level),
+        "station_distance_km": jnp.broadcast_to(data.station_distance_km, level.shape),
+        "station_distance_share": jnp.broadcast_to(data.station_distance_share, level.shape),
         "station_sd": jnp.zeros_like(level),
         "region_sd": jnp.zeros_like(level),
         "region_level": jnp.zeros_like(level)[..., None],
@@ -53,7 +58,8 @@ def motion_of(sites: Mapping[str, Any]) -> GroundMotion:
 def model(data: MotionData, prior: Prior | None = None) -> None:
     r"""NumPyro model of recorded ground motions, to condition, reparametrise and extend.
 
-    Sites are the fields of `GroundMotion`: `station_sd` where the records name stations, and
+    Sites are fields of `GroundMotion`: `station_sd` and `station_distance_slope` where the records
+    name stations, and
     `region_sd` with the centred `region_level` (regions) where there are two regions or more.
     Event and station terms are marginalised over (see `log_likelihood`); `random_effects` gives
     their posterior.
@@ -83,4 +89,4 @@ def model(data: MotionData, prior: Prior | None = None) -> None:
     if data.regions > 1:
         level = dist.Normal(0.0, sites["region_sd"]).expand([data.regions]).to_event(1)
         sites["region_level"] = numpyro.sample("region_level", level)
-    numpyro.factor("motions", log_likelihood(motion_of(sites), data))
+    numpyro.factor("motions", log_likelihood(motion_of(sites, data), data))

@@ -21,10 +21,11 @@ POSITIVE = (
     "anelastic_per_100_km",
     "saturation_km",
     "vs30_log10_sd",
+    "station_distance_km",
     "event_sd",
     "record_sd",
 )
-MAY_VANISH = ("station_sd", "region_sd")
+MAY_VANISH = ("station_sd", "region_sd", "station_distance_share")
 
 
 def _numbers(value: Any) -> Any:
@@ -39,13 +40,21 @@ class GroundMotion(eqx.Module):
 
     $$ \mu = c + m_1 (M - 5) + m_2 (M - 5)^2 - \{g_1 + g_2 (M - 5)\}
     \log_{10}\frac{\sqrt{R^2 + h(M)^2}}{10\,\text{km}} - q \frac{R}{100\,\text{km}}
-    + d \frac{z - 8\,\text{km}}{10\,\text{km}} + v \log_{10} \frac{V_{S30}}{760\,\text{m/s}} + c_r,
-    \qquad h(M) = h_5\, 10^{s (M - 5)} $$
+    + d \frac{z - 8\,\text{km}}{10\,\text{km}} + v \log_{10} \frac{V_{S30}}{760\,\text{m/s}}
+    + b\, u_s + c_r, \qquad h(M) = h_5\, 10^{s (M - 5)} $$
 
     The total residual is the sum of a between-event term of standard deviation $\tau$, a station
     term of $\phi_S$ and a record term of $\phi\, 10^{k (M - 5)}$. An unknown Vs30 is a draw from
     the population of sites, $\log_{10} V_{S30} \sim \mathcal N(m_V, s_V^2)$, the same for all
     records of a station. All parameters may carry leading axes of draws.
+
+    The covariate $u_s$ of a station is the mean of log10 distance over its records, less that over
+    all records. Where the earthquakes are close together, as in a sequence, near stations are near
+    in all their records, and their terms would take up what the decay leaves unexplained; with $b$
+    the terms are free of distance (Mundlak, 1978), and the decay between stations may differ from
+    that at one station. For a new site at distance R the covariate is
+    $u = \kappa \log_{10} (R / \bar R)$, its regression on the distance of one record, where the
+    intraclass correlation $\kappa$ is near 1 for a sequence and near 0 for widespread seismicity.
 
     Attributes
     ----------
@@ -65,6 +74,10 @@ class GroundMotion(eqx.Module):
         $v$, per decade of Vs30.
     vs30_log10_mean, vs30_log10_sd
         $m_V$ (of m/s) and $s_V$, above 0.
+    station_distance_slope
+        $b$: slope of the station terms with the covariate of distance, log10 units per decade.
+    station_distance_km, station_distance_share
+        $\bar R$, above 0, and $\kappa$ in [0, 1], of the records that were fitted.
     event_sd, station_sd, record_sd
         $\tau$, $\phi_S$ and $\phi$, log10 units, above 0. `station_sd` is 0 where the records
         name no stations.
@@ -79,6 +92,11 @@ class GroundMotion(eqx.Module):
     ------
     eqstat.InputError
         When a value is not finite or out of its range.
+
+    References
+    ----------
+    Mundlak, Y. (1978), On the pooling of time series and cross section data, Econometrica 46,
+    69-85, doi:10.2307/1913646.
 
     Examples
     --------
@@ -99,6 +117,9 @@ class GroundMotion(eqx.Module):
     vs30_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=-0.5)
     vs30_log10_mean: Float[Array, "..."] = eqx.field(converter=_numbers, default=2.6)
     vs30_log10_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.15)
+    station_distance_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
+    station_distance_km: Float[Array, "..."] = eqx.field(converter=_numbers, default=50.0)
+    station_distance_share: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
     event_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.3)
     station_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.2)
     record_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.25)
@@ -125,6 +146,7 @@ def median(
     distance_km: Any,
     depth_km: Any,
     log10_vs30: Any,
+    station_distance: Any = None,
 ) -> Float[Array, "..."]:
     """Median of log10 PGA (m/s2) without the level of a region.
 
@@ -136,6 +158,8 @@ def median(
         Magnitude, hypocentral distance and depth, as in tables.
     log10_vs30
         Log10 of Vs30 in m/s; the population's mean where it is unknown.
+    station_distance
+        Covariate $u_s$ of the station; by default a new site's, from the distance.
 
     Returns
     -------
@@ -143,6 +167,8 @@ def median(
         Medians, log10 of m/s2.
     """
     above = magnitude - MAGNITUDE
+    if station_distance is None:
+        station_distance = new_site_distance(motion, distance_km)
     return (
         motion.level
         + above * (motion.magnitude_slope + above * motion.magnitude_bend)
@@ -151,7 +177,14 @@ def median(
         - motion.anelastic_per_100_km * distance_km / 100.0
         + motion.depth_slope * (depth_km - DEPTH_KM) / 10.0
         + motion.vs30_slope * (log10_vs30 - np.log10(VS30_M_S))
+        + motion.station_distance_slope * station_distance
     )
+
+
+def new_site_distance(motion: GroundMotion, distance_km: Any) -> Array:
+    """Covariate of distance of a new site, expected from the distance of one record."""
+    decades = jnp.log(distance_km / motion.station_distance_km) / np.log(10.0)
+    return motion.station_distance_share * decades
 
 
 def record_sd_at(motion: GroundMotion, magnitude: Any) -> Array:

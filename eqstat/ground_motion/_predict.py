@@ -15,7 +15,12 @@ from eqstat._core.errors import InputError
 from eqstat.ground_motion._data import MotionData, Motions
 from eqstat.ground_motion._likelihood import RandomEffects, random_effects, site_variance
 from eqstat.ground_motion._model import motion_of
-from eqstat.ground_motion._parameters import GroundMotion, median, record_sd_at
+from eqstat.ground_motion._parameters import (
+    GroundMotion,
+    median,
+    new_site_distance,
+    record_sd_at,
+)
 from eqstat.ground_motion.mixture._mixture import Mixture
 
 # Components of a mixture by default: a single Gaussian would have too light a tail.
@@ -124,13 +129,24 @@ class MotionPredictor(eqx.Module):
 
 
 def record_moments(
-    motion: GroundMotion, magnitude: Array, distance_km: Array, depth_km: Array, vs30_m_s: Array
+    motion: GroundMotion,
+    magnitude: Array,
+    distance_km: Array,
+    depth_km: Array,
+    vs30_m_s: Array,
+    station_distance: Array | None = None,
 ) -> tuple[Array, Array]:
-    """Mean of a record, and the variance of its record term and of an unknown Vs30."""
+    """Mean of a record, and the variance of its record term and of an unknown Vs30.
+
+    The covariate of distance is that of a new site by default, also where it is NaN.
+    """
     unknown = ~(vs30_m_s > 0)
     known = jnp.log10(jnp.where(unknown, 760.0, vs30_m_s))
     site = jnp.where(unknown, motion.vs30_log10_mean, known)
-    mean = median(motion, magnitude, distance_km, depth_km, site)
+    covariate = new_site_distance(motion, distance_km)
+    if station_distance is not None:
+        covariate = jnp.where(jnp.isnan(station_distance), covariate, station_distance)
+    mean = median(motion, magnitude, distance_km, depth_km, site, covariate)
     variance = record_sd_at(motion, magnitude) ** 2 + jnp.where(unknown, site_variance(motion), 0.0)
     return mean, jnp.broadcast_to(variance, mean.shape)
 
@@ -146,6 +162,8 @@ class MotionPosterior(eqx.Module):
         Moments of the station terms given each draw's parameters, (draws, stations).
     station_vs30_m_s
         Vs30 with which the terms were estimated, NaN where unknown, (stations,).
+    station_distance
+        Covariates of distance of the stations, log10 units, (stations,).
     stations, regions
         Names.
     ranges
@@ -165,6 +183,7 @@ class MotionPosterior(eqx.Module):
     station_mean: np.ndarray
     station_sd: np.ndarray
     station_vs30_m_s: np.ndarray
+    station_distance: np.ndarray
     stations: tuple[str, ...] = eqx.field(static=True)
     regions: tuple[str, ...] = eqx.field(static=True)
     ranges: tuple[tuple[str, float, float], ...] = eqx.field(static=True)
@@ -318,19 +337,24 @@ def posterior_of(
     if limit is not None and count > limit:
         keep = np.linspace(0, count - 1, limit).astype(int)
     with jax.enable_x64(True):
-        motion = motion_of({name: jnp.asarray(values[keep]) for name, values in sites.items()})
-        given = _terms(motion, jax.tree.map(jnp.asarray, motions.data))
+        arrays = jax.tree.map(jnp.asarray, motions.data)
+        kept = {name: jnp.asarray(values[keep]) for name, values in sites.items()}
+        motion = motion_of(kept, arrays)
+        given = _terms(motion, arrays)
         motion, given = jax.tree.map(np.asarray, (motion, given))
     known, data = len(motions.stations), motions.data
-    vs30 = np.full(known, np.nan)
+    vs30, distance = np.full(known, np.nan), np.zeros(known)
+    rows = np.asarray(data.weight) > 0
     seen = (np.asarray(data.weight) > 0) & (np.asarray(data.unknown_site) == 0)
     if known:
         vs30[np.asarray(data.station)[seen]] = 10 ** np.asarray(data.log10_vs30)[seen]
+        distance[np.asarray(data.station)[rows]] = np.asarray(data.station_distance)[rows]
     return MotionPosterior(
         motion,
         given.station_mean[:, :known],
         given.station_sd[:, :known],
         vs30,
+        distance,
         motions.stations,
         motions.regions,
         tuple((name, *ends) for name, ends in motions.ranges.items()),

@@ -42,6 +42,8 @@ class Prior(eqx.Module):
         Normal about -0.5, sd 0.4.
     vs30_log10_mean, vs30_log10_sd
         Normal, 2.6 and 0.2; log-normal about 0.15 with a factor of 1.6.
+    station_distance_slope
+        Normal about 0, sd 0.5 per decade of distance.
     event_sd, station_sd, record_sd
         Log-normal about 0.3, 0.2 and 0.25 with a factor of 1.6.
     record_sd_slope
@@ -74,6 +76,7 @@ class Prior(eqx.Module):
     vs30_slope: dist.Distribution = _normal(-0.5, 0.4)
     vs30_log10_mean: dist.Distribution = _normal(2.6, 0.2)
     vs30_log10_sd: dist.Distribution = _positive(0.15, 0.5)
+    station_distance_slope: dist.Distribution = _normal(0.0, 0.5)
     event_sd: dist.Distribution = _positive(0.3, 0.5)
     station_sd: dist.Distribution = _positive(0.2, 0.5)
     record_sd: dist.Distribution = _positive(0.25, 0.5)

@@ -32,7 +32,7 @@ RECORD = ("magnitude", "distance_km", "depth_km", "event", "station", "region")
 def _pointwise(sites: dict[str, Array], data: MotionData) -> Array:
     flat = {name: values.reshape(-1, *values.shape[2:]) for name, values in sites.items()}
     # One draw at a time: each inverts a matrix of the events or of the stations.
-    values = jax.lax.map(lambda one: pointwise_log_likelihood(motion_of(one), data), flat)
+    values = jax.lax.map(lambda one: pointwise_log_likelihood(motion_of(one, data), data), flat)
     return values.reshape(*sites["level"].shape[:2], -1)
 
 

@@ -12,7 +12,7 @@ from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_key, check_range, check_whole
 from eqstat._core.random import generator
-from eqstat.ground_motion._data import Motions, prepare
+from eqstat.ground_motion._data import Motions, prepare, station_distances
 from eqstat.ground_motion._parameters import GroundMotion, median
 
 
@@ -27,7 +27,10 @@ class Design:
     min_magnitude, max_magnitude
         Magnitudes are uniform between them.
     extent_km
-        Side of the square, km.
+        Side of the square, km, above 0.
+    sequence_km
+        Side of a square in its middle in which all events lie, at most `extent_km`: an earthquake
+        sequence. By default they are everywhere.
     max_depth_km
         Depths are uniform from 2 km to this.
     recorded
@@ -53,6 +56,7 @@ class Design:
     min_magnitude: float = 4.0
     max_magnitude: float = 7.0
     extent_km: float = 150.0
+    sequence_km: float | None = None
     max_depth_km: float = 15.0
     recorded: float = 0.6
     unknown_share: float = 0.0
@@ -63,6 +67,9 @@ class Design:
         counts = {"events": self.events, "stations": self.stations, "regions": self.regions}
         check_whole("Design", 1, **counts)
         check_range("Design", 0, 1, ends="(]", recorded=self.recorded)
+        check_range("Design", 0, ends="()", extent_km=self.extent_km)
+        if self.sequence_km is not None:
+            check_range("Design", 0, self.extent_km, sequence_km=self.sequence_km)
         check_range("Design", 0, 1, unknown_share=self.unknown_share)
 
 
@@ -98,6 +105,9 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
     magnitude = rng.uniform(design.min_magnitude, design.max_magnitude, events)
     depth = rng.uniform(2.0, design.max_depth_km, events)
     place = rng.uniform(0, design.extent_km, (events + stations, 2))
+    if design.sequence_km is not None:
+        middle = design.extent_km / 2
+        place[:events] = middle + (place[:events] / middle - 1) * design.sequence_km / 2
     log_vs30 = rng.normal(motion.vs30_log10_mean, motion.vs30_log10_sd, stations)
     unknown = rng.random(stations) < design.unknown_share
     event_term = rng.normal(0, 1, events) * motion.event_sd
@@ -107,6 +117,7 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
     event, station = np.nonzero(recorded)
     offset = place[:events][event] - place[events:][station]
     distance = np.sqrt(np.sum(offset**2, axis=1) + depth[event] ** 2)
+    covariate = station_distances(distance, station)[0]
     region = event % design.regions
     level = np.broadcast_to(motion.region_level, design.regions)[region]
     with jax.enable_x64(True):
@@ -117,6 +128,7 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
                 distance,
                 depth[event],
                 log_vs30[station],
+                covariate,
             )
         )
     scatter = motion.record_sd * 10 ** (motion.record_sd_slope * (magnitude - 5.0))

@@ -20,7 +20,7 @@ from eqstat.ground_motion.network._network import Network, init_member
 from eqstat.ground_motion.network._trend import trend_prior
 
 NETWORK, POSTERIOR = "eqstat mixture density network", "eqstat ground-motion posterior"
-VERSION = 1
+VERSION = 2
 LONGEST_HEADER = 1_000_000
 
 
@@ -169,7 +169,7 @@ def _members(header: dict[str, Any]) -> tuple[Any, Any]:
     return stacked, jnp.zeros((), dtype)
 
 
-_TERMS = ("station_mean", "station_sd", "station_vs30_m_s")
+_TERMS = ("station_mean", "station_sd", "station_vs30_m_s", "station_distance")
 
 
 def _arrays(posterior: MotionPosterior) -> dict[str, dict[str, np.ndarray]]:
@@ -202,5 +202,5 @@ def _posterior(header: dict[str, Any], file: Any) -> MotionPosterior:
     )
     ranges = tuple((name, float(low), float(high)) for name, low, high in header["ranges"])
     stations, regions = tuple(header["stations"]), tuple(header["regions"])
-    mean, sd, vs30 = (terms[name] for name in _TERMS)
-    return MotionPosterior(motion, mean, sd, vs30, stations, regions, ranges)
+    mean, sd, vs30, distance = (terms[name] for name in _TERMS)
+    return MotionPosterior(motion, mean, sd, vs30, distance, stations, regions, ranges)

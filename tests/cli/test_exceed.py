@@ -143,7 +143,9 @@ def test_a_fitted_model_takes_its_place_too(capsys, folder, tmp_path):
     motion = jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], 8, 0), GroundMotion())
     none, ranges = np.zeros((8, 0)), (("magnitude", 4.0, 7.0), ("distance_km", 5.0, 60.0))
     regions = eqx.tree_at(lambda m: m.region_level, motion, np.array([[0.5, -0.5]] * 8))
-    fitted = MotionPosterior(regions, none, none, np.zeros(0), (), ("soft", "hard"), ranges)
+    fitted = MotionPosterior(
+        regions, none, none, np.zeros(0), np.zeros(0), (), ("soft", "hard"), ranges
+    )
     save(fitted, tmp_path / "motion.eqx")
     command = given(folder, "--threshold", "5%g", "--magnitude", 5.6, "--json", "--draws", 64,
                     "--model", tmp_path / "motion.eqx")  # fmt: skip

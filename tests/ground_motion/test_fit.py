@@ -1,15 +1,19 @@
 """Fits recover what made the records; predictions are those of the posterior's draws."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pandas as pd
 import pytest
 from scipy import stats
 
 from eqstat import InputError
-from eqstat.ground_motion import Design, GroundMotion, fit, prepare, simulate
+from eqstat.ground_motion import Design, GroundMotion, Prior, fit, prepare, simulate
+from eqstat.ground_motion._data import station_distances
 from eqstat.ground_motion._predict import condense
 from eqstat.ground_motion.event import predict
 from eqstat.ground_motion.mixture import _mixture as mx
@@ -68,6 +72,40 @@ def test_predictions_hold_for_new_events_and_sites(found):
     assert len(pit) > 350
     assert stats.kstest(pit, "uniform").pvalue > 1e-3
     assert abs(np.mean(np.abs(pit - 0.5) < 0.45) - 0.9) < 4 * np.sqrt(0.09 / len(pit))
+
+
+def test_new_sites_of_a_sequence_are_predicted_by_their_distance():
+    # In a sequence a near station is near in all its records: what its term has of distance must
+    # not be lost for new sites.
+    truth = eqx.tree_at(lambda m: m.station_distance_slope, TRUTH, 0.6)
+    design = Design(events=60, stations=60, sequence_km=30.0, recorded=0.8, max_depth_km=10.0)
+    motions = simulate(jax.random.key(1), truth, design)
+    assert motions.data.station_distance_share > 0.7
+    design = dataclasses.replace(design, stations=400, recorded=0.05)
+    new = simulate(jax.random.key(2), truth, design).table
+    names = ("magnitude", "distance_km", "depth_km", "vs30_m_s")
+
+    def decay_of_residuals(result):
+        given = (new[name].to_numpy() for name in names)
+        centre = np.asarray(mx.quantile(result.predictor(KEY)(*given), 0.5))
+        return np.polyfit(np.log10(new["distance_km"]), np.log10(new["pga_m_s2"]) - centre, 1)[0]
+
+    result = fit(motions)
+    error = result.standard_error["station_distance_slope"]
+    assert abs(result["station_distance_slope"] - 0.6) < 4 * error
+    assert abs(decay_of_residuals(result)) < 0.25
+    without = fit(motions, prior=Prior(station_distance_slope=dist.Normal(0.0, 1e-3)))
+    assert decay_of_residuals(without) > 0.25
+
+
+def test_distances_of_stations_by_hand():
+    station = np.array([0, 0, 1, 1, 1])
+    covariate, mean_km, share = station_distances(10.0 ** np.array([1, 1, 2, 2, 2]), station)
+    np.testing.assert_allclose(covariate, np.array([-0.6, -0.6, 0.4, 0.4, 0.4]))
+    assert float(mean_km) == pytest.approx(10**1.6)
+    assert float(share) == 1.0  # nothing varies within a station
+    *_, share = station_distances(10.0 ** np.array([1, 2, 1, 2, 1.5]), station)
+    assert float(share) == 0.0
 
 
 def test_a_missing_vs30_is_integrated_not_replaced(found):

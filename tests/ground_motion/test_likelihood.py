@@ -25,6 +25,7 @@ OTHER = GroundMotion(
     level=-0.1,
     saturation_km=9.0,
     depth_slope=0.2,
+    station_distance_slope=0.3,
     event_sd=0.4,
     station_sd=0.15,
     record_sd=0.35,
@@ -51,6 +52,10 @@ def by_hand(motion, motions, magnitude_sd=0.0, stations=True):
     mean -= p["anelastic_per_100_km"] * r / 100
     mean += p["depth_slope"] * (t["depth_km"].to_numpy() - 8) / 10
     mean += p["vs30_slope"] * (site - np.log10(760))
+    if stations:
+        decades = np.log10(t["distance_km"])
+        own = decades.groupby(t["station"]).transform("mean") - decades.mean()
+        mean += p["station_distance_slope"] * own.to_numpy()
     if "region" in t and len(motions.regions) > 1:
         mean += p["region_level"][[motions.regions.index(name) for name in t["region"]]]
     one = (t["event"].to_numpy()[:, None] == np.array(motions.events)).astype(float)
@@ -132,7 +137,14 @@ def test_terms_are_those_of_brute_force_conditioning(events, stations):
 def test_gradients_are_finite_and_right():
     motions = simulate(jax.random.key(1), TRUTH, Design(10, 12, regions=3, unknown_share=0.3))
     slope = ours(jax.grad(log_likelihood), OTHER, motions.data)
-    for name in ("level", "saturation_km", "event_sd", "vs30_log10_sd", "record_sd_slope"):
+    for name in (
+        "level",
+        "station_distance_slope",
+        "saturation_km",
+        "event_sd",
+        "vs30_log10_sd",
+        "record_sd_slope",
+    ):
         value, step = float(getattr(OTHER, name)), 1e-5
         ends = []
         for side in (-1, 1):

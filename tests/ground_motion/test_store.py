@@ -26,7 +26,9 @@ def posterior(draws=6, regions=("north", "south")):
     mean, sd = rng.normal(0, 0.2, (draws, 3)), rng.uniform(0.05, 0.1, (draws, 3))
     ranges = (("magnitude", 4.0, 7.1), ("distance_km", 3.0, 150.0), ("depth_km", 1.0, 15.0))
     vs30 = np.array([400.0, np.nan, 900.0])
-    return MotionPosterior(motion, mean, sd, vs30, ("a", "b", "ü c"), regions, ranges)
+    return MotionPosterior(
+        motion, mean, sd, vs30, np.array([0.1, 0.0, -0.1]), ("a", "b", "ü c"), regions, ranges
+    )
 
 
 def test_a_posterior_comes_back_bit_for_bit(tmp_path):

@@ -101,14 +101,16 @@ def moments(
         vs30 = table["vs30_m_s"].to_numpy(np.float64)
     stations = table["station"] if "station" in table.columns else [None] * len(table)
     station_mean, station_sd, known_station = posterior.station_moments(stations)
+    covariate = np.full(len(table), np.nan)
     if known_station.any():
         # A station term is the residual given the Vs30 it was estimated with (NaN: without any).
-        fitted_vs30 = posterior.station_vs30_m_s[posterior.station_numbers(stations)]
-        vs30 = np.where(known_station, fitted_vs30, vs30)
+        number = posterior.station_numbers(stations)
+        vs30 = np.where(known_station, posterior.station_vs30_m_s[number], vs30)
+        covariate = np.where(known_station, posterior.station_distance[number], covariate)
     with jax.enable_x64(True):
         # Padded with the first row, so that tables of about this size share a program.
         rows = np.arange(bucket_size(len(table))) % max(len(table), 1)
-        arrays = [jnp.asarray(values[rows])[:, None] for values in (*known, vs30)]
+        arrays = [jnp.asarray(values[rows])[:, None] for values in (*known, vs30, covariate)]
         mean, variance = _record_moments(jax.tree.map(jnp.asarray, motion), *arrays)
         mean, variance = (np.array(part)[: len(table)] for part in (mean, variance))
         vs30_variance = np.asarray(site_variance(jax.tree.map(jnp.asarray, motion)))

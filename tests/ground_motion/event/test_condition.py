@@ -31,6 +31,7 @@ def posterior(draws=1, spread=0.0, stations=(), seed=0, vs30_m_s=500.0):
         rng.normal(0, 0.2, (draws, len(stations))),
         np.full((draws, len(stations)), 0.05),
         np.full(len(stations), vs30_m_s),
+        np.zeros(len(stations)),
         tuple(stations),
         ("all",),
         (),

@@ -24,7 +24,9 @@ def knows(table):
     sums = table.groupby("station")["pga_m_s2"].sum()
     one = jax.tree.map(lambda leaf: np.asarray(leaf, float)[None], GroundMotion())
     mean, sd, vs30 = sums.to_numpy()[None], np.ones((1, len(sums))), np.full(len(sums), np.nan)
-    return MotionPosterior(one, mean, sd, vs30, tuple(sums.index), ("all",), ())
+    return MotionPosterior(
+        one, mean, sd, vs30, np.zeros(len(vs30)), tuple(sums.index), ("all",), ()
+    )
 
 
 class Fitted:
