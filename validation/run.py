@@ -75,6 +75,7 @@ CHECKS = [
         )
         for world in WORLDS
     ),
+    Check("count_scores", {"regions": 20}, {"regions": 2}),
     Check("counts_scale", {"chunks": 50}, {"chunks": 2}),
     Check("counts_scale", {"nuts": True}, part="nuts"),
     Check("counts_scale", {"nuts": True, "bursts": True}, part="nuts-bursts"),

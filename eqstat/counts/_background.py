@@ -324,8 +324,7 @@ def log_tail(background: Background, triggers: Number, active: Number, mean_coun
 def log_tails(background: Background, count: int, active: Number, mean_count: Number) -> Array:
     r"""Log tail probabilities of 0, 1, ..., `count` triggers at once.
 
-    One pass serves all counts, as tables of scorers need them. Sums are of plain probabilities:
-    down to 1e-300 in float64, 1e-37 in float32.
+    One pass serves all counts, as tables of scorers need them.
 
     Parameters
     ----------

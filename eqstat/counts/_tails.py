@@ -224,15 +224,13 @@ def all_log_sides(
         log_f = jnp.logaddexp(weights[0][..., None] + log_f, weights[1][..., None] + jnp.log(both))
         beyond = jnp.logaddexp(weights[0] + beyond, weights[1] + beside)
     last = end[..., None]
-    probability_of = jnp.where(full < last, jnp.exp(log_f), 0.0)
-    high = jnp.cumsum(probability_of[..., ::-1], axis=-1)[..., ::-1]
-    high = jnp.where(full <= last, high + jnp.exp(beyond)[..., None], 0.0)
-    low = jnp.cumsum(probability_of, axis=-1) - probability_of
-    lower = full <= wide[1]
-    safe = jnp.where(lower, jnp.minimum(low, 0.5), 0.0)
-    up = jnp.log(jnp.where(high > 0, high, 1.0))
-    up = jnp.where(high > 0, up, jnp.where(full == last, beyond[..., None], -jnp.inf))
-    return jnp.where(lower & (low < 0.5), jnp.log1p(-safe), up)
+    # In logs, since a tail that underflows would end at once beside one that does not.
+    inside = jnp.where(full < last, log_f, -jnp.inf)
+    up = jax.lax.cumlogsumexp(inside, axis=inside.ndim - 1, reverse=True)
+    up = jnp.where(full <= last, jnp.logaddexp(up, beyond[..., None]), -jnp.inf)
+    low = jnp.cumsum(jnp.exp(inside), axis=-1) - jnp.exp(inside)
+    lower = (full <= wide[1]) & (low < 0.5)
+    return jnp.where(lower, jnp.log1p(-jnp.where(lower, low, 0.0)), up)
 
 
 def mix(probability: Array, alone: Array, together: Array) -> Array:

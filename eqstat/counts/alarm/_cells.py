@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
-
-import jax
-import jax.numpy as jnp
 import numpy as np
+from scipy.special import logsumexp
 from scipy.stats import betabinom
 
 from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat._core.errors import InputError
 from eqstat.counts._background import Background
-from eqstat.counts.alarm._rate_table import (
-    RateTable,
-    active_nodes,
-    at_counts,
-    bracket,
-    log_device_rates,
-    predictive,
-    shape_at,
-    tabulate,
-)
+from eqstat.counts.alarm import _limits
+from eqstat.counts.alarm._draws import log_device_rates, shape_at
+from eqstat.counts.alarm._rate_table import RATE_STEP, RateTable, cubic_weights, tabulate
+from eqstat.counts.alarm._shapes import shapes_of
 
-CELLS_AT_ONCE = 64
 LARGEST_TABLE = 4096
+# A threshold holds for an hour, in which the rate may rise or fall.
 WITHIN_HOUR = (1 / 6, 3 / 6, 5 / 6)
 KEPT_BYTES = 500_000_000
 OUT_OF_REACH = 1 << 30
-
-
-class _Group(NamedTuple):
-    """Cells with the same number of active devices, or between the same two nodes of it."""
-
-    cells: np.ndarray
-    nodes: np.ndarray
-    upper: np.ndarray
+ENTRIES_AT_ONCE = 2_000_000
 
 
 class AlarmCells:
-    """Alarm rates of cells, from tables that are extended until they reach the budget."""
+    """Alarm rates of cells, from tables over a fixed net of active devices.
+
+    Attributes
+    ----------
+    active
+        Active devices, (cells,).
+    log_rates
+        Log rate per device and hour of each row (region and hour), (rows, draws, times).
+    row
+        Row of each cell, (cells,).
+    """
 
     def __init__(
         self,
@@ -48,129 +41,146 @@ class AlarmCells:
         draws: dict[str, np.ndarray],
         active: np.ndarray,
         log_rates: np.ndarray,
+        row: np.ndarray,
         correlation_windows: float | int,
     ) -> None:
-        self.background, self.draws, self.active, self.log_rates = (
-            background,
-            draws,
-            active,
-            log_rates,
-        )
+        self.background, self.active = background, active
+        self.log_rates, self.row = log_rates, row
         self.correlation_windows = correlation_windows
-        self.kept: dict[float, RateTable] = {}
-        nodes = active_nodes(active)
-        # Without interpolation where every number of devices is a node.
-        if np.all(np.isin(active, nodes)):
-            self.groups = [
-                _Group(np.flatnonzero(active == n), np.array([n]), np.zeros(np.sum(active == n)))
-                for n in nodes
-            ]
-            return
-        low, upper = bracket(nodes, active)
-        self.groups = [
-            _Group(np.flatnonzero(low == i), nodes[i : i + 2], upper[low == i])
-            for i in np.unique(low)
-        ]
+        self.shapes = shapes_of(background, draws)
+        self.span = float(log_rates.min()), float(log_rates.max())
+        self.nodes = _limits.nodes_around(active.min(), active.max())
+        self.gap = float(np.max(np.diff(np.log(_limits.NODES[self.nodes.start : self.nodes.stop]))))
+        self.kept: dict[int, RateTable] = {}
 
-    def _table(self, group: _Group, rates: np.ndarray, top: int) -> RateTable:
-        """Table of a group, kept for later calls where memory allows."""
-        name = float(group.nodes[0])
-        if name in self.kept and self.kept[name].values.shape[-1] >= top:
-            return self.kept[name]
-        span = float(rates.min()), float(rates.max())
-        table = tabulate(
-            self.background, self.draws, group.nodes, span, top, self.correlation_windows
+    def table(self, node: int, top: int) -> RateTable:
+        """Table of a node up to `top` triggers or more, kept where memory allows."""
+        known = self.kept.get(node)
+        if known is not None and known.values.shape[-1] >= top:
+            return known
+        made = tabulate(
+            self.background,
+            self.shapes.values,
+            _limits.NODES[[node]],
+            self.span,
+            top,
+            self.correlation_windows,
+            gap=self.gap,
         )
-        if len(group.nodes) == 2:
-            # Counts above the devices of the lower node get the rates of the upper: the safe side.
-            beyond = int(group.nodes[0])
-            table.values[:, 0, :, beyond:] = table.values[:, 1, :, beyond:]
-            filled = np.maximum.accumulate(table.values[..., ::-1], axis=-1)[..., ::-1]
-            table = table._replace(values=filled)
-        if table.values.nbytes * len(self.groups) <= KEPT_BYTES:
-            self.kept[name] = table
-        return table
+        if sum(t.values.nbytes for t in self.kept.values()) + made.values.nbytes <= KEPT_BYTES:
+            self.kept[node] = made
+        return made
 
-    def _blocks(self, group: _Group, top: int, run: Callable, *more: np.ndarray) -> np.ndarray:
-        """Apply a compiled function to a group's cells, in blocks of one size."""
-        rates = self.log_rates[group.cells]
-        tabulated = self._table(group, rates, top)
-        parts = []
-        with jax.enable_x64(True):
-            table = tuple(jnp.asarray(part) for part in tabulated)
-            for begin in range(0, len(group.cells), CELLS_AT_ONCE):
-                kept = np.arange(len(group.cells))[begin : begin + CELLS_AT_ONCE]
-                rows = np.resize(kept, CELLS_AT_ONCE)
-                columns = (np.zeros(CELLS_AT_ONCE, int), group.upper, rates, *more)
-                values = run(table, columns[0], *(column[rows] for column in columns[1:]))
-                parts.append(np.asarray(values)[: len(kept)])
-        return np.concatenate(parts)
-
-    def _reach(self, group: _Group, budget: float | int) -> int:
-        """First guess of the number of triggers that a group's table must reach."""
-        n = float(group.nodes[-1])
-        mean = n * np.exp(self.log_rates[group.cells].max()) * self.background.window_s / 3600
-        spread = float(np.max(shape_at(self.draws, self.background, group.nodes)))
-        sd = float(np.max(self.draws["intensity_sd"]))
+    def _reach(self, budget: float | int) -> int:
+        """First guess of the number of triggers that the tables must reach."""
+        n, shapes = float(_limits.NODES[self.nodes[-1]]), self.shapes.values
+        mean = n * np.exp(self.span[1]) * self.background.window_s / 3600
+        spread = float(np.max(shape_at(shapes, self.background, np.array([n]))))
+        sd = float(np.max(shapes["intensity_sd"]))
         spread = (1 + spread) * np.exp(sd**2) - 1
         top = 20 + 1.5 * mean + 8 * np.sqrt(mean * (1 + spread * mean))
         if self.background.bursts is not None:
-            share, c = self.draws["share"].mean(), self.draws["concentration"].mean()
-            often = (
-                self.draws["probability"].mean() * HOURS_PER_YEAR * 3600 / self.background.window_s
-            )
-            rare = min(budget / max(often, 1e-300), 0.5)
-            burst = betabinom.isf(0.3 * rare, int(np.ceil(n)), share * c, (1 - share) * c)
+            share, c = shapes["share"].mean(), shapes["concentration"].mean()
+            often = shapes["probability"].mean() * HOURS_PER_YEAR * 3600
+            rare = min(budget * self.background.window_s / max(often, 1e-300), 0.5)
+            burst = betabinom.isf(0.3 * rare, int(n), share * c, (1 - share) * c)
             top = max(top, 1.3 * (burst + mean))
-        return round_up(min(top, n + 1, LARGEST_TABLE))
+        return int(min(top, n + 1, LARGEST_TABLE))
 
-    def tables(self, budget: float | int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Cells and their predictive log rates per hour at 1, 2, ... triggers, by group.
-
-        The tables extend to where the rate is below `budget` per year, or to all devices.
-        """
-        goal = np.log(budget / HOURS_PER_YEAR)
-        for group in self.groups:
-            most = int(min(np.floor(group.nodes[-1]) + 1, LARGEST_TABLE))
-            top = self._reach(group, budget)
-            while True:
-                log_rate = self._blocks(group, top, predictive)
-                if top >= most or np.all(log_rate[:, -1] <= goal):
-                    break
-                top = round_up(2 * top)
-            few = self.active[group.cells] < LARGEST_TABLE
-            if most == LARGEST_TABLE and not np.all(few | (log_rate[:, -1] <= goal)):
-                raise InputError(
-                    f"threshold: {self.active[group.cells].max():g} active devices need more than "
-                    f"{LARGEST_TABLE:,} triggers, the end of the tables; use fewer devices, "
-                    "or split the region"
-                )
-            yield group.cells, log_rate
-
-    def smallest(self, budget: np.ndarray, minimum: int) -> np.ndarray:
-        """Smallest count of each cell that keeps its budget per year."""
-        needed = np.full(len(self.active), OUT_OF_REACH)
-        for cells, log_rate in self.tables(float(budget.min())):
-            kept = log_rate <= np.log(budget[cells] / HOURS_PER_YEAR)[:, None]
-            first = np.argmax(kept, axis=1) + 1
-            needed[cells] = np.where(kept.any(axis=1), first, OUT_OF_REACH)
-        return np.maximum(needed, minimum)
+    def smallest(self, row_budget: np.ndarray, minimum: int) -> np.ndarray:
+        """Smallest count of each cell that keeps the budget of its row per year."""
+        limits = _limits.device_limits(
+            self.table,
+            self.nodes,
+            [self.log_rates],
+            self.shapes.group,
+            np.log(row_budget / HOURS_PER_YEAR),
+            self._reach(float(row_budget.min())),
+            LARGEST_TABLE,
+        )
+        needed = _limits.smallest_count(limits[self.row], self.active)
+        beyond = needed > limits.shape[1]
+        many = beyond & (self.active >= LARGEST_TABLE)
+        if many.any():
+            raise InputError(
+                f"threshold: {self.active[many].max():g} active devices need more than "
+                f"{LARGEST_TABLE:,} triggers, the end of the tables; use fewer devices, "
+                "or split the region"
+            )
+        return np.maximum(np.where(beyond, OUT_OF_REACH, needed), minimum)
 
     def at(self, triggers: np.ndarray) -> np.ndarray:
         """Log rate per hour of each draw at each cell's own count, (cells, draws)."""
-        out = np.full((len(self.active), self.log_rates.shape[1]), np.nan)
-        for group in self.groups:
-            own = np.minimum(triggers[group.cells], round_up(LARGEST_TABLE))
-            own = np.minimum(own, np.floor(self.active[group.cells])).astype(int)
-            top = round_up(int(own.max()))
-            out[group.cells] = self._blocks(group, top, at_counts, own)
+        own = np.minimum(triggers, LARGEST_TABLE)
+        own = np.minimum(own, np.floor(self.active)).astype(int)
+        return self._between(own[:, None])[..., 0]
+
+    def all_rates(self, budget: float | int) -> np.ndarray:
+        """Log rate per hour at 1, 2, ... triggers, averaged over draws, (cells, triggers).
+
+        The tables reach to where all rates are below `budget` per year, or to all devices.
+        """
+        most = int(min(np.floor(self.active.max()) + 1, LARGEST_TABLE))
+        top = min(self._reach(budget), most)
+        while True:
+            counts = np.broadcast_to(np.arange(1, top + 1), (len(self.active), top))
+            logs = self._between(counts)
+            rates = logsumexp(logs, axis=1) - np.log(logs.shape[1])
+            if top >= most or np.all(rates[:, -1] <= np.log(budget / HOURS_PER_YEAR)):
+                return np.asarray(rates)
+            top = min(2 * top, most)
+
+    def _between(self, counts: np.ndarray) -> np.ndarray:
+        """Log rates per hour of each draw at counts of each cell, (cells, draws, counts)."""
+        low, upper = _limits.bracket(self.active)
+        out = np.empty((len(self.active), self.log_rates.shape[1], counts.shape[1]))
+        size = self.log_rates[0].size * counts.shape[1]
+        step = max(1, ENTRIES_AT_ONCE // size)
+        for node in np.unique(low).tolist():
+            members = np.flatnonzero(low == node)
+            top = int(counts[members].max())
+            ends = [self.table(node + i, top) for i in (0, 1)]
+            for begin in range(0, len(members), step):
+                cells = members[begin : begin + step]
+                out[cells] = self._mean(node, ends, upper[cells], cells, counts[cells])
         return out
 
+    def _mean(
+        self,
+        node: int,
+        ends: list[RateTable],
+        upper: np.ndarray,
+        cells: np.ndarray,
+        counts: np.ndarray,
+    ) -> np.ndarray:
+        """Average over times; both nodes are read at the cell's own mean count."""
+        rates, log_active = self.log_rates[self.row[cells]], np.log(self.active[cells])
+        share = np.where(counts > _limits.NODES[node], 1.0, upper[:, None])[:, None, None, :]
+        logs = 0.0
+        for table, weight in zip(ends, (1 - share, share), strict=True):
+            shift = log_active - table.log_active[0] - table.log_rate
+            position = (rates + shift[:, None, None]) / RATE_STEP
+            j = np.clip(np.floor(position).astype(int), 1, table.values.shape[2] - 3)
+            for offset, part in zip((-1, 0, 1, 2), cubic_weights(position - j), strict=True):
+                values = table.values[
+                    self.shapes.group[:, None, None],
+                    0,
+                    (j + offset)[..., None],
+                    counts[:, None, None, :] - 1,
+                ]
+                logs = logs + weight * part[..., None] * values
+        return np.asarray(logsumexp(logs, axis=2)) - np.log(rates.shape[2])
 
-def round_up(count: float | int) -> int:
-    """Round up to an eighth of a power of two, so that few programs are compiled."""
-    step = 2 ** max(int(np.log2(max(count, 1))) - 3, 3)
-    return int(np.ceil(count / step)) * step
+
+def rows_of_week(
+    draws: dict[str, np.ndarray], hours: np.ndarray, index: np.ndarray, days: np.ndarray
+) -> np.ndarray:
+    """Log rates within the hours in which these lie, (regions, hours, draws, times)."""
+    days = days if np.any(draws["weekly"]) or np.any(draws["profile"]) else days[:1]
+    parts = [log_device_rates(draws, np.floor(hours) + at, days, index) for at in WITHIN_HOUR]
+    if not np.any(draws["daily"]) and not np.any(draws["profile"]):
+        parts = parts[:1]
+    return np.moveaxis(np.concatenate(parts, axis=-1), 0, 2)
 
 
 def alarm_cells(
@@ -183,14 +193,7 @@ def alarm_cells(
     correlation_windows: float | int,
 ) -> AlarmCells:
     """Alarm rates of all cells, in the order region, hour, active."""
-    if np.any(draws["profile"]):
-        # A threshold holds for an hour, in which a profile may rise or fall.
-        parts = [log_device_rates(draws, np.floor(hours) + at, days, index) for at in WITHIN_HOUR]
-        log_rates = np.concatenate(parts, axis=-1)
-    else:
-        days = days if np.any(draws["weekly"]) else days[:1]
-        log_rates = log_device_rates(draws, hours, days, index)
-    rates = np.broadcast_to(
-        np.moveaxis(log_rates, 0, 2)[:, :, None], (*counts.shape, *log_rates.shape[::3])
-    ).reshape(counts.size, len(draws["rate_per_device_h"]), log_rates.shape[-1])
-    return AlarmCells(background, draws, counts.ravel(), rates, correlation_windows)
+    log_rates = rows_of_week(draws, hours, index, days)
+    rates = log_rates.reshape(-1, *log_rates.shape[2:])
+    row = np.repeat(np.arange(len(rates)), counts.shape[2])
+    return AlarmCells(background, draws, counts.ravel(), rates, row, correlation_windows)

@@ -84,6 +84,9 @@ class Scorer(eqx.Module):
         devices, rates).
     budget, log_budget
         Index of the budget of each region, (regions,), and the logs of the budgets per year.
+    limits
+        Largest number of active devices at which 1, 2, ... triggers keep the budget, as in
+        `threshold`; (regions, 8, 24, triggers).
     minimum
         Smallest admissible threshold.
     slow
@@ -92,6 +95,8 @@ class Scorer(eqx.Module):
         Names of the regions.
     between
         Whether spreads are interpolated; False where the table has all that occur.
+    is_slow
+        Whether there is a slow intensity.
 
     Examples
     --------
@@ -108,10 +113,12 @@ class Scorer(eqx.Module):
     crossing: Float[Array, "budgets spreads devices rates"]
     budget: Int[Array, " regions"]
     log_budget: Float[Array, " budgets"]
+    limits: Float[Array, "regions eight 24 counts"]
     minimum: Float[Array, ""]
     slow: SlowIntensity
     regions: tuple[str, ...] = eqx.field(static=True)
     between: bool = eqx.field(static=True)
+    is_slow: bool = eqx.field(static=True)
 
 
 def scorer(
@@ -126,11 +133,11 @@ def scorer(
     r"""Tabulate a background, or a posterior of it, for `score`.
 
     Tables run over the count, the active devices n (every number to 50, then steps of 10 %) and
-    the log rate $\log\lambda$ (steps of 0.2). With a posterior the tables are means over 32 of
-    its draws (`threshold` takes 200, so the two may differ where bursts are poorly constrained).
-    The posterior standard deviation of the log rate of each region and hour is a further axis:
-    the tail is averaged over a normal $\log\lambda$ with that standard deviation, so that a
-    region with a short history has a heavier tail.
+    the log rate $\log\lambda$ (steps of 0.2). With a posterior the tables are means over its
+    draws. The posterior standard deviation of the log rate of each region and hour is a further
+    axis: the tail is averaged over a normal $\log\lambda$ with that standard deviation, so that a
+    region with a short history has a heavier tail. The threshold itself is that of `threshold`,
+    for each region, hour, day and number of devices.
 
     Parameters
     ----------
@@ -171,6 +178,9 @@ def scorer(
     crossing = np.stack(
         [_score_table.crossing(tables.table[..., 1], np.log(b), minimum) for b in unique]
     )
+    limits = _score_table.limits(
+        background, np.log(budgets), most_active, most_triggers, correlation_windows
+    )
     return Scorer(
         # The values that one score interpolates are adjacent in memory.
         jnp.asarray(np.moveaxis(tables.table, 2, 3), jnp.float32),
@@ -182,10 +192,12 @@ def scorer(
         jnp.asarray(crossing, jnp.float32),
         jnp.asarray(which, jnp.int32),
         jnp.asarray(np.log(unique), jnp.float32),
+        jnp.asarray(limits, jnp.float32),
         jnp.asarray(minimum, jnp.float32),
         slow_intensity(background),
         background.regions,
         tables.between,
+        background.intensity is not None,
     )
 
 
@@ -203,7 +215,9 @@ def score(
     Scores are interpolated in the tables: cubic in the log rate, linear in the log of the devices
     at equal mean count. The errors of the logarithms are below 0.02 or 0.2 %, whichever is larger
     (tested against exact sums), but up to 0.2 where more than two in five of over 50 devices
-    trigger; the count itself is not interpolated.
+    trigger; the count itself is not interpolated. Differences between days and draws are taken for
+    normal in the logarithms, not in the margin: without a state it is 0 at exactly the count that
+    `threshold` gives for this region, hour, day and number of devices.
 
     Parameters
     ----------
@@ -236,7 +250,8 @@ def score(
     """
     kind = scorer.table.dtype
     k, n, h = (jnp.asarray(value).astype(kind) for value in (triggers, active, hour))
-    state = init(scorer) if state is None else state
+    if not scorer.is_slow:
+        state = None
     columns = jnp.broadcast_arrays(k, n, h, jnp.asarray(region), jnp.asarray(day))
     shape, size = columns[0].shape, columns[0].size
     if size <= BLOCK:
@@ -263,7 +278,9 @@ def _run(table: Array, first: Array, length: int) -> Array:
     return jax.lax.gather(table.reshape(-1), first[..., None], numbers, (length,), mode=mode)
 
 
-def _score(scorer: Scorer, state: State, k: Array, n: Array, h: Array, r: Array, d: Array) -> Score:
+def _score(
+    scorer: Scorer, state: State | None, k: Array, n: Array, h: Array, r: Array, d: Array
+) -> Score:
     """Score arrays of one shape."""
     kind = scorer.table.dtype
     regions, most = scorer.log_rate.shape[0], scorer.table.shape[2] - 1
@@ -272,11 +289,12 @@ def _score(scorer: Scorer, state: State, k: Array, n: Array, h: Array, r: Array,
     valid = valid & (r >= 0) & (r < regions) & (d >= 0) & (d <= ANY_DAY)
     hours = scorer.log_rate.shape[2]
     part_of_day = jnp.clip(h * (hours // 24), 0, hours - 1).astype(int)
-    at = (jnp.clip(r, 0, regions - 1), jnp.clip(d, 0, ANY_DAY), part_of_day)
-    where = (at[0] * (ANY_DAY + 1) + at[1]) * hours + at[2]
+    region, day = jnp.clip(r, 0, regions - 1), jnp.clip(d, 0, ANY_DAY)
+    where = (region * (ANY_DAY + 1) + day) * hours + part_of_day
     log_rate, spread = (_run(table, where, 1)[..., 0] for table in (scorer.log_rate, scorer.spread))
-    log_rate = log_rate + state.mean.astype(kind)[at[0]]
-    spread = jnp.sqrt(spread**2 + state.variance.astype(kind)[at[0]])
+    present = init(scorer) if state is None else state
+    log_rate = log_rate + present.mean.astype(kind)[region]
+    spread = jnp.sqrt(spread**2 + present.variance.astype(kind)[region])
     level = jnp.interp(spread, scorer.spreads, jnp.arange(len(scorer.spreads), dtype=kind))
     node, upper, node_logs, log_n, beyond = _score_table.place(
         jnp.clip(n, 1, None), scorer.log_devices
@@ -286,7 +304,7 @@ def _score(scorer: Scorer, state: State, k: Array, n: Array, h: Array, r: Array,
     low = jnp.round(level).astype(int)
     if scorer.between:
         low = jnp.clip(level.astype(int), 0, spreads - 2)
-    budget = scorer.budget[at[0]]
+    budget = scorer.budget[region]
     read, needed = jnp.zeros((*k.shape, 2), kind), jnp.zeros(k.shape, kind)
     for end, side in zip((0, 1), (1 - upper, upper), strict=True):
         # Both neighbouring numbers of devices are read at the window's own mean count.
@@ -301,15 +319,34 @@ def _score(scorer: Scorer, state: State, k: Array, n: Array, h: Array, r: Array,
             near = _run(scorer.table, 2 * (row - 1), 8).reshape(*row.shape, 4, 2)
             for number, weight in enumerate(cubic_weights(part)):
                 read = read + (share * weight)[..., None] * near[..., number, :]
-            row = ((budget * spreads + low + step) * devices + node + end) * rates + j
-            left, right = jnp.moveaxis(_run(scorer.crossing, row, 2), -1, 0)
-            needed = needed + share * ((1 - part) * left + part * right)
+            if state is not None:
+                row = ((budget * spreads + low + step) * devices + node + end) * rates + j
+                left, right = jnp.moveaxis(_run(scorer.crossing, row, 2), -1, 0)
+                needed = needed + share * ((1 - part) * left + part * right)
     log_tail, log_year = jnp.minimum(read[..., 0], 0.0), read[..., 1]
-    enough = (log_year <= scorer.log_budget[budget]) & (k >= scorer.minimum)
-    # The crossing is interpolated; the sign of the margin follows from the rate at the count.
-    needed = jnp.maximum(jnp.ceil(needed - 1e-3), scorer.minimum)
-    margin = jnp.where(enough, jnp.maximum(k - needed, 0), jnp.minimum(k - needed, -1))
+    if state is None:
+        hour = jnp.clip(h, 0, 23).astype(int)
+        needed = _needed(scorer, (region * (ANY_DAY + 1) + day) * 24 + hour, n)
+        margin = k - jnp.maximum(needed, scorer.minimum)
+    else:
+        enough = (log_year <= scorer.log_budget[budget]) & (k >= scorer.minimum)
+        # The crossing is interpolated; the sign of the margin follows from the rate at the count.
+        needed = jnp.maximum(jnp.ceil(needed - 1e-3), scorer.minimum)
+        margin = jnp.where(enough, jnp.maximum(k - needed, 0), jnp.minimum(k - needed, -1))
     status = jnp.where(valid, jnp.where(beyond | (k > most), BEYOND_TABLE, OK), BAD_INPUT)
     tail, year = jnp.exp(log_tail), jnp.exp(log_year)
     values = (jnp.where(valid, v, jnp.nan) for v in (log_tail, tail, log_year, year, margin))
     return Score(*values, status=status)
+
+
+def _needed(scorer: Scorer, row: Array, n: Array) -> Array:
+    """Smallest count whose limit is not below the devices: a search by halving."""
+    counts = scorer.limits.shape[3]
+    n = jnp.minimum(n, jnp.exp(scorer.log_devices[-1])).astype(scorer.limits.dtype)
+    found = jnp.zeros(n.shape, int)
+    for power in reversed(range(counts.bit_length())):
+        further = found + (1 << power)
+        at = row * counts + jnp.minimum(further, counts) - 1
+        below = (further <= counts) & (_run(scorer.limits, at, 1)[..., 0] < n)
+        found = jnp.where(below, further, found)
+    return (found + 1).astype(n.dtype)

@@ -52,13 +52,15 @@ def score_one(scorer: Scorer) -> ScoreOne:
     log_rates = np.ascontiguousarray(scorer.log_rate, np.float32).reshape(-1).data
     own_spreads = np.ascontiguousarray(scorer.spread, np.float32).reshape(-1).data
     nodes_of_spread = np.asarray(scorer.spreads, np.float64).tolist()
-    hours = scorer.log_rate.shape[2]
+    hours, last_count = scorer.log_rate.shape[2], scorer.limits.shape[3]
+    limits = np.ascontiguousarray(scorer.limits, np.float32).reshape(-1).data
+    largest = float(np.float32(np.exp(np.asarray(scorer.log_devices)[-1])))
     resting = [(float(m), float(v)) for m, v in zip(*init(scorer), strict=True)]
     log_devices = np.asarray(scorer.log_devices, np.float64).tolist()
     budgets = np.asarray(scorer.budget).tolist()
     log_budgets = np.asarray(scorer.log_budget, np.float64).tolist()
     first, minimum = float(scorer.first_log_rate), float(scorer.minimum)
-    between = scorer.between
+    between, is_slow = scorer.between, scorer.is_slow
     regions, last, most = scorer.log_rate.shape[0], devices - 1, counts - 1
     nan: Any = math.nan
     invalid = Score(nan, nan, nan, nan, nan, BAD_INPUT)  # pyright: ignore[reportArgumentType]
@@ -77,7 +79,8 @@ def score_one(scorer: Scorer) -> ScoreOne:
         if not (valid and 0 <= region < regions and 0 <= day <= ANY_DAY):
             return invalid
         where = (region * 8 + day) * hours + int(hour * (hours // 24))
-        shift, variance = resting[region] if state is None else state
+        fixed = state is None or not is_slow
+        shift, variance = resting[region] if state is None or not is_slow else state
         log_rate, log_n = log_rates[where] + shift, math.log(active)
         level = _position(nodes_of_spread, math.sqrt(own_spreads[where] ** 2 + variance))
         position = active - 1 if active <= EXACT else EXACT - 1 + (log_n - math.log(EXACT)) / STEP
@@ -112,12 +115,18 @@ def score_one(scorer: Scorer) -> ScoreOne:
                 row = ((budget * spreads + low + step) * devices + at) * rates + j
                 needed += share * ((1 - f) * crossings[row] + f * crossings[row + 1])
         log_tail = min(log_tail, 0.0)
+        status = BEYOND_TABLE if beyond or triggers > most else OK
+        if fixed:
+            row = ((region * 8 + day) * 24 + int(hour)) * last_count
+            devices_now = min(active, largest)
+            needed = bisect.bisect_left(limits, devices_now, row, row + last_count) - row + 1
+            margin = triggers - max(needed, minimum)
+            return Score(log_tail, math.exp(log_tail), log_year, _exp(log_year), margin, status)  # pyright: ignore[reportArgumentType]
         needed = max(math.ceil(needed - 1e-3), minimum)
         if log_year <= log_budgets[budget] and triggers >= minimum:
             margin = max(triggers - needed, 0.0)
         else:
             margin = min(triggers - needed, -1.0)
-        status = BEYOND_TABLE if beyond or triggers > most else OK
         return Score(log_tail, math.exp(log_tail), log_year, _exp(log_year), margin, status)  # pyright: ignore[reportArgumentType]
 
     return score_count

@@ -13,19 +13,17 @@ from scipy.special import logsumexp
 
 from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat.counts._background import Background, log_tails
-from eqstat.counts.alarm._rate_table import (
-    RATE_STEP,
-    draws_of,
-    log_device_rates,
-    smooth,
-    tabulate,
-)
+from eqstat.counts.alarm import _limits
+from eqstat.counts.alarm._cells import AlarmCells, rows_of_week
+from eqstat.counts.alarm._draws import draws_of, log_device_rates
+from eqstat.counts.alarm._rate_table import RATE_STEP, smooth, tabulate
+from eqstat.counts.alarm._shapes import Shapes, shapes_of
 
 # Every number of devices up to `EXACT`, then equal steps of the logarithm.
 EXACT = 50
 STEP = 0.1
-DRAWS = 32
 DEVICES_AT_ONCE = 8
+MOST_DRAWS = 200
 # Standard deviations of the log rate at which tables are made, unless the background has few.
 SPREADS = np.array([0.0, 0.03, 0.045, 0.06, 0.085, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7, 1.0])
 MOST_EXACT = 3
@@ -107,12 +105,12 @@ def build(
     margin = 6.0 * spreads[-1] + STEP + 2 * RATE_STEP
     above = 0.0 if background.intensity is None else ABOVE
     span = float(centre.min()) - margin, float(centre.max()) + margin + above
-    draws = draws_of(background, DRAWS)
+    shapes = shapes_of(background, draws_of(background, MOST_DRAWS))
     nodes = device_nodes(most_active)
     parts = []
     for begin in range(0, len(nodes), DEVICES_AT_ONCE):
         block = nodes[begin : begin + DEVICES_AT_ONCE]
-        parts.append(_block(background, draws, block, span, most, correlation_windows))
+        parts.append(_block(background, shapes, block, span, most, correlation_windows))
     first = parts[0][1]
     base = np.concatenate([part for part, _ in parts])
     table = np.stack([smooth(base, sd) for sd in spreads])
@@ -121,31 +119,30 @@ def build(
 
 def _block(
     background: Background,
-    draws: dict[str, np.ndarray],
+    shapes: Shapes,
     active: np.ndarray,
     span: tuple[float, float],
     most: int,
     correlation_windows: float,
 ) -> tuple[np.ndarray, float]:
-    """Tables of a few numbers of devices, averaged over the draws: (devices, rates, k, 2)."""
+    """Tables of a few numbers of devices, averaged over the shapes: (devices, rates, k, 2)."""
     width = span[1] - span[0]
     tabulated = tabulate(
-        background, draws, active, span, most, correlation_windows, gap=0.0, marginalise=False
+        background, shapes.values, active, span, most, correlation_windows, marginalise=False
     )
     rates = tabulated.log_rate + RATE_STEP * np.arange(tabulated.values.shape[2])
     assert rates[-1] >= span[0] + width
     mean = active[:, None] * np.exp(rates) * background.window_s / 3600
     count = tabulated.values.shape[0]
+    log_share = np.log(np.bincount(shapes.group, minlength=count) / len(shapes.group))
+    log_share = log_share[:, None, None, None]
     with jax.enable_x64(True):
-        one, arrays = _each_draw(background, draws), (jnp.asarray(active), jnp.asarray(mean))
-        tails = np.stack(
-            [
-                np.asarray(_tails(jax.tree.map(lambda leaf, i=i: leaf[i], one), most, *arrays))
-                for i in range(count)
-            ]
-        )
-    tail = logsumexp(np.maximum(tails, -1e4), axis=0) - np.log(count)
-    rate = logsumexp(tabulated.values, axis=0) - np.log(count) + np.log(HOURS_PER_YEAR)
+        one = _each_shape(background, shapes.values)
+        arrays = (jnp.asarray(active), jnp.asarray(mean))
+        each = [jax.tree.map(lambda leaf, i=i: leaf[i], one) for i in range(count)]
+        tails = np.asarray([np.asarray(_tails(shape, most, *arrays)) for shape in each])
+    tail = np.asarray(logsumexp(np.maximum(tails, -1e4) + log_share, axis=0))
+    rate = logsumexp(tabulated.values + log_share, axis=0) + np.log(HOURS_PER_YEAR)
     # A threshold of 0 gets the rate of 1.
     rate = np.concatenate([rate[..., :1], rate], axis=-1)
     both = np.stack([tail, rate], axis=-1)
@@ -164,23 +161,51 @@ def _tails(background: Background, most: int, active: Array, mean: Array) -> Arr
     return log_tails(background, most, active[:, None], mean)
 
 
-def _each_draw(background: Background, draws: dict[str, np.ndarray]) -> Background:
-    """The background with the thinned draws, without regions and cycles."""
-    count = len(draws["rate_per_device_h"])
+def _each_shape(background: Background, shapes: dict[str, np.ndarray]) -> Background:
+    """The background with each of the shapes, without rates, regions and cycles."""
+    count = len(shapes["intensity_sd"])
     zero = np.zeros((count, 1))
     pieces: dict[str, object] = {
         "daily": np.zeros((count, 4)),
         "weekly": np.zeros((count, 2)),
         "region_effect": zero,
         "region_sd": zero[:, 0],
-        "rate_per_device_h": draws["rate_per_device_h"],
+        "rate_per_device_h": np.ones(count),
     }
-    pieces |= {name: draws[name] for name in background.count_family.parameters}
+    pieces |= {name: shapes[name] for name in background.count_family.parameters}
     if background.bursts is not None:
-        values = (draws[name] for name in ("probability", "share", "concentration"))
+        values = (shapes[name] for name in ("probability", "share", "concentration"))
         pieces["bursts"] = type(background.bursts)(*values)
-    thinned = Background(family=background.family, window_s=background.window_s, **pieces)  # pyright: ignore[reportArgumentType]
-    return jax.tree.map(jnp.asarray, thinned)
+    each = Background(family=background.family, window_s=background.window_s, **pieces)  # pyright: ignore[reportArgumentType]
+    return jax.tree.map(jnp.asarray, each)
+
+
+def limits(
+    background: Background,
+    log_budget: np.ndarray,
+    most_active: int,
+    most: int,
+    correlation_windows: float,
+) -> np.ndarray:
+    """Largest number of devices at which each count keeps the budget, as `threshold` has it.
+
+    Over (regions, days of the week and any day, hours, triggers from 1); `log_budget` is that of
+    each region per year.
+    """
+    draws = draws_of(background, MOST_DRAWS)
+    regions, hours, week = np.arange(len(background.regions)), np.arange(24.0), np.arange(7.0)
+    alike = not (np.any(draws["weekly"]) or np.any(draws["profile"]))
+    days = [week] if alike else [*week[:, None], week]
+    parts = [rows_of_week(draws, hours, regions, day) for day in days]
+    rows = [part.reshape(-1, *part.shape[2:]) for part in parts]
+    ends = np.array([1.0, most_active])
+    cells = AlarmCells(background, draws, ends, rows[-1], np.zeros(2, int), correlation_windows)
+    goal = np.tile(np.repeat(log_budget - np.log(HOURS_PER_YEAR), len(hours)), len(days))
+    found = _limits.device_limits(
+        cells.table, cells.nodes, rows, cells.shapes.group, goal, most, most
+    )
+    found = found.reshape(len(days), len(regions), len(hours), most)
+    return np.moveaxis(np.broadcast_to(found, (8, *found.shape[1:])), 0, 1)
 
 
 def crossing(log_rate: np.ndarray, log_budget: float, minimum: int) -> np.ndarray:

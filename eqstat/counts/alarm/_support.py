@@ -11,9 +11,7 @@ from scipy.special import logsumexp
 from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat._core.errors import InputError
 from eqstat.counts._background import Background
-from eqstat.counts._intensity._parameters import LOG_WEIGHTS, NODES
-from eqstat.counts.alarm._rate_table import shape_at
-from eqstat.counts.scan._scan import log_alarm_table_per_hour
+from eqstat.counts.alarm._shapes import cell_table
 
 # A mean rate within twice the median is well determined, however flat the tail.
 HARMLESS = np.log(2.0)
@@ -28,7 +26,9 @@ class Cells(NamedTuple):
     active
         Active devices, (cells,).
     log_rates
-        Log rate per device and hour, (cells, draws, days).
+        Log rate per device and hour of each row, (rows, draws, times).
+    row
+        Row of each cell, (cells,).
     budget
         Budget of each cell, false alarms per year, (cells,).
     share
@@ -39,6 +39,7 @@ class Cells(NamedTuple):
 
     active: np.ndarray
     log_rates: np.ndarray
+    row: np.ndarray
     budget: np.ndarray
     share: np.ndarray
     names: list[tuple[str, float]]
@@ -110,8 +111,14 @@ def check_support(
     if excess[worst] < 0:
         return
     most = int(cells.active[worst])
-    table = _table(
-        background, draws, cells, worst, min(int(asked[worst]), most), correlation_windows
+    top = min(int(asked[worst]), most)
+    table = cell_table(
+        background,
+        draws,
+        cells.active[worst],
+        cells.log_rates[cells.row[worst]],
+        top,
+        correlation_windows,
     )
     needs = f"{asked[worst]} triggers" if asked[worst] <= most else "more triggers than devices"
     at_median = max(int(np.argmax(np.median(table, axis=0) <= goal[worst])) + 1, minimum)
@@ -132,41 +139,6 @@ def check_support(
 
 def _log_mean(values: np.ndarray, axis: int) -> Any:
     return logsumexp(values, axis=axis) - np.log(values.shape[axis])
-
-
-def _table(
-    background: Background,
-    draws: dict[str, np.ndarray],
-    cells: Cells,
-    cell: int,
-    top: int,
-    correlation_windows: float | int,
-) -> np.ndarray:
-    """Log rates per hour of one cell for 1, 2, ... triggers, (draws, triggers)."""
-    active = cells.active[cell]
-    bursts = {}
-    if background.bursts is not None:
-        bursts = {
-            f"burst_{name}": draws[name][:, None, None]
-            for name in ("probability", "share", "concentration")
-        }
-    sd = draws["intensity_sd"][:, None, None]
-    factors = sd * NODES - 0.5 * sd**2 if np.any(sd > 0) else np.zeros((1, 1, 1))
-    log_weights = LOG_WEIGHTS if np.any(sd > 0) else np.zeros(1)
-    log_rates = cells.log_rates[cell][..., None] + factors
-    table = log_alarm_table_per_hour(
-        active * np.exp(log_rates) * background.window_s / 3600,
-        top,
-        window_s=background.window_s,
-        family=background.family,
-        active=active,
-        dispersion=shape_at(draws, background, np.array([active]))[..., None],
-        correlation_windows=correlation_windows,
-        **bursts,
-    )
-    table = np.asarray(logsumexp(np.maximum(table, -1e4) + log_weights[:, None], axis=2))
-    table = np.maximum.accumulate(table[..., ::-1], axis=-1)[..., ::-1]
-    return _log_mean(table, axis=1)
 
 
 def _supported(table: np.ndarray, minimum: int, caution: float | int) -> tuple[int, float]:

@@ -15,7 +15,7 @@ from eqstat._core.typing import ArrayLike
 from eqstat.counts._background import Background
 from eqstat.counts.alarm import _budget
 from eqstat.counts.alarm._cells import LARGEST_TABLE, alarm_cells
-from eqstat.counts.alarm._rate_table import draws_of
+from eqstat.counts.alarm._draws import draws_of
 from eqstat.counts.alarm._support import Cells, check_support
 
 DAYS = np.arange(7)
@@ -131,15 +131,11 @@ def threshold(
     cells = alarm_cells(background, draws, counts, hours, index, days, correlation_windows)
     budget = np.full(len(names), false_alarm_rate_per_year / len(names))
     if split == "equal":
-        needed = cells.smallest(np.repeat(budget, counts[0].size), minimum)
+        needed = cells.smallest(np.repeat(budget, len(hours)), minimum)
     else:
         assert miss_probability is not None
-        parts = list(cells.tables(1e-3 * float(budget.min())))
-        log_rate = np.full((counts.size, max(part.shape[1] for _, part in parts)), -np.inf)
-        for rows, part in parts:
-            log_rate[rows, : part.shape[1]] = part
         needed = _budget.least_miss(
-            log_rate + np.log(HOURS_PER_YEAR),
+            cells.all_rates(1e-3 * float(budget.min())) + np.log(HOURS_PER_YEAR),
             counts,
             hours,
             names,
@@ -154,6 +150,7 @@ def threshold(
         asked = Cells(
             active=counts.ravel(),
             log_rates=cells.log_rates,
+            row=cells.row,
             budget=shares,
             share=shares / false_alarm_rate_per_year,
             names=labels,
@@ -166,6 +163,8 @@ def threshold(
     mean = np.where(attainable, each.mean(axis=1), 0.0).reshape(shape)
     if split == "least_miss":
         budget = mean.mean(axis=(1, 2))
+    else:  # It keeps the budget, but for errors of interpolation of less than 1 %.
+        mean = np.minimum(mean, budget[:, None, None])
     tails = (1 - probability) / 2, (1 + probability) / 2
     low, high = (np.where(attainable, q, 0.0).reshape(shape) for q in np.quantile(each, tails, 1))
     triggers = np.where(attainable, needed, np.floor(counts.ravel()) + 1).astype(int)

@@ -13,7 +13,7 @@ from eqstat.counts._background import Background
 from eqstat.counts._data import History, active_bin
 from eqstat.counts._families import Marginal
 from eqstat.counts._intensity._parameters import REACH_SD, averaged_pmf
-from eqstat.counts.alarm._rate_table import draws_of, log_device_rates, shape_at
+from eqstat.counts.alarm._draws import draws_of, log_device_rates, shape_at
 from eqstat.counts.scan._tables import log_burst_table
 
 MOST_DRAWS = 100

@@ -44,11 +44,15 @@ def first_draw(background):
 
 
 def rates_per_year(background, active, hour, region, top, day=None):
-    """False alarms a year for 1 ... top triggers, (draws, top), by direct evaluation."""
+    """False alarms a year for 1 ... top triggers, (draws, top), by direct evaluation.
+
+    The hour is that in which the time lies, the week without a day is all of it.
+    """
     days = np.arange(7) if day is None else np.array([day])
-    logs = false_alarm_table(background, active, top, hour=hour, day=days, region=region)
-    logs = logs if logs.ndim == 3 else logs[None]
-    return np.exp(logs).mean(axis=1) * HOURS_PER_YEAR
+    within = np.floor(hour) + np.array([1, 3, 5])[:, None] / 6
+    logs = false_alarm_table(background, active, top, hour=within, day=days, region=region)
+    logs = logs if logs.ndim == 4 else logs[None]
+    return np.exp(logs).mean(axis=(1, 2)) * HOURS_PER_YEAR
 
 
 def smallest(mean, budget, minimum):
