@@ -57,10 +57,10 @@ def disagreements(kind: str, regions: int) -> tuple[int, int]:
     background = posterior(kind, regions)
     hours = np.arange(24) + 0.5
     found = threshold(background, DEVICES, hours, caution=np.inf)
-    tables = scorer(background, most_active=1500, most_triggers=128)
-    at = found["triggers"].to_numpy()
+    at, use = found["triggers"].to_numpy(), found["attainable"].to_numpy()
+    # Beyond its table a scorer says so and makes no alarm.
+    tables = scorer(background, most_active=1500, most_triggers=int(at[use].max()) + 1)
     where = (DEVICES, hours[:, None], np.arange(regions)[:, None, None])
-    use = found["attainable"].to_numpy()
     margin, below = (np.asarray(score(tables, k, *where).margin)[use] for k in (at, at - 1))
     # Where no count keeps the budget no count may be an alarm.
     never = np.asarray(score(tables, np.floor(DEVICES), *where).margin)[~use]
