@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -65,7 +66,7 @@ def page(name: str, names: list[str], above: dict[int, str]) -> str:
     """
     module = importlib.import_module(name)
     groups: dict[str, list[str]] = {"Functions": [], "Classes": [], "Constants": []}
-    subpackages, elsewhere = [], []
+    subpackages, elsewhere, keys = [], [], {}
     for one in names:
         value = getattr(module, one)
         address = above.setdefault(id(value), f"{name}.{one}")
@@ -77,6 +78,8 @@ def page(name: str, names: list[str], above: dict[int, str]) -> str:
             groups["Classes"].append(one)
         elif callable(value):
             groups["Functions"].append(one)
+        elif isinstance(value, Mapping):
+            keys[one] = ", ".join(f"``{key}``" for key in value)
         else:
             groups["Constants"].append(one)
     lines = [f"# {name}", "", "```{eval-rst}", f".. automodule:: {name}", "   :no-members:"]
@@ -92,6 +95,12 @@ def page(name: str, names: list[str], above: dict[int, str]) -> str:
             lines += [f"## {title}", "", "```{eval-rst}", f".. currentmodule:: {name}", ""]
             lines += [".. autosummary::", "   :toctree: generated", "   :nosignatures:", ""]
             lines += [f"   {one}" for one in group] + ["```", ""]
+    # A dictionary has no text of its own: its type's would be shown.
+    if keys:
+        lines += ["## Mappings", "", "```{eval-rst}", f".. currentmodule:: {name}", ""]
+        for one, named in keys.items():
+            lines += [f".. py:data:: {one}", "", f"   Keys: {named}.", ""]
+        lines += ["```", ""]
     return "\n".join(lines)
 
 
