@@ -1,8 +1,8 @@
 r"""Highest-density credible regions of an epicentre.
 
 The density :math:`p` is that of the cells of a grid, bilinear between their centres; of a kernel
-estimate of draws; or of the normal itself. The *credible level* of a point :math:`x` is the
-probability of all points that are denser,
+estimate of draws (`_kernel`), whose probabilities are counted in the draws; or of the normal
+itself. The *credible level* of a point :math:`x` is the probability of all points that are denser,
 
 .. math:: c(x) = \Pr\{p(X) > p(x)\},
 
@@ -24,13 +24,9 @@ from scipy.special import ndtr, ndtri
 from eqstat._core.density import content_above, highest_density_level
 from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame
-from eqstat.hypocentre._draws import resample
 from eqstat.hypocentre._form import GRID, NORMAL, PLACE, check, form_of, frame_of, weyl
+from eqstat.hypocentre._kernel import Kernels, estimate
 
-CELLS = 72
-KERNELS = 4000
-# Below Scott's rule: a kernel widens the region by about its square.
-BANDWIDTH = 0.17
 CORNERS = 73  # of an ellipse
 # A normal error of the point is followed this many standard deviations beyond the grid.
 REACH = 5.0
@@ -145,37 +141,20 @@ def _blurred(density: _Map, sd_km: float) -> _Map:
     return _Map(density.frame, axes[0], axes[1], mass / mass.sum(), area)
 
 
-def _of_draws(hypocentre: xr.Dataset, point_sd_km: float) -> _Map | None:
-    """Kernel density estimate of draws on a grid of cells; None where they do not move.
-
-    The kernel works on the inverse hyperbolic sine of the distance from the median over its
-    spread: one bandwidth then serves the peak and a long tail.
-    """
-    from scipy.stats import gaussian_kde  # takes a second to import
-
-    frame, points, weight = local_draws(hypocentre)
-    if np.ptp(weight) > 1e-12 * weight.max():
-        frame, points, _ = local_draws(resample(hypocentre, KERNELS))
+def _of_draws(hypocentre: xr.Dataset, point_sd_km: float) -> Kernels | None:
+    frame, places, weight = local_draws(hypocentre)
     if point_sd_km > 0:
-        points = points + point_sd_km * ndtri(weyl(points.shape[1], 2))
-    middle = np.median(points, axis=1, keepdims=True)
-    scale = 2 * np.median(np.abs(points - middle), axis=1, keepdims=True)
-    if np.any(scale == 0):
-        return None
-    stretched = np.arcsinh((points - middle) / scale)
-    thin = max(1, points.shape[1] // KERNELS)
-    kernel = gaussian_kde(stretched[:, ::thin], bw_method=BANDWIDTH)
-    edges = []
-    for row in stretched:
-        low, high = (float(value) for value in np.quantile(row, [0.001, 0.999]))
-        edges.append(np.linspace(low - 0.5, high + 0.5, CELLS + 1))
-    centres = [0.5 * (edge[1:] + edge[:-1]) for edge in edges]
-    east, north = (middle[i] + scale[i] * np.sinh(centres[i]) for i in (0, 1))
-    widths = [np.diff(scale[i] * np.sinh(edges[i])) for i in (0, 1)]
-    u, v = np.meshgrid(*centres)
-    mass = kernel(np.stack([u.ravel(), v.ravel()])).reshape(u.shape)
-    # The kernel's density is that of the stretched coordinates, whose cells are equal.
-    return _Map(frame, east, north, mass / mass.sum(), np.outer(widths[1], widths[0]))
+        places = places + point_sd_km * ndtri(weyl(places.shape[1], 2))
+    return estimate(frame, places, weight)
+
+
+def _on_cells(density: Kernels) -> _Map:
+    """Probabilities of cells, for the outline of a region and its area."""
+    edges = density.edges()
+    east, north = (0.5 * (edge[1:] + edge[:-1]) for edge in edges)
+    area = np.outer(np.diff(edges[1]), np.diff(edges[0]))
+    mass = density.evaluate(*np.meshgrid(east, north)) * area
+    return _Map(density.frame, east, north, mass, area)
 
 
 def _of_normal(hypocentre: xr.Dataset, point_sd_km: float) -> _Normal:
@@ -185,7 +164,7 @@ def _of_normal(hypocentre: xr.Dataset, point_sd_km: float) -> _Normal:
     return _Normal(frame, mean, spread + (point_sd_km**2 + 1e-12) * np.eye(2))
 
 
-def _density(hypocentre: xr.Dataset, point_sd_km: float = 0.0) -> _Map | _Normal | None:
+def _density(hypocentre: xr.Dataset, point_sd_km: float = 0.0) -> _Map | Kernels | _Normal | None:
     of = {GRID: _of_grid, NORMAL: _of_normal}.get(form_of(hypocentre), _of_draws)
     return of(hypocentre, point_sd_km)
 
@@ -212,7 +191,8 @@ def credible_region(
     -------
     CredibleRegion
         Of a grid, its area is that of the densest cells which together hold the probability; of
-        draws, the same of a kernel density estimate; of a normal, its ellipse. Draws along a line
+        draws, that of the places at least as dense, by a kernel estimate, as the draw above which
+        they hold it, each draw judged by the others; of a normal, its ellipse. Draws along a line
         have no area and no polygon.
 
     Raises
@@ -245,7 +225,11 @@ def credible_region(
         ring = density.mean + np.sqrt(radius2) * unit @ np.linalg.cholesky(density.covariance).T
         area = float(np.pi * radius2 * np.sqrt(np.linalg.det(density.covariance)))
         return CredibleRegion(content, area, _geographic([[ring]], density.frame), "normal ellipse")
-    level = highest_density_level(density.mass, content, density.area_km2)
+    if isinstance(density, Kernels):
+        level = density.level(content)
+        density = _on_cells(density)
+    else:
+        level = highest_density_level(density.mass, content, density.area_km2)
     inside = density.mass / density.area_km2 >= level
     area = float(np.sum(density.area_km2[inside]))
     east, north, values = _rimmed(density)
@@ -328,6 +312,8 @@ def credible_level(
             offset = np.stack([east - density.mean[0], north - density.mean[1]])
             squared = np.sum(offset * np.tensordot(np.linalg.inv(density.covariance), offset, 1), 0)
             level = -np.expm1(-0.5 * squared)
+        elif isinstance(density, Kernels):
+            level = density.content_above(density.evaluate(east, north))
         else:
             value = _interpolate(*_rimmed(density), east, north)
             level = content_above(value, density.mass, density.area_km2)
