@@ -155,6 +155,7 @@ def causes(error: RegionalError, cells: int, lateral: float) -> tuple[Cause, Cau
         velocity=Branches(error),
         depth_km=(10.0,),
         nodes=unknown,
+        delay_sd_s=0.0,
         slots=SLOTS,
         slot_s=SLOT_S,
         cells=cells,

@@ -54,10 +54,28 @@ ALARM = {
         "least probability of an earthquake among all causes for an alarm",
     ),
     "--earthquake-rate-per-year": ("RATE", RATE, 10.0, "earthquakes a year that the network feels"),
+    "--deepest-km": (
+        "KM",
+        (0.0, 1000.0, "(]"),
+        300.0,
+        "greatest depth of an earthquake; 700 above a slab",
+    ),
+    "--half-depth-km": (
+        "KM",
+        (0.0, 1000.0, "()"),
+        20.0,
+        "depth above which half of all earthquakes are; 100 above a slab",
+    ),
 }
 DEVICES = {
     "--utc-offset-h": ("H", (-14.0, 14.0, "[]"), 0.0, "local time minus UTC, hours"),
-    "--delay-s": ("S", (-10.0, 60.0, "()"), 0.0, "mean time from an arrival to the trigger, s"),
+    "--delay-s": ("S", (-10.0, 60.0, "()"), 2.0, "mean time from an arrival to the trigger, s"),
+    "--unknown-delay-s": (
+        "S",
+        (0.0, 60.0, "[]"),
+        1.0,
+        "standard deviation of that mean, common to all devices, s: widens the origin time",
+    ),
     "--dead-time-s": ("S", (0.0, 1e4, "()"), 90.0, "dead time of a device after its trigger, s"),
     "--latency-s": (
         "S",
@@ -237,7 +255,7 @@ def detector_of(
     velocity: Any,
     background: detection.BackgroundRate,
 ) -> detection.Detector:
-    """Detector of the options: the usual causes with the earthquake's rate, velocity and delay."""
+    """Detector of the options: the usual causes with the earthquake's rate, depths and delay."""
     import numpy as np
 
     from eqstat.detection import causes
@@ -247,6 +265,9 @@ def detector_of(
     earthquake = causes.earthquake(
         rate_per_year=options.earthquake_rate_per_year,
         velocity=velocity,
+        deepest_km=options.deepest_km,
+        half_depth_km=options.half_depth_km,
+        delay_sd_s=options.unknown_delay_s,
         nodes=unknown._replace(
             delay_s=options.delay_s * same,
             sd_s=np.asarray(unknown.sd_s) if options.sd_s is None else options.sd_s * same,

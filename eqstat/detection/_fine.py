@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array
 
 from eqstat._core.constants import HALF_LOG_2PI
-from eqstat.detection import _lateral, _terms
+from eqstat.detection import _coordinates, _lateral, _terms
 from eqstat.detection._detector import Detector
 from eqstat.detection._sequential import log_background
 from eqstat.detection._state import Report, State
@@ -26,12 +26,12 @@ from eqstat.detection._terms import Tables
 from eqstat.detection.causes._cause import Cause, Nodes
 from eqstat.inference import bucket_size, pad_rows
 
-# Cells along east, north, depth, origin time and slowness of the three grids.
-GRIDS = ((9, 9, 5, 7, 3), (11, 11, 5, 11, 3), (17, 17, 7, 11, 5))
-# Origin times are doubled up to twice where their cells would be wider than this, s. Depth, place
-# and slowness trade off against origin time along a narrow ridge; with wide cells of time only
-# those cells that happen to lie on the ridge would get weight.
-TIME_CELL_S, MAX_TIMES = 0.4, 44
+# Cells along east, north, apparent depth, arrival and slowness (`_coordinates`) of the three grids.
+GRIDS = ((9, 9, 5, 7, 3), (11, 11, 7, 11, 3), (17, 17, 9, 11, 5))
+# Arrival times are doubled up to twice where their cells would be wider than this, s. Place and
+# slowness trade off against arrival time along a narrow ridge; with wide cells of time only those
+# cells that happen to lie on the ridge would get weight.
+TIME_CELL_S, MAX_TIMES = (0.8, 0.4, 0.4), 44
 # A grid extends this many standard deviations of the posterior to both sides.
 REACH = 3.5
 MIN_SPACING_KM, MIN_SPACING_S, MIN_SLOWNESS = 0.25, 0.1, 0.002
@@ -42,14 +42,16 @@ GAP_KM, MAX_GAPS = 2.0, 64
 
 
 class Fine(NamedTuple):
-    """Posterior on the last grid.
+    """Posterior on the last grid; of `narrowed` in the coordinates of `_coordinates`.
 
     Attributes
     ----------
     axes
         Centres of the cells: east, north, depth (km), origin time less the present (s), slowness.
     steps
-        Widths of the cells.
+        Widths of the cells; that of depth is a mean.
+    depth_edges_km
+        Edges of the cells of depth.
     joint
         Probabilities of the cells, one axis for each of these.
     log_sum
@@ -59,6 +61,7 @@ class Fine(NamedTuple):
 
     axes: list[np.ndarray]
     steps: list[float]
+    depth_edges_km: np.ndarray
     joint: np.ndarray
     log_sum: float
 
@@ -110,10 +113,12 @@ def _likely_nodes(cause: Cause, probability: np.ndarray) -> tuple[Cause, float]:
 def _start(detector: Detector, report: Report) -> _Box:
     """Box about the coarse posterior, widened by its cells."""
     cause, tables = detector.causes[0], detector.core.tables[0]
-    means = [report.east_km, report.north_km, report.depth_km, report.origin_s, 1.0]
-    sds = np.array([*np.asarray(report.sd_km), float(report.origin_sd_s), cause.slowness_sd])
+    means = [report.east_km, report.north_km, report.depth_km, report.arrival_s, 1.0]
+    sds = np.array([*np.asarray(report.sd_km), float(report.arrival_sd_s), cause.slowness_sd])
     depth = np.asarray(cause.depth_km, np.float64)
-    depth_cell = np.ptp(depth) / max(len(depth) - 1, 1)
+    depth_cell = 0.0
+    if len(depth) > 1:
+        depth_cell = float(np.interp(float(report.depth_km), depth, np.gradient(depth)))
     place_cell = (detector.area_km2 / len(tables.place)) ** 0.5
     cell = np.array([place_cell, place_cell, depth_cell, cause.slot_s, 0.0])
     half_width = REACH * np.hypot(sds, 0.6 * cell)
@@ -121,22 +126,26 @@ def _start(detector: Detector, report: Report) -> _Box:
     return _Box(np.array([float(mean) for mean in means]), half_width)
 
 
-def _support(detector: Detector, state: State, deepest: float) -> np.ndarray:
+def _support(detector: Detector, state: State) -> np.ndarray:
     """Support of the prior along the axes, (5, 2)."""
     low, high = detector.extent_km[0]
     cause = detector.causes[0]
+    deepest = cause.greatest_depth_km
     newest = np.floor(state.now_s / cause.slot_s) * cause.slot_s - state.now_s
     # A slot represents the starting times within half its length.
     last = newest + cause.lead_s + cause.slot_s / 2
     first = last - cause.slots * cause.slot_s
     slowness = np.exp(4 * cause.slowness_sd * np.array([-1, 1]))
+    deepest *= slowness[1]
     return np.array([[low[0], high[0]], [low[1], high[1]], [0.0, deepest], [first, last], slowness])
 
 
-def _axes(box: _Box, support: np.ndarray, counts: tuple[int, ...]) -> tuple:
-    """Centres and widths of the cells of a box, clipped to the support."""
+def _axes(
+    box: _Box, support: np.ndarray, counts: tuple[int, ...]
+) -> tuple[list[np.ndarray], list[float], np.ndarray]:
+    """Centres and widths of the cells of a box, clipped to the support; edges of the depths."""
     min_step = [*np.full(3, MIN_SPACING_KM), MIN_SPACING_S, MIN_SLOWNESS]
-    axes, steps = [], []
+    axes, steps, depth_edges = [], [], np.empty(0)
     for i, count in enumerate(counts):
         half_width = max(box.half_width[i], min_step[i] * count / 2)
         centre = np.clip(box.centre[i], *support[i])
@@ -144,20 +153,26 @@ def _axes(box: _Box, support: np.ndarray, counts: tuple[int, ...]) -> tuple:
         high = min(centre + half_width, support[i, 1])
         steps.append(float(high - low) / count)
         axes.append(low + steps[-1] * (np.arange(count) + 0.5))
-    return axes, steps
+        if i == 2:
+            depth_edges = _coordinates.depth_edges(low, high, count)
+            axes[2] = (depth_edges[1:] + depth_edges[:-1]) / 2
+    return axes, steps, depth_edges
 
 
-def _log_depth(cause: Cause, depth_km: np.ndarray, deepest: float) -> np.ndarray:
-    """Log prior of fine depths: the density of the coarse ones, interpolated linearly."""
+def _log_depth(cause: Cause, edges_km: np.ndarray, slowness: np.ndarray) -> np.ndarray:
+    """Log prior of cells of apparent depth: the density of the coarse depths, interpolated."""
     coarse = np.asarray(cause.depth_km, np.float64)
     width = np.gradient(coarse) if len(coarse) > 1 else np.ones(1)
+    deepest = cause.greatest_depth_km
 
     def density(values: np.ndarray) -> np.ndarray:
         return np.interp(values, coarse, np.asarray(cause.depth_weight) / width)
 
     whole = np.linspace(0.0, deepest, 400)
-    step = float(depth_km[1] - depth_km[0])
-    return np.log(density(depth_km) * step / np.trapezoid(density(whole), whole))
+    middle = (edges_km[1:] + edges_km[:-1])[:, None] / 2 / slowness
+    mass = density(middle) * np.diff(edges_km)[:, None] / slowness
+    mass = np.where(middle < deepest, mass, 1e-300)
+    return np.log(mass / np.trapezoid(density(whole), whole))
 
 
 def _log_slowness(cause: Cause, values: np.ndarray, step: float) -> np.ndarray:
@@ -181,6 +196,18 @@ def moments(joint: np.ndarray, axes: list[np.ndarray]) -> tuple[np.ndarray, np.n
 
 def refine(detector: Detector, state: State, report: Report) -> Fine:
     """Evaluate the posterior on grids that narrow; at least one device must have triggered."""
+    fine = narrowed(detector, state, report)
+    axes, steps, joint = list(fine.axes), list(fine.steps), fine.joint
+    joint, axes[3], steps[3] = _coordinates.with_origins(
+        detector.causes[0], joint, axes[3], steps[3], fine.depth_edges_km, axes[4]
+    )
+    joint, edges = _coordinates.with_depths(joint, fine.depth_edges_km, axes[4])
+    axes[2], steps[2] = (edges[1:] + edges[:-1]) / 2, float(np.diff(edges).mean())
+    return Fine(axes, steps, edges, joint, fine.log_sum)
+
+
+def narrowed(detector: Detector, state: State, report: Report) -> Fine:
+    """Return the last grid with apparent depths and arrivals for depths and origin times."""
     trigger_s = np.asarray(state.trigger_s)
     triggered = np.flatnonzero(np.isfinite(trigger_s))
     size = bucket_size(len(triggered), smallest=64)
@@ -199,15 +226,14 @@ def refine(detector: Detector, state: State, report: Report) -> Fine:
     triggers = trigger_km, trigger_s[triggered], np.exp(float(log_rate))
     cause, kept_probability = detector.causes[0], 1.0
     farthest = float(core.tables[0].rings[-2])
-    deepest = float(np.max(np.asarray(cause.depth_km))) * 1.3
-    box, support = _start(detector, report), _support(detector, state, deepest)
-    axes, steps, joint, total = [], [], np.empty(0), np.empty(0)
+    box, support = _start(detector, report), _support(detector, state)
+    axes, steps, depth_edges, joint, total = [], [], np.empty(0), np.empty(0), np.empty(0)
     lateral_km2 = np.zeros((2, 2))
     for number, cells in enumerate(GRIDS):
-        wanted_times = int(np.ceil(2 * box.half_width[3] / TIME_CELL_S))
+        wanted_times = int(np.ceil(2 * box.half_width[3] / TIME_CELL_S[number]))
         times = min(bucket_size(wanted_times, smallest=cells[3]), MAX_TIMES)
         counts = (*cells[:3], times, cells[4] if cause.slowness_sd > 0 else 1)
-        axes, steps = _axes(box, support, counts)
+        axes, steps, depth_edges = _axes(box, support, counts)
         east, north = np.meshgrid(axes[0], axes[1], indexing="ij")
         tables = _terms.tabulate(
             cause,
@@ -218,7 +244,8 @@ def refine(detector: Detector, state: State, report: Report) -> Fine:
             spacing_km=max(steps[:2]),
             slot_s=steps[3],
             depth_km=axes[2],
-            log_depth=_log_depth(cause, axes[2], deepest),
+            depth_width_km=np.diff(depth_edges),
+            log_depth=_log_depth(cause, depth_edges, axes[4]),
             slowness=axes[4],
             log_slowness=_log_slowness(cause, axes[4], steps[4]),
         )
@@ -232,7 +259,10 @@ def refine(detector: Detector, state: State, report: Report) -> Fine:
         joint = joint.sum(axis=4)
         means, sds = moments(joint, axes)
         if cause.slowness_lateral_sd > 0:
-            shift = _lateral.shift(cause, node_probability, means, *triggers)
+            depth = means[2] / means[4]
+            origin = means[3] - means[4] * float(cause.vertical_s(depth))
+            centre = np.array([*means[:2], depth, origin, means[4]])
+            shift = _lateral.shift(cause, node_probability, centre, *triggers)
             lateral_km2 = cause.slowness_lateral_sd**2 * shift @ shift.T
             sds[:2] = np.hypot(sds[:2], np.sqrt(np.diag(lateral_km2)))
         if number == 0:
@@ -245,4 +275,5 @@ def refine(detector: Detector, state: State, report: Report) -> Fine:
     # the area and the length of time that the fine grid covers with its own normalised weights.
     places = len(axes[0]) * len(axes[1])
     log_sum += np.log(steps[0] * steps[1] * places / detector.area_km2)
-    return Fine(axes, steps, joint, float(log_sum + np.log(steps[3] / detector.causes[0].slot_s)))
+    log_sum += np.log(steps[3] / cause.slot_s)
+    return Fine(axes, steps, depth_edges, joint, float(log_sum))

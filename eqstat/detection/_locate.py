@@ -24,11 +24,12 @@ def locate(
 ) -> xr.Dataset:
     """Locate: the posterior of hypocentre and origin time, and of the cause.
 
-    The likelihood of the detector on a grid of 17 x 17 places, 7 depths, 11 to 44 origin times
-    and 5 factors of the travel times (`Cause.slowness_sd`), narrowed twice to where the posterior
-    lies, with the likely nodes of the nuisance parameters. Summed over that grid it
-    gives the evidence of the earthquake better than the coarse grid can, which with hundreds of
-    triggers fits none of its hypocentres well.
+    The likelihood of the detector on a grid of 17 x 17 places, 9 depths, 11 to 44 arrivals of P at
+    the epicentre and 5 factors of the travel times (`Cause.slowness_sd`), narrowed twice to where
+    the posterior lies, with the likely nodes of the nuisance parameters. Origin times follow from
+    these arrivals, the travel times and the prior of the devices' common delay
+    (`Cause.delay_sd_s`). Summed over that grid it gives the evidence of the earthquake better than
+    the coarse grid can, which with hundreds of triggers fits none of its hypocentres well.
 
     Parameters
     ----------
@@ -90,6 +91,7 @@ def _dataset(detector: Detector, state: State, fine: Fine, probability: float) -
         name: hypocentre.Axis(values, np.append(values - step / 2, values[-1] + step / 2))
         for name, values, step in zip(AXES[:4], middles, fine.steps[:4], strict=True)
     }
+    axes["depth_km"] = hypocentre.Axis.of_edges(fine.depth_edges_km)
     # The few nodes of slowness have no width: spread over cells it would be too uncertain.
     axes["slowness"] = hypocentre.Axis(fine.axes[4])
     result = hypocentre.from_grid(detector.frame, axes, fine.joint, reference_time=EPOCH)

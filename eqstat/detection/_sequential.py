@@ -242,6 +242,8 @@ def _step(
         origin_s=means[3],
         sd_km=sds[:3],
         origin_sd_s=sds[3],
+        arrival_s=means[4],
+        arrival_sd_s=sds[4],
         place_weight=place,
         triggered=jnp.sum(jnp.isfinite(trigger_s)).astype(jnp.int32),
         expected_rate_h=jnp.exp(log_rate) * 3600,

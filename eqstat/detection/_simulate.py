@@ -168,12 +168,15 @@ def _event(
     device = np.asarray(detector.core.position, np.float64)
     distance = np.linalg.norm(device - place, axis=1)
     rho = cause.reach_fraction(distance)[:, node]
-    slow = np.exp(cause.slowness_sd * rng.standard_normal())
+    factor = float(np.exp(cause.slowness_sd * rng.standard_normal()))
     lateral = cause.slowness_lateral_sd * rng.standard_normal(2)
-    slow = slow + (device[:, :2] - place[:2]) @ lateral / np.maximum(distance, 0.1)
+    slow = factor + (device[:, :2] - place[:2]) @ lateral / np.maximum(distance, 0.1)
     travel = [slow * np.asarray(t, np.float64) for t in cause.travel_s(distance, depth)]
+    # The origin precedes what its slot represents, the arrival at the epicentre with a mean delay.
+    vertical = factor * float(cause.vertical_s(depth))
+    origin = start + cause.lead_s - vertical - float(cause.delay_departure.rvs(random_state=rng))
     uniform = rng.uniform(size=len(distance))
-    after = np.where(uniform < rho * first, travel[0], travel[1]) + cause.lead_s + delay
+    after = np.where(uniform < rho * first, travel[0], travel[1]) - vertical + cause.lead_s + delay
     time = start + after + sd * rng.standard_normal(len(distance))
     times = np.where(uniform < rho * (first + second), time, np.inf)
     if excess > 0:
@@ -181,4 +184,4 @@ def _event(
         integral = rng.exponential(3600 / excess, len(distance))
         ramp = np.sqrt(2 * RAMP_S * integral)
         times = np.minimum(times, start + np.where(ramp < RAMP_S, ramp, integral + 0.5 * RAMP_S))
-    return times, np.array([east, north, depth, start + cause.lead_s])
+    return times, np.array([east, north, depth, origin])

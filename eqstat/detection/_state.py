@@ -80,6 +80,9 @@ class Report(NamedTuple):
         Posterior mean of the origin time less the present.
     sd_km, origin_sd_s
         Standard deviations east, north and in depth, (3,), and of the origin time.
+    arrival_s, arrival_sd_s
+        Posterior mean of the arrival of P at the epicentre less the present, and its standard
+        deviation. The common delay of the devices has its mean; it widens the origin time only.
     place_weight
         Posterior probabilities of the earthquake's places, (places,).
     triggered
@@ -111,6 +114,8 @@ class Report(NamedTuple):
     origin_s: Scalar
     sd_km: Float[Array, " 3"]
     origin_sd_s: Scalar
+    arrival_s: Scalar
+    arrival_sd_s: Scalar
     place_weight: Float[Array, " places"]
     triggered: Int[Array, ""]
     expected_rate_h: Scalar

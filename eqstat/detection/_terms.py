@@ -23,7 +23,11 @@ import numpy as np
 from jax.scipy.special import erf
 from jaxtyping import Array, Float
 
-from eqstat.detection.causes._cause import Cause, arrival_sd_within_cell
+from eqstat.detection.causes._cause import (
+    Cause,
+    arrival_sd_within_cell,
+    second_sd_within_depths,
+)
 from eqstat.velocity import surface_point
 
 # Spacing of the rings: RING_KM near the place, RING_FRACTION of the distance far from it.
@@ -44,19 +48,23 @@ class Tables(NamedTuple):
     log_place
         Log prior of the places, (places,).
     depth_km, log_depth
-        Depths and their log prior, (depths,).
+        Depths, (depths,), and their log prior, one for all nodes or one for each.
     rings
         Distances of the rings, increasing from 0, (rings,) km.
     arrival
         Arrivals of both phases after a slot's start, delay included, (2, rings, depths, nodes) s.
     sd
-        Standard deviations of both phases, (2, nodes) s.
+        Standard deviations of both phases, (2, depths, nodes) s.
     share
         Trigger probability after each phase, decay with distance included, (2, rings, nodes).
     excess
         Additional hazard after its ramp, (nodes,) 1/s.
     lead
-        From a slot's start to the origin time that it represents, s.
+        From a slot's start to the arrival of the first phase at the epicentre, s.
+    vertical
+        Travel time of that phase to the epicentre, with one value for all nodes or one for each, s.
+    delay
+        Mean and standard deviation of the common delay's departure from its mean, (2,) s.
     log_weight
         Log prior of the nodes, (nodes,).
     age
@@ -66,13 +74,15 @@ class Tables(NamedTuple):
     place: Float[Array, "places 3"]
     log_place: Float[Array, " places"]
     depth_km: Float[Array, " depths"]
-    log_depth: Float[Array, " depths"]
+    log_depth: Float[Array, "depths nodes_or_one"]
     rings: Float[Array, " rings"]
     arrival: Float[Array, "two rings depths nodes"]
-    sd: Float[Array, "two nodes"]
+    sd: Float[Array, "two depths nodes"]
     share: Float[Array, "two rings nodes"]
     excess: Float[Array, " nodes"]
     lead: Float[Array, ""]
+    vertical: Float[Array, "depths nodes_or_one"]
+    delay: Float[Array, " two"]
     log_weight: Float[Array, " nodes"]
     age: Float[Array, " slots"]
 
@@ -100,6 +110,7 @@ def tabulate(
     spacing_km: float = 0.0,
     slot_s: float = 0.0,
     depth_km: np.ndarray | None = None,
+    depth_width_km: np.ndarray | None = None,
     log_depth: np.ndarray | None = None,
     slowness: np.ndarray | None = None,
     log_slowness: np.ndarray | None = None,
@@ -107,36 +118,48 @@ def tabulate(
     """Tabulate a cause on places, depths and starting times.
 
     The spread of arrivals within a cell is added to the scatter of the triggers, so that no source
-    falls between the places. With `slowness`, factors on the travel times with their log prior,
-    every node is repeated for each factor (the factor varies fastest).
+    falls between the places or depths. Times are those of the arrival at the epicentre
+    (`Cause.vertical_s`). With `slowness`, factors on the travel times with their log prior,
+    every node is repeated for each factor (the factor varies fastest), and the depths are apparent
+    ones, of which the factor times the depth.
     """
     rings = ring_nodes(farthest_km)
     depths = np.asarray(cause.depth_km if depth_km is None else depth_km, np.float64)
-    log_z = np.log(cause.depth_weight) if log_depth is None else log_depth
-    slow = np.ones(1) if slowness is None else slowness
-    log_slow = np.zeros(1) if log_slowness is None else log_slowness
-    nodes = [np.repeat(np.asarray(array, np.float64), len(slow)) for array in cause.nodes]
+    log_z = np.log(cause.depth_weight)[:, None] if log_depth is None else log_depth
+    factor = np.ones(1) if slowness is None else slowness
+    log_factor = np.zeros(1) if log_slowness is None else log_slowness
+    nodes = [np.repeat(np.asarray(array, np.float64), len(factor)) for array in cause.nodes]
     first, second, _, delay, sd, excess, weight = nodes
-    rho = np.repeat(cause.reach_fraction(rings), len(slow), axis=1)
-    slow, log_slow = (np.tile(values, len(cause.nodes.weight)) for values in (slow, log_slow))
-    travel = [
-        np.stack([np.asarray(t) for t in cause.travel_s(jnp.asarray(rings), float(z))])
-        for z in depths
-    ]
-    travel = np.stack(travel, axis=-1)  # phases, rings, depths
-    within = np.asarray(arrival_sd_within_cell(cause, spacing_km, slot_s))
+    rho = np.repeat(cause.reach_fraction(rings), len(factor), axis=1)
+    count = len(cause.nodes.weight)
+    z = depths[:, None] / factor
+    travel = jax.vmap(lambda one: jnp.stack(cause.travel_s(jnp.asarray(rings), one)))(
+        jnp.asarray(z.ravel())
+    )
+    travel = np.moveaxis(np.asarray(travel).reshape(*z.shape, 2, len(rings)), (2, 3), (0, 1))
+    vertical = factor * cause.vertical_s(z)  # depths, factors
+    # Phases, rings, depths, nodes; the factor varies fastest.
+    after = np.tile(factor * travel - vertical, count)
+    within = np.repeat(arrival_sd_within_cell(cause, spacing_km, slot_s), len(depths))
+    within = within.reshape(2, len(depths))
+    width = np.gradient(depths) if len(depths) > 1 else np.zeros(1)
+    width = width if depth_width_km is None else depth_width_km
+    within[1] = np.hypot(within[1], second_sd_within_depths(cause, depths, width))
+    delay_moments = [float(x) for x in (cause.delay_departure.mean(), cause.delay_departure.std())]
     values = (
         np.stack([np.asarray(x) for x in surface_point(east_km, north_km)], axis=-1),
         np.full(len(east_km), -np.log(len(east_km))),
         depths,
-        log_z,
+        log_z if log_z.shape[1] == 1 else np.tile(log_z, count),
         rings,
-        travel[..., None] * slow + delay + cause.lead_s,
-        np.hypot(sd, within[:, None]),
+        after + delay + cause.lead_s,
+        np.hypot(sd, within[..., None]),
         np.stack([first, second])[:, None, :] * rho,
         excess / 3600,
         cause.lead_s,
-        np.log(weight) + log_slow,
+        vertical if len(factor) == 1 else np.tile(vertical, count),
+        delay_moments,
+        np.log(weight) + np.tile(log_factor, count),
         age_s,
     )
     # By `jnp.asarray` each shape would be a program.
@@ -176,7 +199,7 @@ def _trigger_time(tables: Tables, after_s: Array) -> tuple[Array, Array]:
     """Distribution function F and density f of the trigger time, (rings, depths, slots, nodes)."""
     probability, density = jnp.zeros(()), jnp.zeros(())
     for phase in (0, 1):
-        sd = tables.sd[phase]
+        sd = tables.sd[phase][:, None, :]
         share = tables.share[phase][:, None, None, :]
         z = (after_s[:, None] - tables.arrival[phase][:, :, None, :]) / sd
         probability = probability + share * (0.5 + 0.5 * erf(z * 2**-0.5))
@@ -260,7 +283,7 @@ def log_posterior(
     """Log of prior times likelihood ratio of every hypothesis."""
     silence = at_places(silent, silent_terms(tables, after_s))
     total = (log_ratio + silence).reshape(tables.shape)
-    prior = tables.log_depth[:, None, None] + tables.log_weight
+    prior = tables.log_depth[:, None, :] + tables.log_weight
     return total + prior + tables.log_place[:, None, None, None]
 
 
@@ -274,19 +297,27 @@ def advance(tables: Tables, log_ratio: Array, shift: Array) -> Array:
 
 
 def moments(tables: Tables, total: Array, start: Array) -> tuple[Array, Array, Array]:
-    """Posterior means and sds of hypocentre and origin time, (4,), and weights of the places."""
+    """Posterior means and sds of east, north, depth, origin time and arrival, (5,); the places'.
+
+    The arrival is that of the first phase at the epicentre.
+    """
     joint = jnp.exp(total - jnp.max(total)).sum(axis=3)
     joint = joint / jnp.sum(joint)
     place = jnp.sum(joint, axis=(1, 2))
+    by_depth = jnp.sum(joint, axis=0)
+    arrival = start - tables.age + tables.lead
     pairs = (
         (place, tables.place[:, 0]),
         (place, tables.place[:, 1]),
-        (jnp.sum(joint, axis=(0, 2)), tables.depth_km),
-        (jnp.sum(joint, axis=(0, 1)), start - tables.age + tables.lead),
+        (jnp.sum(by_depth, axis=1), tables.depth_km),
+        (by_depth, arrival - tables.vertical[:, :1] - tables.delay[0]),
+        (jnp.sum(by_depth, axis=0), arrival),
     )
-    means = [jnp.sum(weight * values) for weight, values in pairs]
-    sds = [
-        jnp.sqrt(jnp.sum(weight * (values - mean) ** 2))
-        for (weight, values), mean in zip(pairs, means, strict=True)
-    ]
-    return jnp.stack(means), jnp.stack(sds), place
+    means = jnp.stack([jnp.sum(weight * values) for weight, values in pairs])
+    variances = jnp.stack(
+        [
+            jnp.sum(weight * (values - mean) ** 2)
+            for (weight, values), mean in zip(pairs, means, strict=True)
+        ]
+    )
+    return means, jnp.sqrt(variances.at[3].add(tables.delay[1] ** 2)), place

@@ -35,13 +35,16 @@ def small(count=120, seed=0, causes=None, **options):
     return detector(network(count, seed=seed), causes=causes, background=RATE_H, **options)
 
 
-def spread(cause: Cause, spacing_km, slot_s):
+def spread(cause: Cause, spacing_km, slot_s, depth_width_km):
     """Standard deviation of arrivals within a cell, worked out anew."""
     times = [
         np.asarray(t)
         for t in cause.velocity.times_at_depth(jnp.asarray([100.0, 3600.0]), 10.0, 0.0)
     ]
-    return [np.hypot((t[1] - t[0]) / 50 * spacing_km, slot_s) / np.sqrt(12) for t in times]
+    flat = [np.hypot((t[1] - t[0]) / 50 * spacing_km, slot_s) for t in times]
+    slow = 1 / np.array([cause.velocity.p_velocity_km_s, cause.velocity.s_velocity_km_s], float)
+    # S after P, both straight up, over the depths of a cell.
+    return np.array([flat[0], np.hypot(flat[1], (slow[1] - slow[0]) * depth_width_km)]) / 12**0.5
 
 
 def normal(apart, sd):
@@ -50,7 +53,10 @@ def normal(apart, sd):
 
 def slow_log_ratio(cause, place_km, depth_km, start_s, node, devices_km, trigger_s, now_s, rate_s,
                    within):  # fmt: skip
-    """Log likelihood ratio of one hypothesis, device by device, from the formula itself."""
+    """Log likelihood ratio of one hypothesis, device by device, from the formula itself.
+
+    The slot starts before the arrival of P at the epicentre.
+    """
     first, second, reach, delay, sd, excess, _ = (np.asarray(array)[node] for array in cause.nodes)
     distance = np.hypot(*(devices_km - np.asarray(place_km)).T)
     speeds = cause.velocity.p_velocity_km_s, cause.velocity.s_velocity_km_s
@@ -62,7 +68,7 @@ def slow_log_ratio(cause, place_km, depth_km, start_s, node, devices_km, trigger
     chance = density = 0.0
     for share, time, extra in zip((first, second), travel, within, strict=True):
         scale = np.hypot(sd, extra)
-        arrival = start_s + cause.lead_s + time + delay
+        arrival = start_s + cause.lead_s + time - depth_km / float(speeds[0]) + delay
         chance = chance + rho * share * ndtr((until - arrival) / scale)
         density = density + rho * share * normal(until - arrival, scale)
     seen = np.isfinite(trigger_s)

@@ -22,7 +22,9 @@ def test_agrees_with_the_exact_posterior(at, seed):
     """Both told the same: P with a delay of 2 s, known scatter, the same prior of depth."""
     network = cases.network(150, seed=seed)
     unknown = nodes(share=(0.3, 0.5, 0.7), first_share=(0.97,), delay_s=2.0, sd_s=(0.8,))
-    quake = earthquake(nodes=unknown, depth_km=(10.0, 20.0, 30.0, 40.0, 50.0), margin_km=60.0)
+    quake = earthquake(
+        nodes=unknown, depth_km=(10.0, 20.0, 30.0, 40.0, 50.0), margin_km=60.0, delay_sd_s=0.02
+    )
     watch = detector(network, causes=(quake,), background=cases.RATE_H)
     rng = np.random.default_rng(seed)
     position = np.asarray(watch.core.position, float)
@@ -54,10 +56,12 @@ def test_agrees_with_the_exact_posterior(at, seed):
     place = seen.frame.to_geographic(draws["east_km"], draws["north_km"])
     east, north = (np.asarray(x) for x in watch.frame.to_local(*(np.asarray(p) for p in place)))
     own = watch.frame.to_local(float(found["latitude_mean"]), float(found["longitude_mean"]))
+    zero = (seen.reference_time - START).total_seconds()
     pairs = {
         "east": (east, float(own[0]), "east_sd_km"),
         "north": (north, float(own[1]), "north_sd_km"),
         "depth": (draws["depth_km"], float(found["depth_mean_km"]), "depth_sd_km"),
+        "origin": (draws["origin_time_s"], float(found["origin_mean_s"]) - zero, "origin_sd_s"),
     }
     for name, (drawn, mean, sd) in pairs.items():
         spread = float(np.std(drawn))

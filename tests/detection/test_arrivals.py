@@ -7,6 +7,7 @@ import pytest
 from eqstat import InputError
 from eqstat.detection import expected_arrivals, locate
 from eqstat.hypocentre import draw
+from eqstat.velocity import load_velocity
 
 from . import cases
 from .test_locate import seen
@@ -69,6 +70,19 @@ def test_arrivals_are_those_of_the_source(watch, found):
     assert passed[0, 0] > 0.99
     assert passed[1, 1] < 0.01
     assert expected.attrs["interval_probability"] == 0.99
+
+
+@pytest.mark.slow
+def test_with_a_table_of_travel_times():
+    """A table is reduced to one depth or not: for a depth of each draw it must not be."""
+    quake = cases.small_quake(velocity=load_velocity("iasp91"))
+    watch = cases.small(300, seed=4, causes=(quake,))
+    found = locate(watch, *seen(watch, travel=load_velocity("iasp91").travel_time))
+    site = [np.array([float(x)]) for x in watch.frame.to_geographic(60.0, 30.0)]
+    expected = expected_arrivals(jax.random.key(0), watch, found, *site, probability=0.99)
+    true = 100.0 + np.array(quake.velocity.travel_time(np.hypot(56.0, 39.0), 15.0))
+    assert np.all(expected["low_s"][0] < true)
+    assert np.all(true < expected["high_s"][0])
 
 
 def test_bad_arguments(watch, found):

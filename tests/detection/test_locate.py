@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from eqstat import InputError
-from eqstat.detection import init, locate, step
-from eqstat.detection._fine import refine
+from eqstat.detection import detector, init, locate, step
+from eqstat.detection._fine import narrowed
 from eqstat.detection._sequential import log_background
 from eqstat.hypocentre import contains
 from eqstat.velocity import ConstantVelocity
@@ -20,13 +20,13 @@ def watch():
     return cases.small(300, seed=4)
 
 
-def seen(watch, at=(4.0, -9.0), depth=15.0, share=0.6, now=109.0, seed=0):
+def seen(watch, at=(4.0, -9.0), depth=15.0, share=0.6, now=109.0, seed=0, travel=None):
     """State and report after an earthquake at 100 s."""
     rng = np.random.default_rng(seed)
     position = np.asarray(watch.core.position, float)
     away = np.hypot(position[:, 0] - at[0], position[:, 1] - at[1])
-    travel = np.asarray(watch.causes[0].velocity.travel_time(away, depth)[0], float)
-    time = 100.0 + travel + rng.normal(1.0, 1.0, len(away))
+    travel = watch.causes[0].velocity.travel_time if travel is None else travel
+    time = 100.0 + np.asarray(travel(away, depth)[0], float) + rng.normal(1.0, 1.0, len(away))
     who = np.flatnonzero((rng.uniform(size=len(away)) < share) & (time <= now))
     return step(watch, init(watch, 80.0), now, who, time[who])
 
@@ -94,16 +94,17 @@ def test_grid_agrees_with_the_formula_device_by_device():
     """The last grid against the slow likelihood, at factors of the travel times other than 1."""
     watch = cases.small(40, seed=7, causes=(cases.small_quake(slowness_lateral_sd=0.0),))
     state, report = seen(watch, now=106.0, seed=3)
-    fine = refine(watch, state, report)
+    fine = narrowed(watch, state, report)
     cause = watch.causes[0]
     devices = np.asarray(watch.core.position, float)[:, :2]
     times = np.asarray(state.trigger_s, float)
-    within = cases.spread(cause, max(fine.steps[:2]), fine.steps[3])
+    widths = np.diff(fine.depth_edges_km)
     rate = np.exp(float(log_background(watch, state)))
     cells = [(8, 8, 3, 5, 1), (8, 8, 3, 5, 3), (5, 9, 2, 6, 2), (10, 7, 4, 4, 4)]
     slow = []
     for cell in cells:
-        east, north, depth, origin, factor = (fine.axes[i][k] for i, k in enumerate(cell))
+        east, north, apparent, arrival, factor = (fine.axes[i][k] for i, k in enumerate(cell))
+        depth = apparent / factor
         faster = dataclasses.replace(
             cause,
             velocity=ConstantVelocity(
@@ -111,25 +112,75 @@ def test_grid_agrees_with_the_formula_device_by_device():
                 float(cause.velocity.s_velocity_km_s) / factor,
             ),
         )
+        within = cases.spread(cause, max(fine.steps[:2]), fine.steps[3], widths[cell[2]])
         logs = []
         for node in range(len(cause.nodes.weight)):
-            start = origin - cause.lead_s
+            start = arrival - cause.lead_s
             logs.append(
                 cases.slow_log_ratio(faster, (east, north), depth, start, node, devices, times,
                                      0.0, rate, within)
             )  # fmt: skip
         normal = -0.5 * (np.log(factor) / cause.slowness_sd) ** 2 - np.log(factor)
-        slow.append(np.logaddexp.reduce(logs) + normal)
+        # Depths have the same density here; cells of apparent depth are narrower in depth.
+        slow.append(np.logaddexp.reduce(logs) + normal + np.log(widths[cell[2]] / factor))
     fast = np.log([fine.joint[cell] for cell in cells])
-    # Depths have the same prior here, and rings leave some hundredths.
+    # Rings leave some hundredths.
     np.testing.assert_allclose(fast - fast[0], np.array(slow) - slow[0], atol=0.15)
 
 
 @pytest.mark.slow
 def test_a_wrong_velocity_widens_the_region():
-    sure = cases.small(300, seed=4, causes=(cases.small_quake(slowness_sd=0.0),))
-    unsure = cases.small(300, seed=4, causes=(cases.small_quake(slowness_sd=0.08),))
+    # With a known delay: an unknown one widens the origin time by far more.
+    sure, unsure = (
+        cases.small(
+            300, seed=4, causes=(cases.small_quake(slowness_sd=sd, delay_sd_s=0.0),)
+        )
+        for sd in (0.0, 0.08)
+    )  # fmt: skip
     narrow, wide = (locate(each, *seen(each, now=112.0)) for each in (sure, unsure))
     assert float(wide["origin_sd_s"]) > 1.1 * float(narrow["origin_sd_s"])
     assert narrow.sizes["slowness"] == 1
     assert narrow["slowness"].to_numpy().tolist() == [1.0]
+
+
+@pytest.mark.slow
+def test_an_unknown_delay_widens_the_origin_time_and_nothing_else():
+    known, unknown = (
+        locate(watch, *seen(watch))
+        for watch in (
+            cases.small(300, seed=4, causes=(cases.small_quake(delay_sd_s=sd),))
+            for sd in (0.0, 0.4)
+        )
+    )
+    # The delay of 1 s is normal with an sd of 0.4 s, above 0: its mean is 1.01, its sd 0.39 s.
+    assert float(unknown["origin_sd_s"]) == pytest.approx(
+        np.hypot(float(known["origin_sd_s"]), 0.39), rel=0.05
+    )
+    assert float(unknown["origin_mean_s"]) == pytest.approx(
+        float(known["origin_mean_s"]) - 0.01, abs=0.03
+    )
+    np.testing.assert_allclose(unknown["place_probability"], known["place_probability"], atol=1e-6)
+    np.testing.assert_allclose(unknown["depth_probability"], known["depth_probability"], atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", [130.0, 270.0])
+def test_deep_earthquakes_are_found(depth):
+    """P reaches all devices at once like a burst; S, many seconds later, is no burst."""
+    network = cases.network(300, seed=4)
+    watch = detector(network, background=cases.RATE_H)
+    rng = np.random.default_rng(2)
+    position = np.asarray(watch.core.position, float)
+    length = np.sqrt(np.hypot(position[:, 0] - 4, position[:, 1] + 9) ** 2 + depth**2)
+    speed = np.where(rng.uniform(size=len(length)) < 0.5, 7.8, 4.5)
+    times = 100.0 + length / speed + rng.normal(2.0, 0.8, len(length))
+    times[rng.uniform(size=len(length)) > 0.6] = np.inf
+    state, report = init(watch, times.min() - 5.0), None
+    now = times[np.isfinite(times)].max() + 1.0
+    device = np.flatnonzero(np.isfinite(times))
+    state, report = step(watch, state, now, device, times[device])
+    assert float(report.probability[0]) > 0.99
+    found = locate(watch, state, report)
+    assert abs(float(found["depth_mean_km"]) - depth) < 2.5 * float(found["depth_sd_km"])
+    assert 0.02 * depth < float(found["depth_sd_km"]) < 0.08 * depth
+    assert abs(float(found["origin_mean_s"]) - 100.0) < 2.5 * float(found["origin_sd_s"])

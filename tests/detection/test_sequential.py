@@ -51,7 +51,7 @@ def test_a_step_is_the_sum_over_all_hypotheses(watch):
     seen = np.where(times <= now, times, np.inf)
     latitude, longitude = (cases.network()[name].to_numpy() for name in ("latitude", "longitude"))
     east, north, steps = grid_over(*watch.frame.to_local(latitude, longitude), cause.margin_km, 60)
-    within = cases.spread(cause, steps.max(), cause.slot_s)
+    within = cases.spread(cause, steps.max(), cause.slot_s, np.diff(cause.depth_km)[0])
     logs = []
     rate_s = cases.RATE_H / 3600
     for place in zip(east, north, strict=True):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from scipy import stats
 from scipy.special import expit
 
 from eqstat._core.arrays import FloatArray
@@ -15,7 +16,8 @@ from eqstat._core.checks import check_range, refuse
 from eqstat.velocity import VelocityModel
 
 # A trigger time scatters about its arrival to both sides, but triggers before the start of a slot
-# belong to the background. So a slot starts this many standard deviations before the origin time.
+# belong to the background. So a slot starts this many standard deviations before the arrival at the
+# epicentre.
 LEAD_SD = 3.0
 
 
@@ -76,7 +78,7 @@ class Cause(eqx.Module):
     nodes
         Nuisance parameters.
     depth_km, depth_weight
-        Depths of the grid, km, and their prior probabilities, (depths,).
+        Depths of the grid, km, increasing, and their prior probabilities, (depths,).
     velocity
         Velocity model of P and S; None for a front of one speed.
     speed_km_s
@@ -97,6 +99,14 @@ class Cause(eqx.Module):
     slowness_lateral_sd
         Standard deviation of a lateral gradient of that factor towards the east and towards the
         north, in [0, 0.3]. `eqstat.detection.locate` widens the epicentre by its effect.
+    delay_sd_s
+        Standard deviation, in [0, 60] s, of an unknown delay common to all devices, about the mean
+        `Nodes.delay_s`: normal, without negative delays. It cannot be distinguished from a later
+        origin time, so that it widens the origin time and nothing else.
+    deepest_km
+        Greatest depth that `eqstat.detection.locate` considers, km, at least that of the grid; by
+        default 1.3 times the greatest of the grid. Its prior density is that of the grid's depths,
+        interpolated linearly between them and constant beyond.
 
     Raises
     ------
@@ -128,6 +138,8 @@ class Cause(eqx.Module):
     edge: float = eqx.field(static=True, default=0.25)
     slowness_sd: float = eqx.field(static=True, default=0.0)
     slowness_lateral_sd: float = eqx.field(static=True, default=0.0)
+    delay_sd_s: float = eqx.field(static=True, default=0.0)
+    deepest_km: float | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
         nodes = self.nodes
@@ -135,6 +147,7 @@ class Cause(eqx.Module):
         check_range(self.name, 0, ends="(]", finite=False, rate_per_year=self.rate_per_year)
         check_range(self.name, 0, 0.3, slowness_sd=self.slowness_sd)
         check_range(self.name, 0, 0.3, slowness_lateral_sd=self.slowness_lateral_sd)
+        check_range(self.name, 0, 60, delay_sd_s=self.delay_sd_s)
         check_range(self.name, 0, excess_h=nodes.excess_h)
         check_range(self.name, 0, ends="(]", sd_s=nodes.sd_s)
         check_range(self.name, 0, ends="(]", finite=False, reach_km=nodes.reach_km)
@@ -148,6 +161,11 @@ class Cause(eqx.Module):
             ),
             (abs(float(np.sum(nodes.weight)) - 1) > 1e-6, "weights of the nodes must sum to 1"),
             (abs(depths - 1) > 1e-6, "depth_weight must sum to 1"),
+            (np.any(np.diff(self.depth_km) < 0), "depth_km must increase"),
+            (
+                self.greatest_depth_km < float(np.max(np.asarray(self.depth_km))),
+                "deepest_km must not be above the depths of the grid",
+            ),
             (
                 self.slots < 2 or self.slot_s <= 0 or self.cells < 1,
                 "slots must be 2 or more, slot_s above 0 and cells 1 or more",
@@ -162,9 +180,46 @@ class Cause(eqx.Module):
 
     @property
     def lead_s(self) -> float:
-        """Seconds from the start of a slot to the origin time that it represents."""
+        """Seconds from the start of a slot to the arrival at the epicentre that it represents."""
         early = LEAD_SD * np.asarray(self.nodes.sd_s) - np.asarray(self.nodes.delay_s)
         return float(max(np.max(early), 0.0))
+
+    @property
+    def greatest_depth_km(self) -> float:
+        """Greatest depth of the prior, km."""
+        deepest = self.deepest_km
+        return 1.3 * float(np.max(np.asarray(self.depth_km))) if deepest is None else deepest
+
+    def vertical_s(self, depth_km: FloatArray | float) -> np.ndarray:
+        """Travel time of the first phase to the epicentre, s; 0 without a velocity model.
+
+        The grids of time hold this arrival instead of the origin time. The triggers determine it
+        whatever the depth, and a source at 300 km began 40 s before its first trigger.
+
+        Parameters
+        ----------
+        depth_km
+            Depths, km, (depths,).
+
+        Returns
+        -------
+        numpy.ndarray
+            (depths,).
+        """
+        depths = np.asarray(depth_km, np.float64)
+        if self.velocity is None:
+            return np.zeros(depths.shape)
+        return np.asarray(self.travel_s(jnp.zeros(()), jnp.asarray(depths))[0], np.float64)
+
+    @property
+    def delay_departure(self) -> Any:
+        """Prior of the common delay less its mean `Nodes.delay_s`: a distribution of SciPy.
+
+        Both `eqstat.detection.simulate` and `eqstat.detection.locate` take it from here.
+        """
+        sd = max(self.delay_sd_s, 1e-9)
+        mean = float(np.asarray(self.nodes.delay_s) @ np.asarray(self.nodes.weight))
+        return stats.truncnorm(-mean / sd if mean >= 0 else -np.inf, np.inf, scale=sd)
 
     def reach_fraction(self, distance_km: FloatArray) -> np.ndarray:
         r"""Decay of the trigger probability with distance, $\rho(r)$.
@@ -200,7 +255,9 @@ class Cause(eqx.Module):
             Travel times, s.
         """
         if self.velocity is not None:
-            return self.velocity.times_at_depth(distance_km**2, depth_km, 0.0)
+            # A table is reduced to one depth where there is only one.
+            times = self.velocity.times if jnp.ndim(depth_km) else self.velocity.times_at_depth
+            return times(distance_km**2, depth_km, 0.0)
         time = distance_km / self.speed_km_s
         return time, time
 
@@ -266,3 +323,13 @@ def arrival_sd_within_cell(cause: Cause, spacing_km: float, slot_s: float) -> tu
     # A uniform distribution of width w has standard deviation w / sqrt(12).
     p, s = (float(np.hypot(spacing_km * slow, slot_s)) * 12**-0.5 for slow in slowness)
     return p, s
+
+
+def second_sd_within_depths(cause: Cause, depth_km: np.ndarray, width_km: np.ndarray) -> np.ndarray:
+    """Standard deviation of the second phase after the first within cells of depth, s."""
+    if cause.velocity is None:
+        return np.zeros(len(depth_km))
+    ends = [np.maximum(depth_km + sign * width_km / 2, 0.0) for sign in (-1, 1)]
+    first, second = cause.travel_s(jnp.zeros(()), jnp.asarray(np.stack(ends)))
+    apart = np.asarray(second, np.float64) - np.asarray(first, np.float64)
+    return (apart[1] - apart[0]) * 12**-0.5

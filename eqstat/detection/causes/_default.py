@@ -18,15 +18,22 @@ KEPT = 36
 EXCESS_H = 15.0
 # The same errors of the velocity model as in the mixture of `eqstat.traveltime`.
 SLOWNESS_SD, SLOWNESS_LATERAL_SD = 0.04, 0.02
+# Mean and standard deviation of the common delay, the prior of `eqstat.traveltime`, too.
+DELAY_S, DELAY_SD_S = 2.0, 1.0
+# Edges of the default cells of depth, km.
+DEPTH_EDGES_KM = (0.0, 16.0, 45.0, 95.0, 170.0, 300.0, 480.0, 1000.0)
 
 
 def earthquake(
     *,
     rate_per_year: float = 10.0,
     velocity: VelocityLike = None,
-    depth_km: Sequence[float] = (8.0, 30.0, 70.0),
+    deepest_km: float | int = 300.0,
+    half_depth_km: float | int = 20.0,
+    depth_km: Sequence[float] | None = None,
     depth_weight: Sequence[float] | None = None,
     nodes: Nodes | None = None,
+    delay_sd_s: float = DELAY_SD_S,
     slots: int = KEPT,
     slot_s: float = 1.0,
     cells: int = 300,
@@ -34,7 +41,14 @@ def earthquake(
     slowness_sd: float = SLOWNESS_SD,
     slowness_lateral_sd: float = SLOWNESS_LATERAL_SD,
 ) -> Cause:
-    """Earthquakes: P and S waves from a hypocentre.
+    r"""Earthquakes: P and S waves from a hypocentre.
+
+    Unless depths are given, their prior density down to a greatest depth is
+
+    .. math:: p(z) \propto (z + h)^{-2},
+
+    in cells that widen with depth. Where the network lies above a subducting slab, take a greatest
+    depth of 700 km and a half depth of 100 km.
 
     Parameters
     ----------
@@ -43,12 +57,18 @@ def earthquake(
         Gutenberg-Richter law (`gutenberg_richter_rate`), above 0.
     velocity
         Velocity model; by default 7.8 and 4.5 km/s.
+    deepest_km
+        Greatest depth, km, in (0, 1000].
+    half_depth_km
+        $h$: half of all earthquakes would be shallower, were there no greatest depth; km, above 0.
     depth_km, depth_weight
-        Depths, km, and their prior probabilities (equal by default).
+        Depths instead of those, km, and their prior probabilities (equal by default).
     nodes
         Nuisance parameters; by default trigger probabilities of 0.05, 0.2 and 0.6, mostly after P
-        or mostly after S, a delay of 0 s with a standard deviation of 1.3 s, without and with an
-        excess of 15 triggers per device and hour.
+        or mostly after S, a mean delay of 2 s with a standard deviation of 1.3 s between devices,
+        without and with an excess of 15 triggers per device and hour.
+    delay_sd_s
+        Standard deviation of the mean delay, which is common to all devices; see `Cause`.
     slots, slot_s, cells, margin_km
         See `Cause`.
     slowness_sd
@@ -66,11 +86,24 @@ def earthquake(
     >>> quake.name, len(quake.nodes.weight)
     ('earthquake', 12)
     """
-    depths = np.asarray(depth_km, np.float64)
+    check_range("earthquake", 0, 1000, ends="(]", deepest_km=deepest_km)
+    check_range("earthquake", 0, ends="()", half_depth_km=half_depth_km)
+    greatest = None
+    if depth_km is None:
+        edges = np.append([edge for edge in DEPTH_EDGES_KM if edge < deepest_km], deepest_km)
+        depths, greatest = (edges[1:] + edges[:-1]) / 2, float(deepest_km)
+        share = -np.diff(1 / (edges + half_depth_km))
+        depth_weight = share / share.sum() if depth_weight is None else depth_weight
+    else:
+        depths = np.asarray(depth_km, np.float64)
     weight = np.full(len(depths), 1 / len(depths)) if depth_weight is None else depth_weight
     if nodes is None:
         nodes = equal_weight_nodes(
-            share=(0.05, 0.2, 0.6), first_share=(0.95, 0.3), sd_s=(1.3,), excess_h=(0.0, EXCESS_H)
+            share=(0.05, 0.2, 0.6),
+            first_share=(0.95, 0.3),
+            delay_s=DELAY_S,
+            sd_s=(1.3,),
+            excess_h=(0.0, EXCESS_H),
         )
     return Cause(
         name="earthquake",
@@ -85,6 +118,8 @@ def earthquake(
         margin_km=margin_km,
         slowness_sd=slowness_sd,
         slowness_lateral_sd=slowness_lateral_sd,
+        delay_sd_s=delay_sd_s,
+        deepest_km=greatest,
     )
 
 
