@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from eqstat.velocity import VelocityModel
+
 FIGURE_DRAWS = 4000
 # Shallowest depth of a regional error model, whose depths are spaced by their logarithm.
 LEAST_DEPTH_KM = 0.1
@@ -92,7 +94,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     add_probability(parser)
     add_seed(parser, "NUTS and of the grid of the mixture")
-    add_velocity(parser, region=True)
+    add_velocity(parser, region=True, several=True)
     add_outputs(
         parser,
         inputs=("triggers", "network"),
@@ -144,28 +146,36 @@ def phones(options: argparse.Namespace) -> Task:
         options.likelihood = "gaussian"
     if options.depth_km and options.method == "bfgs" and options.likelihood != "mixture":
         raise InputError("--depth-km: maximum likelihood has no prior of depth; use --method grid")
-    velocity, described = velocity_of(options)
+    described = {name: velocity_of(options, name) for name in options.velocity.split(",")}
+    models = {name: model for name, (model, _) in described.items()}
     inputs = inputs_of(options)
     triggers = inputs.table(options.triggers, "triggers")
     network = options.network and inputs.table(options.network, "network")
 
     def one(table: pd.DataFrame) -> Outcome:
-        outcome = locate_phones(options, table, network, velocity)
-        return replace(outcome, inputs=inputs, velocity=described)
+        name, outcome = locate_phones(options, table, network, models)
+        return replace(outcome, inputs=inputs, velocity=described[name][1])
 
-    return Task(one, triggers, inputs, described)
+    # Of several models each event may have its own.
+    velocity = described[options.velocity][1] if len(models) == 1 else None
+    return Task(one, triggers, inputs, velocity)
 
 
 def locate_phones(
-    options: argparse.Namespace, triggers: pd.DataFrame, network: Any, velocity: Any
-) -> Outcome:
-    """Locate the triggers of one detection."""
+    options: argparse.Namespace,
+    triggers: pd.DataFrame,
+    network: Any,
+    models: Mapping[str, VelocityModel],
+) -> tuple[str, Outcome]:
+    """Locate the triggers of one detection; the name of the velocity model, and the location."""
     import jax
+
+    name, *others = models
 
     observations = traveltime.prepare(
         triggers,
         network=network,
-        velocity=velocity,
+        velocity=models[name],
         start=options.start,
         now=options.now,
         truncated=options.truncated,
@@ -179,8 +189,15 @@ def locate_phones(
         choice = traveltime.comparison.choose_likelihood(key, observations, prior=prior)
         common["likelihood"] = choice.likelihood
         observations = observations.with_wave(choice.wave or "P")
+    compared = None
+    if others:
+        compared = traveltime.comparison.compare_velocities(observations, models, key=key, **common)
+        name = compared.preferred
+        observations = observations.with_velocity(models[name])
     if options.method == "bfgs":
         result: Any = traveltime.fit(observations, throw=False, **common)
+    elif options.method == "grid" and compared:
+        result = compared.posteriors[name]
     elif options.method == "grid" and choice and choice.comparison:
         result = choice.comparison.posteriors[choice.comparison.preferred]
     elif options.method == "grid":
@@ -196,7 +213,7 @@ def locate_phones(
         draws = draws_of(result, options.seed)
         return plots.location_figure(
             [location],
-            velocity,
+            models[name],
             draws={location.method: draws} if draws else None,
             reference_time=observations.reference_time,
             delay_s=delay_of(result, draws),
@@ -204,14 +221,20 @@ def locate_phones(
             title=f"{location.method} location, {location.likelihood} likelihood",
         )
 
+    content = content_of(location)
+    notes = [*observations.notes, *said_of(choice), *notes_of(options, location)]
+    notes += location.advice
+    if compared:
+        content["diagnostics"]["log_evidence_of_velocity"] = dict(compared.log_evidence)
+        notes.append(f"--velocity {options.velocity}: {compared}")
     code = code_of(result)
-    return Outcome(
+    return name, Outcome(
         summary=tuple(location_facts(location, choice.reason if choice else None)),
-        content=content_of(location),
+        content=content,
         result=code,
         result_text=location.result,
         exit_code=exit_code_of(code),
-        notes=(*observations.notes, *said_of(choice), *notes_of(options, location)),
+        notes=tuple(notes),
         posterior=posterior_of(result),
         figure=figure,
         files=files_of(options, location),

@@ -51,14 +51,23 @@ def add_triggers(parser: argparse.ArgumentParser, *, network: bool = False) -> N
     parser.add_argument("--now", metavar="TIME", help="end of the observed window (UTC)")
 
 
-def add_velocity(parser: argparse.ArgumentParser, *, region: bool = False) -> None:
-    """Add the velocity model and, for `region`, the half-width of the prior's box."""
+VELOCITIES = ("constant", "ak135", "iasp91")
+
+
+def add_velocity(
+    parser: argparse.ArgumentParser, *, region: bool = False, several: bool = False
+) -> None:
+    """Add the velocity model; for `region`, the prior's box; for `several`, a list of models."""
     group = parser.add_argument_group("earth")
+    listed = "; of several, such as constant,iasp91, the one with most evidence is taken"
+    choice: dict[str, Any] = {"type": names_of_velocities} if several else {"choices": VELOCITIES}
     group.add_argument(
         "--velocity",
-        choices=["constant", "ak135", "iasp91"],
+        **choice,
         default="constant",
-        help="velocity model (default: constant, with the two velocities below)",
+        metavar="NAME[,NAME...]" if several else "NAME",
+        help=f"velocity model: {', '.join(VELOCITIES)} (default: constant, with the two "
+        f"velocities below){listed if several else ''}",
     )
     speed = number(0.1, 20.0)
     group.add_argument(
@@ -86,6 +95,18 @@ def add_velocity(parser: argparse.ArgumentParser, *, region: bool = False) -> No
             metavar="LOW,HIGH",
             help="depths that are equally likely, km; by default shallow ones are likelier",
         )
+
+
+def names_of_velocities(text: str) -> str:
+    """Check a list of names of velocity models."""
+    names = text.split(",")
+    for name in names:
+        if name not in VELOCITIES:
+            known = ", ".join(VELOCITIES)
+            raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (choose from {known})")
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"a model comes twice: {text}")
+    return text
 
 
 def add_probability(parser: Any, name: str = "--probability") -> None:
@@ -144,14 +165,19 @@ def add_outputs(
     parser.set_defaults(outputs=("json", "figure", *more), inputs=inputs)
 
 
-def velocity_of(options: argparse.Namespace) -> tuple[VelocityModel, dict[str, Any]]:
-    """Velocity model of the options, and its description for the JSON."""
+def velocity_of(
+    options: argparse.Namespace, name: str | None = None
+) -> tuple[VelocityModel, dict[str, Any]]:
+    """Velocity model of the options, or that of a name, and its description for the JSON."""
     from eqstat.velocity import ConstantVelocity, load_velocity
 
-    name, p, s = options.velocity, options.p_velocity_km_s, options.s_velocity_km_s
+    p, s = options.p_velocity_km_s, options.s_velocity_km_s
+    if (p is not None or s is not None) and "constant" not in options.velocity.split(","):
+        raise InputError(
+            f"--p-velocity-km-s, --s-velocity-km-s: not with --velocity {options.velocity}"
+        )
+    name = name or str(options.velocity)
     if name != "constant":
-        if p is not None or s is not None:
-            raise InputError(f"--p-velocity-km-s, --s-velocity-km-s: not with --velocity {name}")
         return load_velocity(name), {"name": name, "p_velocity_km_s": None, "s_velocity_km_s": None}
     if p is None and s is not None:
         raise InputError("--s-velocity-km-s: needs --p-velocity-km-s beside it")

@@ -77,7 +77,7 @@ class TriggerData(eqx.Module):
         return self.silent_mask.shape[0] > 0
 
 
-def _strong(velocity: VelocityModel) -> VelocityModel:
+def strong(velocity: VelocityModel) -> VelocityModel:
     """Turn plain numbers into arrays: 6, 6.0 and np.float64(6) then share a program."""
     return jax.tree.map(
         lambda leaf: np.asarray(leaf, np.float64) if isinstance(leaf, int | float) else leaf,
@@ -172,7 +172,7 @@ def padded(
         silent_mask=silent_mask,
         window_s=np.array(window_s),
         wave=np.asarray({"P": P, "S": S}[wave], np.int32),
-        velocity=_strong(as_velocity(velocity)),
+        velocity=strong(as_velocity(velocity)),
         truncated=truncated,
     )
     return TriggerData(**arrays)

@@ -13,8 +13,8 @@ from eqstat import schema
 from eqstat._core.checks import check_choice, check_kind
 from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame, great_circle_distance
-from eqstat.traveltime._arrays import UNKNOWN, Devices, P, S, TriggerData, padded
-from eqstat.velocity import VelocityLike
+from eqstat.traveltime._arrays import UNKNOWN, Devices, P, S, TriggerData, padded, strong
+from eqstat.velocity import VelocityLike, as_velocity
 
 MINIMUM_TRIGGERS = 5
 MINIMUM_PLACES = 3
@@ -105,6 +105,23 @@ class Observations:
         check_choice("observations", ("P", "S"), wave=wave)
         code = np.asarray({"P": P, "S": S}[wave], np.int32)
         return replace(self, data=eqx.tree_at(lambda data: data.wave, self.data, code))
+
+    def with_velocity(self, velocity: VelocityLike) -> Observations:
+        """Return the same observations with another velocity model.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from eqstat import traveltime
+        >>> table = pd.DataFrame({
+        ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+        ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+        ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+        >>> slower = traveltime.prepare(table).with_velocity(6.0)
+        >>> float(slower.data.velocity.p_velocity_km_s)
+        6.0
+        """
+        return replace(self, data=replace(self.data, velocity=strong(as_velocity(velocity))))
 
     def time_of(self, seconds: float) -> pd.Timestamp:
         """Return the UTC time `seconds` after the reference time.

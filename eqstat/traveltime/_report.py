@@ -30,7 +30,7 @@ from eqstat.traveltime._hypocentre import (
 )
 from eqstat.traveltime._likelihood import arrival_times, class_probabilities
 from eqstat.traveltime._parameters import MixtureParameters
-from eqstat.traveltime._results import failure, sentence
+from eqstat.traveltime._results import advice_on, failure, sentence
 from eqstat.traveltime._sample import parameters_of
 
 CLASS_DRAWS = 200
@@ -107,6 +107,11 @@ class Location:
     result: str
     diagnostics: dict[str, Any]
     hypocentre: xr.Dataset | None = field(default=None, repr=False)
+
+    @property
+    def advice(self) -> list[str]:
+        """What to try where residuals or phases say that the model does not fit."""
+        return advice_on(self.triggers, one_wave=self.likelihood == "gaussian")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, texts and lists, ready for JSON; NaN becomes None."""

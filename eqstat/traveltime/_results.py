@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import roots_legendre
+import pandas as pd
+from scipy.special import fdtrc, roots_legendre
 
 from eqstat._core.arrays import FloatArray
 from eqstat.inference import InferenceError, Result
@@ -21,13 +22,20 @@ SENTENCES = {
 # of as much prior probability, and the likelihood still rises there from the 10 % before.
 TAIL, NEXT = 0.05, 0.10
 FAVOURED = 10.0
-# Chance variation of the rise, as of some thousand draws.
-RISE = 0.9
+# Chance variation of the rise: three standard deviations of the ratio of both numbers of draws
+# among four thousand, sqrt(1 / 200 + 1 / 400) = 0.087.
+RISE = 0.75
 # Width of the epicentre's posterior over that of its prior from which data say too little.
 WIDTH_SHARE = 0.5
 CENTRAL = (0.16, 0.84)
 # A shallowest depth of at most this is the surface, not a choice.
 SURFACE_KM = 1.0
+# Scatter of residuals about one wave beyond which P and S, or background, are among the triggers.
+ONE_WAVE_S = 3.0
+# Share of triggers that may be either wave, and the probability below which one may be.
+AMBIGUOUS, LIKELY = 0.5, 0.8
+# Significance from which residuals follow the distance, and the fewest triggers that can show it.
+STRUCTURE, ENOUGH = 0.01, 12
 REMEDY = {
     "epicentre": "widen the region (`region_km`, --region-km)",
     "depth": "give a prior that reaches there (`depth`, --depth-km)",
@@ -160,6 +168,72 @@ def undetermined(half_width_km: float) -> Verdict:
         "the triggers do not determine the epicentre: it is about as uncertain as the region that "
         f"is searched ({half_width_km:g} km to each side)",
     )
+
+
+def advice_on(triggers: pd.DataFrame, *, one_wave: bool) -> list[str]:
+    """What to try where residuals or phases say that the model does not fit.
+
+    Parameters
+    ----------
+    triggers
+        `residual_s` after the arrivals of the most probable phases, `distance_km`, and
+        `probability_p`, `probability_s` and `probability_background`.
+    one_wave
+        Whether the likelihood takes all triggers for one wave, or for what their phases say.
+
+    Examples
+    --------
+    >>> distance = np.linspace(5.0, 90.0, 30)
+    >>> triggers = pd.DataFrame({
+    ...     "distance_km": distance, "residual_s": 0.002 * (distance - 40.0) ** 2,
+    ...     "probability_p": 1.0, "probability_s": 0.0, "probability_background": 0.0})
+    >>> advice_on(triggers, one_wave=True)[0][:31]
+    'residuals change with distance '
+    """
+    residual_s, distance_km = (triggers[k].to_numpy(float) for k in ("residual_s", "distance_km"))
+    columns = [f"probability_{name}" for name in ("p", "s", "background")]
+    chances = None if one_wave else triggers[columns].to_numpy(float)
+    advice = []
+    if chances is None and np.std(residual_s) > ONE_WAVE_S:
+        advice.append(
+            f"the times scatter by {np.std(residual_s):.1f} s about one wave: where devices report "
+            "P, S and other shaking, likelihood='mixture' (--likelihood mixture) fits better"
+        )
+    elif p_value := _follows(residual_s, distance_km, chances):
+        advice.append(
+            f"residuals change with distance (p = {p_value:.0e}): compare velocity models "
+            "(comparison.compare_velocities, --velocity constant,iasp91)"
+        )
+    if chances is not None:
+        either = np.mean((chances[:, :2].max(axis=1) < LIKELY) & (chances[:, 2] < 1 - LIKELY))
+        if either > AMBIGUOUS:
+            advice.append(
+                f"{either:.0%} of the triggers may be P or S, and the place depends on which: "
+                "known phases or the devices that stayed silent (network, --network) tell"
+            )
+    return advice
+
+
+def _follows(
+    residual_s: FloatArray, distance_km: FloatArray, chances: FloatArray | None
+) -> float | None:
+    """Significance of a parabola in the distance, where it is below `STRUCTURE`."""
+    used = np.ones(len(residual_s), bool) if chances is None else chances[:, 2] < 0.5
+    used &= np.isfinite(residual_s)
+    count = int(used.sum())
+    if count < ENOUGH or np.ptp(distance_km[used]) == 0:
+        return None
+    scaled = (distance_km[used] - distance_km[used].mean()) / np.ptp(distance_km[used])
+    design = np.stack([np.ones(count), scaled, scaled**2], axis=1)
+    residual = residual_s[used]
+    fitted = design @ np.linalg.lstsq(design, residual)[0]
+    freedom = count - 3
+    inside = float(np.sum((residual - fitted) ** 2))
+    explained = float(np.sum((fitted - residual.mean()) ** 2))
+    if inside <= 1e-12 * explained:
+        return float(np.finfo(float).tiny) if explained > 0 else None
+    p_value = float(fdtrc(2, freedom, explained / 2 / (inside / freedom)))
+    return p_value if p_value < STRUCTURE else None
 
 
 def sentence(result: Result) -> str:

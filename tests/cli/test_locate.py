@@ -15,6 +15,7 @@ from eqstat import hypocentre, traveltime
 from eqstat.geodesy import LocalFrame, great_circle_distance, hypocentral_distance
 from eqstat.traveltime import comparison, regional
 
+from ..traveltime import cases
 from .shell import P_KM_S, S_KM_S, ZERO, network, quake, refused, shell, table
 from .test_schema import checked
 
@@ -206,6 +207,20 @@ def test_velocity_wave_and_probability_arrive(capsys, csv):
     found, _ = located(capsys, path, "--method", "bfgs", "--probability", "0.5", *options)
     assert error_km(found, -12.01, -77.08) < 2.0
     assert found["region"]["probability"] == 0.5
+
+
+def test_of_several_velocity_models_the_one_with_most_evidence_is_taken(capsys, csv):
+    path = csv(cases.quake(40, 2, sd_s=0.1, radius_km=150.0))
+    options = ["--likelihood", "gaussian", "--velocity", "iasp91,constant"]
+    code, out, err = shell(capsys, "locate", path, *options, "--json")
+    found = json.loads(out)
+    evidence = found["diagnostics"]["log_evidence_of_velocity"]
+    assert code == 0 and found["velocity"]["name"] == "constant"
+    assert evidence["constant"] > evidence["iasp91"] + 1
+    said = " ".join(err)
+    assert "constant has most evidence" in said and "that of iasp91" in said
+    code, _, err = shell(capsys, "locate", path, "--velocity", "constant,prem")
+    assert code == 2 and "prem" in err[0]
 
 
 def test_a_summary_is_for_a_person(capsys, csv, tmp_path):

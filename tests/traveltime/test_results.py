@@ -5,11 +5,13 @@ from dataclasses import replace
 import jax
 import numpy as np
 import numpyro.distributions as dist
+import pandas as pd
 import pytest
 
 from eqstat import hypocentre
 from eqstat.inference import InferenceError, Result
 from eqstat.traveltime import Prior, fit, grid, prepare, report, sample, to_hypocentre
+from eqstat.traveltime._results import advice_on
 
 from . import cases
 
@@ -97,3 +99,47 @@ def test_no_depth_of_a_fit_is_above_ground():
     # The 5 % and 95 % quantiles of |N(4, 8)|.
     assert float(table["depth_km"].sel(statistic="low")) == pytest.approx(0.57, abs=0.1)
     assert float(table["depth_km"].sel(statistic="high")) == pytest.approx(17.6, abs=0.5)
+
+
+def advice(result, observations):
+    return " ".join(report(observations, result).advice)
+
+
+def test_a_wrong_velocity_is_advised_against_and_a_right_one_is_not():
+    table = cases.quake(40, 2, speed=5.5, sd_s=0.2, radius_km=90.0)
+    wrong, right = prepare(table), prepare(table, velocity=5.5)
+    assert "compare velocity models" in advice(fit(wrong, throw=False), wrong)
+    assert advice(fit(right, throw=False), right) == ""
+
+
+def test_phones_under_one_wave_are_advised_to_take_the_mixture():
+    observations = prepare(cases.phones(40, 1)[0])
+    assert "mixture" in advice(fit(observations, throw=False), observations)
+
+
+def test_good_fits_rarely_get_advice():
+    # A test at 1 %: of 2,000 sets of residuals some 20.
+    rng = np.random.default_rng(0)
+    chances = {"probability_p": 1.0, "probability_s": 0.0, "probability_background": 0.0}
+    said = 0
+    for _ in range(2000):
+        residual_s, distance_km = rng.normal(size=40), rng.uniform(0, 100, 40)
+        triggers = pd.DataFrame({"residual_s": residual_s, "distance_km": distance_km, **chances})
+        said += bool(advice_on(triggers, one_wave=True))
+    assert 5 < said < 40
+
+
+def test_triggers_that_may_be_either_wave_are_said():
+    rng = np.random.default_rng(1)
+    triggers = pd.DataFrame(
+        {
+            "residual_s": rng.normal(size=40),
+            "distance_km": rng.uniform(0, 100, 40),
+            "probability_p": 0.5,
+            "probability_s": 0.45,
+            "probability_background": 0.05,
+        }
+    )
+    assert "100% of the triggers may be P or S" in advice_on(triggers, one_wave=False)[0]
+    sure = triggers.assign(probability_p=0.9, probability_s=0.05)
+    assert advice_on(sure, one_wave=False) == []
