@@ -20,7 +20,7 @@ SENTENCES = {
 }
 # A posterior is piled up at an end of the prior where its outermost 5 % lie in less than a tenth
 # of as much prior probability, and the likelihood still rises there from the 10 % before.
-TAIL, NEXT = 0.05, 0.10
+TAIL, NEXT, LAST = 0.05, 0.10, 0.25
 FAVOURED = 10.0
 # Chance variation of the rise: three standard deviations of the ratio of both numbers of draws
 # among four thousand, sqrt(1 / 200 + 1 / 400) = 0.087.
@@ -121,7 +121,9 @@ def piled_end(marginal: Marginal) -> float | None:
         outer, inner = (float(q) for q in marginal.quantile(np.array([tail, after])))
         last = marginal.mass(*sorted((outer, end)))
         before = marginal.mass(*sorted((inner, outer)))
-        if FAVOURED * last <= TAIL and before * TAIL >= RISE * last * NEXT:
+        most = marginal.mass(*sorted((float(marginal.quantile(np.array([1 - tail]))[0]), end)))
+        rises = before * TAIL >= RISE * last * NEXT
+        if FAVOURED * last <= TAIL and rises and most <= LAST:
             return end
     return None
 

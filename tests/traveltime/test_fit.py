@@ -77,7 +77,8 @@ SLOW = {"false 8", "front 16"}
 )
 def test_reaches_the_optimum_of_scipy_or_says_that_it_did_not(name):
     for found, expected in compare(DETECTIONS[name]):
-        assert found.result.ok
+        # A front that is no earthquake has its optimum at the end of the region.
+        assert found.result.ok or found.result is Result.BEYOND_PRIOR
         assert found.diagnostics["sum_of_squares_s2"] <= expected * (1 + 1e-4) + 1e-9
         # And never less than possible: the residuals at the estimate give that sum.
         assert found.diagnostics["sum_of_squares_s2"] >= expected * (1 - 1e-3) - 1e-9

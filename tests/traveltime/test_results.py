@@ -11,7 +11,7 @@ import pytest
 from eqstat import hypocentre
 from eqstat.inference import InferenceError, Result
 from eqstat.traveltime import Prior, fit, grid, prepare, report, sample, to_hypocentre
-from eqstat.traveltime._results import advice_on
+from eqstat.traveltime._results import advice_on, of_depth, piled_end
 
 from . import cases
 
@@ -39,6 +39,16 @@ def test_a_prior_that_reaches_there_finds_the_depth():
     assert wide.result is Result.CONVERGED
     low, high = wide.quantile("depth_km", np.array([0.01, 0.99]))
     assert low < 90.0 < high
+
+
+def test_the_thin_tail_of_a_prior_is_not_its_end():
+    # Of phones and silent devices, whose depth is hardly resolved: the prior ends at 500 km.
+    depth = np.array([0.3, 4.3, 13.1, 47.0, 149.9, 185.7, 208.6, 299.3])
+    share = np.array([0.0, 0.05, 0.15, 0.5, 0.85, 0.95, 0.98, 1.0])
+    unresolved = of_depth(lambda p: np.interp(p, share, depth), Prior())
+    assert piled_end(unresolved) is None
+    at_the_end = of_depth(lambda p: 500 + 20 * np.log(p), Prior())
+    assert piled_end(at_the_end) == 500.0
 
 
 def test_a_source_near_the_end_of_the_prior_but_within_is_good():
