@@ -27,6 +27,7 @@ from records import Record, record, show
 from scipy import stats
 
 from eqstat.datasets import load_ridgecrest
+from eqstat.geodesy import LocalFrame
 from eqstat.ground_motion import MotionPosterior, fit, posterior_from, prepare, sample
 from eqstat.ground_motion import mixture as mx
 from eqstat.ground_motion.event import condition, predict
@@ -44,6 +45,7 @@ G_M_S2 = 9.80665
 PERCENT_G = (1.0, 2.0, 5.0, 10.0)
 REPORTED = (0, 1, 3, 10, 30)
 LEVELS = (0.5, 0.8, 0.9, 0.95)
+HELD = (0.5, 0.9)
 BOOTSTRAP = 4000
 SEED = 20261122
 Predictor = Callable[[pd.DataFrame, pd.DataFrame], Mixture]
@@ -59,7 +61,8 @@ class Bayes:
         """Posterior given the training events."""
         name = ",".join(sorted(train["event"].unique()))
         if name not in self.kept:
-            motions = prepare(train, max_distance_km=np.inf)
+            # By their size the three records of one event are another earthquake's, in m/s2.
+            motions = prepare(train, max_distance_km=np.inf, check_unit=False)
             if self.sampler == "fit":
                 self.kept[name] = fit(motions).posterior(jax.random.key(0), 500)
             else:
@@ -116,8 +119,9 @@ def network(
 
 def network_with_stations(train: pd.DataFrame, test: pd.DataFrame) -> Mixture:
     """The same, given also what the stations recorded in the training events."""
-    posterior = fit(prepare(train, max_distance_km=np.inf)).posterior(jax.random.key(0))
-    crossed = cross_fit_station_terms(jax.random.key(SEED), train)
+    motions = prepare(train, max_distance_km=np.inf, check_unit=False)
+    posterior = fit(motions).posterior(jax.random.key(0))
+    crossed = cross_fit_station_terms(jax.random.key(SEED), train, check_unit=False)
     return network(crossed, add_station_terms(test, posterior), (*FEATURES, STATION_TERM))
 
 
@@ -175,18 +179,30 @@ def shown(parts: tuple[float, ...], form: str = "{:.3f}") -> str:
     return f"{middle} ({low} to {high})"
 
 
-def reference_pits(shares: dict, test: pd.DataFrame, count: int = 1000) -> np.ndarray:
+def reference_pits(parts: list[dict], test: pd.DataFrame, count: int = 1000) -> np.ndarray:
     """PITs of a calibrated model, with event, station and record terms drawn from it.
 
-    Values of one event are correlated, and so are those of one station, as in the data.
+    Values of one event are correlated, and so are those of one station, as in the data. The parts
+    are those of the folds, in the order of the rows.
     """
     rng = np.random.default_rng(SEED)
+    shares = {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
     event, events = pd.factorize(test["event"])
     station, stations = pd.factorize(test["station"])
-    norm = np.sqrt(shares["event"] ** 2 + shares["station"] ** 2 + shares["record"] ** 2)
-    z = rng.normal(size=(count, len(events)))[:, event] * shares["event"]
+    names = ("event", "spreading", "station", "record")
+    norm = np.sqrt(sum(shares[name] ** 2 for name in names))
+    z = sum(rng.normal(size=(count, len(events)))[:, event] * shares[name] for name in names[:2])
     z += rng.normal(size=(count, len(stations)))[:, station] * shares["station"]
-    z += rng.normal(size=(count, len(test))) * shares["record"]
+    place_km = LocalFrame.around(test["latitude"], test["longitude"]).position(
+        test["latitude"].to_numpy(), test["longitude"].to_numpy()
+    )
+    for number in range(len(events)):
+        rows = np.flatnonzero(event == number)
+        apart_km = np.linalg.norm(place_km[rows, None] - place_km[rows], axis=-1)
+        field = np.exp(-3 * apart_km / shares["range_km"][rows]) * shares["common"][rows]
+        np.fill_diagonal(field, 1.0)
+        record = rng.normal(size=(count, len(rows))) @ np.linalg.cholesky(field).T
+        z[:, rows] += record * shares["record"][rows]
     return stats.norm.cdf(z / norm)
 
 
@@ -212,17 +228,27 @@ def scatter_shares(bayes: Bayes, train: pd.DataFrame, test: pd.DataFrame, known:
     posterior = bayes.posterior(train)
     names = test["station"] if known else [None] * len(test)
     _, station_sd, _ = posterior.station_moments(names)
-    motion = posterior.motion
-    rows = np.ones(len(test))
+    motion = jax.tree.map(lambda draws: np.mean(draws, axis=0), posterior.motion)
+    rows, magnitude = np.ones(len(test)), test["magnitude"].to_numpy()
+    size_km = motion.saturation_km * 10 ** (motion.saturation_slope * (magnitude - 5))
+    far, middle = (
+        np.hypot(each, size_km) for each in (test["distance_km"], motion.station_distance_km)
+    )
     return {
-        "event": rows * np.mean(motion.event_sd),
+        "event": rows * motion.event_sd,
+        "spreading": motion.spreading_sd * np.log10(far / middle),
         "station": station_sd.mean(axis=0),
-        "record": rows * np.mean(motion.record_sd),
+        "record": motion.record_sd * 10 ** (motion.record_sd_slope * (magnitude - 5)),
+        "common": rows * motion.correlated_share,
+        "range_km": rows * motion.correlation_km,
     }
 
 
-def learning(bayes: Bayes, splits: list, order: str) -> dict:
-    """Score of the stations that never report, after more and more reports of the others."""
+def learning(bayes: Bayes, splits: list, order: str, new_sites: bool = False) -> dict:
+    """Score of the stations that never report, after more and more reports of the others.
+
+    Stations have their terms, or count as new sites.
+    """
     rng = np.random.default_rng(SEED)
     rows: dict[int, list] = {count: [] for count in REPORTED}
     for train, test in splits:
@@ -232,27 +258,35 @@ def learning(bayes: Bayes, splits: list, order: str) -> dict:
                 continue
             by = records["distance_km"].to_numpy() if order == "near" else rng.random(len(records))
             records = records.iloc[np.argsort(by)]
+            records = records.drop(columns="station") if new_sites else records
             unreported = records.iloc[max(REPORTED) :]
             y = np.log10(unreported["pga_m_s2"].to_numpy())
             for count in REPORTED:
                 mixture = condition(posterior, records.iloc[:count]).predict(unreported)
                 score = -np.asarray(mx.log_density(mixture, y))
-                pit = 1 - np.asarray(mx.exceedance(mixture, y))
-                inside = np.abs(pit - 0.5) < 0.45
-                rows[count].append(pd.DataFrame({"event": event, "score": score, "inside": inside}))
+                off = np.abs(0.5 - np.asarray(mx.exceedance(mixture, y)))
+                held = {f"inside_{100 * p:.0f}": off < p / 2 for p in HELD}
+                rows[count].append(pd.DataFrame({"event": event, "score": score, **held}))
     out, before = {}, None
-    print(f"\nLearning in the event ({order} stations report first), unreported stations:")
-    print("reports  log score                  less than before            90 % interval holds")
+    where = "new sites" if new_sites else "known stations"
+    print(f"\nLearning in the event ({order} stations report first), unreported {where}:")
+    print("reports  log score                  less than before            50, 90 % intervals hold")
     for count, parts in rows.items():
         table = pd.concat(parts, ignore_index=True)
         score = bootstrap(table["score"].to_numpy(), table["event"].to_numpy())
-        inside = bootstrap(table["inside"].to_numpy(float), table["event"].to_numpy())
+        inside = {
+            f"{100 * p:.0f}": bootstrap(
+                table[f"inside_{100 * p:.0f}"].to_numpy(float), table["event"].to_numpy()
+            )
+            for p in HELD
+        }
         gain = (0.0, 0.0, 0.0)
         if before is not None:
             gain = bootstrap(before - table["score"].to_numpy(), table["event"].to_numpy())
         before = table["score"].to_numpy()
-        out[count] = {"log_score": score, "gain": gain, "coverage_90": inside}
-        print(f"{count:7d}  {shown(score):26s} {shown(gain):27s} {shown(inside)}")
+        out[count] = {"log_score": score, "gain": gain, "coverage": inside}
+        words = "  ".join(shown(parts) for parts in inside.values())
+        print(f"{count:7d}  {shown(score):26s} {shown(gain):27s} {words}")
     print(f"events {table['event'].nunique()}, records {len(table)}")
     return out
 
@@ -284,9 +318,10 @@ def as_records(results: dict[str, Any]) -> list[Record]:
             records.append(record(pit, own["pit"]["p_value"], data_sets=count))
     for order, reports in results.get("learning", {}).items():
         for number, parts in reports.items():
-            add(f"log score after {number} reports, {order} first", parts["log_score"])
-            add(f"90 % interval after {number} reports, {order} first", parts["coverage_90"],
-                unit="%", target=0.9)  # fmt: skip
+            add(f"log score after {number} reports, {order}", parts["log_score"])
+            for nominal, held in parts["coverage"].items():
+                name = f"{nominal} % interval after {number} reports, {order}"
+                add(name, held, unit="%", target=float(nominal) / 100)
     for name, parts in results.items():
         if name.startswith("scatter "):
             add(f"{name}, natural logarithm", parts)
@@ -355,8 +390,7 @@ def check(
         # Without the model's own terms those of the Bayesian one stand in.
         known = name in ("bayes", "network, stations")
         parts = [scatter_shares(bayes, *split, known) for split in splits]
-        shares = {term: np.concatenate([part[term] for part in parts]) for term in parts[0]}
-        references[name] = reference_pits(shares, test)
+        references[name] = reference_pits(parts, test)
         uniform = uniformity(pit, references[name])
         results[name]["pit"] = uniform
         inside = [float(np.mean(np.abs(pit - 0.5) < level / 2)) for level in LEVELS]
@@ -387,7 +421,9 @@ def check(
             )
     if "bayes" in predictors:
         results["learning"] = {
-            order: learning(bayes, splits, order) for order in ("near", "random")
+            f"{order} first" + ", new sites" * new: learning(bayes, splits, order, new)
+            for order in ("near", "random")
+            for new in (False, True)
         }
         posterior = bayes.posterior(table)
         print("\nScatter with all events, natural-logarithm units, mean (95 % interval)")

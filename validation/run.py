@@ -94,11 +94,12 @@ CHECKS = [
         for name in (family, f"{family}+bursts")
     ),
     Check("exceedance_sbc", {"datasets": 300}, {"datasets": 20}),
+    Check("exceedance_sbc", {"datasets": 300, "method": "fit"}, {"datasets": 20}, part="fit"),
     Check("exceedance_alerts", {"events": 400}, {"events": 30}),
     Check("exceedance_alerts", {"events": 400, "least_lead": 3.0}, {"events": 30}, part="lead"),
     Check(
         "exceedance_ridgecrest",
-        {"sampler": "nuts"},
+        {"sampler": "fit"},
         {"sampler": "fit", "without": ["network", "network, stations"]},
         needs_data=True,
     ),

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from eqstat._core.checks import check_kind, check_range
 from eqstat._core.errors import InputError
+from eqstat.ground_motion._layout import event_blocks, station_distances, station_places
 from eqstat.inference import bucket_size, pad_rows
 from eqstat.schema import check_ground_motions
 
@@ -46,11 +47,20 @@ class MotionData(eqx.Module):
         Log10 of the known Vs30, one for each site, (sites,).
     population_weight
         1 for a site, 0 for padding, (sites,).
+    place_km
+        Cartesian positions of the records' stations, arbitrary where unknown, (records, 3).
+    has_place
+        1 where the position is known, else 0, (records,).
+    blocks
+        Numbers of the records of each event, -1 for padding: an array (events, size) for each size
+        bucket of the number of records in an event.
     stations
         Padded number of stations; 0 where the records name none. Then every record has a site of
         its own, whose term is part of the record's scatter.
     regions
         Number of regions.
+    located
+        Whether any record has coordinates.
 
     Examples
     --------
@@ -74,8 +84,12 @@ class MotionData(eqx.Module):
     station_unknown: Float[Array, " stations"] | np.ndarray
     population: Float[Array, " sites"] | np.ndarray
     population_weight: Float[Array, " sites"] | np.ndarray
+    place_km: Float[Array, "records 3"] | np.ndarray
+    has_place: Float[Array, " records"] | np.ndarray
+    blocks: tuple[Int[Array, "_ _"] | np.ndarray, ...]
     stations: int = eqx.field(static=True)
     regions: int = eqx.field(static=True)
+    located: bool = eqx.field(static=True)
 
 
 @dataclass(frozen=True)
@@ -253,27 +267,6 @@ def _vs30(
     return value, middle.dropna().to_numpy()
 
 
-def station_distances(
-    distance_km: np.ndarray, station: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Covariate of distance of each record's station, the mean distance, and its share.
-
-    The share is the intraclass correlation of log10 distance: of the variance between records, the
-    part between stations (one-way analysis of variance).
-    """
-    decades = np.log10(distance_km)
-    centre = decades.mean()
-    sums, counts = np.bincount(station, decades), np.bincount(station)
-    means = (sums / np.maximum(counts, 1))[station]
-    groups, records = np.count_nonzero(counts), len(decades)
-    within = np.sum((decades - means) ** 2) / max(records - groups, 1)
-    between = np.sum((means - centre) ** 2) / max(groups - 1, 1)
-    size = (records - np.sum(counts**2) / records) / max(groups - 1, 1)
-    spread = max((between - within) / max(size, 1.0), 0.0)
-    share = spread / (spread + within) if spread > 0 else 0.0
-    return means - centre, np.asarray(10**centre), np.asarray(share)
-
-
 def _magnitude_sd(
     table: Any, given: str | float | int, event: np.ndarray, count: int, name: str
 ) -> np.ndarray:
@@ -315,6 +308,7 @@ def _arrays(
     if stations:
         station_unknown[codes["station"]] = unknown
 
+    place_km, has_place = station_places(table)
     covariate, mean_km, share = station_distances(
         table["distance_km"].to_numpy(np.float64), codes["station"]
     )
@@ -340,8 +334,12 @@ def _arrays(
         pad_rows(station_unknown, bucket_size(stations)),
         pad_rows(population, sites, 2.6),
         pad_rows(np.ones(len(population)), sites),
+        record(place_km),
+        record(has_place.astype(np.float64)),
+        event_blocks(codes["event"]),
         bucket_size(stations),
         regions,
+        bool(has_place.any()),
     )
 
 

@@ -134,7 +134,7 @@ def fit(
     motions = as_motions("fit", motions)
     prior = Prior() if prior is None else prior
     start = {name: value[None] for name, value in _start(motions).items()}
-    approximation = laplace(model, (motions.data, prior), start)
+    approximation = laplace(model, (motions.data, prior), start, batch=1)
     labels = {name: [name] for name in site_names(motions.data)}
     if "region_level" in labels:
         labels["region_level"] = [f"region_level[{region}]" for region in motions.regions]

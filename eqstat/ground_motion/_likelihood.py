@@ -1,8 +1,8 @@
-"""Marginal likelihood of ground motions, with event and station terms integrated out."""
+"""Marginal likelihood of ground motions, with event and station effects integrated out."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,16 +10,26 @@ from jaxtyping import Array, Float
 
 from eqstat._core.constants import HALF_LOG_2PI
 from eqstat.ground_motion._data import MotionData
-from eqstat.ground_motion._parameters import GroundMotion, magnitude_slope_at, median, record_sd_at
+from eqstat.ground_motion._parameters import (
+    GroundMotion,
+    effect_variance,
+    event_design,
+    field_correlation,
+    magnitude_slope_at,
+    median,
+    record_sd_at,
+)
 
 
 class RandomEffects(NamedTuple):
-    """Posterior moments of the event and station terms given the parameters, log10 units.
+    """Posterior moments of the event and station effects given the parameters, log10 units.
 
     Attributes
     ----------
     event_mean, event_sd
-        Of each event, (events,).
+        Of the term of each event, (events,).
+    spreading_mean, spreading_sd
+        Of the departure of each event's decay, per decade of distance, (events,).
     station_mean, station_sd
         Of each station, (stations,); for a station without Vs30 the effect of Vs30 is included.
 
@@ -38,22 +48,63 @@ class RandomEffects(NamedTuple):
 
     event_mean: Float[Array, " events"]
     event_sd: Float[Array, " events"]
+    spreading_mean: Float[Array, " events"]
+    spreading_sd: Float[Array, " events"]
     station_mean: Float[Array, " stations"]
     station_sd: Float[Array, " stations"]
 
 
-class _System(NamedTuple):
-    """Normal equations of the event and station terms."""
+@jax.custom_vjp
+def _inverse_and_log_determinant(matrices: Array) -> tuple[Array, Array]:
+    """Inverses and log determinants of positive definite matrices, (n, size, size).
 
-    residual: Array  # of each record
-    precision: Array  # of each record; 0 for padding
-    event_variance: Array
+    One after the other: batched calls of LAPACK within a compiled loop share a small pool of
+    threads with their callers, and can wait for one another for minutes on few cores. The
+    derivative needs products of the inverse only.
+    """
+
+    def one(matrix: Array) -> tuple[Array, Array]:
+        root = jnp.linalg.cholesky(matrix)
+        identity = jnp.eye(len(matrix), dtype=matrix.dtype)
+        inverse = jax.scipy.linalg.cho_solve((root, True), identity)
+        return inverse, 2 * jnp.sum(jnp.log(jnp.diagonal(root)))
+
+    return jax.lax.map(one, matrices)
+
+
+def _forward(matrices: Array) -> tuple[tuple[Array, Array], Array]:
+    inverse, log_determinant = _inverse_and_log_determinant(matrices)
+    return (inverse, log_determinant), inverse
+
+
+def _backward(inverse: Array, slopes: tuple[Array, Array]) -> tuple[Array]:
+    of_inverse, of_log_determinant = slopes
+    return (of_log_determinant[:, None, None] * inverse - inverse @ of_inverse @ inverse,)
+
+
+_inverse_and_log_determinant.defvjp(_forward, _backward)
+
+
+class _Block(NamedTuple):
+    """Events of one size bucket, with station terms and medians given."""
+
+    mask: Array  # 1 for a record, (events, size)
+    rows: Array  # numbers of the records, 0 in the padding
+    residual: Array
+    precision: Array  # inverse covariance of the records, (events, size, size)
+    weighted: Array  # precision times residual
+    design: Array  # of the event's two effects, (events, size, 2)
+    variance: Array  # of these effects, (events, 2)
+    log_det: Array  # of the covariance, (events,)
+
+
+class _System(NamedTuple):
+    """Blocks of the events, and the normal equations of the station terms."""
+
+    blocks: tuple[_Block, ...]
     station_variance: Array
-    events: Array  # diagonal of the events' block
-    stations: Array
-    both: Array  # block between them, (events, stations)
-    event_sum: Array  # weighted residuals
-    station_sum: Array
+    stations: Array  # precision matrix of the station terms, (stations, stations)
+    station_sum: Array  # weighted residuals
 
 
 def site_variance(motion: GroundMotion) -> Array:
@@ -69,53 +120,89 @@ def residuals(motion: GroundMotion, data: MotionData) -> Array:
     return jnp.asarray(data.log10_pga - centre - motion.region_level[data.region])
 
 
-def _sum(values: Any, number: Any, count: int) -> Array:
-    return jax.ops.segment_sum(values, number, num_segments=count)
+def _block(motion: GroundMotion, data: MotionData, residual: Array, numbers: Array) -> _Block:
+    mask = (numbers >= 0).astype(residual.dtype)
+    rows = jnp.maximum(numbers, 0)
+    magnitude, distance_km = (
+        jnp.asarray(values)[rows] for values in (data.magnitude, data.distance_km)
+    )
+    sd = record_sd_at(motion, magnitude)
+    own = sd**2
+    if not data.stations:
+        own = own + jnp.asarray(data.unknown_site)[rows] * site_variance(motion)
+    # An error of the magnitude shifts all records of an event by nearly the same amount: to first
+    # order it is part of the event term, with the mean slope over the event's records.
+    count = jnp.maximum(jnp.sum(mask, axis=1), 1.0)
+    slope = jnp.sum(magnitude_slope_at(motion, magnitude, distance_km) * mask, axis=1) / count
+    error = slope * jnp.asarray(data.magnitude_sd)[jnp.asarray(data.event)[rows[:, 0]]]
+    variance = effect_variance(motion) + jnp.stack([error**2, jnp.zeros_like(error)], axis=-1)
+    design = event_design(motion, magnitude, distance_km) * mask[..., None]
+    if data.located:
+        covariance = _within_event(motion, data, rows, sd * mask, jnp.where(mask > 0, own, 1.0))
+        covariance = covariance + (design * variance[:, None]) @ jnp.swapaxes(design, 1, 2)
+        inverse, log_det = _inverse_and_log_determinant(covariance)
+        precision = inverse * mask[:, :, None] * mask[:, None, :]
+    else:
+        # Diagonal but for the two effects: Woodbury and determinant lemma, scaled by the effects'
+        # standard deviations, which may be 0.
+        weight = mask / own
+        scaled = design * jnp.sqrt(variance)[:, None]
+        outer = weight[..., None] * scaled
+        core = jnp.eye(2) + jnp.swapaxes(scaled, 1, 2) @ outer
+        determinant = core[:, 0, 0] * core[:, 1, 1] - core[:, 0, 1] ** 2
+        turned = jnp.array([[0.0, 1.0], [-1.0, 0.0]])
+        adjugate = turned @ core @ turned.T
+        shared = outer @ adjugate @ jnp.swapaxes(outer, 1, 2) / determinant[:, None, None]
+        precision = weight[..., None] * jnp.eye(weight.shape[1]) - shared
+        log_det = jnp.sum(mask * jnp.log(own), axis=1) + jnp.log(determinant)
+    own_residual = residual[rows] * mask
+    weighted = jnp.einsum("eij,ej->ei", precision, own_residual)
+    return _Block(mask, rows, own_residual, precision, weighted, design, variance, log_det)
+
+
+def _within_event(
+    motion: GroundMotion, data: MotionData, rows: Array, sd: Array, own: Array
+) -> Array:
+    """Covariance of the record terms of each event; `own` is on the diagonal."""
+    place = jnp.asarray(data.place_km)[rows]
+    squared = jnp.sum((place[:, :, None] - place[:, None]) ** 2, axis=-1)
+    known = sd * jnp.asarray(data.has_place)[rows]
+    covariance = field_correlation(motion, jnp.sqrt(squared)) * known[:, :, None] * known[:, None]
+    diagonal = jnp.eye(rows.shape[1], dtype=covariance.dtype)
+    return jnp.where(diagonal > 0, own[:, None] * diagonal, covariance)
 
 
 def _system(motion: GroundMotion, data: MotionData) -> _System:
-    residual = residuals(motion, data) * data.weight
-    variance = record_sd_at(motion, data.magnitude) ** 2
-    if not data.stations:
-        variance = variance + data.unknown_site * site_variance(motion)
-    precision = jnp.asarray(data.weight / variance)
-    events, stations = len(data.magnitude_sd), data.stations
-    # An error of the magnitude shifts all records of an event by nearly the same amount: to first
-    # order it is part of the event term, with the mean slope over the event's records.
-    slope = magnitude_slope_at(motion, data.magnitude, data.distance_km) * data.weight
-    records = jnp.maximum(_sum(data.weight, data.event, events), 1.0)
-    slope = _sum(slope, data.event, events) / records
-    event_variance = motion.event_sd**2 + (slope * data.magnitude_sd) ** 2
-    station_variance = motion.station_sd**2 + data.station_unknown * site_variance(motion)
-    both = jnp.zeros((events, stations), residual.dtype)
-    if stations:
-        both = both.at[data.event, data.station].add(precision)
-    return _System(
-        residual,
-        precision,
-        event_variance,
-        station_variance,
-        1 / event_variance + _sum(precision, data.event, events),
-        1 / station_variance + jnp.sum(both, axis=0),
-        both,
-        _sum(precision * residual, data.event, events),
-        _sum(precision * residual, data.station, stations) if stations else jnp.zeros(0),
-    )
+    residual = residuals(motion, data)
+    blocks = tuple(_block(motion, data, residual, jnp.asarray(rows)) for rows in data.blocks)
+    variance = motion.station_sd**2 + data.station_unknown * site_variance(motion)
+    precision, total = jnp.diag(1 / variance), jnp.zeros_like(variance)
+    if data.stations:
+        for block in blocks:
+            station = jnp.asarray(data.station)[block.rows]
+            precision = precision.at[station[:, :, None], station[:, None, :]].add(block.precision)
+            total = total.at[station].add(block.weighted)
+    return _System(blocks, variance, precision, total)
 
 
 def log_likelihood(motion: GroundMotion, data: MotionData) -> Float[Array, ""]:
-    r"""Log density of all records, marginalised over event and station terms in closed form.
+    r"""Log density of all records, marginalised over event and station effects in closed form.
 
-    With the incidence matrix $Z$ of records in events and stations, the diagonal $D$ of the terms'
-    variances and the diagonal $W$ of the records' precisions,
+    The records of an event have the covariance
 
-    $$ y \sim \mathcal N(\mu,\; W^{-1} + Z D Z^\top), \qquad A = D^{-1} + Z^\top W Z. $$
+    $$ V_e = C_e + X_e D_e X_e^\top, \qquad D_e = \mathrm{diag}(\tau^2, \tau_g^2), $$
 
-    By the matrix determinant lemma and the Woodbury identity, determinant and quadratic form
-    need $A$ only. Its blocks for events and for stations are diagonal, so that the larger one is
-    eliminated by division and a Cholesky factor of the smaller remains. An unknown Vs30 enters
-    linearly and adds $(v s_V)^2$ to the variance of its station's term. The known Vs30 are draws
-    from the population, and their density is part of the likelihood.
+    with the correlated record terms $C_e$ and the rows $(1, -x)$ of $X_e$; all together, with the
+    incidence matrix $Z$ of records in stations and the variances $D_S$ of their terms,
+
+    $$ y \sim \mathcal N(\mu,\; V + Z D_S Z^\top), \qquad A = D_S^{-1} + Z^\top V^{-1} Z. $$
+
+    The block-diagonal $V$ is inverted event by event. By the matrix determinant lemma and the
+    Woodbury identity, determinant and quadratic form of the rest need a Cholesky factor of $A$
+    only. The work grows as the cubes of the number of stations and, where records have
+    coordinates, of that of the records in an event. An unknown Vs30 enters linearly and adds
+    $(v s_V)^2$ to the variance of its station's term. The known Vs30 are draws from the
+    population, and their density is part of the likelihood.
 
     Parameters
     ----------
@@ -145,28 +232,13 @@ def log_likelihood(motion: GroundMotion, data: MotionData) -> Float[Array, ""]:
     True
     """
     system = _system(motion, data)
-    large = (system.stations, system.station_sum, system.both)
-    small = (system.events, system.event_sum)
-    if data.stations and len(system.events) > data.stations:
-        large = (system.events, system.event_sum, system.both.T)
-        small = (system.stations, system.station_sum)
-    diagonal, sums, block = large
-    # Schur complement of the larger, diagonal block.
-    schur = jnp.diag(small[0]) - (block / diagonal) @ block.T
-    factor = jnp.linalg.cholesky(schur)
-    reduced = small[1] - block @ (sums / diagonal)
-    reduced = jax.scipy.linalg.solve_triangular(factor, reduced, lower=True)
-    explained = jnp.sum(sums**2 / diagonal) + jnp.sum(reduced**2)
-    quadratic = jnp.sum(system.precision * system.residual**2) - explained
-    log_det = (
-        2 * jnp.sum(jnp.log(jnp.diagonal(factor)))
-        + jnp.sum(jnp.log(diagonal))
-        + jnp.sum(jnp.log(system.event_variance))
-        + jnp.sum(jnp.log(system.station_variance))
-        - jnp.sum(
-            jnp.where(data.weight > 0, jnp.log(jnp.where(data.weight > 0, system.precision, 1)), 0)
-        )
-    )
+    quadratic = sum(jnp.sum(block.weighted * block.residual) for block in system.blocks)
+    log_det = sum(jnp.sum(block.log_det) for block in system.blocks)
+    if data.stations:
+        inverse, own = _inverse_and_log_determinant(system.stations[None])
+        quadratic = quadratic - system.station_sum @ inverse[0] @ system.station_sum
+        log_det = log_det + own[0]
+        log_det = log_det + jnp.sum(jnp.log(system.station_variance))
     density = -0.5 * (quadratic + log_det) - HALF_LOG_2PI * jnp.sum(data.weight)
     z = (data.population - motion.vs30_log10_mean) / motion.vs30_log10_sd
     sites = -0.5 * z**2 - jnp.log(motion.vs30_log10_sd) - HALF_LOG_2PI
@@ -174,7 +246,7 @@ def log_likelihood(motion: GroundMotion, data: MotionData) -> Float[Array, ""]:
 
 
 def random_effects(motion: GroundMotion, data: MotionData) -> RandomEffects:
-    """Posterior of the event and station terms given the parameters and all records.
+    """Posterior of the event and station effects given the parameters and all records.
 
     Parameters
     ----------
@@ -197,26 +269,49 @@ def random_effects(motion: GroundMotion, data: MotionData) -> RandomEffects:
     True
     """
     system = _system(motion, data)
-    share = system.both / system.stations
-    factor = jnp.linalg.cholesky(jnp.diag(system.events) - share @ system.both.T)
-    identity = jnp.eye(len(system.events), dtype=factor.dtype)
-    root = jax.scipy.linalg.solve_triangular(factor, identity, lower=True)
-    event_mean = root.T @ (root @ (system.event_sum - share @ system.station_sum))
-    station_mean = (system.station_sum - system.both.T @ event_mean) / system.stations
-    station_variance = 1 / system.stations + jnp.sum((root @ share) ** 2, axis=0)
-    event_sd = jnp.sqrt(jnp.sum(root**2, axis=0))
-    return RandomEffects(event_mean, event_sd, station_mean, jnp.sqrt(station_variance))
+    inverse, station_mean = _station_terms(system, data)
+    events = len(data.magnitude_sd)
+    prior = effect_variance(motion)
+    mean = jnp.zeros((events, 2), prior.dtype)
+    variance = jnp.broadcast_to(prior, (events, 2))
+    for block in system.blocks:
+        seen = block.design * block.variance[:, None]  # covariance of records and effects
+        left = block.weighted
+        gain = block.precision @ seen
+        own = block.variance - jnp.sum(seen * gain, axis=1)
+        if data.stations:
+            station = jnp.asarray(data.station)[block.rows]
+            left = left - jnp.einsum("eij,ej->ei", block.precision, station_mean[station])
+            between = inverse[station[:, :, None], station[:, None, :]]
+            own = own + jnp.einsum("eik,eij,ejk->ek", gain, between, gain)
+        # Rows of padding are dropped: their number is beyond the last event.
+        number = jnp.asarray(data.event)[block.rows[:, 0]]
+        number = jnp.where(block.mask[:, 0] > 0, number, events)
+        mean = mean.at[number].set(jnp.einsum("eik,ei->ek", seen, left), mode="drop")
+        variance = variance.at[number].set(own, mode="drop")
+    sd = jnp.sqrt(jnp.maximum(variance, 0.0))
+    station_sd = jnp.sqrt(jnp.diagonal(inverse))
+    return RandomEffects(mean[:, 0], sd[:, 0], mean[:, 1], sd[:, 1], station_mean, station_sd)
+
+
+def _station_terms(system: _System, data: MotionData) -> tuple[Array, Array]:
+    """Covariance and means of the station terms given all records."""
+    if not data.stations:
+        return jnp.zeros((0, 0)), jnp.zeros(0)
+    inverse = _inverse_and_log_determinant(system.stations[None])[0][0]
+    return inverse, inverse @ system.station_sum
 
 
 def pointwise_log_likelihood(motion: GroundMotion, data: MotionData) -> Float[Array, " records"]:
-    r"""Log density of each record given all the others, event and station terms marginalised over.
+    r"""Log density of each record given all the others, with all effects marginalised over.
 
     Records of one event or station are not independent given the parameters, so the likelihood
-    has no factors. With the residuals $r$, the means $m$ and the covariance $A^{-1}$ of the terms
-    given all records (see `log_likelihood`), the precision matrix $C^{-1}$ of the records gives
+    has no factors. With the residuals $r$, the means $m$ and the covariance $A^{-1}$ of the station
+    terms given all records (see `log_likelihood`), the precision matrix of the records,
+    $V^{-1} - V^{-1} Z A^{-1} Z^\top V^{-1}$ with the diagonal $c$, gives
 
     $$ y_i \mid y_{-i} \sim \mathcal N\!\left(y_i - g_i / c_i,\; 1 / c_i\right), \qquad
-       g = W (r - Z m), \qquad c_i = w_i - w_i^2\, (Z A^{-1} Z^\top)_{ii}. $$
+       g = V^{-1} (r - Z m). $$
 
     Used as the `log_likelihood` group, this makes Pareto-smoothed importance sampling exact for
     leaving out one record.
@@ -249,42 +344,19 @@ def pointwise_log_likelihood(motion: GroundMotion, data: MotionData) -> Float[Ar
     True
     """
     system = _system(motion, data)
-    event_mean, station_mean, variance = _conditional(system, data)
-    residual = system.residual - event_mean[data.event]
-    if data.stations:
-        residual = residual - station_mean[data.station]
-    weighted = system.precision * residual
-    # A record that alone determines its terms leaves next to no precision: keep it positive.
-    tiny = jnp.finfo(variance.dtype).tiny
-    precision = jnp.maximum(system.precision * (1 - system.precision * variance), tiny)
-    density = 0.5 * jnp.log(precision) - 0.5 * weighted**2 / precision - HALF_LOG_2PI
-    return jnp.where(data.weight > 0, density, 0.0)
-
-
-def _conditional(system: _System, data: MotionData) -> tuple[Array, Array, Array]:
-    """Means of event and station terms given all records, and the variance of each record's sum.
-
-    The smaller block is inverted after the larger, diagonal one is eliminated.
-    """
-    if not data.stations:
-        variance = (1 / system.events)[data.event]
-        return system.event_sum / system.events, jnp.zeros(0), variance
-    swap = len(system.events) > data.stations
-    small, large = (system.events, system.event_sum), (system.stations, system.station_sum)
-    at = (data.event, data.station)
-    if swap:
-        small, large, at = large, small, at[::-1]
-    share = (system.both.T if swap else system.both) / large[0]
-    core = jnp.diag(small[0]) - share @ (share * large[0]).T
-    root = jax.scipy.linalg.cho_factor(core, lower=True)
-    inverse = jax.scipy.linalg.cho_solve(root, jnp.eye(len(core), dtype=core.dtype))
-    mean = inverse @ (small[1] - share @ large[1])
-    other = large[1] / large[0] - share.T @ mean
-    cross = inverse @ share
-    # Variances of both terms and twice their covariance, -(inverse @ share).
-    variance = (
-        jnp.diagonal(inverse)[at[0]]
-        + (1 / large[0] + jnp.sum(share * cross, axis=0))[at[1]]
-        - 2 * cross[at]
-    )
-    return (other, mean, variance) if swap else (mean, other, variance)
+    inverse, station_mean = _station_terms(system, data)
+    density = jnp.zeros_like(data.log10_pga)
+    for block in system.blocks:
+        weighted = block.weighted
+        precision = jnp.diagonal(block.precision, axis1=1, axis2=2)
+        if data.stations:
+            station = jnp.asarray(data.station)[block.rows]
+            weighted = weighted - jnp.einsum("eij,ej->ei", block.precision, station_mean[station])
+            between = inverse[station[:, :, None], station[:, None, :]]
+            shared = block.precision @ between
+            precision = precision - jnp.sum(shared * block.precision, axis=2)
+        # A record that alone determines its terms leaves next to no precision: keep it positive.
+        precision = jnp.maximum(precision, jnp.finfo(precision.dtype).tiny)
+        each = 0.5 * jnp.log(precision) - 0.5 * weighted**2 / precision - HALF_LOG_2PI
+        density = density.at[block.rows].add(jnp.where(block.mask > 0, each, 0.0))
+    return density

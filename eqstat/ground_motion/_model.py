@@ -30,14 +30,17 @@ ALWAYS = (
     "event_sd",
     "record_sd",
     "record_sd_slope",
+    "spreading_sd",
 )
 
 
 def site_names(data: MotionData) -> tuple[str, ...]:
-    """Sites of the model: a single region has no level, records of no station no station term."""
+    """Sites of the model: what the records do not name (stations, places, regions) has none."""
     names = list(ALWAYS)
     if data.stations:
         names += ["station_sd", "station_distance_slope"]
+    if data.located:
+        names += ["correlated_share", "correlation_km"]
     return (*names, "region_sd", "region_level") if data.regions > 1 else tuple(names)
 
 
@@ -49,6 +52,8 @@ def motion_of(sites: Mapping[str, Any], data: MotionData) -> GroundMotion:
         "station_distance_km": jnp.broadcast_to(data.station_distance_km, level.shape),
         "station_distance_share": jnp.broadcast_to(data.station_distance_share, level.shape),
         "station_sd": jnp.zeros_like(level),
+        "correlated_share": jnp.zeros_like(level),
+        "correlation_km": jnp.broadcast_to(jnp.asarray(GroundMotion().correlation_km), level.shape),
         "region_sd": jnp.zeros_like(level),
         "region_level": jnp.zeros_like(level)[..., None],
     }
@@ -59,7 +64,7 @@ def model(data: MotionData, prior: Prior | None = None) -> None:
     r"""NumPyro model of recorded ground motions, to condition, reparametrise and extend.
 
     Sites are fields of `GroundMotion`: `station_sd` and `station_distance_slope` where the records
-    name stations, and
+    name stations, `correlated_share` and `correlation_km` where they have coordinates, and
     `region_sd` with the centred `region_level` (regions) where there are two regions or more.
     Event and station terms are marginalised over (see `log_likelihood`); `random_effects` gives
     their posterior.

@@ -17,6 +17,9 @@ DISTANCE_KM = 10.0
 DEPTH_KM = 8.0
 VS30_M_S = 760.0
 
+# Correlation at the range, exp(-3) = 0.05.
+RANGE_DECAY = 3.0
+
 POSITIVE = (
     "anelastic_per_100_km",
     "saturation_km",
@@ -24,8 +27,10 @@ POSITIVE = (
     "station_distance_km",
     "event_sd",
     "record_sd",
+    "correlation_km",
 )
-MAY_VANISH = ("station_sd", "region_sd", "station_distance_share")
+SHARES = ("station_distance_share", "correlated_share")
+MAY_VANISH = ("spreading_sd", "station_sd", "region_sd", *SHARES)
 
 
 def _numbers(value: Any) -> Any:
@@ -44,9 +49,19 @@ class GroundMotion(eqx.Module):
     + b\, u_s + c_r, \qquad h(M) = h_5\, 10^{s (M - 5)} $$
 
     The total residual is the sum of a between-event term of standard deviation $\tau$, a station
-    term of $\phi_S$ and a record term of $\phi\, 10^{k (M - 5)}$. An unknown Vs30 is a draw from
-    the population of sites, $\log_{10} V_{S30} \sim \mathcal N(m_V, s_V^2)$, the same for all
-    records of a station. All parameters may carry leading axes of draws.
+    term of $\phi_S$, a record term of $\phi\, 10^{k (M - 5)}$ and $-\gamma_e x$: each event has a
+    decay of its own, $\gamma_e \sim \mathcal N(0, \tau_g^2)$, about the mean distance $\bar R$ of
+    the records,
+
+    $$ x = \frac12 \log_{10} \frac{R^2 + h(M)^2}{\bar R^2 + h(M)^2}. $$
+
+    Record terms of one event at stations a distance $d$ apart have the correlation
+    $\rho\, e^{-3 d / \ell}$ (Jayaram and Baker, 2009; the share $1 - \rho$ differs between records
+    however near); those of stations without coordinates are independent.
+
+    An unknown Vs30 is a draw from the population of sites,
+    $\log_{10} V_{S30} \sim \mathcal N(m_V, s_V^2)$, the same for all records of a station. All
+    parameters may carry leading axes of draws.
 
     The covariate $u_s$ of a station is the mean of log10 distance over its records, less that over
     all records. Where the earthquakes are close together, as in a sequence, near stations are near
@@ -83,6 +98,13 @@ class GroundMotion(eqx.Module):
         name no stations.
     record_sd_slope
         $k$ per magnitude.
+    spreading_sd
+        $\tau_g$: standard deviation of the decay between events, log10 units per decade.
+    correlated_share
+        $\rho$ in [0, 1]: share of the variance of record terms that neighbours have in common; 0
+        where the records have no coordinates.
+    correlation_km
+        $\ell$, above 0: the range, km, at which the correlation has fallen to $0.05 \rho$.
     region_sd
         Standard deviation of the levels of regions, log10 units; 0 where there is one region.
     region_level
@@ -97,6 +119,10 @@ class GroundMotion(eqx.Module):
     ----------
     Mundlak, Y. (1978), On the pooling of time series and cross section data, Econometrica 46,
     69-85, doi:10.2307/1913646.
+
+    Jayaram, N. and Baker, J. (2009), Correlation model for spatially distributed ground-motion
+    intensities, Earthquake Engineering and Structural Dynamics 38, 1687-1708,
+    doi:10.1002/eqe.922.
 
     Examples
     --------
@@ -124,6 +150,9 @@ class GroundMotion(eqx.Module):
     station_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.2)
     record_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.25)
     record_sd_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
+    spreading_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.15)
+    correlated_share: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.4)
+    correlation_km: Float[Array, "..."] = eqx.field(converter=_numbers, default=20.0)
     region_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
     region_level: Float[Array, "... regions"] = eqx.field(converter=_numbers, default=(0.0,))
 
@@ -131,12 +160,13 @@ class GroundMotion(eqx.Module):
         """Check the ranges of concrete values; traced ones pass."""
         for name in (field.name for field in dataclasses.fields(self)):
             low = 0.0 if name in POSITIVE + MAY_VANISH else -np.inf
+            high = 1.0 if name in SHARES else np.inf
             ends = "(]" if name in POSITIVE else "[]"
-            check_range("GroundMotion", low, ends=ends, **{name: getattr(self, name)})
+            check_range("GroundMotion", low, high, ends=ends, **{name: getattr(self, name)})
 
     @property
     def total_sd(self) -> Float[Array, "..."]:
-        """Total sd of magnitude 5 at a new station of known Vs30, log10 units."""
+        """Total sd, log10 units: magnitude 5, mean distance, a new station of known Vs30."""
         return jnp.sqrt(self.event_sd**2 + self.station_sd**2 + self.record_sd**2)
 
 
@@ -185,6 +215,25 @@ def new_site_distance(motion: GroundMotion, distance_km: Any) -> Array:
     """Covariate of distance of a new site, expected from the distance of one record."""
     decades = jnp.log(distance_km / motion.station_distance_km) / np.log(10.0)
     return motion.station_distance_share * decades
+
+
+def event_design(motion: GroundMotion, magnitude: Any, distance_km: Any) -> Array:
+    r"""Factors of the event's term and of its own decay in a record, $(1, -x)$, (..., 2)."""
+    middle = log10_effective(motion, magnitude, motion.station_distance_km)
+    beyond = log10_effective(motion, magnitude, distance_km) - middle
+    return jnp.stack([jnp.ones_like(beyond), -beyond], axis=-1)
+
+
+def effect_variance(motion: GroundMotion) -> Array:
+    """Variances of an event's term and of its own decay, (..., 2)."""
+    parts = (jnp.asarray(motion.event_sd), jnp.asarray(motion.spreading_sd))
+    return jnp.stack(parts, axis=-1) ** 2
+
+
+def field_correlation(motion: GroundMotion, separation_km: Any) -> Array:
+    """Correlation of the record terms of two stations in one event."""
+    decay = jnp.exp(-RANGE_DECAY * separation_km / motion.correlation_km)
+    return motion.correlated_share * decay
 
 
 def record_sd_at(motion: GroundMotion, magnitude: Any) -> Array:

@@ -17,6 +17,8 @@ from eqstat.ground_motion._likelihood import RandomEffects, random_effects, site
 from eqstat.ground_motion._model import motion_of
 from eqstat.ground_motion._parameters import (
     GroundMotion,
+    effect_variance,
+    event_design,
     median,
     new_site_distance,
     record_sd_at,
@@ -71,9 +73,9 @@ class MotionPredictor(eqx.Module):
     ----------
     motion
         Draws of the parameters, sorted by scatter; the region's level is included in `level`.
-    event_mean, event_sd
-        Moments of the event term given each draw, (draws,); without reports mean 0 and its prior
-        sd.
+    effect_mean, effect_covariance
+        Moments of the event's effects (its term and the departure of its decay) given each draw,
+        (draws, 2) and (draws, 2, 2); without reports mean 0 and their prior.
     log_weight
         Log weights of the draws, (draws,).
     components
@@ -93,8 +95,8 @@ class MotionPredictor(eqx.Module):
     """
 
     motion: GroundMotion
-    event_mean: Float[Array, " draws"]
-    event_sd: Float[Array, " draws"]
+    effect_mean: Float[Array, "draws 2"]
+    effect_covariance: Float[Array, "draws 2 2"]
     log_weight: Float[Array, " draws"]
     components: int | None = eqx.field(static=True)
 
@@ -124,8 +126,12 @@ class MotionPredictor(eqx.Module):
         given = (magnitude, distance_km, depth_km, vs30_m_s)
         inputs = [jnp.asarray(value, dtype)[..., None] for value in given]
         mean, variance = record_moments(self.motion, *inputs)
-        variance = variance + self.motion.station_sd**2 + self.event_sd**2
-        return condense(mean + self.event_mean, variance, self.log_weight, self.components)
+        factors = event_design(self.motion, *inputs[:2])
+        mean = mean + jnp.sum(factors * self.effect_mean, axis=-1)
+        variance = variance + self.motion.station_sd**2
+        own = jnp.einsum("...i,...ij,...j->...", factors, self.effect_covariance, factors)
+        variance = variance + own
+        return condense(mean, variance, self.log_weight, self.components)
 
 
 def record_moments(
@@ -220,10 +226,14 @@ class MotionPosterior(eqx.Module):
     def new_event(
         self, region: str | None
     ) -> tuple[GroundMotion, np.ndarray, np.ndarray, np.ndarray]:
-        """Draws in a region, mean and sd of a new event's term, and log weights of the draws."""
+        """Draws in a region, moments of a new event's effects, and log weights of the draws."""
         motion = self.for_region(region)
-        tau = np.sqrt(np.asarray(motion.event_sd) ** 2 + np.asarray(motion.region_sd) ** 2)
-        return motion, np.zeros(self.draws), tau, np.full(self.draws, -np.log(self.draws))
+        with jax.enable_x64(True):
+            variance = np.array(effect_variance(motion))
+        variance[:, 0] += np.asarray(motion.region_sd) ** 2
+        covariance = variance[:, :, None] * np.eye(2)
+        weight = np.full(self.draws, -np.log(self.draws))
+        return motion, np.zeros((self.draws, 2)), covariance, weight
 
     def for_region(self, region: str | None) -> GroundMotion:
         """Draws with a region's level in `level`; a new region keeps its standard deviation."""
@@ -287,16 +297,20 @@ class MotionPosterior(eqx.Module):
 
 
 def by_scatter(
-    motion: GroundMotion, event_sd: np.ndarray, log_weight: np.ndarray, components: int | None
+    motion: GroundMotion,
+    effect_covariance: np.ndarray,
+    log_weight: np.ndarray,
+    components: int | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sort the draws by scatter, for `condense`; return their order and normalised log weights.
 
     The last draw is repeated with weight 0 up to a multiple of `components`.
     """
-    count = len(event_sd)
+    count = len(log_weight)
     if components is not None and not 1 <= components <= count:
         raise InputError(f"components must lie in 1 to {count} (the draws), not {components}")
-    scatter = event_sd**2 + np.asarray(motion.station_sd) ** 2 + np.asarray(motion.record_sd) ** 2
+    scatter = np.asarray(motion.station_sd) ** 2 + np.asarray(motion.record_sd) ** 2
+    scatter = scatter + effect_covariance[:, 0, 0]
     order = np.argsort(scatter, kind="stable")
     spare = 0 if components is None else -count % components
     order = np.append(order, np.repeat(order[-1:], spare))
@@ -307,17 +321,17 @@ def by_scatter(
 
 def predictor_of(
     motion: GroundMotion,
-    event_mean: np.ndarray,
-    event_sd: np.ndarray,
+    effect_mean: np.ndarray,
+    effect_covariance: np.ndarray,
     log_weight: np.ndarray,
     components: int | None,
 ) -> MotionPredictor:
-    """Make a predictor of weighted draws, each with its event term."""
-    order, weight = by_scatter(motion, event_sd, log_weight, components)
+    """Make a predictor of weighted draws, each with its event effects."""
+    order, weight = by_scatter(motion, effect_covariance, log_weight, components)
     return MotionPredictor(
         jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[order]), motion),
-        jnp.asarray(event_mean[order]),
-        jnp.asarray(event_sd[order]),
+        jnp.asarray(effect_mean[order]),
+        jnp.asarray(effect_covariance[order]),
         jnp.asarray(weight),
         components,
     )

@@ -48,11 +48,21 @@ class Prior(eqx.Module):
         Log-normal about 0.3, 0.2 and 0.25 with a factor of 1.6.
     record_sd_slope
         Normal, 0.1 per magnitude.
+    spreading_sd
+        Log-normal with median 0.15 per decade and a factor of 1.6.
+    correlated_share
+        Beta with parameters 1.5 and 1.5.
+    correlation_km
+        Log-normal with median 20 km and a factor of 2.
     region_sd
         Log-normal with median 0.2 and a factor of 2.
 
     References
     ----------
+    Jayaram, N. and Baker, J. (2009), Correlation model for spatially distributed ground-motion
+    intensities, Earthquake Engineering and Structural Dynamics 38, 1687-1708,
+    doi:10.1002/eqe.922, for the range: 8 to 41 km for peak acceleration.
+
     Yenier, E. and Atkinson, G. (2014), Equivalent point-source modeling of moderate-to-large
     magnitude earthquakes and associated ground-motion saturation effects, Bulletin of the
     Seismological Society of America 104, 1458-1478, doi:10.1785/0120130147, for the saturation.
@@ -81,4 +91,7 @@ class Prior(eqx.Module):
     station_sd: dist.Distribution = _positive(0.2, 0.5)
     record_sd: dist.Distribution = _positive(0.25, 0.5)
     record_sd_slope: dist.Distribution = _normal(0.0, 0.1)
+    spreading_sd: dist.Distribution = _positive(0.15, 0.5)
+    correlated_share: dist.Distribution = eqx.field(default_factory=lambda: dist.Beta(1.5, 1.5))
+    correlation_km: dist.Distribution = _positive(20.0, 0.7)
     region_sd: dist.Distribution = _positive(0.2, 0.7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +13,18 @@ from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_key, check_range, check_whole
 from eqstat._core.random import generator
-from eqstat.ground_motion._data import Motions, prepare, station_distances
-from eqstat.ground_motion._parameters import GroundMotion, median
+from eqstat.geodesy import LocalFrame
+from eqstat.ground_motion._data import Motions, prepare
+from eqstat.ground_motion._layout import station_distances, station_places
+from eqstat.ground_motion._parameters import (
+    GroundMotion,
+    event_design,
+    field_correlation,
+    median,
+    record_sd_at,
+)
+
+CENTRE = (35.0, -117.5)
 
 
 @dataclass(frozen=True)
@@ -82,14 +93,17 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
         JAX random key.
     motion
         Parameters, without an axis of draws; `region_level` of `design.regions` entries or of one.
+        The mean distance of the records is that of the simulated ones.
     design
         Events and stations; `Design()` by default.
 
     Returns
     -------
     Motions
-        Its `table` also has `region`, and the true `event_term` and `station_term` (for a station
-        without Vs30 the effect of its Vs30 is included).
+        Its `table` also has `region`, and the true `event_term`, `event_spreading` (departure of
+        the event's decay) and `station_term` (for a station without Vs30 the effect of its Vs30 is
+        included). It has no stations where `station_sd` is 0, and no coordinates where
+        `correlated_share` is.
 
     Examples
     --------
@@ -105,35 +119,40 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
     magnitude = rng.uniform(design.min_magnitude, design.max_magnitude, events)
     depth = rng.uniform(2.0, design.max_depth_km, events)
     place = rng.uniform(0, design.extent_km, (events + stations, 2))
+    middle = design.extent_km / 2
     if design.sequence_km is not None:
-        middle = design.extent_km / 2
         place[:events] = middle + (place[:events] / middle - 1) * design.sequence_km / 2
     log_vs30 = rng.normal(motion.vs30_log10_mean, motion.vs30_log10_sd, stations)
     unknown = rng.random(stations) < design.unknown_share
     event_term = rng.normal(0, 1, events) * motion.event_sd
+    event_spreading = rng.normal(0, 1, events) * motion.spreading_sd
     station_term = rng.normal(0, 1, stations) * motion.station_sd
     recorded = rng.random((events, stations)) < design.recorded
     recorded[~recorded.any(axis=1), 0] = True
     event, station = np.nonzero(recorded)
     offset = place[:events][event] - place[events:][station]
     distance = np.sqrt(np.sum(offset**2, axis=1) + depth[event] ** 2)
-    covariate = station_distances(distance, station)[0]
+    covariate, mean_km, _ = station_distances(distance, station)
     region = event % design.regions
     level = np.broadcast_to(motion.region_level, design.regions)[region]
+    latitude, longitude = LocalFrame(*CENTRE).to_geographic(*(place[events:] - middle).T)
+    places = pd.DataFrame({"latitude": latitude, "longitude": longitude})
+    place_km = station_places(places)[0]
+    apart_km = np.linalg.norm(place_km[:, None] - place_km, axis=-1)
     with jax.enable_x64(True):
-        centre = np.asarray(
-            median(
-                jax.tree.map(jnp.asarray, motion),
-                magnitude[event],
-                distance,
-                depth[event],
-                log_vs30[station],
-                covariate,
-            )
-        )
-    scatter = motion.record_sd * 10 ** (motion.record_sd_slope * (magnitude - 5.0))
-    record_term = rng.normal(0, 1, len(event)) * scatter[event]
-    value = centre + level + event_term[event] + station_term[station] + record_term
+        given = eqx.tree_at(lambda m: m.station_distance_km, motion, mean_km)
+        given = jax.tree.map(jnp.asarray, given)
+        where = magnitude[event], distance, depth[event]
+        centre = np.asarray(median(given, *where, log_vs30[station], covariate))
+        factors = np.asarray(event_design(given, magnitude[event], distance))
+        correlation = np.array(field_correlation(given, apart_km))
+        scatter = np.asarray(record_sd_at(given, magnitude))
+    # A field over all stations for each event, and a part of each record's own.
+    np.fill_diagonal(correlation, 1.0)
+    field = rng.normal(0, 1, (events, stations)) @ np.linalg.cholesky(correlation).T
+    record_term = field[event, station] * scatter[event]
+    effect = np.stack([event_term, event_spreading], axis=-1)[event]
+    value = centre + level + np.sum(factors * effect, axis=1) + station_term[station] + record_term
     vs30_effect = np.where(unknown, motion.vs30_slope * (log_vs30 - motion.vs30_log10_mean), 0.0)
     table = pd.DataFrame(
         {
@@ -144,13 +163,18 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
             "pga_m_s2": 10**value,
             "station": [f"s{i:05d}" for i in station],
             "vs30_m_s": np.where(unknown, np.nan, 10**log_vs30)[station],
+            "latitude": latitude[station],
+            "longitude": longitude[station],
             "region": [f"r{i:02d}" for i in region],
             "event_term": event_term[event],
+            "event_spreading": event_spreading[event],
             "station_term": (station_term + vs30_effect)[station],
         }
     )
     if not motion.station_sd > 0:
         table = table.drop(columns="station")
+    if not motion.correlated_share > 0:
+        table = table.drop(columns=["latitude", "longitude"])
     return prepare(
         table,
         max_distance_km=np.inf,

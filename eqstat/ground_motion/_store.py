@@ -20,7 +20,7 @@ from eqstat.ground_motion.network._network import Network, init_member
 from eqstat.ground_motion.network._trend import trend_prior
 
 NETWORK, POSTERIOR = "eqstat mixture density network", "eqstat ground-motion posterior"
-VERSION = 2
+VERSIONS = {NETWORK: 2, POSTERIOR: 3}
 LONGEST_HEADER = 1_000_000
 
 
@@ -60,7 +60,7 @@ def save(model: Network | MotionPosterior | Any, path: str | Path) -> None:
     else:
         header, arrays = _posterior_header(model), _arrays(model)
     with Path(path).open("wb") as file:
-        file.write(json.dumps({**header, "version": VERSION}).encode() + b"\n")
+        file.write(json.dumps({**header, "version": VERSIONS[header["format"]]}).encode() + b"\n")
         eqx.tree_serialise_leaves(file, arrays)
 
 
@@ -122,10 +122,10 @@ def _header(line: bytes, path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not a ground-motion model that eqstat saved") from error
     if what not in (NETWORK, POSTERIOR):
         raise InputError(f"{path}: a file of {what!r}, not of {NETWORK!r} or {POSTERIOR!r}")
-    if version != VERSION:
+    if version != VERSIONS[what]:
         raise InputError(
-            f"{path}: its version is {version}, but this eqstat reads version {VERSION}: use the "
-            "eqstat that wrote it or a later one"
+            f"{path}: its version is {version}, but this eqstat reads version {VERSIONS[what]}: "
+            "use the eqstat that wrote it or a later one"
         )
     return header
 

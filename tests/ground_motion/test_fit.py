@@ -13,7 +13,7 @@ from scipy import stats
 
 from eqstat import InputError
 from eqstat.ground_motion import Design, GroundMotion, Prior, fit, prepare, simulate
-from eqstat.ground_motion._data import station_distances
+from eqstat.ground_motion._layout import station_distances
 from eqstat.ground_motion._predict import condense
 from eqstat.ground_motion.event import predict
 from eqstat.ground_motion.mixture import _mixture as mx
@@ -28,6 +28,9 @@ TRUTH = GroundMotion(
     station_sd=0.15,
     record_sd=0.2,
     record_sd_slope=-0.05,
+    spreading_sd=0.25,
+    correlated_share=0.6,
+    correlation_km=40.0,
 )
 DESIGN = Design(events=60, stations=50, unknown_share=0.3, recorded=0.5)
 
@@ -77,7 +80,9 @@ def test_predictions_hold_for_new_events_and_sites(found):
 def test_new_sites_of_a_sequence_are_predicted_by_their_distance():
     # In a sequence a near station is near in all its records: what its term has of distance must
     # not be lost for new sites.
-    truth = eqx.tree_at(lambda m: m.station_distance_slope, TRUTH, 0.6)
+    truth = dataclasses.replace(
+        TRUTH, station_distance_slope=0.6, spreading_sd=0.0, correlated_share=0.0
+    )
     design = Design(events=60, stations=60, sequence_km=30.0, recorded=0.8, max_depth_km=10.0)
     motions = simulate(jax.random.key(1), truth, design)
     assert motions.data.station_distance_share > 0.7

@@ -1,4 +1,4 @@
-"""Update the event term by the peaks that stations and phones report during an event."""
+"""Update the effects of an event by the peaks that stations and phones report during an event."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ from jaxtyping import Array, ArrayLike, Float
 from eqstat._core.checks import check_range
 from eqstat._core.constants import HALF_LOG_2PI
 from eqstat._core.errors import InputError
-from eqstat._core.normal import log_ndtr
 from eqstat.ground_motion._parameters import DISTANCE_KM, MAGNITUDE, magnitude_slope_at
 from eqstat.ground_motion._predict import MotionPosterior
+from eqstat.ground_motion.event._effects import Reports, condition_draws
 from eqstat.ground_motion.event._posterior import SITE_COLUMNS, EventPosterior, moments
-from eqstat.inference import bucket_size
 from eqstat.schema import Column, Contract, check
-
-# Quadrature over the event term where reports are clipped: nodes, and half width in sds.
-NODES, REACH = 129, 8.0
 
 REPORTS = Contract(
     "reports",
@@ -133,69 +129,6 @@ def update_event_term(
     return mean + posterior_variance * weighted, jnp.sqrt(posterior_variance), evidence
 
 
-def update_by_clipped(
-    mean: Array, sd: Array, least: Float[Array, "... reports"], scatter: Array, used: Array
-) -> tuple[Array, Array, Array]:
-    r"""Update an event term by right-censored (clipped) reports.
-
-    The posterior density is proportional to
-    $\mathcal N(\eta; m, v) \prod_i \Phi((\eta - l_i) / s_i)$. It is replaced by the normal density
-    of the same mean and variance, which are computed by quadrature.
-
-    Parameters
-    ----------
-    mean, sd
-        Prior of the term, (...).
-    least
-        Clipping level less the prediction without the event term, $l_i$, (..., reports).
-    scatter, used
-        As in `update_event_term`.
-
-    Returns
-    -------
-    mean, sd : jax.Array
-        Moments of the posterior of the term.
-    log_evidence : jax.Array
-        Log probability of the reports.
-    """
-    z = jnp.linspace(-REACH, REACH, NODES, dtype=mean.dtype)
-    # Many clipped reports move the posterior many prior sds away, where nodes about the prior would
-    # miss it. The density is log-concave, so Newton's method finds its mode, about which the nodes
-    # are centred; first and second derivatives of log Phi(z) are h and -h (z + h) with the
-    # hazard h = phi(z) / Phi(z).
-    centre, width = mean, sd
-    for _ in range(8):
-        standardised = (centre[..., None] - least) / scatter
-        hazard = jnp.exp(-0.5 * standardised**2 - HALF_LOG_2PI - log_ndtr(standardised))
-        gradient = (mean - centre) / sd**2 + jnp.sum(used * hazard / scatter, axis=-1)
-        curvature = hazard * (standardised + hazard) / scatter**2
-        hessian = -1 / sd**2 - jnp.sum(used * curvature, axis=-1)
-        centre, width = centre - gradient / hessian, 1 / jnp.sqrt(-hessian)
-    nodes = centre[..., None] + width[..., None] * z
-    log_tail = log_ndtr((nodes[..., None] - least[..., None, :]) / scatter[..., None, :])
-    log_density = -0.5 * ((nodes - mean[..., None]) / sd[..., None]) ** 2
-    log_density = log_density + jnp.sum(used[..., None, :] * log_tail, axis=-1)
-    weight = jax.nn.softmax(log_density, axis=-1)
-    new_mean = jnp.sum(weight * nodes, axis=-1)
-    variance = jnp.sum(weight * (nodes - new_mean[..., None]) ** 2, axis=-1)
-    step = width * (z[1] - z[0]) / sd
-    evidence = jax.scipy.special.logsumexp(log_density, axis=-1) + jnp.log(step) - HALF_LOG_2PI
-    return new_mean, jnp.sqrt(variance), evidence
-
-
-_update_uncensored, _update_censored = jax.jit(update_event_term), jax.jit(update_by_clipped)
-
-
-def _padded(residual: np.ndarray, scatter: np.ndarray, used: np.ndarray) -> tuple[Array, ...]:
-    """Pad reports to a size bucket, with a mask of those that count, (draws, reports) each."""
-    spare = bucket_size(len(used)) - len(used)
-    pad = ((0, 0), (0, spare))
-    shape = (len(residual), len(used) + spare)
-    mask = np.broadcast_to(np.pad(used.astype(float), (0, spare)), shape)
-    parts = (np.pad(residual, pad), np.pad(scatter, pad, constant_values=1.0), mask)
-    return tuple(jnp.asarray(part) for part in parts)
-
-
 def condition(
     posterior: MotionPosterior,
     reports: pd.DataFrame,
@@ -206,17 +139,21 @@ def condition(
 ) -> EventPosterior:
     r"""Condition the ground-motion model on the peaks that an event's devices have reported.
 
-    Given the parameters, reports are normal about the event term, so that the term has a conjugate
-    update for each draw; the draws are weighted by the marginal density of the reports. A report
-    at or above the clipping level of its device is right-censored.
+    Given the parameters, reports are normal about the event's effects (its term and the departure
+    of its decay), so that these have a conjugate update for each draw; the draws are weighted by
+    the marginal density of the reports. Record terms of reports with coordinates are correlated
+    as in `GroundMotion`: reports of neighbours count for less than as many far apart, and
+    `predict` of sites with coordinates uses those near them. A report at or above the clipping
+    level of its device is right-censored. The work grows as the cube of the number of reports.
 
     Parameters
     ----------
     posterior
         From `MotionFit.posterior` or `posterior_from`.
     reports
-        Rows of one event: `magnitude`, `distance_km`, `depth_km`, `pga_m_s2`; optionally `vs30_m_s`
-        and `station` (the term of a known station is used). May have no rows.
+        Rows of one event: `magnitude`, `distance_km`, `depth_km`, `pga_m_s2`; optionally
+        `vs30_m_s`, `station` (the term of a known station is used), `latitude` and `longitude`
+        (where they are missing, the record term is independent of the others). May have no rows.
     device
         Error model of the reporting devices; a seismometer by default. A table of mixed devices
         may have columns `device_bias`, `device_sd` and `clip_m_s2`; where they are missing the
@@ -250,7 +187,7 @@ def condition(
     True
     """
     check_range("condition", 0, magnitude_sd=magnitude_sd)
-    motion, mean, sd, log_weight = posterior.new_event(region)
+    motion, mean, covariance, log_weight = posterior.new_event(region)
     if magnitude_sd:
         point: list[Any] = [np.array([MAGNITUDE]), np.array([DISTANCE_KM])]
         if len(reports):
@@ -259,8 +196,16 @@ def condition(
         with jax.enable_x64(True):
             columns = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:, None], motion)
             slope = np.asarray(magnitude_slope_at(columns, *point)).mean(axis=1)
-        sd = np.hypot(sd, slope * magnitude_sd)
-    prior = EventPosterior(posterior, motion, mean, sd, log_weight, 0)
+        covariance[:, 0, 0] += (slope * magnitude_sd) ** 2
+    prior = EventPosterior(
+        posterior,
+        motion,
+        mean,
+        covariance,
+        log_weight,
+        prior=(covariance, log_weight),
+        given=Reports.none(len(mean)),
+    )
     return update(prior, reports, device=device)
 
 
@@ -315,27 +260,31 @@ def update(
     clip = of_device("clip_m_s2", device.clip_m_s2)
     if not np.all(clip > 0):
         raise InputError("reports: column 'clip_m_s2': must be above 0; infinite for never")
-    mean, variance = moments(event.posterior, event.motion, table)
-    mean = mean + of_device("device_bias", device.bias)[:, None]
-    scatter = np.sqrt(variance + of_device("device_sd", device.sd)[:, None] ** 2).T
+    seen = moments(event.posterior, event.motion, table)
+    mean = seen.mean + of_device("device_bias", device.bias)[:, None]
+    variance = seen.variance + of_device("device_sd", device.sd)[:, None] ** 2
     clipped = pga >= clip
     reported = np.log10(np.where(clipped, clip, pga))
-    residual = (reported[:, None] - mean).T
+    later = Reports(
+        (reported[:, None] - mean).T,
+        variance.T,
+        seen.record_sd.T * seen.has_place,
+        seen.design.swapaxes(0, 1),
+        seen.place_km,
+        clipped.astype(float),
+    )
+    given = event.given.and_then(later)
+    covariance, log_weight = event.prior
     with jax.enable_x64(True):
-        term: Any = (event.event_mean, event.event_sd)
-        mean_now, sd_now, evidence = _update_uncensored(
-            *term, *_padded(residual, scatter, ~clipped)
-        )
-        if clipped.any():
-            censored = _padded(residual, scatter, clipped)
-            mean_now, sd_now, log_probability = _update_censored(mean_now, sd_now, *censored)
-            evidence = evidence + log_probability
-        log_weight = event.log_weight + np.asarray(evidence)
+        arrays = jax.tree.map(jnp.asarray, (event.motion, covariance, *given.padded()))
+        effects = jax.tree.map(np.asarray, condition_draws(*arrays))
+    log_weight = log_weight + effects.log_evidence
     return EventPosterior(
         posterior=event.posterior,
         motion=event.motion,
-        event_mean=np.asarray(mean_now),
-        event_sd=np.asarray(sd_now),
+        effect_mean=effects.mean,
+        effect_covariance=effects.covariance,
         log_weight=log_weight - np.logaddexp.reduce(log_weight),
-        reports=event.reports + len(table),
+        prior=event.prior,
+        given=given,
     )

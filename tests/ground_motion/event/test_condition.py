@@ -14,13 +14,19 @@ from eqstat.ground_motion._predict import predictor_of
 from eqstat.ground_motion.event import Device, condition, predict, update, update_event_term
 from eqstat.ground_motion.mixture import _mixture as mx
 
+from ..dense import correlation
+
 TAU, SITE, OWN = 0.3, 0.2, 0.25
 
 
-def posterior(draws=1, spread=0.0, stations=(), seed=0, vs30_m_s=500.0):
+def posterior(
+    draws=1, spread=0.0, stations=(), seed=0, vs30_m_s=500.0, spreading_sd=0.0, **effects
+):
     """A posterior made by hand: draws of the level, a few stations with terms."""
     rng = np.random.default_rng(seed)
-    one = GroundMotion(event_sd=TAU, station_sd=SITE, record_sd=OWN)
+    one = GroundMotion(
+        event_sd=TAU, station_sd=SITE, record_sd=OWN, spreading_sd=spreading_sd, **effects
+    )
     many = jax.tree.map(
         lambda leaf: np.repeat(np.asarray(leaf, np.float64)[None], draws, axis=0), one
     )
@@ -86,6 +92,69 @@ def test_conditioning_is_that_of_the_joint_normal_distribution():
     assert event.reports == 4
 
 
+def test_neighbours_and_decay_are_those_of_the_joint_normal_distribution():
+    share, range_km, slope = 0.7, 40.0, 0.25
+    model = dict(spreading_sd=slope, correlated_share=share, correlation_km=range_km)
+    given = reports([0.9, 0.25, 0.12, 0.03, 0.2], latitude=[35.0, 35.1, 35.1, 36.0, np.nan])
+    given["longitude"] = [-118.0, -118.0, -117.9, -117.0, -118.0]
+    sites = SITES.assign(latitude=[35.0, 35.3, np.nan], longitude=[-118.0, -117.5, np.nan])
+    everything = pd.concat([given, sites])
+    mean, count = centre(everything), len(everything)
+    field = correlation({"correlated_share": share, "correlation_km": range_km}, everything)
+    np.fill_diagonal(field, 1.0)
+    size_km = 6.0 * 10 ** (0.235 * 0.5)
+    decay = np.log10(np.hypot(everything["distance_km"], size_km) / np.hypot(50.0, size_km))
+    hidden = np.where(everything["vs30_m_s"].isna(), (0.5 * 0.15) ** 2, 0.0)
+    cov = TAU**2 + slope**2 * np.outer(decay, decay) + OWN**2 * field
+    cov = cov + np.diag(SITE**2 + hidden)
+    seen, unseen = np.arange(count) < 5, np.arange(count) >= 5
+    gain = cov[np.ix_(unseen, seen)] @ np.linalg.inv(cov[np.ix_(seen, seen)])
+    rest = np.log10(given["pga_m_s2"]) - mean[seen]
+    spread = cov[np.ix_(unseen, unseen)] - gain @ cov[np.ix_(seen, unseen)]
+    event = condition(posterior(**model), given)
+    with jax.enable_x64(True):
+        mixture = event.predict(sites, components=1)
+    np.testing.assert_allclose(mixture.mean[:, 0], mean[unseen] + gain @ rest, atol=1e-7)
+    np.testing.assert_allclose(mixture.scale[:, 0], np.sqrt(np.diag(spread)), atol=1e-7)
+    factors = np.stack([np.full(5, TAU), -slope * decay[:5]])
+    effect = factors @ np.linalg.inv(cov[:5, :5])
+    scale = np.array([TAU, slope])
+    np.testing.assert_allclose(event.effect_mean[0], scale * (effect @ rest), atol=1e-8)
+    expected = np.outer(scale, scale) * (np.eye(2) - effect @ factors.T)
+    np.testing.assert_allclose(event.effect_covariance[0], expected, atol=1e-8)
+    many = posterior(draws=6, spread=0.3, **model)
+    logs = []
+    for draw in range(6):
+        own = cov[:5, :5] + many.motion.event_sd[draw] ** 2 - TAU**2
+        at = centre(given, many.motion.level[draw])
+        logs.append(stats.multivariate_normal.logpdf(np.log10(given["pga_m_s2"]), at, own))
+    weighted = condition(many, given)
+    np.testing.assert_allclose(weighted.log_weight, logs - np.logaddexp.reduce(logs), atol=1e-8)
+    step = update(condition(many, given[:2]), given[2:])
+    np.testing.assert_allclose(step.predict(sites).mean, weighted.predict(sites).mean, atol=1e-6)
+
+
+def test_clipped_reports_say_of_the_decay_too():
+    given = reports([3.0, 0.5, 3.0, 3.0], distance_km=[15.0, 40.0, 25.0, 90.0])
+    event = condition(posterior(spreading_sd=0.3), given, device=Device(clip_m_s2=2.0))
+    within, mean, size_km = np.hypot(SITE, OWN), centre(given), 6.0 * 10 ** (0.235 * 0.5)
+    decay = -np.log10(np.hypot(given["distance_km"], size_km) / np.hypot(50.0, size_km)).to_numpy()
+    axis = np.linspace(-2.5, 2.5, 1501)
+    term, slope = np.meshgrid(axis, axis, indexing="ij")
+    at = mean + term[..., None] + slope[..., None] * decay
+    clipped = [0, 2, 3]
+    density = stats.norm.logcdf((at[..., clipped] - np.log10(2.0)) / within).sum(axis=-1)
+    density += stats.norm.logpdf(np.log10(0.5), at[..., 1], within)
+    density += stats.norm.logpdf(term, 0, TAU) + stats.norm.logpdf(slope, 0, 0.3)
+    weight = np.exp(density - density.max())
+    weight /= weight.sum()
+    moments = [np.sum(weight * part) for part in (term, slope)]
+    np.testing.assert_allclose(event.effect_mean[0], moments, atol=1e-7)
+    off = np.stack([term - moments[0], slope - moments[1]])
+    expected = np.einsum("aij,bij,ij->ab", off, off, weight)
+    np.testing.assert_allclose(event.effect_covariance[0], expected, atol=1e-7)
+
+
 def test_reports_one_by_one_are_as_good_as_at_once():
     given = reports([0.9, 0.25, 0.12, 0.03, 0.5])
     many = posterior(draws=20, spread=0.2)
@@ -94,8 +163,8 @@ def test_reports_one_by_one_are_as_good_as_at_once():
     assert step.event_term[0] == 0.0
     for row in range(5):
         step = update(step, given[row : row + 1])
-    np.testing.assert_allclose(step.event_mean, once.event_mean, atol=1e-10)
-    np.testing.assert_allclose(step.event_sd, once.event_sd, atol=1e-10)
+    np.testing.assert_allclose(step.effect_mean, once.effect_mean, atol=1e-10)
+    np.testing.assert_allclose(step.effect_covariance, once.effect_covariance, atol=1e-10)
     np.testing.assert_allclose(step.log_weight, once.log_weight, atol=1e-9)
     assert step.event_term == pytest.approx(once.event_term, abs=1e-9)
 
@@ -200,9 +269,10 @@ def test_no_draw_is_lost_in_bins():
     many = posterior(draws=7, spread=0.2)
     smallest = np.argmin(many.motion.event_sd)
     weight = np.where(np.arange(7) == smallest, 0.0, -50.0)
-    made = predictor_of(many.motion, np.zeros(7), np.asarray(many.motion.event_sd), weight, 5)
+    _, *effects, _ = many.new_event(None)
+    made = predictor_of(many.motion, *effects, weight, 5)
     mean, _ = mx.mean_and_sd(made(5.0, 10.0, 8.0, 760.0))
-    only = predictor_of(many.motion, np.zeros(7), np.asarray(many.motion.event_sd), weight, None)
+    only = predictor_of(many.motion, *effects, weight, None)
     assert float(mean) == pytest.approx(float(mx.mean_and_sd(only(5.0, 10.0, 8.0, 760.0))[0]))
 
 
@@ -255,6 +325,7 @@ def test_an_exceedance_learns_from_strong_reports():
         ({"device_sd": [0.1, -0.1]}, "column 'device_sd'"),
         ({"clip_m_s2": [2.0, -2.0]}, "column 'clip_m_s2'"),
         ({"distance_km": None}, "distance_km"),
+        ({"latitude": [35.0, 95.0], "longitude": -118.0}, "column 'latitude'"),
         ({"pga_m_s2": None}, "pga_m_s2"),
     ],
 )
