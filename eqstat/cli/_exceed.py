@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from eqstat import exceedance, ground_motion
 from eqstat._core.constants import ACCELERATION_UNITS_M_S2
 from eqstat._core.errors import InputError
-from eqstat.cli._errors import one_line
+from eqstat.cli._errors import DONE, FAILED, one_line
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._options import (
     add_columns,
@@ -25,6 +25,8 @@ from eqstat.cli._outcome import Outcome
 from eqstat.cli._text import aligned, facts, percent, place
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import pandas as pd
     import xarray as xr
@@ -131,7 +133,7 @@ def run(options: argparse.Namespace) -> Outcome:
     """Shaking and lead time at the sites of a table."""
     velocity, described = velocity_of(options)
     inputs = Inputs(options.columns)
-    sources = sources_of(options, inputs)
+    sources, verdict = sources_of(options, inputs)
     sites = inputs.table(options.sites, "sites")
     tail = (1 - options.probability) / 2
     thresholds = list(options.threshold.values())
@@ -174,8 +176,9 @@ def run(options: argparse.Namespace) -> Outcome:
     return Outcome(
         summary=tuple(summary(rows, shaking, sources, options.probability)),
         content=content_of(shaking, sources, options),
-        result="DONE",
-        result_text="shaking predicted at all sites",
+        result="SOURCE_NOT_USABLE" if verdict else "DONE",
+        result_text=verdict or "shaking predicted at all sites",
+        exit_code=FAILED if verdict else DONE,
         inputs=inputs,
         velocity=described,
         notes=tuple(notes_of(fitted, shaking, sources, sites, options.region)),
@@ -199,7 +202,9 @@ def notes_of(
     import pandas as pd
 
     if fitted is None:
-        return ["ground motion by a generic point-source model; its scatter is a factor of two"]
+        unused = "; vs30_m_s of the sites is not used by it" if "vs30_m_s" in sites else ""
+        model = "ground motion by a generic point-source model; its scatter is a factor of two"
+        return [model + unused]
     posterior = isinstance(fitted, ground_motion.MotionPosterior)
     unknown = pd.Series(np.nan, sites.index)
     inside = (fitted if posterior else fitted.predictor()).covers(
@@ -222,8 +227,10 @@ def notes_of(
     return notes
 
 
-def sources_of(options: argparse.Namespace, inputs: Inputs) -> exceedance.Sources:
-    """Draws of the source from the file of the posterior."""
+def sources_of(
+    options: argparse.Namespace, inputs: Inputs
+) -> tuple[exceedance.Sources, str | None]:
+    """Draws of the source from the file of the posterior, and why it is not to be used."""
     import xarray as xr
 
     name = options.posterior
@@ -238,10 +245,23 @@ def sources_of(options: argparse.Namespace, inputs: Inputs) -> exceedance.Source
         held = tree["posterior"].to_dataset() if "posterior" in tree.children else tree.to_dataset()
         if "magnitude" not in held:
             raise InputError("--magnitude: needed, for the posterior holds no magnitude")
-        return exceedance.from_posterior(posterior, count=options.draws)
-    return exceedance.from_posterior(
-        posterior, options.magnitude, magnitude_sd=options.magnitude_sd, count=options.draws
-    )
+        sources = exceedance.from_posterior(posterior, count=options.draws)
+    else:
+        sources = exceedance.from_posterior(
+            posterior, options.magnitude, magnitude_sd=options.magnitude_sd, count=options.draws
+        )
+    return sources, verdict_on(tree.attrs)
+
+
+def verdict_on(attrs: Mapping[str, Any]) -> str | None:
+    """Why the location that a file holds is not to be used; None where it is, or says nothing."""
+    from eqstat.inference import Result
+
+    code = str(attrs.get("result", ""))
+    if code not in Result.__members__ or Result[code].ok:
+        return None
+    text = attrs.get("result_text") or Result[code].value
+    return f"the location in the posterior is not to be used: {text}"
 
 
 def now_of(text: str | None, sources: exceedance.Sources) -> float | None:

@@ -223,11 +223,12 @@ def locate_phones(
 
     content = content_of(location)
     notes = [*observations.notes, *said_of(choice), *notes_of(options, location)]
-    notes += location.advice
     if compared:
         content["diagnostics"]["log_evidence_of_velocity"] = dict(compared.log_evidence)
         notes.append(f"--velocity {options.velocity}: {compared}")
     code = code_of(result)
+    if exit_code_of(code) == DONE:
+        notes += location.advice
     return name, Outcome(
         summary=tuple(location_facts(location, choice.reason if choice else None)),
         content=content,

@@ -56,18 +56,20 @@ def convert(table: Any, column: Column) -> Series:
 def markers(values: Series, column: Column) -> np.ndarray:
     """Return which numbers are not numbers but markers for a missing one, such as -9999.
 
-    They lie outside the column's range, or, in a column without one, apart from all others: ten
-    times their range and more.
+    They lie outside the column's range; or apart from all others: by more than the range of these
+    where the column has one of its own, such as elevations, and by ten times that where not.
     """
     number = values.to_numpy(np.float64)
     listed = np.isin(number, MARKERS)
     beyond = (number < column.minimum) | (number > column.maximum)
     beyond |= column.positive & (number <= 0)
-    if np.isinf(column.minimum) or np.isinf(column.maximum):
-        others = number[~listed & ~np.isnan(number)]
-        if others.size:
-            width = max(float(np.ptp(others)), 1e-9)
-            beyond |= np.abs(number - np.median(others)) > 10 * max(width, 1.0)
+    others = number[~listed & ~np.isnan(number)]
+    if others.size:
+        width = max(float(np.ptp(others)), 1.0)
+        if np.isinf(column.minimum) or np.isinf(column.maximum):
+            beyond |= np.abs(number - np.median(others)) > 10 * width
+        else:
+            beyond |= (number < others.min() - width) | (number > others.max() + width)
     return listed & beyond
 
 

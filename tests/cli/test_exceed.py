@@ -74,6 +74,28 @@ def test_what_locate_writes_is_read(capsys, folder, tmp_path):
     assert found["source"]["hypocentre"]["origin_time"]
 
 
+@pytest.mark.parametrize(("code", "expected"), [("NOT_DETERMINED", 1), ("AT_BOUND", 0), ("", 0)])
+def test_a_location_that_must_not_be_used_exits_1(capsys, folder, tmp_path, code, expected):
+    attrs = {"result": code, "result_text": "the triggers do not determine it"} if code else {}
+    path = tmp_path / "posterior.nc"
+    grid_posterior().assign_attrs(attrs).to_netcdf(path, engine="h5netcdf")
+    options = given(folder, "--threshold", "5%g", "--magnitude", 5.6, "--posterior", path)
+    found, out, err = shell(capsys, *options, "--json")
+    assert found == expected
+    assert json.loads(out)["result"] == ("SOURCE_NOT_USABLE" if expected else "DONE")
+    said = " ".join(err)
+    assert ("not to be used" in said and "do not determine it" in said) == bool(expected)
+
+
+def test_a_column_that_the_point_source_does_not_use_is_said(capsys, folder, tmp_path):
+    sites = pd.read_csv(folder / "sites.csv").assign(vs30_m_s=400.0)
+    sites.to_csv(tmp_path / "sites.csv", index=False)
+    options = given(folder, "--threshold", "5%g", "--magnitude", 5.6)
+    for path, said in ((tmp_path / "sites.csv", True), (folder / "sites.csv", False)):
+        _, _, err = shell(capsys, *options, "--sites", path)
+        assert ("vs30_m_s" in " ".join(err)) == said
+
+
 def given(folder, *more):
     return ("exceed", "--posterior", folder / "posterior.nc", "--sites", folder / "sites.csv",
             "--columns", "site=name", "latitude=lat", "longitude=lon", *more)  # fmt: skip

@@ -373,3 +373,44 @@ def test_a_million_rows_take_two_seconds_at_most(texts):
             break
     assert len(checked) == n
     assert best < 2.0 * 2.0
+
+
+@pytest.mark.parametrize("mark", [-9999, 9999, -999, -12345.0])
+def test_markers_of_a_missing_number_are_missing_and_said(mark):
+    elevation = [12.0, mark, 340.0]
+    checked = schema.check_network(network(elevation_m=elevation))
+    assert checked["elevation_m"].isna().tolist() == [False, True, False]
+    (note,) = checked.attrs["notes"]
+    assert f"{mark:g} in elevation_m taken as missing in 1 row" in note
+
+
+@pytest.mark.parametrize("mark", [9999, -32768])
+def test_a_column_of_markers_alone_is_missing(mark):
+    checked = schema.check_network(network(elevation_m=[mark] * 3))
+    assert checked["elevation_m"].isna().all()
+
+
+def test_a_number_of_the_data_that_looks_like_a_marker_is_kept():
+    # Ocean-bottom sensors lie near a kilometre deep.
+    checked = schema.check_network(network(elevation_m=[-999.0, -1010.0, -985.0]))
+    assert checked["elevation_m"].tolist() == [-999.0, -1010.0, -985.0]
+    assert checked.attrs["notes"] == []
+
+
+@pytest.mark.parametrize("depth", [-150.0, -2600.0, -10900.0])
+def test_sensors_on_the_sea_floor_are_taken(depth):
+    checked = schema.check_network(network(elevation_m=[depth, depth + 20.0, 5.0]))
+    assert checked["elevation_m"].tolist() == [depth, depth + 20.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    "end", ["2599-12-31T23:59:59Z", "9999-12-31", "2500-01-01T00:00:00", "2599-12-31 23:59:59.999"]
+)
+def test_open_ends_of_inventories_are_no_ends(end):
+    checked = schema.check_network(network(active_to=["2020-01-02T00:00Z", end, ""]))
+    assert checked["active_to"].isna().tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("mark", [-9999, 9999])
+def test_markers_in_a_required_column_are_refused(mark):
+    assert "latitude" in message(triggers(latitude=[33.4, mark]))

@@ -140,7 +140,10 @@ class GridPosterior:
             reference_time=self.observations.reference_time,
         )
         return cells.assign_attrs(
-            likelihood=self.likelihood, log_evidence=self.log_evidence, result=self.result.name
+            likelihood=self.likelihood,
+            log_evidence=self.log_evidence,
+            result=self.result.name,
+            result_text=self.result_text or self.result.value,
         )
 
     def draws(self, key: PRNGKeyArray, count: int = 4000) -> dict[str, np.ndarray]:
