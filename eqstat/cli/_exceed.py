@@ -253,7 +253,7 @@ def sources_of(
     return sources, verdict_on(tree.attrs)
 
 
-def verdict_on(attrs: Mapping[str, Any]) -> str | None:
+def verdict_on(attrs: Mapping[Any, Any]) -> str | None:
     """Why the location that a file holds is not to be used; None where it is, or says nothing."""
     from eqstat.inference import Result
 
