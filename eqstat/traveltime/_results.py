@@ -6,8 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
+import numpyro.distributions as dist
 import pandas as pd
+from jaxtyping import Array
 from scipy.special import fdtrc, roots_legendre
 
 from eqstat._core.arrays import FloatArray
@@ -80,7 +83,14 @@ def uniform(of: str, quantile: Callable[[Any], FloatArray], half_width_km: float
 def of_depth(quantile: Callable[[Any], FloatArray], prior: Prior) -> Marginal:
     """A depth under the prior of `fit`, `grid` and `sample`."""
     deepest = np.inf if prior.deepest_km is None else float(prior.deepest_km)
-    return of_density(quantile, prior.depth.log_prob, float(prior.shallowest_km), deepest)
+    log_density = partial(_log_density, prior.depth)
+    return of_density(quantile, log_density, float(prior.shallowest_km), deepest)
+
+
+@jax.jit
+def _log_density(distribution: dist.Distribution, values: Array) -> Array:
+    """Log density, compiled: operation by operation it takes as long as the sampling itself."""
+    return distribution.log_prob(values)
 
 
 def of_density(
