@@ -30,20 +30,20 @@ from eqstat.detection import (
     simulate,
     step,
 )
-from eqstat.detection.causes import Cause, earthquake, network_burst, sound, venue
+from eqstat.detection.causes import Cause, default_causes
 from eqstat.hypocentre import contains
 from eqstat.velocity import ConstantVelocity
 
 DEVICES = 200
-# Expected number of each cause within its slots: the earthquake is drawn in two streams of five.
-PRIOR = (1.0, 0.25, 0.25, 0.25)
+# Expected number of each cause within its slots: the earthquake is drawn in two streams of seven.
+PRIOR = (1.0, *(0.25,) * 6)
 
 
 def watch(network: pd.DataFrame, p_km_s: float = 7.8) -> Detector:
     """A detector whose causes are frequent."""
-    quake = earthquake(velocity=ConstantVelocity(p_km_s, p_km_s / 1.733))
+    usual = default_causes(velocity=ConstantVelocity(p_km_s, p_km_s / 1.733))
     causes: list[Cause] = []
-    for cause, expected in zip((quake, sound(), venue(), network_burst()), PRIOR, strict=True):
+    for cause, expected in zip(usual, PRIOR, strict=True):
         rate = expected * YEAR_S / (cause.slots * cause.slot_s)
         causes.append(dataclasses.replace(cause, rate_per_year=rate))
     return detector(network, causes=causes)

@@ -112,6 +112,8 @@ CHECKS = [
     ),
     Check("detection_sbc", {"number": 1000}, {"number": 20}),
     Check("detection_sbc", {"number": 200, "skewed": True}, {"number": 20}, part="skewed"),
+    Check("detection_fronts", {"number": 100}, {"number": 2}),
+    Check("detection_fronts", {"number": 40, "rivals": "earlier"}, {"number": 2}, part="earlier"),
     Check("detection_alarms", {"part": "guarantee", "number": 40}, {"number": 1}, part="guarantee"),
     Check("detection_alarms", {"part": "causes", "number": 200}, {"number": 10}, part="causes"),
     Check("detection_alarms", {"part": "delay", "number": 100}, {"number": 10}, part="delay"),

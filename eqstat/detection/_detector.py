@@ -97,6 +97,8 @@ class Core(eqx.Module):
         Shape $a$ of the background's unknown factor, and the half-life of its sums.
     dead_time_s, latency_s
         See `Detector`.
+    participation
+        Of each cause, see `Cause`.
     """
 
     tables: tuple[Tables, ...]
@@ -107,6 +109,7 @@ class Core(eqx.Module):
     half_life_h: Float[Array, ""]
     dead_time_s: Float[Array, ""]
     latency_s: Float[Array, ""]
+    participation: tuple[tuple[float, ...], ...] = eqx.field(static=True)
 
 
 @dataclass(frozen=True)
@@ -238,7 +241,7 @@ def detector(
     ...                         "longitude": rng.uniform(-77.1, -76.7, 50)})
     >>> watch = detector(network)
     >>> watch.devices, [cause.name for cause in watch.causes]
-    (50, ['earthquake', 'sound', 'venue', 'network'])
+    (50, ['earthquake', 'sound', 'venue', 'network', 'front', 'fast_front', 'other'])
     """
     table: Any = schema.check_network(network)
     if not 1 <= len(table) <= MOST_DEVICES:
@@ -284,6 +287,7 @@ def detector(
                 latency_s,
             )
         ),
+        participation=tuple(cause.participation for cause in causes),
     )
     return Detector(
         core=core,

@@ -50,7 +50,8 @@ def locate(
         over those of the velocity model; `latitude_mean`, `longitude_mean`, `depth_mean_km`,
         `origin_mean_s` (after the epoch), `slowness_mean` and standard deviations;
         `log_shiryaev_roberts` of the earthquake on this grid, and with it `cause_probability` over
-        `cause`, the last of which is "none".
+        `cause`, the last of which is "none". Fronts of unknown speed, which were evaluated on the
+        coarse grid only, get the gain of the earthquake's evidence by the fine one.
 
     Raises
     ------
@@ -77,7 +78,11 @@ def locate(
     fine = refine(detector, state, report)
     result = _dataset(detector, state, fine, float(probability))
     result["log_shiryaev_roberts"] = fine.log_sum
-    ratios = jnp.asarray(report.log_shiryaev_roberts).at[0].set(fine.log_sum)
+    ratios = np.array(report.log_shiryaev_roberts, np.float64)
+    # A front of unknown speed would gain as much by a fine grid as the earthquake does.
+    gain = max(fine.log_sum - ratios[0], 0.0)
+    fronts = [cause.node_speed_km_s is not None for cause in detector.causes]
+    ratios = jnp.asarray(ratios + gain * np.array(fronts)).at[0].set(fine.log_sum)
     weight = np.asarray(log_weights(detector.core, ratios), np.float64)
     chance = np.exp(weight - weight.max())
     names = [*(cause.name for cause in detector.causes), "none"]

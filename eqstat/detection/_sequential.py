@@ -211,9 +211,17 @@ def _step(
         )
         for i, tables in enumerate(core.tables)
     ]
-    # The Shiryaev-Roberts statistic sums over starting times with weight 1 each; places, depths and
-    # nodes have normalised priors, so the sum over the whole table is the statistic.
-    log_sr = jnp.stack([logsumexp(total) for total in totals])
+    log_sr = []
+    for i, (tables, participation) in enumerate(zip(core.tables, core.participation, strict=True)):
+        value = _terms.log_sum(tables, totals[i], participation)
+        if participation:
+            # What has no source: districts each with a moment of its own, or a course in time.
+            course = _terms.log_profile(
+                tables, trigger_s, state.active, starts[i], log_rate, participation[0]
+            )
+            value = jnp.logaddexp(value, course) - jnp.log(2.0)
+        log_sr.append(value)
+    log_sr = jnp.stack(log_sr)
     weight = log_weights(core, log_sr)
     probability = jnp.exp(weight - logsumexp(weight))
     slots = jnp.asarray([len(tables.age) for tables in core.tables], jnp.float32)
@@ -256,6 +264,8 @@ def _shift_silent(
 ) -> tuple[Array, ...]:
     """Add a device to the rings of each cause, or take it away."""
     return tuple(
-        _terms.add_device(tables, counts, core.position[number], by)
-        for tables, counts in zip(core.tables, silent, strict=True)
+        _terms.add_device(tables, counts, core.position[number], by, nearest=bool(participation))
+        for tables, participation, counts in zip(
+            core.tables, core.participation, silent, strict=True
+        )
     )

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
+from scipy.spatial import KDTree
 
 from eqstat._core.checks import check_key, check_whole
 from eqstat._core.constants import YEAR_S
 from eqstat._core.random import generator
 from eqstat.detection._detector import Detector
-from eqstat.detection._terms import RAMP_S
+from eqstat.detection._terms import PROFILE_H, RAMP_S, WINDOWS
+from eqstat.detection.causes import Cause
 from eqstat.velocity import surface_point
 
 
@@ -158,6 +160,8 @@ def _event(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw the trigger times of one cause, and its place, depth and origin time."""
     cause = detector.causes[index]
+    if cause.participation:
+        return _own_bursts(rng, detector, index, now_s)
     low, high = detector.extent_km[index]
     east, north = rng.uniform(low, high)
     depth = float(rng.choice(np.asarray(cause.depth_km), p=np.asarray(cause.depth_weight)))
@@ -171,7 +175,10 @@ def _event(
     factor = float(np.exp(cause.slowness_sd * rng.standard_normal()))
     lateral = cause.slowness_lateral_sd * rng.standard_normal(2)
     slow = factor + (device[:, :2] - place[:2]) @ lateral / np.maximum(distance, 0.1)
-    travel = [slow * np.asarray(t, np.float64) for t in cause.travel_s(distance, depth)]
+    if cause.node_speed_km_s is None:
+        travel = [slow * np.asarray(t, np.float64) for t in cause.travel_s(distance, depth)]
+    else:
+        travel = [slow * distance / float(np.asarray(cause.node_speed_km_s)[node])] * 2
     # The origin precedes what its slot represents, the arrival at the epicentre with a mean delay.
     vertical = factor * float(cause.vertical_s(depth))
     origin = start + cause.lead_s - vertical - float(cause.delay_departure.rvs(random_state=rng))
@@ -185,3 +192,39 @@ def _event(
         ramp = np.sqrt(2 * RAMP_S * integral)
         times = np.minimum(times, start + np.where(ramp < RAMP_S, ramp, integral + 0.5 * RAMP_S))
     return times, np.array([east, north, depth, origin])
+
+
+def _own_bursts(
+    rng: np.random.Generator, detector: Detector, index: int, now_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw what has no source: bursts of districts, or an additional rate of any course."""
+    cause, tables = detector.causes[index], detector.core.tables[index]
+    device = np.asarray(detector.core.position, np.float64)
+    nowhere = np.full(4, np.nan)
+    if rng.uniform() < 0.5:
+        return now_s - _course(rng, cause, len(device)), nowhere
+    nearest = KDTree(np.asarray(tables.place, np.float64)).query(device)[1]
+    count = len(tables.place)
+    node = rng.choice(len(cause.nodes.weight), p=np.asarray(cause.nodes.weight))
+    first, second, _, delay, sd, _, _ = (float(np.asarray(a)[node]) for a in cause.nodes)
+    start = now_s - rng.uniform(0.0, cause.slots * cause.slot_s)
+    start = start + rng.uniform(0.0, rng.choice(WINDOWS) * cause.slot_s, count)
+    start = np.where(rng.uniform(size=count) < rng.choice(cause.participation), start, np.inf)
+    time = start[nearest] + cause.lead_s + delay + sd * rng.standard_normal(len(device))
+    return np.where(rng.uniform(size=len(device)) < first + second, time, np.inf), nowhere
+
+
+def _course(rng: np.random.Generator, cause: Cause, devices: int) -> np.ndarray:
+    """Draw first triggers of a hazard that is drawn anew in half of the slots; s before now."""
+    levels = np.array((0.0, *PROFILE_H)) / 3600
+    changed = cause.participation[0]
+    chance = np.append(1 - changed, np.full(len(PROFILE_H), changed / len(PROFILE_H)))
+    drawn = rng.choice(len(levels), size=cause.slots, p=chance)
+    renewed = np.append(True, rng.uniform(size=cause.slots - 1) < 0.5)
+    hazard = levels[drawn[np.maximum.accumulate(np.where(renewed, np.arange(cause.slots), 0))]]
+    edges = cause.slot_s * np.arange(cause.slots + 1)
+    total = np.append(0.0, np.cumsum(hazard * cause.slot_s))
+    wait = rng.exponential(size=devices)
+    # The time at which the integrated hazard reaches the exponential variable, if it does.
+    after = np.interp(wait, total + 1e-9 * np.arange(len(total)), edges)
+    return np.where(wait < total[-1], edges[-1] - after, -np.inf)

@@ -173,7 +173,10 @@ def init(detector: Detector, now_s: float | int, *, active: np.ndarray | None = 
 def counts_on_rings(core: Core, silent: Array) -> tuple[Array, ...]:
     """Count silent devices on the rings about the places of each cause."""
     weight = silent.astype(jnp.float32)
-    return tuple(_terms.ring_counts(tables, core.position, weight) for tables in core.tables)
+    return tuple(
+        _terms.ring_counts(tables, core.position, weight, nearest=bool(participation))
+        for tables, participation in zip(core.tables, core.participation, strict=True)
+    )
 
 
 def _no_evidence(tables: Tables) -> Array:

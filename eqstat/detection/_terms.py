@@ -20,7 +20,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import erf
+from jax.scipy.special import erf, logsumexp
 from jaxtyping import Array, Float
 
 from eqstat.detection.causes._cause import (
@@ -36,6 +36,10 @@ RING_KM, RING_FRACTION = 2.0, 0.03
 BEYOND_KM = 1000.0
 # The hazard of an excess grows linearly for this time, s.
 RAMP_S = 6.0
+# Slots within which districts have a burst, in `log_sum`; powers of two.
+WINDOWS = (4, 8, 16, 32)
+# Additional hazards of a slot in `log_profile`, triggers per device and hour.
+PROFILE_H = (20.0, 50.0, 120.0, 300.0, 700.0, 1700.0, 4000.0, 10_000.0)
 
 
 class Tables(NamedTuple):
@@ -140,11 +144,14 @@ def tabulate(
     vertical = factor * cause.vertical_s(z)  # depths, factors
     # Phases, rings, depths, nodes; the factor varies fastest.
     after = np.tile(factor * travel - vertical, count)
-    within = np.repeat(arrival_sd_within_cell(cause, spacing_km, slot_s), len(depths))
-    within = within.reshape(2, len(depths))
+    if cause.node_speed_km_s is not None:
+        speed = np.asarray(cause.node_speed_km_s, np.float64)
+        after = np.broadcast_to(rings[:, None, None] / speed, (2, len(rings), len(depths), count))
+    # Phases, depths, nodes or one for all of them.
+    within = np.repeat(arrival_sd_within_cell(cause, spacing_km, slot_s)[:, None], len(depths), 1)
     width = np.gradient(depths) if len(depths) > 1 else np.zeros(1)
     width = width if depth_width_km is None else depth_width_km
-    within[1] = np.hypot(within[1], second_sd_within_depths(cause, depths, width))
+    within[1] = np.hypot(within[1], second_sd_within_depths(cause, depths, width)[:, None])
     delay_moments = [float(x) for x in (cause.delay_departure.mean(), cause.delay_departure.std())]
     values = (
         np.stack([np.asarray(x) for x in surface_point(east_km, north_km)], axis=-1),
@@ -153,7 +160,7 @@ def tabulate(
         log_z if log_z.shape[1] == 1 else np.tile(log_z, count),
         rings,
         after + delay + cause.lead_s,
-        np.hypot(sd, within[..., None]),
+        np.hypot(sd, within),
         np.stack([first, second])[:, None, :] * rho,
         excess / 3600,
         cause.lead_s,
@@ -176,20 +183,28 @@ def ring_weights(tables: Tables, position: Float[Array, " 3"]) -> tuple[Array, A
 
 
 def add_device(
-    tables: Tables, counts: Array, position: Float[Array, " 3"], number: Array
+    tables: Tables, counts: Array, position: Float[Array, " 3"], number: Array, *, nearest: bool
 ) -> Float[Array, "places rings"]:
-    """Add devices of one position to the counts on the rings, split between two rings."""
+    """Add devices of one position to the counts on the rings, split between two rings.
+
+    With `nearest` they belong to the nearest place alone, and lie on its first ring.
+    """
     rows = jnp.arange(len(tables.place))
+    if nearest:
+        place = jnp.argmin(jnp.sum((tables.place - position) ** 2, axis=-1))
+        return counts.at[place, 0].add(number)
     lower, upper = ring_weights(tables, position)
     counts = counts.at[rows, lower].add(number * (1 - upper))
     return counts.at[rows, lower + 1].add(number * upper)
 
 
-def ring_counts(tables: Tables, position: Array, weight: Array) -> Float[Array, "places rings"]:
+def ring_counts(
+    tables: Tables, position: Array, weight: Array, *, nearest: bool = False
+) -> Float[Array, "places rings"]:
     """Count weighted devices on each ring about each place."""
 
     def add(counts: Array, device: tuple[Array, Array]) -> tuple[Array, None]:
-        return add_device(tables, counts, *device), None
+        return add_device(tables, counts, *device, nearest=nearest), None
 
     start = jnp.zeros((len(tables.place), len(tables.rings)), jnp.float32)
     return jax.lax.scan(add, start, (position, weight))[0]
@@ -285,6 +300,81 @@ def log_posterior(
     total = (log_ratio + silence).reshape(tables.shape)
     prior = tables.log_depth[:, None, :] + tables.log_weight
     return total + prior + tables.log_place[:, None, None, None]
+
+
+def log_sum(tables: Tables, total: Array, participation: tuple[float, ...]) -> Array:
+    r"""Log Shiryaev-Roberts statistic: the sum over all hypotheses of what `log_posterior` gives.
+
+    Places, depths and nodes have normalised priors, and starting times s weight 1 each. With
+    participations $\pi$ each place b has, with this probability, a moment of its own in a window of
+    W slots from the start on, and the statistic is
+
+    .. math:: \sum_s \operatorname{E}_{\pi, W, \text{node}} \prod_b
+        \Bigl\{ 1 - \pi + \frac{\pi}{W} \sum_{t=s}^{s+W-1} L_b(t) \Bigr\} .
+    """
+    if not participation:
+        return logsumexp(total)
+    ratio = (total - tables.log_place[:, None, None, None] - tables.log_weight)[:, 0]
+    slots = ratio.shape[1]
+    each, length = [], 1
+    while length <= WINDOWS[-1]:
+        if length in WINDOWS:
+            mean = ratio - jnp.log(length)
+            # One exponential for all participations, which does not overflow.
+            large = jnp.maximum(mean - 50.0, 0.0)
+            chance = jnp.exp(mean - large)
+            for share in participation:
+                product = jnp.log(1 - share + share * chance).sum(axis=0)
+                each.append(product + large.sum(axis=0) + tables.log_weight)
+        # A window of twice the length is one and the next, newer one; ratios of the future are 1.
+        newer = jnp.full((len(ratio), length, ratio.shape[2]), jnp.log(length))
+        newer = jnp.concatenate([newer, ratio], axis=1)[:, :slots]
+        # `jnp.logaddexp`, which allows for infinities, takes three times as long.
+        most = jnp.maximum(ratio, newer)
+        ratio = most + jnp.log(1 + jnp.exp(-jnp.abs(ratio - newer)))
+        length = 2 * length
+    return logsumexp(jnp.stack(each)) - jnp.log(len(each))
+
+
+def log_profile(
+    tables: Tables,
+    trigger_s: Array,
+    active: Array,
+    start: Array,
+    log_background: Array,
+    participation: float,
+) -> Array:
+    r"""Log Shiryaev-Roberts statistic of a hazard of any course in time, equal at all places.
+
+    Each slot t has an additional hazard $h_t$, 0 or one of a few, that stays the same from slot to
+    slot with probability 1/2 and is drawn anew otherwise. With $k_t$ triggers in a slot, $N_t$
+    devices that had not triggered before it, its length $\Delta$ and the background $\lambda$ the
+    statistic is
+
+    .. math:: K \operatorname{E}_h \prod_t (1 + h_t / \lambda)^{k_t} e^{-h_t \Delta N_t} .
+    """
+    slots, length = len(tables.age), tables.age[1] - tables.age[0]
+    number = jnp.floor((start + length - trigger_s) / length)
+    kept = (number >= 0) & (number < slots)
+    index = jnp.where(kept, number, slots).astype(jnp.int32)
+    triggers = jnp.zeros(slots + 1).at[index].add(1.0)[:slots]
+    silent = jnp.sum(active & jnp.isinf(trigger_s))
+    # Newest slot first: in each those were at risk that triggered in it, or later, or not at all.
+    at_risk = silent + jnp.cumsum(triggers)
+    lengths = jnp.full(slots, length).at[0].set(-start)
+    hazard = jnp.asarray((0.0, *PROFILE_H)) / 3600
+    log_more = jnp.log1p(hazard * jnp.exp(-log_background))
+    each = triggers[:, None] * log_more - hazard * (at_risk * lengths)[:, None]
+    count = len(PROFILE_H)
+    new = jnp.log(jnp.asarray((1 - participation, *[participation / count] * count)))
+
+    # Forward sums of a hidden Markov chain, oldest slot first.
+    def slot(before: Array, ratio: Array) -> tuple[Array, None]:
+        after = jnp.logaddexp(before, logsumexp(before) + new) - jnp.log(2.0)
+        return after + ratio, None
+
+    last, _ = jax.lax.scan(slot, new + each[-1], each[-2::-1], unroll=8)
+    return jnp.log(slots) + logsumexp(last)
 
 
 def advance(tables: Tables, log_ratio: Array, shift: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Causes of coincident triggers: earthquakes, sound fronts, crowds, bursts of the whole network.
+"""Causes of coincident triggers: earthquakes, sound, crowds, bursts of a network, other fronts.
 
 A `Cause` is a point source in space and time with its travel times and a prior rate. What is not
 known of it (which share of the devices triggers, how far it reaches, how regular it is) is

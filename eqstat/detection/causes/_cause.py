@@ -84,29 +84,12 @@ class Cause(eqx.Module):
     speed_km_s
         Speed of that front where there is no velocity model; infinite where all devices are
         reached at once.
-    slots, slot_s
-        Number of starting times that are kept, from 2, and the seconds between them, above 0.
-    cells
-        Approximate number of places of the grid; 1 for a cause without a location.
-    margin_km
-        How far the grid extends beyond the network, km.
-    edge
-        Relative width $e$ of the decay at the end of the reach.
-    slowness_sd
-        Log-normal standard deviation of a factor on all travel times, common to all devices, in
-        [0, 0.3]. `eqstat.detection.locate` marginalises over it; in a step it is absorbed by the
-        width of the cells.
-    slowness_lateral_sd
-        Standard deviation of a lateral gradient of that factor towards the east and towards the
-        north, in [0, 0.3]. `eqstat.detection.locate` widens the epicentre by its effect.
-    delay_sd_s
-        Standard deviation, in [0, 60] s, of an unknown delay common to all devices, about the mean
-        `Nodes.delay_s`: normal, without negative delays. It cannot be distinguished from a later
-        origin time, so that it widens the origin time and nothing else.
-    deepest_km
-        Greatest depth that `eqstat.detection.locate` considers, km, at least that of the grid; by
-        default 1.3 times the greatest of the grid. Its prior density is that of the grid's depths,
-        interpolated linearly between them and constant beyond.
+    node_speed_km_s
+        A speed for each node instead, where it is unknown, (nodes,); finite.
+    participation
+        Where it is not empty, the cause has no source: each place of the grid has, with this
+        probability (one of several of equal probability, each in (0, 1)), a burst of its own at a
+        moment of its own, which reaches the devices to which it is the nearest place.
 
     Raises
     ------
@@ -140,6 +123,8 @@ class Cause(eqx.Module):
     slowness_lateral_sd: float = eqx.field(static=True, default=0.0)
     delay_sd_s: float = eqx.field(static=True, default=0.0)
     deepest_km: float | None = eqx.field(static=True, default=None)
+    node_speed_km_s: FloatArray | None = None
+    participation: tuple[float, ...] = eqx.field(static=True, default=())
 
     def __check_init__(self) -> None:
         nodes = self.nodes
@@ -152,6 +137,10 @@ class Cause(eqx.Module):
         check_range(self.name, 0, ends="(]", sd_s=nodes.sd_s)
         check_range(self.name, 0, ends="(]", finite=False, reach_km=nodes.reach_km)
         depths = float(np.sum(np.asarray(self.depth_weight)))
+        if self.participation:
+            check_range(self.name, 0, 1, ends="()", participation=self.participation)
+        if self.node_speed_km_s is not None:
+            check_range(self.name, 0, ends="()", node_speed_km_s=self.node_speed_km_s)
         refuse(
             self.name,
             (np.any(share >= 1) or np.any(share < 0), "first + second must lie in [0, 1)"),
@@ -160,6 +149,11 @@ class Cause(eqx.Module):
                 "each node needs a positive first + second or a positive excess_h",
             ),
             (abs(float(np.sum(nodes.weight)) - 1) > 1e-6, "weights of the nodes must sum to 1"),
+            (
+                self.node_speed_km_s is not None
+                and np.shape(self.node_speed_km_s) != np.shape(nodes.weight),
+                "node_speed_km_s must have one entry per node",
+            ),
             (abs(depths - 1) > 1e-6, "depth_weight must sum to 1"),
             (np.any(np.diff(self.depth_km) < 0), "depth_km must increase"),
             (
@@ -176,7 +170,8 @@ class Cause(eqx.Module):
     def is_simultaneous(self) -> bool:
         """Whether all devices are reached at once, so that the cause needs no grid of places."""
         unlimited = bool(np.all(np.isinf(np.asarray(self.nodes.reach_km))))
-        return self.velocity is None and bool(np.isinf(self.speed_km_s)) and unlimited
+        at_once = self.velocity is None and bool(np.isinf(self.speed_km_s))
+        return at_once and unlimited and self.node_speed_km_s is None and not self.participation
 
     @property
     def lead_s(self) -> float:
@@ -243,6 +238,8 @@ class Cause(eqx.Module):
         self, distance_km: FloatArray, depth_km: FloatArray | float
     ) -> tuple[FloatArray, FloatArray]:
         """Travel times of both phases; equal where there is no velocity model.
+
+        Not those of nodes with speeds of their own.
 
         Parameters
         ----------
@@ -312,17 +309,21 @@ def nodes(
     )
 
 
-def arrival_sd_within_cell(cause: Cause, spacing_km: float, slot_s: float) -> tuple[float, float]:
-    """Standard deviation of the arrivals of both phases within a cell and a slot of the grid, s."""
+def arrival_sd_within_cell(cause: Cause, spacing_km: float, slot_s: float) -> np.ndarray:
+    """Standard deviation of the arrivals of both phases within a cell and a slot of the grid, s.
+
+    Returns (2, 1), or (2, nodes) where nodes have speeds of their own.
+    """
     if cause.velocity is not None:
         # The apparent slowness between 10 and 60 km is representative of a regional network.
         times = cause.velocity.times_at_depth(jnp.asarray([100.0, 3600.0]), 10.0, 0.0)
-        slowness = [float(time[1] - time[0]) / 50.0 for time in times]
+        slowness = np.array([[float(time[1] - time[0]) / 50.0] for time in times])
+    elif cause.node_speed_km_s is not None:
+        slowness = np.tile(1 / np.asarray(cause.node_speed_km_s, np.float64), (2, 1))
     else:
-        slowness = [1 / cause.speed_km_s] * 2
+        slowness = np.full((2, 1), 1 / cause.speed_km_s)
     # A uniform distribution of width w has standard deviation w / sqrt(12).
-    p, s = (float(np.hypot(spacing_km * slow, slot_s)) * 12**-0.5 for slow in slowness)
-    return p, s
+    return np.hypot(spacing_km * slowness, slot_s) * 12**-0.5
 
 
 def second_sd_within_depths(cause: Cause, depth_km: np.ndarray, width_km: np.ndarray) -> np.ndarray:

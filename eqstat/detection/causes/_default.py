@@ -9,6 +9,7 @@ import numpy as np
 from eqstat._core.checks import check_range
 from eqstat.detection.causes._cause import Cause, Nodes
 from eqstat.detection.causes._cause import nodes as equal_weight_nodes
+from eqstat.detection.causes._unknown import fast_front, front, other
 from eqstat.velocity import VelocityLike, as_velocity
 
 SOUND_KM_S = 0.34
@@ -211,11 +212,11 @@ def network_burst(*, rate_per_year: float = 50.0) -> Cause:
     True
     """
     simultaneous = equal_weight_nodes(
-        share=(0.03, 0.1, 0.3, 0.7), delay_s=9.0, sd_s=(0.3, 1.0, 3.0)
+        share=(0.03, 0.06, 0.12, 0.25, 0.5, 0.8), delay_s=9.0, sd_s=(0.3, 1.0, 2.0, 4.0, 8.0)
     )
     # A higher rate has no moment of its own, only a beginning: no shared trigger, only an excess.
     higher_rate = equal_weight_nodes(
-        share=(0.0,), delay_s=9.0, excess_h=(5.0, EXCESS_H, 45.0, 120.0)
+        share=(0.0,), delay_s=9.0, excess_h=(5.0, EXCESS_H, 45.0, 120.0, 300.0, 800.0)
     )
     both = Nodes(*(np.concatenate(pair) for pair in zip(simultaneous, higher_rate, strict=True)))
     return Cause(
@@ -224,7 +225,7 @@ def network_burst(*, rate_per_year: float = 50.0) -> Cause:
         nodes=both._replace(weight=both.weight / np.sum(both.weight)),
         depth_km=np.zeros(1),
         depth_weight=np.ones(1),
-        slots=KEPT + 12,
+        slots=KEPT + 24,
         cells=1,
         margin_km=0.0,
     )
@@ -275,7 +276,7 @@ def gutenberg_richter_rate(
 def default_causes(
     *, velocity: VelocityLike = None, earthquakes_per_year: float = 10.0
 ) -> tuple[Cause, ...]:
-    """Earthquakes and their competitors: sound fronts, venues, bursts of the network.
+    """Earthquakes and their competitors: sound, venues, bursts of the network, fronts, others.
 
     Parameters
     ----------
@@ -292,7 +293,7 @@ def default_causes(
     Examples
     --------
     >>> [cause.name for cause in default_causes()]
-    ['earthquake', 'sound', 'venue', 'network']
+    ['earthquake', 'sound', 'venue', 'network', 'front', 'fast_front', 'other']
     """
     quake = earthquake(rate_per_year=earthquakes_per_year, velocity=velocity)
-    return quake, sound(), venue(), network_burst()
+    return quake, sound(), venue(), network_burst(), front(), fast_front(), other()

@@ -9,11 +9,9 @@ from scipy.stats import norm
 from eqstat.detection.causes import (
     default_causes,
     earthquake,
+    front,
     gutenberg_richter_rate,
-    network_burst,
     nodes,
-    sound,
-    venue,
 )
 from eqstat.detection.causes._default import KEPT
 
@@ -36,9 +34,25 @@ def test_rivals_outlast_the_earthquake():
     quake = earthquake()
     last = quake.slots * quake.slot_s - quake.lead_s
     assert quake.slots == KEPT
-    for rival in (sound(), venue(), network_burst()):
+    for rival in default_causes()[1:]:
         delay = rival.lead_s + np.max(np.asarray(rival.nodes.delay_s))
         assert rival.slots * rival.slot_s - delay >= last
+
+
+def test_depths_follow_the_region():
+    usual, slab = earthquake(), earthquake(deepest_km=700, half_depth_km=100)
+    assert (usual.greatest_depth_km, slab.greatest_depth_km) == (300, 700)
+    assert np.max(slab.depth_km) > 500
+    deep = [float(each.depth_weight[each.depth_km > 100].sum()) for each in (usual, slab)]
+    # By the density (z + h)^-2 from the cells' edge at 95 km on: 0.14 and 0.42 of all.
+    np.testing.assert_allclose(deep, [0.1188, 0.4432], atol=2e-4)
+
+
+def test_a_front_has_each_speed_with_each_node():
+    made = front(speed_km_s=(1.0, 2.0), sd_s=(1.0,))
+    pairs = set(zip(made.node_speed_km_s.tolist(), np.asarray(made.nodes.first), strict=True))
+    assert len(pairs) == len(made.nodes.weight) == 6
+    assert np.sum(made.nodes.weight) == pytest.approx(1.0)
 
 
 def test_gutenberg_and_richter():
@@ -53,6 +67,11 @@ def test_gutenberg_and_richter():
     [
         ({"rate_per_year": 0.0}, "rate_per_year"),
         ({"slots": 1}, "slots"),
+        ({"delay_sd_s": -1.0}, "delay_sd_s"),
+        ({"deepest_km": 100.0}, "deepest_km"),
+        ({"depth_km": np.array([30.0, 8.0, 70.0, 132.5, 235.0])}, "increase"),
+        ({"node_speed_km_s": np.ones(3)}, "node_speed_km_s"),
+        ({"participation": (0.1, 1.0)}, "participation"),
         ({"depth_weight": np.array([0.5, 0.2, 0.2])}, "depth_weight"),
         ({"nodes": nodes(share=(1.0,))}, "first . second"),
         ({"nodes": nodes(share=(0.0,))}, "positive excess_h"),
