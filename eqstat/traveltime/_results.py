@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
@@ -90,7 +91,7 @@ def of_depth(quantile: Callable[[Any], FloatArray], prior: Prior) -> Marginal:
 @jax.jit
 def _log_density(distribution: dist.Distribution, values: Array) -> Array:
     """Log density, compiled: operation by operation it takes as long as the sampling itself."""
-    return distribution.log_prob(values)
+    return jnp.asarray(distribution.log_prob(values))
 
 
 def of_density(
