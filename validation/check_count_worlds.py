@@ -28,6 +28,8 @@ from eqstat.counts.alarm import Scorer, init, score, scorer, step, threshold
 
 DRAWS = 64
 BOUNDS, WORST = (0.3, 1.2), 3.0
+# Worlds in which the intensity of quiet hours differs from day to day.
+VARYING = ("slow intensity", "drifting devices")
 KINDS = ("without a slow intensity", "fixed", "adaptive")
 
 
@@ -45,8 +47,14 @@ def _adaptive(tables: Scorer, counts: Any, active: Any, hours: Any) -> Any:
     """Smallest number of triggers that is an alarm, given the steps before, (steps, regions)."""
     regions = jnp.arange(worlds.REGIONS)
 
-    def one(state: Any, seen: tuple) -> tuple:
+    def move(state: Any, seen: tuple) -> tuple:
         triggers, devices, hour = seen
+        hour_of_day, day = hour % 24, (hour // 24).astype(int)
+        after = step(tables, state, triggers, devices, hour_of_day, day, windows=worlds.STEP)
+        return after, state
+
+    def needed(seen: tuple) -> Any:
+        state, devices, hour = seen
         hour_of_day, day = hour % 24, (hour // 24).astype(int)
         judge = partial(score, tables, state=state)
         near = -judge(jnp.zeros(worlds.REGIONS), devices, hour_of_day, regions, day).margin
@@ -54,11 +62,10 @@ def _adaptive(tables: Scorer, counts: Any, active: Any, hours: Any) -> Any:
         alarms = [
             judge(near + k, devices, hour_of_day, regions, day).margin >= 0 for k in range(-2, 3)
         ]
-        needed = near - 2 + jnp.argmax(jnp.stack(alarms), axis=0)
-        after = step(tables, state, triggers, devices, hour_of_day, day, windows=worlds.STEP)
-        return after, needed
+        return near - 2 + jnp.argmax(jnp.stack(alarms), axis=0)
 
-    return jax.lax.scan(one, init(tables), (counts, active, hours))[1]
+    states = jax.lax.scan(move, init(tables), (counts, active, hours))[1]
+    return jax.lax.map(needed, (states, active, hours), batch_size=512)
 
 
 def adaptive_thresholds(
@@ -78,7 +85,9 @@ def one(name: str, number: int) -> dict[str, Any]:
     world = worlds.world(name, number)
     counts = worlds.draw(world, number)
     watched = world.watched * worlds.STEP
-    history = prepare(worlds.table(world, counts, 0, watched))
+    # Local time is UTC. Of clocks that are shifted nothing is known beforehand.
+    zone = None if name == "clock shift" else "Etc/UTC"
+    history = prepare(worlds.table(world, counts, 0, watched), time_zone=zone)
     plain, slow = fit(history, slow=False), fit(history)
     needed = {
         KINDS[0]: fixed_thresholds(plain, world),
@@ -125,7 +134,8 @@ def check(
             records.append(record(f"{kind}: {name}", value, data_sets=len(lines), **asked))
     lower = float(np.mean([line["lower"] for line in lines]))
     name = "adaptive below fixed thresholds in the quietest fifth of the time, triggers"
-    records.append(record(name, lower, bounds=(2.0, None), data_sets=len(lines)))
+    asked = {"bounds": (2.0, None)} if world in VARYING else {}
+    records.append(record(name, lower, data_sets=len(lines), **asked))
     return show(records)
 
 

@@ -48,6 +48,12 @@ def offset(text: str) -> tuple[str | None, float]:
     return region or None, number(-14.0, 14.0, closed=True)(hours)
 
 
+def zone(text: str) -> tuple[str | None, str]:
+    """Read ZONE or REGION=ZONE."""
+    region, _, name = text.rpartition("=")
+    return region or None, name
+
+
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
@@ -67,6 +73,15 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         default=[],
         metavar="H",
         help="local time minus UTC, hours (default 0), or REGION=H once for each region",
+    )
+    parser.add_argument(
+        "--time-zone",
+        type=zone,
+        action="append",
+        default=[],
+        metavar="ZONE",
+        help="instead of an offset: civil time zone such as America/Lima, with daylight saving, or "
+        "REGION=ZONE once for each region",
     )
     parser.add_argument(
         "--window-s",
@@ -156,7 +171,12 @@ def run(options: argparse.Namespace) -> Outcome:
 
     inputs = Inputs(options.columns)
     table = inputs.table(options.counts, "counts")
-    history = history_of(table, options.window_s, offsets(options.utc_offset_h))
+    history = history_of(
+        table,
+        options.window_s,
+        one_or_each(options.utc_offset_h, "--utc-offset-h", "number") or 0.0,
+        one_or_each(options.time_zone, "--time-zone", "zone"),
+    )
     fit = counts.fit(history, family=options.family, bursts=options.bursts)
     background = fit.background
     if options.kind == "predictive":
@@ -177,28 +197,47 @@ def run(options: argparse.Namespace) -> Outcome:
         result=fit.result.name,
         result_text=fit.result.value,
         inputs=inputs,
-        notes=tuple(history.notes),
+        notes=(*history.notes, *warnings_of(thresholds)),
         figure=lambda: draw(thresholds),
         files={"save_background": lambda name: counts.save(background, name)},
     )
 
 
-def offsets(given: Sequence[tuple[str | None, float]]) -> float | dict[str, float]:
-    """Local time minus UTC: one number, or one for each region named."""
-    everywhere = [hours for region, hours in given if region is None]
-    named = {region: hours for region, hours in given if region is not None}
+def warnings_of(thresholds: xr.Dataset) -> list[str]:
+    """Say where thresholds allow for more than the background says."""
+    notes, factor = [], float(thresholds.attrs["tail_factor"])
+    if factor > 1.05:
+        notes.append(
+            f"counts: large counts are more frequent than the background says; false alarms are "
+            f"taken to be {factor:.2g} times as frequent. Mark earthquakes, or try --bursts"
+        )
+    if thresholds.attrs["clock_shift_h"]:
+        notes.append(
+            "counts: local time is a constant offset; thresholds allow for clocks moved by an hour. "
+            "Give --time-zone"
+        )
+    return notes
+
+
+def one_or_each(given: Sequence[tuple[str | None, Any]], option: str, what: str) -> Any:
+    """One value for all regions, one for each region named, or None."""
+    everywhere = [value for region, value in given if region is None]
+    named = {region: value for region, value in given if region is not None}
     if len(everywhere) + len(named) < len(given) or len(everywhere) + bool(named) > 1:
-        raise InputError("--utc-offset-h: give one number, or REGION=H once for each region")
-    return named or (everywhere[0] if everywhere else 0.0)
+        raise InputError(f"{option}: give one {what}, or REGION= and one for each region")
+    return named or (everywhere[0] if everywhere else None)
 
 
 def history_of(
-    table: pd.DataFrame, window_s: float | None, utc_offset_h: float | dict[str, float]
+    table: pd.DataFrame,
+    window_s: float | None,
+    utc_offset_h: float | dict[str, float],
+    time_zone: str | dict[str, str] | None = None,
 ) -> counts.History:
     """Group a table into cells; its windows must be as long as those asked for."""
     # The times of rows that stand for many windows do not show how long these are.
     length = window_s if "windows" in table and "window_s" not in table else None
-    history = counts.prepare(table, window_s=length, utc_offset_h=utc_offset_h)
+    history = counts.prepare(table, window_s=length, utc_offset_h=utc_offset_h, time_zone=time_zone)
     if window_s is not None and abs(history.window_s - window_s) > 1e-6:
         own = f"{history.window_s:g} s"
         means = "are" if "window_s" in table else "follow each other in"

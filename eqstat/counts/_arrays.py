@@ -7,7 +7,7 @@ from scipy import stats
 
 from eqstat._core.errors import InputError
 from eqstat.counts._data import History, active_bin
-from eqstat.counts._harmonics import week_basis
+from eqstat.counts._harmonics import HOURS_OF_WEEK, week_basis
 from eqstat.counts._likelihood import CountData, Rows
 from eqstat.counts._start import Start, start_of
 from eqstat.inference import bucket_size, pad_rows
@@ -176,7 +176,8 @@ def count_data(
     widths
         Widths of these bins: active devices (relative), log mean, and counts above 40 (relative).
     profile
-        Known addition to the log rate of each hour of the week, (168,); by default none.
+        Known addition to the log rate of each hour or half hour of the week, (168,) or (336,); by
+        default none.
 
     Returns
     -------
@@ -194,7 +195,8 @@ def count_data(
     merge = len(history.region) > merge_above
     offset = np.zeros(len(history.region))
     if profile is not None:
-        offset = np.asarray(profile, np.float64)[history.hour_of_week]
+        of_hour = np.exp(np.asarray(profile, np.float64)).reshape(HOURS_OF_WEEK, -1).mean(axis=1)
+        offset = np.log(of_hour)[history.hour_of_week]
     cells = _merged(history, start, widths, offset) if merge else _plain(history, start, offset)
     terms = _terms(cells, start) if bursts else np.ones(len(cells["region"]))
     pair, triggers, active = _pairs(cells)

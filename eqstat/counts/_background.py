@@ -20,11 +20,11 @@ from eqstat.counts._bursts import Bursts
 from eqstat.counts._families import FAMILIES, SHAPE_PARAMETERS, CountFamily, Family
 from eqstat.counts._harmonics import DAILY, HOURS_OF_WEEK, WEEKLY, basis
 from eqstat.counts._intensity._parameters import (
-    LOG_WEIGHTS,
     Intensity,
     interpolate_profile,
-    log_factors,
+    nodes_of,
 )
+from eqstat.counts._intensity._tail import Tails
 from eqstat.counts._special import log1mexp
 
 
@@ -68,14 +68,20 @@ class Background(eqx.Module):
     bursts
         The bursts, or None.
     profile
-        Addition to the log rate at the centre of each hour of the week, Monday first, common to
-        all regions, (168,); linear in between.
+        Addition to the log rate at the centre of each hour or half hour of the week, Monday first,
+        common to all regions, (168,) or (336,); linear in between.
     intensity
         The slow intensity of each region, or None.
     window_s
         Length of a window, s.
     regions
         Names of the regions.
+    tails
+        How much heavier tails are than the rest of the model says, for thresholds and scores; None
+        for as heavy.
+    clock_shift_h
+        Hours by which the clock of people may be shifted against that of the history, to either
+        side, for thresholds and scores; 0 where local time is civil time.
 
     Examples
     --------
@@ -100,6 +106,8 @@ class Background(eqx.Module):
     intensity: Intensity | None = None
     window_s: float = eqx.field(static=True, default=10.0)
     regions: tuple[str, ...] = eqx.field(static=True, default=("all",))
+    tails: Tails | None = eqx.field(static=True, default=None)
+    clock_shift_h: float = eqx.field(static=True, default=0.0)
 
     def __check_init__(self) -> None:
         check_choice("Background", FAMILIES, family=self.family)
@@ -119,6 +127,8 @@ class Background(eqx.Module):
             ("profile", HOURS_OF_WEEK),
         ):
             value = getattr(self, name)
+            if name == "profile" and np.shape(value)[-1:] == (2 * HOURS_OF_WEEK,):
+                continue
             if hasattr(value, "shape") and value.shape[-1:] != (size,):
                 raise InputError(f"Background: {name} must have {size} entries, not {value.shape}")
 
@@ -172,11 +182,14 @@ def _over_intensity(
     function: Callable[..., Array], background: Background, count: Any, active: Any, mean: Any
 ) -> Array:
     """Average a probability, given as its log, over the slow intensity."""
-    assert background.intensity is not None
+    slow = background.intensity
+    assert slow is not None
     alone = replace(background, intensity=None)
-    factors = jnp.exp(log_factors(background.intensity.sd))
-    logs = jax.lax.map(lambda factor: function(alone, count, active, factor * mean), factors)
-    weights = jnp.asarray(LOG_WEIGHTS, logs.dtype).reshape(-1, *(1,) * (logs.ndim - 1))
+    factors, weights = nodes_of(slow.sd, slow.surge_share, slow.surge_mean, jnp)
+    logs = jax.lax.map(
+        lambda factor: function(alone, count, active, factor * mean), jnp.exp(factors)
+    )
+    weights = weights.astype(logs.dtype).reshape(-1, *(1,) * (logs.ndim - 1))
     return jax.nn.logsumexp(logs + weights, axis=0)
 
 

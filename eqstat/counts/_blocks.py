@@ -1,4 +1,4 @@
-"""The order in time of a history: sums over blocks of ten minutes, from which slow changes show."""
+"""The order in time of a history: sums over blocks of five minutes, which show slow changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-BLOCK_S = 600.0
+BLOCK_S = 300.0
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from eqstat.schema import check_counts, region_codes, spacing_s
 
 EXACT_ACTIVE = 50
 RELATIVE_WIDTH = 0.02
+# Daylight saving moves clocks by an hour.
+CLOCK_SHIFT_H = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,11 @@ class History:
     notes
         Remarks for the reader of a result.
     blocks
-        Sums over blocks of ten minutes, which keep the order in time; None where it is not known
+        Sums over blocks of five minutes, which keep the order in time; None where it is not known
         (rows that stand for many windows, simulated cells).
+    clock_shift_h
+        Hours by which the clock of people may be shifted against local time, which is 1 where
+        this is a constant offset from UTC and 0 where it is civil time.
 
     Examples
     --------
@@ -72,6 +77,7 @@ class History:
     left_out: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     blocks: Blocks | None = None
+    clock_shift_h: float = 0.0
 
     @property
     def total_windows(self) -> int:
@@ -126,6 +132,7 @@ class History:
             self.span_days,
             notes=self.notes,
             blocks=blocks,
+            clock_shift_h=self.clock_shift_h,
         )
 
 
@@ -203,7 +210,8 @@ def prepare(
     time_zone
         Instead of an offset: IANA name of the civil time zone ("America/Santiago"), one for all
         regions, or one for each by its name. Daylight saving is followed, so that a habit of
-        people stays at its hour.
+        people stays at its hour; with an offset, thresholds allow for clocks that are moved by an
+        hour to either side.
     exclude_earthquakes
         Whether to exclude windows marked `is_earthquake` and their neighbours.
 
@@ -277,7 +285,8 @@ def prepare(
         count = table["triggers"].to_numpy(np.float64)
         blocks = to_blocks(codes[use], seconds[use], local[use], active[use], count[use], length)
     notes = tuple([*notes, *said])
-    return History(*cells, tuple(names), length, span / 86400, left_out, notes, blocks)
+    shift = CLOCK_SHIFT_H if time_zone is None else 0.0
+    return History(*cells, tuple(names), length, span / 86400, left_out, notes, blocks, shift)
 
 
 def combine(histories: Sequence[History]) -> History:
@@ -335,7 +344,10 @@ def combine(histories: Sequence[History]) -> History:
     blocks = merge_blocks(
         [(h.blocks, np.array([number[name] for name in h.regions])) for h in histories]
     )
-    return History(*cells, tuple(names), length, max(spans.values()), left_out, notes, blocks)
+    shift = max(history.clock_shift_h for history in histories)
+    return History(
+        *cells, tuple(names), length, max(spans.values()), left_out, notes, blocks, shift
+    )
 
 
 def as_history(owner: str, given: History | pd.DataFrame) -> History:

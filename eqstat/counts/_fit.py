@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ from eqstat.counts._arrays import EARTHQUAKE_SHARE, count_data
 from eqstat.counts._background import Background
 from eqstat.counts._data import History, as_history
 from eqstat.counts._families import Family
-from eqstat.counts._intensity._of_history import Slow, slow_terms
+from eqstat.counts._intensity._of_history import Slow, learned_tails, slow_terms
 from eqstat.counts._likelihood import CountData
 from eqstat.counts._model import background_of, model_of, site_names
 from eqstat.counts._prior import Prior
@@ -76,6 +76,7 @@ class BackgroundFit(LaplaceFit):
             window_s=estimate.window_s,
             regions=estimate.regions,
         )
+        draws = replace(draws, tails=estimate.tails, clock_shift_h=estimate.clock_shift_h)
         if self.slow is None:
             return draws
         return self.slow.draw(generator(jax.random.fold_in(key, 1)), draws)
@@ -208,11 +209,17 @@ def fit(
     of_site = {name: _labels(name, value, history.regions) for name, value in sites.items()}
     labels, estimate, spread = approximation.marginal(of_site)
     background = background_of(sites, family, window_s=history.window_s, regions=history.regions)
-    terms = slow_terms(history, background) if slow else None
-    if terms is not None:
+    found = slow_terms(history, background) if slow else None
+    terms = None
+    if found is not None:
+        terms = found[0]
         background = terms.apply(background)
         labels, estimate, spread = _joined((labels, estimate, spread), terms.sites)
         of_site = {name: own for name, own in of_site.items() if name not in terms.sites[0]}
+    if slow:
+        ahead = None if found is None else found[1]
+        tails = learned_tails(history, background, ahead)
+        background = replace(background, tails=tails, clock_shift_h=history.clock_shift_h)
     result = BackgroundFit(
         labels,
         estimate,

@@ -15,7 +15,7 @@ from eqstat._core.arrays import FloatArray, IntArray
 from eqstat.counts import _tails
 from eqstat.counts._background import Background, dispersion_at
 from eqstat.counts._families import CountFamily
-from eqstat.counts._intensity._parameters import LOG_WEIGHTS, log_factors
+from eqstat.counts._intensity._parameters import nodes_of
 from eqstat.counts._special import log_beta_binomial
 
 # Sums of up to this many terms are in plain numbers, longer ones in logs.
@@ -154,14 +154,15 @@ def _log_probability(background: Background, parts: tuple[Rows, ...]) -> Array:
     """
     if background.intensity is not None:
         alone = replace(background, intensity=None)
-        factors = jnp.exp(log_factors(background.intensity.sd))
+        slow = background.intensity
+        factors, weights = nodes_of(slow.sd, slow.surge_share, slow.surge_mean, jnp)
         logs = jax.lax.map(
             lambda factor: _log_probability(
                 replace(alone, rate_per_device_h=factor * background.rate_per_device_h), parts
             ),
-            factors,
+            jnp.exp(factors),
         )
-        return jax.nn.logsumexp(logs + jnp.asarray(LOG_WEIGHTS)[:, None], axis=0)
+        return jax.nn.logsumexp(logs + weights[:, None], axis=0)
     family = background.count_family
     k = jnp.concatenate([jnp.asarray(rows.triggers) for rows in parts])
     n = jnp.concatenate([jnp.asarray(rows.active) for rows in parts])

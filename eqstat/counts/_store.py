@@ -14,6 +14,7 @@ from eqstat.counts._background import Background
 from eqstat.counts._bursts import Bursts
 from eqstat.counts._families import SHAPE_PARAMETERS
 from eqstat.counts._intensity._parameters import Intensity
+from eqstat.counts._intensity._tail import Tail, Tails
 
 FORMAT, VERSION = "eqstat background of counts", 1
 ARRAYS = ("rate_per_device_h", "daily", "weekly", "region_effect", "region_sd", "profile")
@@ -59,8 +60,13 @@ def save(background: Background | Any, path: str | Path) -> None:
         part = getattr(background, name)
         if part is not None:
             content[name] = {
-                field.name: _plain(getattr(part, field.name)) for field in dataclasses.fields(part)
+                field.name: _plain(value)
+                for field in dataclasses.fields(part)
+                if (value := getattr(part, field.name)) is not None
             }
+    content["clock_shift_h"] = background.clock_shift_h
+    if background.tails is not None:
+        content["tails"] = dataclasses.asdict(background.tails)
     Path(path).write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
 
 
@@ -118,11 +124,19 @@ def load(path: str | Path) -> Background:
             family=content["family"],
             window_s=float(content["window_s"]),
             regions=tuple(content["regions"]),
+            tails=_tails(content.get("tails")),
+            clock_shift_h=float(content.get("clock_shift_h", 0.0)),
             **parts,
             **parameters,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: the background in it is damaged: {error}") from error
+
+
+def _tails(content: dict[str, dict[str, float]] | None) -> Tails | None:
+    if not content:
+        return None
+    return Tails(**{name: Tail(**values) for name, values in content.items()})
 
 
 def _plain(value: Any) -> Any:

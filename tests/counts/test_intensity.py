@@ -151,7 +151,7 @@ def test_blocks_keep_the_sums_and_merge() -> None:
     history = prepare(table)
     assert history.blocks is not None
     assert history.blocks.triggers.sum() == table["triggers"].sum()
-    assert len(history.blocks.region) == 3 * 3 * 144
+    assert len(history.blocks.region) == 3 * 3 * 288
     cut = pd.Timestamp("2026-01-06T12:03:00Z")
     parts = [prepare(table[table["time"] < cut]), prepare(table[table["time"] >= cut])]
     merged = combine(parts).blocks

@@ -1,6 +1,6 @@
 r"""Slow intensity and dispersion of a history, by their exact joint likelihood given the rates.
 
-Within a block of ten minutes the intensity is constant. The sum of its windows, negative binomial
+Within a block of five minutes the intensity is constant. The sum of its windows, negative binomial
 of size $N / \delta$, then holds all information about it, and given the sum the counts of the
 windows are Dirichlet-multinomial, which holds that about the dispersion:
 
@@ -25,8 +25,8 @@ from eqstat.counts._blocks import Blocks
 from eqstat.counts._intensity._filter import predict, update
 from eqstat.counts._special import SMALLEST, log_rising
 
-# The latest days, and the regions with the most triggers, suffice for four parameters.
-MOST_DAYS, MOST_REGIONS = 60.0, 64
+# The regions with the most triggers suffice for four parameters.
+MOST_REGIONS = 64
 MIDDLE = np.log([0.2, 4.0])
 SPREAD = np.array([1.0, 1.2])
 SLOPE_SD = 0.5
@@ -85,7 +85,7 @@ def to_series(blocks: Blocks, expected: np.ndarray, regions: int) -> Series:
     )
 
 
-def _dispersion(values: Array, active: Array) -> Array:
+def dispersion_of(values: Array, active: Array) -> Array:
     """Dispersion among `active` devices; vanishing for Poisson."""
     if len(values) == 2:
         return jnp.full_like(active, SMALLEST)
@@ -95,7 +95,7 @@ def _dispersion(values: Array, active: Array) -> Array:
 def filtered(values: Array, series: Series, block_h: Array) -> tuple[Array, Array, Array]:
     """Predictive mean and variance of each block, and the log likelihood of each region."""
     sd, keep = jnp.exp(values[0]), jnp.exp(-block_h / jnp.exp(values[1]))
-    size = jnp.maximum(series.windows, 1.0) / _dispersion(values, series.active)
+    size = jnp.maximum(series.windows, 1.0) / dispersion_of(values, series.active)
 
     def step(state: tuple, block: tuple) -> tuple[tuple, tuple]:
         mean, variance, log_sum = state
@@ -115,7 +115,7 @@ def filtered(values: Array, series: Series, block_h: Array) -> tuple[Array, Arra
 def _objective(values: Array, series: Series, cells: Cells, block_h: Array) -> Array:
     log_likelihood = jnp.sum(filtered(values, series, block_h)[2])
     if len(values) > 2:
-        own = log_rising(1 / _dispersion(values, cells.active), cells.triggers)
+        own = log_rising(1 / dispersion_of(values, cells.active), cells.triggers)
         log_likelihood = log_likelihood + jnp.sum(cells.windows * own)
         log_likelihood = log_likelihood - 0.5 * (values[3] / SLOPE_SD) ** 2
     prior = jnp.sum(((values[:2] - MIDDLE) / SPREAD) ** 2)
@@ -126,8 +126,13 @@ _slope = jax.jit(jax.value_and_grad(_objective))
 
 
 def learn(series: Series, cells: Cells, start: np.ndarray, block_s: float) -> Learned:
-    """Maximise the likelihood; `start` holds log dispersion and slope, or nothing for Poisson."""
-    block_h = block_s / 3600
+    """Maximise the likelihood; `start` holds log dispersion and slope, or nothing for Poisson.
+
+    Of the series the busiest regions are used; the cells are of these.
+    """
+    # The filter is sequential: half as many steps take half the time.
+    series, block_h = _in_pairs(series), 2 * block_s / 3600
+    series = Series(*(values[:, busiest(series)] for values in series))
     with jax.enable_x64(True):
         data = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), (series, cells))
         scale = max(float(np.sum(series.windows > 0)), 1.0)
@@ -143,6 +148,29 @@ def learn(series: Series, cells: Cells, start: np.ndarray, block_s: float) -> Le
             options={"maxiter": 60, "ftol": 1e-10, "gtol": 1e-7},
         )  # fmt: skip
         return Learned(optimum.x, _covariance(optimum.x, lambda values: scale * both(values)[1]))
+
+
+def _in_pairs(series: Series) -> Series:
+    """Sum blocks two by two."""
+
+    def sums(values: np.ndarray) -> np.ndarray:
+        filled = np.pad(values, ((0, len(values) % 2), (0, 0)))
+        return filled.reshape(-1, 2, values.shape[1]).sum(axis=1)
+
+    total, expected, windows = series.total, series.expected, series.windows
+    known, both = windows > 0, sums(windows)
+    active = sums(windows * series.active) / np.maximum(both, 1.0)
+    return Series(
+        sums(total),
+        np.where(both > 0, sums(known * expected), 1.0),
+        both,
+        np.where(both > 0, active, 100.0),
+    )
+
+
+def busiest(series: Series) -> np.ndarray:
+    """Regions with the most triggers, whose series and cells are used."""
+    return np.argsort(-np.sum(series.total, axis=0), kind="stable")[:MOST_REGIONS]
 
 
 def _covariance(at: np.ndarray, slope: Any) -> np.ndarray:

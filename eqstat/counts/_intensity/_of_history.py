@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from scipy.linalg import block_diag
 
 from eqstat.counts._background import Background, mean_count
+from eqstat.counts._blocks import Blocks
 from eqstat.counts._data import History
-from eqstat.counts._intensity._learn import Cells, Learned, learn, to_series
+from eqstat.counts._harmonics import HOURS_OF_WEEK
+from eqstat.counts._intensity._learn import (
+    Cells,
+    Learned,
+    Series,
+    busiest,
+    dispersion_of,
+    filtered,
+    learn,
+    to_series,
+)
+from eqstat.counts._intensity._learn_tail import learn_tail
 from eqstat.counts._intensity._parameters import Intensity, interpolate_profile
-from eqstat.counts._intensity._profile import Profile, learn_profile, sums_by_hour
+from eqstat.counts._intensity._profile import PLACES, Profile, learn_profile, sums_by_place
+from eqstat.counts._intensity._surges import Surges, learn_surges
+from eqstat.counts._intensity._tail import Tails
 from eqstat.counts._start import far_above
 
 # Without two days neither a profile nor a slow change can be told from chance.
 LEAST_DAYS = 2.0
+ROUNDS = 1
 FAMILIES = ("poisson", "negative_binomial")
 
 
@@ -31,15 +49,19 @@ class Slow:
         Log sd, log correlation time and, with one, log dispersion and its slope.
     hours
         Hours in which each region was watched, (regions,).
+    surges
+        Surges; None where there are none.
     """
 
     profile: Profile
     learned: Learned
     hours: np.ndarray
+    surges: Surges | None = None
 
     def apply(self, background: Background) -> Background:
         """Add the estimates to a background."""
-        return _with(background, self.profile.mean, self.learned.estimate)
+        surges = None if self.surges is None else self.surges.estimate
+        return _with(background, self.profile.mean, self.learned.estimate, surges)
 
     def draw(self, rng: np.random.Generator, draws: Background) -> Background:
         r"""Add draws to the draws of a background.
@@ -54,7 +76,10 @@ class Slow:
         share = np.minimum(2 * hours[:, None] / np.maximum(self.hours, 1e-9), 1.0)
         moved = sd[:, None] * np.sqrt(share) * rng.standard_normal((count, regions))
         effect = np.asarray(draws.region_effect) + moved
-        return replace(_with(draws, profile, values), region_effect=effect)
+        surges = None
+        if self.surges is not None:
+            surges = rng.multivariate_normal(*self.surges[:2], count, method="eigh")
+        return replace(_with(draws, profile, values, surges), region_effect=effect)
 
     @property
     def sites(self) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
@@ -64,33 +89,67 @@ class Slow:
         slope = np.ones(len(values))
         slope[:3] = np.exp(values[:3])
         estimate = np.where(np.arange(len(values)) < 3, np.exp(values), values)
-        return names[: len(values)], estimate, slope[:, None] * self.learned.covariance * slope
+        covariance = slope[:, None] * self.learned.covariance * slope
+        if self.surges is None:
+            return names[: len(values)], estimate, covariance
+        share, mean = _plain(self.surges.estimate)
+        slope = np.array([share * (1 - share), mean])
+        more = slope[:, None] * self.surges.covariance * slope
+        return (
+            (*names[: len(values)], "surge_share", "surge_mean"),
+            np.append(estimate, [share, mean]),
+            np.asarray(block_diag(covariance, more)),
+        )
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Ranges of those that are estimated in their logarithm."""
-        return dict.fromkeys(self.sites[0][:3], (0.0, np.inf))
+        names = [name for name in self.sites[0] if name != "dispersion_slope"]
+        return dict.fromkeys(names, (0.0, np.inf)) | (
+            {} if self.surges is None else {"surge_share": (0.0, 1.0)}
+        )
 
 
-def _with(background: Background, profile: np.ndarray, values: np.ndarray) -> Background:
+def _plain(surges: np.ndarray) -> np.ndarray:
+    """Share and mean from log odds and log mean, along the last axis."""
+    return np.stack([1 / (1 + np.exp(-surges[..., 0])), np.exp(surges[..., 1])], axis=-1)
+
+
+def _with(
+    background: Background, profile: np.ndarray, values: np.ndarray, surges: np.ndarray | None
+) -> Background:
     logs = np.moveaxis(values, -1, 0)
     more: dict[str, Any] = {}
     if len(logs) > 2:
         more = {"dispersion": np.exp(logs[2]), "dispersion_slope": logs[3]}
-    intensity = Intensity(np.exp(logs[0]), np.exp(logs[1]))
+    pair = (None, None) if surges is None else np.moveaxis(_plain(surges), -1, 0)
+    intensity = Intensity(np.exp(logs[0]), np.exp(logs[1]), *pair)
     return replace(background, profile=profile, intensity=intensity, **more)
 
 
-def slow_terms(history: History, background: Background) -> Slow | None:
+class Ahead(NamedTuple):
+    """Mean and variance of the log intensity of each block, before its windows are seen."""
+
+    mean: np.ndarray
+    variance: np.ndarray
+
+
+def is_ordered(history: History) -> bool:
+    """Whether the order in time of a history is known and it is long enough to show something."""
+    blocks = history.blocks
+    return blocks is not None and len(blocks.region) * blocks.block_s >= LEAST_DAYS * 86400
+
+
+def slow_terms(history: History, background: Background) -> tuple[Slow, Ahead] | None:
     """What the order in time says, given the harmonics and regions of a background.
 
     None where the order is not known, the history is shorter than two days, or the family has no
     sums of its own family.
     """
     blocks = history.blocks
-    known = blocks is not None and background.family in FAMILIES
-    if blocks is None or not known or len(blocks.region) * blocks.block_s < LEAST_DAYS * 86400:
+    if blocks is None or background.family not in FAMILIES or not is_ordered(history):
         return None
+    every = blocks
     hour, day = blocks.hour_of_week % 24, blocks.hour_of_week // 24
     rate = np.asarray(mean_count(background, 1.0, hour, day, blocks.region), np.float64)
     # A burst or an earthquake is one window; a slow intensity is not.
@@ -105,8 +164,8 @@ def slow_terms(history: History, background: Background) -> Slow | None:
     keep = windows > 0
     blocks = replace(blocks, triggers=total, devices=devices, windows=windows).take(keep)
     expected = rate[keep] * blocks.devices
-    at = np.floor(blocks.hour_of_week).astype(np.int64) % 168
-    ratio = sums_by_hour(
+    at = np.floor(blocks.hour_of_week * (PLACES // HOURS_OF_WEEK)).astype(np.int64) % PLACES
+    ratio = sums_by_place(
         blocks.region, blocks.number, at, blocks.triggers, expected, blocks.block_s
     )
     profile = learn_profile(*ratio)
@@ -116,16 +175,69 @@ def slow_terms(history: History, background: Background) -> Slow | None:
     start = np.zeros(0)
     if background.dispersion is not None:
         start = np.array([np.log(background.dispersion), float(background.dispersion_slope or 0)])
-    learned = learn(series, _cells(history, background), start, blocks.block_s)
+    cells = _cells(history, background, busiest(series))
+    learned, surges = learn(series, cells, start, blocks.block_s), None
+    for _ in range(ROUNDS):
+        # Surges are told from the slow intensity, which is learned anew without them.
+        surges = learn_surges(
+            blocks.triggers,
+            expected,
+            blocks.windows / _dispersion(learned.estimate, blocks),
+            *_ahead(learned.estimate, series, blocks),
+        )
+        if surges is None:
+            break
+        moved = expected * np.exp(surges.size)
+        series = to_series(blocks, moved, len(history.regions))
+        learned = learn(series, cells, learned.estimate[2:], blocks.block_s)
     watched = np.bincount(blocks.region, blocks.windows, len(history.regions))
-    return Slow(profile, learned, watched * history.window_s / 3600)
+    ahead = _ahead(learned.estimate, series, every)
+    return Slow(profile, learned, watched * history.window_s / 3600, surges), ahead
 
 
-def _cells(history: History, background: Background) -> Cells:
-    """Counts and devices of the windows that are not far above their mean."""
+def _dispersion(values: np.ndarray, blocks: Blocks) -> np.ndarray:
+    """Dispersion of the windows of each block."""
+    with jax.enable_x64(True):
+        active = jnp.asarray(np.maximum(blocks.devices / blocks.windows, 1.0), jnp.float64)
+        return np.asarray(dispersion_of(jnp.asarray(values), active))
+
+
+def _ahead(values: np.ndarray, series: Series, blocks: Blocks) -> Ahead:
+    """What the filter knows of each block before it."""
+    with jax.enable_x64(True):
+        grids = _filtered(
+            jnp.asarray(values), jax.tree.map(jnp.asarray, series), blocks.block_s / 3600
+        )
+    row = np.clip(blocks.number - blocks.number.min(), 0, len(series.total) - 1)
+    mean, variance = (np.asarray(grid)[row, blocks.region] for grid in grids[:2])
+    return Ahead(mean, variance)
+
+
+_filtered: Any = jax.jit(filtered)
+
+
+def learned_tails(history: History, background: Background, ahead: Ahead | None) -> Tails | None:
+    """Tails of the largest counts of blocks; None where the order in time is not known."""
+    blocks = history.blocks
+    if blocks is None or not is_ordered(history):
+        return None
+    hour, day = blocks.hour_of_week % 24, blocks.hour_of_week // 24
+    rate = np.asarray(mean_count(background, 1.0, hour, day, blocks.region), np.float64)
+    log_mean = np.log(rate * blocks.devices / blocks.windows)
+    slow = background.intensity
+    sd = 0.0 if slow is None else float(np.asarray(slow.sd))
+    ones = np.ones(len(log_mean))
+    fixed = learn_tail(background, blocks, log_mean, -0.5 * sd**2 * ones, sd**2 * ones)
+    if ahead is None:
+        return Tails(fixed, fixed)
+    return Tails(fixed, learn_tail(background, blocks, log_mean, *ahead))
+
+
+def _cells(history: History, background: Background, regions: np.ndarray) -> Cells:
+    """Counts and devices of the windows of some regions that are not far above their mean."""
     hour, day = history.hour_of_week % 24 + 0.5, history.hour_of_week // 24
     mean = np.asarray(mean_count(background, history.active, hour, day, history.region))
-    use = ~far_above(history.triggers, mean)
+    use = ~far_above(history.triggers, mean) & np.isin(history.region, regions)
     pair = history.active[use] * 1e6 + history.triggers[use]
     _, first, which = np.unique(pair, return_index=True, return_inverse=True)
     windows = np.bincount(which, history.windows[use])

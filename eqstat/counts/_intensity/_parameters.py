@@ -11,14 +11,24 @@ from jaxtyping import Array
 
 from eqstat._core.arrays import Number
 from eqstat._core.checks import check_fields
+from eqstat._core.errors import InputError
 from eqstat.counts._families import Marginal
 
 # Equally spaced nodes: for a normal density times a smooth function the trapezoidal rule with a
 # step of half a standard deviation is exact to ten digits, far into the tail.
 NODES = np.arange(-6.5, 6.51, 0.5)
-# Tables of counts reach to those of an intensity so many standard deviations above its mean.
-REACH_SD = 5.0
+# Tables of counts reach to those of an intensity so many standard deviations above its mean, and of
+# a surge so many times its own mean.
+REACH_SD, REACH_SURGES = 5.0, 8.0
 LOG_WEIGHTS = -0.5 * NODES**2 - np.log(np.sum(np.exp(-0.5 * NODES**2)))
+# In surges, five nodes of the slow intensity, and the means of pieces of a standard exponential.
+FEW_NODES, _FEW_WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
+FEW_LOG_WEIGHTS = np.log(_FEW_WEIGHTS / _FEW_WEIGHTS.sum())
+_EDGES = np.array([0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0])
+_BEYOND = np.append(np.exp(-_EDGES), 0.0)
+_PARTS = np.append((_EDGES + 1) * np.exp(-_EDGES), 0.0)
+SURGE_NODES = -np.diff(_PARTS) / -np.diff(_BEYOND)
+SURGE_LOG_WEIGHTS = np.log(-np.diff(_BEYOND))
 
 
 class Intensity(eqx.Module):
@@ -39,6 +49,12 @@ class Intensity(eqx.Module):
         Standard deviation $\sigma$ of the log factor, 0 to 5.
     correlation_h
         Correlation time $\tau$, hours, positive.
+    surge_share
+        Share of the time in which a region is in a surge of some minutes, whose log factor is
+        exponential and adds to x, 0 to 0.5; None without surges.
+    surge_mean
+        Mean $\eta$ of that log factor, up to 2: the factor exceeds f with probability
+        $f^{-1/\eta}$.
 
     Examples
     --------
@@ -48,36 +64,69 @@ class Intensity(eqx.Module):
 
     sd: Number
     correlation_h: Number
+    surge_share: Number | None = None
+    surge_mean: Number | None = None
 
     def __check_init__(self) -> None:
         check_fields(self, sd=(0, 5), correlation_h=(1e-3, 1e6))
+        check_fields(self, surge_share=(0, 0.5), surge_mean=(1e-3, 2))
+        if (self.surge_share is None) != (self.surge_mean is None):
+            raise InputError("Intensity: give both surge_share and surge_mean, or neither")
 
 
-def log_factors(sd: Any) -> Array:
-    """Log factors of the nodes, which come as a leading axis: (nodes, ...)."""
-    sd = jnp.asarray(sd)
-    nodes = jnp.asarray(NODES, sd.dtype).reshape(-1, *(1,) * sd.ndim)
-    return sd * nodes - 0.5 * sd**2
+def nodes_of(sd: Any, share: Any = None, mean: Any = None, xp: Any = np) -> tuple[Any, Any]:
+    """Log factors of the intensity and logs of their weights, nodes as a leading axis.
+
+    Parameters
+    ----------
+    sd, share, mean
+        Standard deviation of the slow intensity, share and mean of the surges, of one shape;
+        the latter None without surges.
+    xp
+        NumPy or JAX.
+    """
+    sd = xp.asarray(sd)
+
+    def lead(values: np.ndarray) -> Any:
+        return xp.asarray(values, sd.dtype).reshape(-1, *(1,) * sd.ndim)
+
+    slow, log_weights = sd * lead(NODES) - 0.5 * sd**2, lead(LOG_WEIGHTS)
+    if share is None:
+        return slow, log_weights
+    few, log_few = sd * lead(FEW_NODES) - 0.5 * sd**2, lead(FEW_LOG_WEIGHTS)
+    share = xp.asarray(share)
+    both = [
+        (few + surge * mean, log_few + xp.log(xp.maximum(share, 1e-30)) + log_weight)
+        for surge, log_weight in zip(SURGE_NODES, SURGE_LOG_WEIGHTS, strict=True)
+    ]
+    factors = [slow, *(factor for factor, _ in both)]
+    weights = [log_weights + xp.log1p(-share), *(weight for _, weight in both)]
+    return xp.concatenate(factors), xp.concatenate(weights)
 
 
 def interpolate_profile(profile: Any, hour: Any, day: Any) -> Array:
-    """Profile at a time of the week: linear between the centres of the hours."""
+    """Profile at a time of the week: linear between the centres of its hours or half hours."""
     profile = jnp.asarray(profile)
-    position = (jnp.asarray(day) * 24 + jnp.asarray(hour) - 0.5) % 168
-    low = jnp.floor(position).astype(int) % 168
+    size = profile.shape[-1]
+    position = ((jnp.asarray(day) * 24 + jnp.asarray(hour)) * (size // 168) - 0.5) % size
+    low = jnp.floor(position).astype(int) % size
     part = position - jnp.floor(position)
-    return (1 - part) * profile[low] + part * profile[(low + 1) % 168]
+    return (1 - part) * profile[low] + part * profile[(low + 1) % size]
 
 
-def averaged_pmf(marginal: Marginal, top: int, sd: Any) -> np.ndarray:
-    """Probabilities of 0, ..., top triggers, averaged over the slow intensity, (..., top + 1).
+def averaged_pmf(
+    marginal: Marginal, top: int, sd: Any, share: Any = None, mean: Any = None
+) -> np.ndarray:
+    """Probabilities of 0, ..., top triggers, averaged over the intensity, (..., top + 1).
 
-    `sd` broadcasts against the means of the marginal; zero is without a slow intensity.
+    `sd`, and `share` and `mean` of surges if there are any, broadcast against the means of the
+    marginal; zero is without a slow intensity.
     """
-    if not np.any(sd):
+    if not np.any(sd) and share is None:
         return np.exp(marginal.family.log_pmf_table(marginal, top))
     total = np.zeros((*np.shape(marginal.mean), top + 1))
-    for node, log_weight in zip(NODES, LOG_WEIGHTS, strict=True):
-        moved = marginal._replace(mean=marginal.mean * np.exp(sd * node - 0.5 * sd**2))
-        total += np.exp(log_weight + marginal.family.log_pmf_table(moved, top))
+    for factor, log_weight in zip(*nodes_of(sd, share, mean), strict=True):
+        moved = marginal._replace(mean=marginal.mean * np.exp(factor))
+        weight = np.broadcast_to(log_weight, np.shape(marginal.mean))[..., None]
+        total += np.exp(weight + marginal.family.log_pmf_table(moved, top))
     return total

@@ -8,3 +8,8 @@ from ._score import scorer as scorer
 from ._score_one import score_one as score_one
 from ._threshold import threshold as threshold
 from ._threshold import true_rates as true_rates
+from ._watch import Watch as Watch
+from ._watch import excess as excess
+from ._watch import log_evidence as log_evidence
+from ._watch import watch_init as watch_init
+from ._watch import watch_step as watch_step

@@ -173,11 +173,23 @@ class AlarmCells:
 
 
 def rows_of_week(
-    draws: dict[str, np.ndarray], hours: np.ndarray, index: np.ndarray, days: np.ndarray
+    draws: dict[str, np.ndarray],
+    hours: np.ndarray,
+    index: np.ndarray,
+    days: np.ndarray,
+    clock_shift_h: float = 0.0,
 ) -> np.ndarray:
-    """Log rates within the hours in which these lie, (regions, hours, draws, times)."""
+    """Log rates within the hours in which these lie, (regions, hours, draws, times).
+
+    Shifts of the clock, to either side and none, are equally probable.
+    """
     days = days if np.any(draws["weekly"]) or np.any(draws["profile"]) else days[:1]
-    parts = [log_device_rates(draws, np.floor(hours) + at, days, index) for at in WITHIN_HOUR]
+    shifts = (0.0,) if clock_shift_h == 0 else (0.0, -clock_shift_h, clock_shift_h)
+    parts = [
+        log_device_rates(draws, np.floor(hours) + at + shift, days, index)
+        for at in WITHIN_HOUR
+        for shift in shifts
+    ]
     if not np.any(draws["daily"]) and not np.any(draws["profile"]):
         parts = parts[:1]
     return np.moveaxis(np.concatenate(parts, axis=-1), 0, 2)
@@ -193,7 +205,7 @@ def alarm_cells(
     correlation_windows: float | int,
 ) -> AlarmCells:
     """Alarm rates of all cells, in the order region, hour, active."""
-    log_rates = rows_of_week(draws, hours, index, days)
+    log_rates = rows_of_week(draws, hours, index, days, background.clock_shift_h)
     rates = log_rates.reshape(-1, *log_rates.shape[2:])
     row = np.repeat(np.arange(len(rates)), counts.shape[2])
     return AlarmCells(background, draws, counts.ravel(), rates, row, correlation_windows)

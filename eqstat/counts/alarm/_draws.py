@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import numpy as np
 from jaxtyping import Float
@@ -20,7 +22,7 @@ def draws_of(background: Background, most: int | None = None) -> dict[str, np.nd
         "weekly": background.weekly,
         "region_effect": background.region_effect,
         "profile": np.zeros(HOURS_OF_WEEK) if background.profile is None else background.profile,
-        "intensity_sd": 0.0 if background.intensity is None else background.intensity.sd,
+        **_slow(background),
         **{
             name: 0.0 if getattr(background, name) is None else getattr(background, name)
             for name in SHAPE_PARAMETERS
@@ -41,6 +43,21 @@ def draws_of(background: Background, most: int | None = None) -> dict[str, np.nd
     return arrays
 
 
+def _slow(background: Background) -> dict[str, Any]:
+    slow = background.intensity
+    values = {"intensity_sd": 0.0 if slow is None else slow.sd}
+    if slow is None or slow.surge_share is None:
+        return values | {"surge_share": 0.0, "surge_mean": 0.1}
+    return values | {"surge_share": slow.surge_share, "surge_mean": slow.surge_mean}
+
+
+def surges_of(draws: dict[str, np.ndarray]) -> tuple[Any, Any]:
+    """Share and mean of the surges of each draw; None without surges."""
+    if not np.any(draws["surge_share"] > 0):
+        return None, None
+    return draws["surge_share"], draws["surge_mean"]
+
+
 def log_device_rates(
     draws: dict[str, np.ndarray], hour: np.ndarray, day: np.ndarray, region: np.ndarray
 ) -> Float[np.ndarray, "draws regions hours days"]:
@@ -49,11 +66,12 @@ def log_device_rates(
         columns = np.asarray(basis(hour[:, None], day[None, :]))
     weights = np.concatenate([draws["daily"], draws["weekly"]], axis=-1)
     cycle = np.einsum("hgb,db->dhg", columns, weights)
-    position = (day * 24 + hour[:, None] - 0.5) % HOURS_OF_WEEK
-    low = np.floor(position).astype(int)
-    part, low = position - low, low % HOURS_OF_WEEK
     profile = draws["profile"]
-    cycle = cycle + (1 - part) * profile[:, low] + part * profile[:, (low + 1) % HOURS_OF_WEEK]
+    size = profile.shape[-1]
+    position = ((day * 24 + hour[:, None]) * (size // HOURS_OF_WEEK) - 0.5) % size
+    low = np.floor(position).astype(int)
+    part, low = position - low, low % size
+    cycle = cycle + (1 - part) * profile[:, low] + part * profile[:, (low + 1) % size]
     base = np.log(draws["rate_per_device_h"])[:, None] + draws["region_effect"][:, region]
     return base[:, :, None, None] + cycle[:, None]
 

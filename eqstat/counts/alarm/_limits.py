@@ -223,20 +223,19 @@ def _root(x: np.ndarray, y: np.ndarray, goal: np.ndarray, lower: int, *, cubic: 
     whole = np.all(np.isfinite(y), axis=1) & cubic & (len(x) == STENCIL)
     if not whole.any():
         return linear
-    y, goal = y[whole], goal[whole]
-    low, high = np.full(len(y), x[lower]), np.full(len(y), x[lower + 1])
+    # The cubic in powers of x - x[lower], by divided differences.
+    cubic_terms = _powers(x - x[lower], y[whole] - goal[whole, None])
+    width = x[lower + 1] - x[lower]
+    low, high = np.zeros(len(cubic_terms)), np.full(len(cubic_terms), width)
+    first, second, third, fourth = cubic_terms.T
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        keeps = _interpolate(x, y, middle) <= goal
+        keeps = first + middle * (second + middle * (third + middle * fourth)) <= 0
         low, high = np.where(keeps, middle, low), np.where(keeps, high, middle)
-    linear[whole] = low
+    linear[whole] = x[lower] + low
     return linear
 
 
-def _interpolate(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Lagrange's polynomial through a few nodes, entry by entry."""
-    total = np.zeros(len(at))
-    for i, own in enumerate(x):
-        others = np.delete(x, i)
-        total += y[:, i] * np.prod((at[:, None] - others) / (own - others), axis=1)
-    return total
+def _powers(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Coefficients of the polynomials through points (x, y) of each row, (entries, points)."""
+    return np.linalg.solve(x[:, None] ** np.arange(len(x)), y.T).T

@@ -16,6 +16,8 @@ from eqstat.counts.scan._scan import log_alarm_table_per_hour
 RATE_STEP = 0.2
 # Averages over the log rate reach so many standard deviations, on nodes so many times finer.
 REACH_SD, FINEST = 7.0, 10
+# Averages over surges reach so many means; all beyond is at their end.
+SURGE_REACH = 16.0
 # Logs below this are zero as probabilities in float64.
 LEAST_LOG = -700.0
 
@@ -70,9 +72,11 @@ def tabulate(
     """
     sd = shapes["intensity_sd"] if marginalise else np.zeros(1)
     reach = (REACH_SD * sd + 0.5 * sd**2).max() + gap
+    is_surging = bool(np.any(shapes["surge_share"] > 0))
+    above = reach + SURGE_REACH * float(np.max(shapes["surge_mean"])) * is_surging
     # Multiples of the step, so that values do not depend on what else is asked.
     first = np.floor((log_rates[0] - reach) / RATE_STEP) - 2
-    last = np.ceil((log_rates[1] + reach) / RATE_STEP) + 3
+    last = np.ceil((log_rates[1] + above) / RATE_STEP) + 3
     nodes = RATE_STEP * np.arange(first, last + 1)
     mean = active[:, None] * np.exp(nodes) * background.window_s / 3600
     values = log_alarm_table_per_hour(
@@ -89,6 +93,9 @@ def tabulate(
     # Just above the mean the declumping factor makes the rate dip. An alarm at more triggers is one
     # at fewer, so the rate is made non-increasing.
     values = np.maximum.accumulate(values[..., ::-1], axis=-1)[..., ::-1]
+    if is_surging:
+        surges = zip(values, shapes["surge_share"], shapes["surge_mean"], strict=True)
+        values = np.stack([with_surges(*own) for own in surges])
     if np.any(sd > 0):
         values = np.stack(
             [smooth(table, own, -0.5 * own**2) for table, own in zip(values, sd, strict=True)]
@@ -109,26 +116,55 @@ def burst_arguments(
 def smooth(table: np.ndarray, sd: float | np.floating, shift: Any = 0.0) -> np.ndarray:
     """Average tables of logs over a normal distribution of the log rate, along the second axis.
 
-    Probabilities and rates are averaged, not their logs, by the trapezoidal rule on the nodes of
-    the table or, for a small standard deviation, on finer ones. `shift` is the mean of the
-    distribution relative to the node.
+    By the trapezoidal rule on the nodes of the table or, for a small standard deviation, on finer
+    ones. `shift` is the mean of the distribution relative to the node.
     """
     if sd == 0:
         return table
-    count = table.shape[1]
     finer = int(np.clip(np.ceil(RATE_STEP / (0.7 * sd)), 1, FINEST))
+    step = RATE_STEP / finer
+    reach = np.arange(-int(np.ceil(REACH_SD * sd / step)), int(np.ceil(REACH_SD * sd / step)) + 1)
+    centre = int(np.round(shift / step))
+    density = np.exp(-0.5 * ((reach * step - (shift - centre * step)) / sd) ** 2)
+    return _average(table, centre + reach, density / density.sum(), finer)
+
+
+def with_surges(
+    table: np.ndarray, share: float | np.floating, mean: float | np.floating
+) -> np.ndarray:
+    """Average tables of logs over surges, a share of the time with an exponential log factor."""
+    if share == 0:
+        return table
+    finer = int(np.clip(np.ceil(RATE_STEP / (0.5 * mean)), 1, FINEST))
+    step = RATE_STEP / finer
+    offset = np.arange(int(np.ceil(SURGE_REACH * mean / step)) + 1)
+    # Each node has the probability of what is nearer to it than to others, the last of all beyond.
+    beyond = np.exp(-np.maximum(offset - 0.5, 0.0) * step / mean)
+    return _average(
+        table,
+        np.append(0, offset),
+        np.append(1 - share, share * (beyond - np.append(beyond[1:], 0.0))),
+        finer,
+    )
+
+
+def _average(
+    table: np.ndarray, offset: np.ndarray, probability: np.ndarray, finer: int
+) -> np.ndarray:
+    """Average tables of logs over displacements by whole numbers of finer nodes.
+
+    Probabilities and rates are averaged, not their logs.
+    """
+    count = table.shape[1]
     fine = np.arange((count - 1) * finer + 1) / finer
     j = np.clip(np.floor(fine).astype(int), 1, count - 3)
     between = np.zeros((len(fine), count))
-    for offset, weight in zip((-1, 0, 1, 2), cubic_weights(fine - j), strict=True):
-        between[np.arange(len(fine)), j + offset] = weight
+    for step, weight in zip((-1, 0, 1, 2), cubic_weights(fine - j), strict=True):
+        between[np.arange(len(fine)), j + step] = weight
     weights = np.zeros((count, len(fine)))
-    step = RATE_STEP / finer
-    reach = np.arange(-int(np.ceil(REACH_SD * sd / step)), int(np.ceil(REACH_SD * sd / step)) + 1)
-    centre = np.arange(count) * finer + int(np.round(shift / step))
-    density = np.exp(-0.5 * ((reach * step - (shift - np.round(shift / step) * step)) / sd) ** 2)
-    for own, offset in zip(density / density.sum(), reach, strict=True):
-        np.add.at(weights, (np.arange(count), np.clip(centre + offset, 0, len(fine) - 1)), own)
+    centre = np.arange(count) * finer
+    for own, move in zip(probability, offset, strict=True):
+        np.add.at(weights, (np.arange(count), np.clip(centre + move, 0, len(fine) - 1)), own)
     # A cubic through the edge of what has no probability in float64 would overshoot.
     logs = np.einsum("fr,nr...->nf...", between, np.maximum(table, LEAST_LOG))
     return np.log(np.einsum("rf,nf...->nr...", weights, np.exp(np.maximum(logs, LEAST_LOG))))

@@ -11,7 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat.counts._background import Background, Number
+from eqstat.counts._intensity._tail import Tail, Tails, inflate_log
 from eqstat.counts.alarm import _score_table
 from eqstat.counts.alarm._present import SlowIntensity, State, init, slow_intensity
 from eqstat.counts.alarm._rate_table import RATE_STEP, cubic_weights
@@ -97,6 +99,9 @@ class Scorer(eqx.Module):
         Whether spreads are interpolated; False where the table has all that occur.
     is_slow
         Whether there is a slow intensity.
+    tails
+        Tails that inflate rates, of fixed scores and of those that follow the present intensity;
+        None for none.
 
     Examples
     --------
@@ -119,6 +124,7 @@ class Scorer(eqx.Module):
     regions: tuple[str, ...] = eqx.field(static=True)
     between: bool = eqx.field(static=True)
     is_slow: bool = eqx.field(static=True)
+    tails: Tails | None = eqx.field(static=True, default=None)
 
 
 def scorer(
@@ -175,9 +181,9 @@ def scorer(
     check_budget(budgets, len(background.regions), minimum, most_active, most_triggers)
     tables = _score_table.build(background, most_active, most_triggers, correlation_windows)
     unique, which = np.unique(budgets, return_inverse=True)
-    crossing = np.stack(
-        [_score_table.crossing(tables.table[..., 1], np.log(b), minimum) for b in unique]
-    )
+    tail = Tail() if background.tails is None else background.tails.present
+    own = tail.deflate(np.log(unique / HOURS_PER_YEAR)) + np.log(HOURS_PER_YEAR)
+    crossing = np.stack([_score_table.crossing(tables.table[..., 1], b, minimum) for b in own])
     limits = _score_table.limits(
         background, np.log(budgets), most_active, most_triggers, correlation_windows
     )
@@ -198,6 +204,7 @@ def scorer(
         background.regions,
         tables.between,
         background.intensity is not None,
+        background.tails,
     )
 
 
@@ -209,6 +216,7 @@ def score(
     region: Number = 0,
     day: Number = ANY_DAY,
     state: State | None = None,
+    excess: Number | None = None,
 ) -> Score:
     """Score counts of triggers; pure, jit-safe, vectorised, without errors on data.
 
@@ -236,6 +244,9 @@ def score(
     state
         What the recent windows say about each region (`init`, `step`): scores and threshold
         then adapt to the present intensity. By default they marginalise over all intensities.
+    excess
+        Ratio of realised to promised false alarms, from `excess` of a `Watch`: alarm rates are
+        multiplied by it, and the threshold is raised accordingly.
 
     Returns
     -------
@@ -254,15 +265,16 @@ def score(
         state = None
     columns = jnp.broadcast_arrays(k, n, h, jnp.asarray(region), jnp.asarray(day))
     shape, size = columns[0].shape, columns[0].size
+    ratio = None if excess is None else jnp.asarray(excess).astype(kind)
     if size <= BLOCK:
-        return _score(scorer, state, *columns)
+        return _score(scorer, state, ratio, *columns)
     # Blocks that fit the processor's cache are three times as fast for a million scores. Where a
     # block length divides the size, no padding is copied.
     block = next((b for b in range(BLOCK, BLOCK // 4, -1) if size % b == 0), BLOCK)
     fill = -size % block
     flat = (jnp.pad(column.ravel(), (0, fill)) if fill else column for column in columns)
     blocks = tuple(column.reshape(-1, block) for column in flat)
-    scores = jax.lax.map(lambda block: _score(scorer, state, *block), blocks)
+    scores = jax.lax.map(lambda block: _score(scorer, state, ratio, *block), blocks)
     return Score(*(values.ravel()[:size].reshape(shape) for values in scores))
 
 
@@ -279,7 +291,14 @@ def _run(table: Array, first: Array, length: int) -> Array:
 
 
 def _score(
-    scorer: Scorer, state: State | None, k: Array, n: Array, h: Array, r: Array, d: Array
+    scorer: Scorer,
+    state: State | None,
+    ratio: Array | None,
+    k: Array,
+    n: Array,
+    h: Array,
+    r: Array,
+    d: Array,
 ) -> Score:
     """Score arrays of one shape."""
     kind = scorer.table.dtype
@@ -324,10 +343,21 @@ def _score(
                 left, right = jnp.moveaxis(_run(scorer.crossing, row, 2), -1, 0)
                 needed = needed + share * ((1 - part) * left + part * right)
     log_tail, log_year = jnp.minimum(read[..., 0], 0.0), read[..., 1]
+    if scorer.tails is not None:
+        tail = scorer.tails.fixed if state is None else scorer.tails.present
+        log_hour = np.log(HOURS_PER_YEAR)
+        of_window = (*tail.values[:4], tail.log_block_h - jnp.log(scorer.slow.window_h))
+        log_tail = jnp.minimum(inflate_log(log_tail, of_window, jnp), 0.0)
+        log_year = inflate_log(log_year - log_hour, tail.values, jnp) + log_hour
+    if ratio is not None:
+        log_year = log_year + jnp.log(ratio)
     if state is None:
         hour = jnp.clip(h, 0, 23).astype(int)
         needed = _needed(scorer, (region * (ANY_DAY + 1) + day) * 24 + hour, n)
         margin = k - jnp.maximum(needed, scorer.minimum)
+        if ratio is not None:
+            kept = (log_year <= scorer.log_budget[budget]) | (ratio <= 1)
+            margin = jnp.where(kept, margin, jnp.minimum(margin, -1))
     else:
         enough = (log_year <= scorer.log_budget[budget]) & (k >= scorer.minimum)
         # The crossing is interpolated; the sign of the margin follows from the rate at the count.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat.counts.alarm._present import init
 from eqstat.counts.alarm._rate_table import RATE_STEP
 from eqstat.counts.alarm._score import ANY_DAY, BAD_INPUT, BEYOND_TABLE, OK, Score, Scorer
@@ -62,6 +63,13 @@ def score_one(scorer: Scorer) -> ScoreOne:
     first, minimum = float(scorer.first_log_rate), float(scorer.minimum)
     between, is_slow = scorer.between, scorer.is_slow
     regions, last, most = scorer.log_rate.shape[0], devices - 1, counts - 1
+    tails, window_h = scorer.tails, float(scorer.slow.window_h)
+    inflaters = None
+    if tails is not None:
+        inflaters = [
+            (own.inflater(window_h), own.inflater()) for own in (tails.fixed, tails.present)
+        ]
+    log_hours = math.log(HOURS_PER_YEAR)
     nan: Any = math.nan
     invalid = Score(nan, nan, nan, nan, nan, BAD_INPUT)  # pyright: ignore[reportArgumentType]
 
@@ -115,6 +123,10 @@ def score_one(scorer: Scorer) -> ScoreOne:
                 row = ((budget * spreads + low + step) * devices + at) * rates + j
                 needed += share * ((1 - f) * crossings[row] + f * crossings[row + 1])
         log_tail = min(log_tail, 0.0)
+        if inflaters is not None:
+            of_window, of_rate = inflaters[not fixed]
+            log_tail = min(of_window(log_tail), 0.0)
+            log_year = of_rate(log_year - log_hours) + log_hours
         status = BEYOND_TABLE if beyond or triggers > most else OK
         if fixed:
             row = ((region * 8 + day) * 24 + int(hour)) * last_count

@@ -16,7 +16,7 @@ from eqstat.counts._background import Background, log_tails
 from eqstat.counts.alarm import _limits
 from eqstat.counts.alarm._cells import AlarmCells, rows_of_week
 from eqstat.counts.alarm._draws import draws_of, log_device_rates
-from eqstat.counts.alarm._rate_table import RATE_STEP, smooth, tabulate
+from eqstat.counts.alarm._rate_table import RATE_STEP, smooth, tabulate, with_surges
 from eqstat.counts.alarm._shapes import Shapes, shapes_of
 
 # Every number of devices up to `EXACT`, then equal steps of the logarithm.
@@ -77,8 +77,10 @@ def week(background: Background) -> tuple[np.ndarray, np.ndarray]:
     regions = np.arange(len(background.regions))
     parts = 1 if background.intensity is None else PARTS
     hours = (np.arange(24 * parts) + 0.5) / parts
-    logs = log_device_rates(draws, hours, np.arange(7.0), regions)
-    logs = np.moveaxis(logs, 3, 2)  # draws, regions, days, hours
+    shift = background.clock_shift_h
+    shifts = (0.0,) if shift == 0 else (0.0, -shift, shift)
+    each = [log_device_rates(draws, hours + own, np.arange(7.0), regions) for own in shifts]
+    logs = np.moveaxis(np.concatenate(each), 3, 2)  # draws, regions, days, hours
     mean, variance = logs.mean(axis=0), logs.var(axis=0)
     # If the day is not given, the differences between days add to the variance.
     any_mean = mean.mean(axis=1, keepdims=True)
@@ -141,6 +143,13 @@ def _block(
         arrays = (jnp.asarray(active), jnp.asarray(mean))
         each = [jax.tree.map(lambda leaf, i=i: leaf[i], one) for i in range(count)]
         tails = np.asarray([np.asarray(_tails(shape, most, *arrays)) for shape in each])
+    surges = zip(
+        np.maximum(tails, -1e4),
+        shapes.values["surge_share"],
+        shapes.values["surge_mean"],
+        strict=True,
+    )
+    tails = np.stack([with_surges(*own) for own in surges])
     tail = np.asarray(logsumexp(np.maximum(tails, -1e4) + log_share, axis=0))
     rate = logsumexp(tabulated.values + log_share, axis=0) + np.log(HOURS_PER_YEAR)
     # A threshold of 0 gets the rate of 1.
@@ -196,11 +205,15 @@ def limits(
     regions, hours, week = np.arange(len(background.regions)), np.arange(24.0), np.arange(7.0)
     alike = not (np.any(draws["weekly"]) or np.any(draws["profile"]))
     days = [week] if alike else [*week[:, None], week]
-    parts = [rows_of_week(draws, hours, regions, day) for day in days]
+    shift = background.clock_shift_h
+    parts = [rows_of_week(draws, hours, regions, day, shift) for day in days]
     rows = [part.reshape(-1, *part.shape[2:]) for part in parts]
     ends = np.array([1.0, most_active])
     cells = AlarmCells(background, draws, ends, rows[-1], np.zeros(2, int), correlation_windows)
-    goal = np.tile(np.repeat(log_budget - np.log(HOURS_PER_YEAR), len(hours)), len(days))
+    log_goal = log_budget - np.log(HOURS_PER_YEAR)
+    if background.tails is not None:
+        log_goal = background.tails.fixed.deflate(log_goal)
+    goal = np.tile(np.repeat(log_goal, len(hours)), len(days))
     found = _limits.device_limits(
         cells.table, cells.nodes, rows, cells.shapes.group, goal, most, most
     )

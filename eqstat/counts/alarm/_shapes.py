@@ -10,8 +10,8 @@ from scipy.special import logsumexp
 from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat.counts._background import Background
 from eqstat.counts._families import SHAPE_PARAMETERS
-from eqstat.counts._intensity._parameters import LOG_WEIGHTS, NODES
-from eqstat.counts.alarm._draws import shape_at
+from eqstat.counts._intensity._parameters import nodes_of
+from eqstat.counts.alarm._draws import shape_at, surges_of
 from eqstat.counts.alarm._rate_table import burst_arguments
 from eqstat.counts.scan._scan import log_alarm_table_per_hour
 
@@ -19,7 +19,7 @@ from eqstat.counts.scan._scan import log_alarm_table_per_hour
 # the groups, among many.
 FEW, MANY = 100.0, 1000.0
 GROUPS = 8, 4
-OTHERS = ("intensity_sd", "probability", "share", "concentration")
+OTHERS = ("intensity_sd", "surge_share", "surge_mean", "probability", "share", "concentration")
 
 
 class Shapes(NamedTuple):
@@ -86,9 +86,14 @@ def cell_table(
 
     `log_rates` are per device and hour, (draws, times).
     """
-    sd = draws["intensity_sd"][:, None, None]
-    factors = sd * NODES - 0.5 * sd**2 if np.any(sd > 0) else np.zeros((1, 1, 1))
-    log_weights = LOG_WEIGHTS if np.any(sd > 0) else np.zeros(1)
+    sd, surges = draws["intensity_sd"], surges_of(draws)
+    count = len(sd)
+    nodes = (np.zeros((1, count)), np.zeros((1, count)))
+    if np.any(sd > 0) or surges[0] is not None:
+        nodes = nodes_of(sd, *surges)
+    # (draws, times, nodes)
+    factors = np.moveaxis(nodes[0], 0, -1)[:, None]
+    log_weights = np.moveaxis(np.broadcast_to(nodes[1], nodes[0].shape), 0, -1)[:, None]
     table = log_alarm_table_per_hour(
         active * np.exp(log_rates[..., None] + factors) * background.window_s / 3600,
         top,
@@ -99,6 +104,6 @@ def cell_table(
         correlation_windows=correlation_windows,
         **burst_arguments(background, draws, 2),
     )
-    table = np.asarray(logsumexp(np.maximum(table, -1e4) + log_weights[:, None], axis=2))
+    table = np.asarray(logsumexp(np.maximum(table, -1e4) + log_weights[..., None], axis=2))
     table = np.maximum.accumulate(table[..., ::-1], axis=-1)[..., ::-1]
     return np.asarray(logsumexp(table, axis=1)) - np.log(table.shape[1])

@@ -7,12 +7,14 @@ from typing import Literal
 
 import numpy as np
 import xarray as xr
+from scipy.special import logsumexp
 
 from eqstat._core.checks import check_choice, check_probability, check_range, check_whole, refuse
 from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
 from eqstat.counts._background import Background
+from eqstat.counts._intensity._tail import Tail
 from eqstat.counts.alarm import _budget
 from eqstat.counts.alarm._cells import LARGEST_TABLE, alarm_cells
 from eqstat.counts.alarm._draws import draws_of
@@ -100,7 +102,9 @@ def threshold(
         `attainable`, False where no count keeps the budget or the devices are fewer than
         `minimum` (`triggers` is then one more than the active devices);
         `false_alarm_rate_per_year`, the rate at this hour all year, and its interval `rate_low`,
-        `rate_high`; `budget_per_year`.
+        `rate_high`; `budget_per_year`. The attribute `tail_factor` is the factor by which rates at
+        the budget were inflated because the history's largest counts are more frequent than the
+        background says (`Background.tails`), 1 for none.
 
     Raises
     ------
@@ -130,12 +134,14 @@ def threshold(
     days = DAYS if day is None else np.array([day])
     cells = alarm_cells(background, draws, counts, hours, index, days, correlation_windows)
     budget = np.full(len(names), false_alarm_rate_per_year / len(names))
+    tail = Tail() if background.tails is None else background.tails.fixed
+    own_budget = np.exp(tail.deflate(np.log(budget / HOURS_PER_YEAR))) * HOURS_PER_YEAR
     if split == "equal":
-        needed = cells.smallest(np.repeat(budget, len(hours)), minimum)
+        needed = cells.smallest(np.repeat(own_budget, len(hours)), minimum)
     else:
         assert miss_probability is not None
         needed = _budget.least_miss(
-            cells.all_rates(1e-3 * float(budget.min())) + np.log(HOURS_PER_YEAR),
+            tail.inflate(cells.all_rates(1e-3 * float(own_budget.min()))) + np.log(HOURS_PER_YEAR),
             counts,
             hours,
             names,
@@ -145,22 +151,25 @@ def threshold(
         )
     log_each = cells.at(needed)
     if kind == "predictive":
-        shares = np.repeat(budget, counts[0].size)
+        shares = np.repeat(own_budget, counts[0].size)
         labels = [(name, float(hour)) for name in names for hour in hours for _ in counts[0, 0]]
         asked = Cells(
             active=counts.ravel(),
             log_rates=cells.log_rates,
             row=cells.row,
             budget=shares,
-            share=shares / false_alarm_rate_per_year,
+            share=np.full(len(shares), own_budget[0] / false_alarm_rate_per_year),
             names=labels,
         )
         check_support(cells.at, background, draws, asked, needed, log_each, minimum=minimum,
                       caution=caution, correlation_windows=correlation_windows)  # fmt: skip
-    each = np.exp(log_each) * HOURS_PER_YEAR
+    # The mean over the draws is inflated, not each draw.
+    log_mean = np.asarray(logsumexp(log_each, axis=1)) - np.log(log_each.shape[1])
+    total = np.exp(tail.inflate(log_mean)) * HOURS_PER_YEAR
+    each = np.exp(tail.inflate(log_each)) * HOURS_PER_YEAR
     shape = counts.shape
     attainable = needed <= np.floor(counts.ravel())
-    mean = np.where(attainable, each.mean(axis=1), 0.0).reshape(shape)
+    mean = np.where(attainable, total, 0.0).reshape(shape)
     if split == "least_miss":
         budget = mean.mean(axis=(1, 2))
     else:  # It keeps the budget, but for errors of interpolation of less than 1 %.
@@ -192,6 +201,8 @@ def threshold(
             "minimum": minimum,
             "interval_probability": probability,
             "interval_kind": "central",
+            "tail_factor": _tail_factor(tail, own_budget, budget),
+            "clock_shift_h": background.clock_shift_h,
         },
     )
     attributes = {"units": "1/year", "long_name": "share of the budget"}
@@ -201,6 +212,11 @@ def threshold(
         return result.assign_coords(active=("active", counts[0, 0], devices))
     result = result.isel(active=0)
     return result.assign_coords(active=(("region", "hour"), counts[..., 0], devices))
+
+
+def _tail_factor(tail: Tail, model: np.ndarray, asked: np.ndarray) -> float:
+    """Factor by which rates at the budget are above those of the model."""
+    return 1.0 if tail == Tail() else float(asked[0] / model[0])
 
 
 def true_rates(

@@ -61,7 +61,8 @@ def loo(
     rare large counts matter: where their `pareto_k` is above 0.7 a single window influences the
     posterior, and the sum is unreliable.
 
-    Windows are independent given the parameters; leaving out single windows does not measure the
+    A weekly profile is taken at its mean over the draws, and each window is averaged over the slow
+    intensity. Windows are independent given the parameters; leaving out single windows does not measure the
     prediction of another month or region. For that, leave out whole regions or weeks in `fit`.
 
     Parameters
@@ -113,8 +114,14 @@ def loo(
             "loo: needs 25 draws of the background or more (`posterior` of a fit, or `sample`)"
         )
     # With `bursts=True` the rows are the same for all backgrounds, so that they can be compared.
+    # The profile, which hardly differs between draws, enters through the data.
+    profile = background.profile
     data = count_data(
-        history, bursts=True, earthquake_share=earthquake_share, merge_above=MERGE_ABOVE
+        history,
+        bursts=True,
+        earthquake_share=earthquake_share,
+        merge_above=MERGE_ABOVE,
+        profile=None if profile is None else np.asarray(profile, np.float64).mean(axis=0),
     )
     with jax.enable_x64(True):
         points = np.asarray(
@@ -122,10 +129,10 @@ def loo(
         ).T
     windows = np.concatenate([rows.windows for rows in data.rows])
     triggers = np.concatenate([np.asarray(rows.triggers)[rows.pair] for rows in data.rows])
-    active = np.exp(np.concatenate([rows.log_exposure for rows in data.rows]))
+    active = np.concatenate([np.asarray(rows.active)[rows.pair] for rows in data.rows])
     use = windows > 0
     points, windows, triggers = points[use], windows[use], triggers[use]
-    active = active[use] * 3600 / history.window_s
+    active = active[use]
     elpd, k = _left_out(points, float(relative_efficiency))
     whole = _log_mean(points)
     each = xr.Dataset(

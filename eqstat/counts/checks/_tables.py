@@ -12,8 +12,8 @@ from eqstat._core.errors import InputError
 from eqstat.counts._background import Background
 from eqstat.counts._data import History, active_bin
 from eqstat.counts._families import Marginal
-from eqstat.counts._intensity._parameters import REACH_SD, averaged_pmf
-from eqstat.counts.alarm._draws import draws_of, log_device_rates, shape_at
+from eqstat.counts._intensity._parameters import REACH_SD, REACH_SURGES, averaged_pmf
+from eqstat.counts.alarm._draws import draws_of, log_device_rates, shape_at, surges_of
 from eqstat.counts.scan._tables import log_burst_table
 
 MOST_DRAWS = 100
@@ -112,7 +112,9 @@ def blocks(
         n = int(max(np.rint(active), largest_count[group]))
         spread = shape_at(draws, background, np.array([active]))
         sd = draws["intensity_sd"][:, None]
-        highest = float(np.max(mean * np.exp(REACH_SD * sd)))
+        surges = [None if own is None else own[:, None] for own in surges_of(draws)]
+        far = REACH_SD * sd + (0.0 if surges[1] is None else REACH_SURGES * surges[1])
+        highest = float(np.max(mean * np.exp(far)))
         largest = (np.array([value]) for value in (highest, spread.max(), float(n)))
         base = family.support(Marginal(family, *largest), LEFT_OUT)
         top, burst = max(base, int(largest_count[group])), None
@@ -133,7 +135,7 @@ def blocks(
                 np.full(mean[:, use].shape, float(n)),
             )
             table = np.zeros((*case.mean.shape, top + 1))
-            table[..., : base + 1] = averaged_pmf(case, base, sd)
+            table[..., : base + 1] = averaged_pmf(case, base, sd, *surges)
             if burst is not None:
                 table = _with_bursts(table, base, burst, draws["probability"])
             if top == n:

@@ -33,13 +33,13 @@ def rates(
     k = np.arange(1.0, top + 1.0)
     # With few devices the table of probabilities ends early, but every threshold needs an entry.
     pmf = marginal.family.log_pmf_table(marginal, max(table_top(marginal, top), top))
-    tail = log_tail_table(marginal, pmf)[..., : top + 1]
     crossing = np.log(k) + pmf[..., 1 : top + 1] + log_declumped(marginal, k)
     if np.isfinite(correlation_windows):
         crossing = _renewed.crossings(marginal, crossing, correlation_windows)
     above = k > marginal.family.expected(marginal)[..., None]
     rate = np.where(above, crossing, -np.inf)
     if bursts is not None:
+        tail = log_tail_table(marginal, pmf)[..., : top + 1]
         rate = _with_bursts(rate, tail, bursts, marginal, top)
     # A level below the mean is exceeded nearly always: at most one alarm per window.
     rate = np.where(above, np.minimum(rate, 0.0), 0.0)

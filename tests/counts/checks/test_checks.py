@@ -2,11 +2,12 @@
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from eqstat import InputError
-from eqstat.counts import Background, Bursts, Design, History, combine, fit, simulate
+from eqstat.counts import Background, Bursts, Design, History, combine, fit, prepare, simulate
 from eqstat.counts import checks as check
 from eqstat.counts._families import FAMILIES
 from eqstat.counts._simulate import week_means
@@ -259,3 +260,24 @@ def test_bad_input_is_refused(dispersed, learned):
         check.randomised_pit(KEY, background, dispersed, bins=1)
     with pytest.raises(InputError, match="nothing"):
         check.compare({})
+
+
+@pytest.mark.slow
+def test_loo_knows_the_profile_and_the_slow_intensity() -> None:
+    rng = np.random.default_rng(0)
+    windows, hour = 14 * 1440, np.arange(14 * 1440) // 60 % 24
+    slow = np.repeat(rng.normal(0.0, 0.4, windows // 120), 120)
+    mean = 300 * 0.6 / 60 * np.exp(slow + 1.2 * (hour == 8))
+    count = rng.poisson(mean * rng.gamma(1 / 0.1, 0.1, windows))
+    time = pd.date_range("2026-01-05", periods=windows, freq="60s", tz="UTC")
+    table = pd.DataFrame({"time": time, "triggers": count, "active": 300, "window_s": 60.0})
+    history = prepare(table, time_zone="Etc/UTC")
+    results = {
+        name: check.loo(fit(history, slow=own).posterior(jax.random.key(1), 50), history)
+        for name, own in (("slow", True), ("plain", False))
+    }
+    found = check.compare(results)
+    assert found["model"].values.tolist() == ["slow", "plain"]
+    assert float(found["elpd_diff"][1]) < -50
+    # The devices are those of the history, whatever the profile.
+    assert np.unique(results["slow"]["active"].to_numpy().round(3)).tolist() == [300.0]

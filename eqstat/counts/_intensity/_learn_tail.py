@@ -1,0 +1,233 @@
+r"""Learn the tail of the largest counts of blocks, and choose it by its held-out score.
+
+The largest count M of a block of N windows has, given the log intensity $x \sim N(m, v)$,
+
+.. math:: P(M \ge k) = \int \bigl[1 - P(K < k \mid x)^N\bigr] N(x; m, v)\, dx .
+
+It is discrete: a block says that the transform e of `_tail` lies between that of M and that of
+M + 1. Four tails compete, the model's own, one with more exceedances, an exponential and a
+generalised Pareto one; each is fitted to the odd days and scored on the even ones, and conversely.
+
+References
+----------
+Pickands (1975), Annals of Statistics 3, 119-131, doi:10.1214/aos/1176343003.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import minimize
+
+from eqstat.counts._background import Background, log_tails
+from eqstat.counts._blocks import Blocks
+from eqstat.counts._intensity._parameters import nodes_of
+from eqstat.counts._intensity._tail import Tail
+
+# Exceedances of the level that the model should expect, and the shares of blocks that these may be.
+EXPECTED, SHARES = 400.0, (0.003, 0.1)
+LEAST_EXPECTED = 30.0
+# Beyond this (negative log of the tail probability) blocks only say that they exceed it.
+FARTHEST = 25.0
+# Standard deviations of the priors of the log ratio, the log scale, and (half normal) the shape.
+PRIOR = np.array([0.5, 0.5, 0.3])
+FREE = ((), (0,), (0, 1), (0, 1, 2))
+# A tail is preferred to a simpler one where its held-out log score is better by more.
+GAIN = 2.0
+MEAN_BIN, ACTIVE_BIN, VARIANCE_BIN = 0.04, 0.1, 0.15
+GROUPS_AT_ONCE = 256
+
+
+class Intervals(NamedTuple):
+    """Intervals of the transform in which blocks lie, with the number of blocks of each fold."""
+
+    low: np.ndarray
+    high: np.ndarray
+    number: np.ndarray
+
+
+def learn_tail(
+    background: Background,
+    blocks: Blocks,
+    log_mean: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+) -> Tail:
+    """Learn the tail of blocks whose log intensity is normal with this mean and variance.
+
+    Parameters
+    ----------
+    background
+        The background.
+    blocks
+        The blocks of its history.
+    log_mean
+        Log of the mean count of a window of each block, without the slow intensity, (blocks,).
+    mean, variance
+        Of the log intensity of each block before its windows are seen, (blocks,).
+    """
+    share = np.clip(EXPECTED / max(len(log_mean), 1), *SHARES)
+    if share * len(log_mean) < LEAST_EXPECTED:
+        return Tail()
+    level = float(-np.log(share))
+    intervals, typical = _intervals(background, blocks, log_mean + mean, variance, level)
+    scores = [_held_out(intervals, level, free) for free in FREE]
+    best = 0
+    for number in range(1, len(FREE)):
+        if scores[number] > scores[best] + GAIN:
+            best = number
+    values = _estimate(intervals, intervals.number.sum(axis=1), level, FREE[best])
+    return Tail(
+        level=level,
+        log_ratio=float(values[0]),
+        scale=float(values[1]),
+        shape=float(values[2]),
+        log_block_h=float(np.log(blocks.block_s / 3600)),
+        log_sliding=float(np.log(max(typical, 1.0))),
+    )
+
+
+def _intervals(
+    background: Background, blocks: Blocks, log_mean: np.ndarray, variance: np.ndarray, level: float
+) -> tuple[Intervals, float]:
+    """Intervals of all blocks, those below the level as one, and the typical count at it."""
+    log_active = np.log(np.maximum(blocks.devices / np.maximum(blocks.windows, 1), 1.0))
+    bins = [
+        np.round(log_mean / MEAN_BIN),
+        np.round(log_active / ACTIVE_BIN),
+        np.round(np.log(np.maximum(variance, 1e-6)) / VARIANCE_BIN),
+        np.round(np.log(np.maximum(blocks.windows, 1)) / ACTIVE_BIN),
+    ]
+    _, which = np.unique(np.stack(bins, axis=-1), axis=0, return_inverse=True)
+    which = which.ravel()
+    size = np.bincount(which)
+    middle = [
+        np.bincount(which, column) / size
+        for column in (log_mean, log_active, variance, blocks.windows)
+    ]
+    fold = (blocks.number * blocks.block_s // 86400).astype(np.int64) % 2
+    largest = blocks.largest.astype(np.int64)
+    order = np.argsort(middle[0], kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    low, high, number, typical = [], [], [], []
+    for begin in range(0, len(order), GROUPS_AT_ONCE):
+        groups = order[begin : begin + GROUPS_AT_ONCE]
+        use = np.flatnonzero((place[which] >= begin) & (place[which] < begin + GROUPS_AT_ONCE))
+        own = place[which[use]] - begin
+        table = transforms(background, *(column[groups] for column in middle))
+        top = table.shape[1] - 1
+        first = np.argmax(table >= level, axis=1)
+        count = np.minimum(largest[use], top - 1)
+        is_far = count >= first[own]
+        at = np.where(is_far, count, 0)
+        end = np.where(is_far, count + 1, first[own])
+        low.append(table[own, at])
+        high.append(table[own, end])
+        number.append(np.eye(2)[fold[use]])
+        typical.append(first[own])
+    merged = np.stack([np.concatenate(low), np.concatenate(high)], axis=-1)
+    unique, index = np.unique(merged.round(6), axis=0, return_inverse=True)
+    counts = np.concatenate(number)
+    total = np.stack([np.bincount(index.ravel(), counts[:, i]) for i in (0, 1)], axis=-1)
+    return Intervals(unique[:, 0], unique[:, 1], total), float(np.mean(np.concatenate(typical)))
+
+
+def transforms(
+    background: Background,
+    log_mean: np.ndarray,
+    log_active: np.ndarray,
+    variance: np.ndarray,
+    windows: np.ndarray,
+) -> np.ndarray:
+    """Negative log probabilities that a block's largest count is 0, 1, ... or more.
+
+    (groups, counts + 1); the last is infinite, the one before beyond `FARTHEST` in all groups.
+    """
+    alone = replace(background, intensity=None)
+    slow, sd = background.intensity, np.sqrt(variance)
+    surges = (None, None) if slow is None else (slow.surge_share, slow.surge_mean)
+    factors, log_weights = nodes_of(sd, *surges)
+    # The mean of the log intensity is in that of the block.
+    factors = factors + 0.5 * variance
+    if not np.any(sd > 1e-6) and surges[0] is None:
+        factors, log_weights = np.zeros((1, len(sd))), np.zeros(1)
+    active = np.exp(log_active)
+    top, most = 32, int(np.floor(active.max()))
+    while True:
+        top = min(top, most)
+        total = np.zeros((len(log_mean), top + 1))
+        for factor, log_weight in zip(factors, log_weights, strict=True):
+            with jax.enable_x64(True):
+                moved = jnp.asarray(np.exp(log_mean + factor))
+                tails = np.asarray(_log_tails(alone, top, jnp.asarray(active), moved))
+            none = windows[:, None] * np.log1p(-np.exp(np.minimum(tails, -1e-12)))
+            total += np.exp(log_weight) * -np.expm1(none)
+        e = -np.log(np.maximum(total, 1e-300))
+        e[:, 0] = 0.0
+        if top >= most or np.all(e[:, -1] > FARTHEST):
+            break
+        top *= 2
+    e = np.maximum.accumulate(np.maximum(e, 0.0), axis=1)
+    far = np.all(e > FARTHEST, axis=0)
+    keep = int(np.argmax(far)) if np.any(far) else top
+    return np.concatenate([e[:, : keep + 1], np.full((len(e), 1), np.inf)], axis=1)
+
+
+_log_tails: Any = jax.jit(log_tails, static_argnums=1)
+
+
+def _log_survival(e: np.ndarray, level: float, values: np.ndarray) -> np.ndarray:
+    """Log of the survival function; the model's own below the level."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        far = np.maximum(np.where(np.isfinite(e), e, 1e6) - level, 0.0)
+        shape = values[2]
+        scaled = far / values[1]
+        fall = scaled if shape < 1e-4 else np.log1p(shape * scaled) / shape
+    inside = -(level - values[0]) - fall
+    return np.where(e <= 0, 0.0, np.where(np.isfinite(e), inside, -np.inf))
+
+
+def _log_score(intervals: Intervals, number: np.ndarray, level: float, values: np.ndarray) -> float:
+    low, high = (_log_survival(e, level, values) for e in (intervals.low, intervals.high))
+    gap = np.minimum(high - low, -1e-12)
+    return float(np.sum(number * (low + np.log(-np.expm1(gap)))))
+
+
+def _estimate(
+    intervals: Intervals, number: np.ndarray, level: float, free: tuple[int, ...]
+) -> np.ndarray:
+    """Log ratio, scale and shape of the posterior's mode."""
+
+    def values(point: np.ndarray) -> np.ndarray:
+        full = np.zeros(3)
+        full[list(free)] = point
+        return np.array([full[0], np.exp(full[1]), full[2]])
+
+    if not free:
+        return values(np.zeros(0))
+
+    def objective(point: np.ndarray) -> float:
+        prior = np.sum((point / PRIOR[list(free)]) ** 2)
+        return 0.5 * float(prior) - _log_score(intervals, number, level, values(point))
+
+    bounds = [((-1.0, min(3.0, level - 0.1)), (-1.5, 2.0), (0.0, 1.0))[i] for i in free]
+    start = np.array([0.0, 0.05, 0.05])[list(free)]
+    return values(minimize(objective, start, method="L-BFGS-B", bounds=bounds).x)
+
+
+def _held_out(intervals: Intervals, level: float, free: tuple[int, ...]) -> float:
+    """Log score of each half of the days under the tail of the other."""
+    return sum(
+        _log_score(
+            intervals,
+            intervals.number[:, 1 - fold],
+            level,
+            _estimate(intervals, intervals.number[:, fold], level, free),
+        )
+        for fold in (0, 1)
+    )
