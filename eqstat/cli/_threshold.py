@@ -213,8 +213,8 @@ def warnings_of(thresholds: xr.Dataset) -> list[str]:
         )
     if thresholds.attrs["clock_shift_h"]:
         notes.append(
-            "counts: local time is a constant offset; thresholds allow for clocks moved by an hour. "
-            "Give --time-zone"
+            "counts: local time is a constant offset; thresholds allow for clocks moved by an "
+            "hour. Give --time-zone"
         )
     return notes
 

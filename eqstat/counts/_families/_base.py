@@ -155,10 +155,11 @@ class CountFamily(ABC):
 
     @abstractmethod
     def new_alarm_share(self, marginal: Marginal, k: np.ndarray) -> tuple[Any, Any]:
-        r"""$E[(1 - u / d)_+ \mid k]$ without and with dispersion, shape (..., k).
+        r"""Share of up-crossings of k that begin an alarm, without and with dispersion, (..., k).
 
-        u and d are the up and down rates of the count at the level k, and the expectation is
-        over the intensity given that k triggers are in the window.
+        $E[(1 - N / k)_+ \mid k]$ with N the count of another window of the same intensity, given
+        that k triggers are in the window; where k is rare given the intensity, $1 - u / k$ with u
+        the up rate per window.
         """
 
     @abstractmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.special import gammaincc
 
 from eqstat.counts._families._base import CountFamily, Marginal
 
@@ -32,5 +33,7 @@ class GammaMixture(CountFamily):
         return mean * (1.0 + spread * count) / (1.0 + spread * mean * share)
 
     def plain_share(self, marginal: Marginal, k: np.ndarray) -> Any:
-        r"""$(1 - \mu / k)_+$: the up rate per window is $\mu$, the down rate k."""
-        return np.maximum(1.0 - marginal.mean[..., None] / k, 0.0)
+        r"""$E[(1 - N / k)_+]$ with N the Poisson count of another window."""
+        mean = marginal.mean[..., None]
+        fewer = np.where(k > 1, gammaincc(np.maximum(k - 1.0, 1e-9), mean), 0.0)
+        return np.maximum(gammaincc(k, mean) - mean / k * fewer, 0.0)

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
-from scipy.special import gammainc, gammaincinv
+from scipy.special import betainc, gammaincinv
 
 from eqstat.counts._families._base import Marginal
 from eqstat.counts._families._gamma_mixture import GammaMixture
@@ -52,13 +52,15 @@ class NegativeBinomial(GammaMixture):
 
     def new_alarm_share(self, marginal: Marginal, k: np.ndarray) -> tuple[Any, Any]:
         # Given k in the window the rate is gamma by conjugacy, shape a and scale theta (per
-        # window); the expectation of (1 - rate / k)_+ is a difference of incomplete gammas.
+        # window), and the count N of another window negative binomial; the expectation of
+        # (1 - N / k)_+ is a difference of incomplete betas.
         mean, spread = marginal.mean[..., None], marginal.dispersion[..., None]
         shape = 1.0 / np.where(spread > 0.0, spread, 1.0)
         a, theta = shape + k, mean / (mean + shape)
-        at = k / theta
-        mixed = gammainc(a, at) - a * theta / k * gammainc(a + 1.0, at)
-        return self.plain_share(marginal, k), mixed
+        none = 1.0 / (1.0 + theta)
+        fewer = np.where(k > 1, betainc(a + 1.0, np.maximum(k - 1.0, 1e-9), none), 0.0)
+        mixed = betainc(a, k, none) - a * theta / k * fewer
+        return self.plain_share(marginal, k), np.maximum(mixed, 0.0)
 
     def intensity_nodes(
         self, marginal: Marginal, quantile: np.ndarray, weight: np.ndarray

@@ -62,8 +62,9 @@ def loo(
     posterior, and the sum is unreliable.
 
     A weekly profile is taken at its mean over the draws, and each window is averaged over the slow
-    intensity. Windows are independent given the parameters; leaving out single windows does not measure the
-    prediction of another month or region. For that, leave out whole regions or weeks in `fit`.
+    intensity. Windows are independent given the parameters; leaving out single windows does not
+    measure the prediction of another month or region. For that, leave out whole regions or weeks
+    in `fit`.
 
     Parameters
     ----------

@@ -16,14 +16,15 @@ With :math:`\nu` the rate of new alarms per window, :math:`f` and :math:`\bar F`
 mass and tail of the count of a window (:math:`\bar F^*` with bursts), bursts of size j with
 probability :math:`\epsilon s_j` per window, and the expectation over the intensity given k:
 
-.. math:: \nu_0(k) = k\, f(k)\, E[(1 - u / d)_+ \mid k]
+.. math:: \nu_0(k) = k\, f(k)\, E[(1 - N / k)_+ \mid k]
 
 .. math:: \nu(k) = e^{-\epsilon} \nu_0(k)
           + \epsilon \sum_{j \ge 1} s_j [\bar F^*(k - j) - \bar F^*(k) + \nu_0(k - j)]
 
-where u and d = k are the up and down rates (per window) of the count at the level. Up-crossings
-of a level come in clumps, and the factor is the share that begin a clump (*declumping*). For a
-Poisson process :math:`u = m` and :math:`\nu_0` is Alm's formula. The formulas hold for rare
+where N is the count of another window of the same intensity. Up-crossings of a level come in
+clumps, and the factor is the share that begin a clump (*declumping*). For a Poisson process of rare
+alarms it is :math:`1 - m / k`, and :math:`\nu_0` is Alm's formula; where the intensity that is
+likely given k is near k, N matters by more than its mean. The formulas hold for rare
 alarms. A constant intensity gives the larger rate, up to three times that of an intensity that
 is renewed every window, as long as alarms are shorter than the window; where dispersion times
 mean is far above 1 alarms are longer, and a finite `correlation_windows` gives the larger rate.
@@ -181,11 +182,11 @@ def log_alarm_table_per_hour(
 
     .. math:: \nu(k) = e^{-\epsilon} \nu_0(k)
               + \epsilon \sum_{j \ge 1} s_j [\bar F^*(k - j) - \bar F^*(k) + \nu_0(k - j)],
-              \qquad \nu_0(k) = k\, f(k)\, E[(1 - u / d)_+ \mid k],
+              \qquad \nu_0(k) = k\, f(k)\, E[(1 - N / k)_+ \mid k],
 
     per window, with f the distribution of the count without bursts, :math:`\bar F^*` the tail
-    with bursts, :math:`\epsilon s_j` the probability of a burst of j devices, u the up rate and
-    d = k the down rate of the count; the expectation is over the intensity given the count.
+    with bursts, :math:`\epsilon s_j` the probability of a burst of j devices, and N the count of
+    another window of the same intensity; the expectation is over it given the count.
 
     Parameters
     ----------

@@ -30,10 +30,10 @@ def table_top(marginal: Marginal, triggers: int) -> int:
 def log_declumped(marginal: Marginal, k: Any) -> Any:
     r"""Log of the share of up-crossings of k that begin a new alarm, shape (..., k).
 
-    Near the level the count is a random walk with up rate :math:`u` and down rate
-    :math:`d = k / w`; a clump of up-crossings has :math:`1 / (1 - u / d)` members on average.
-    The mean of :math:`(1 - u / d)_+` is over the intensity, given that k triggers are in the
-    window, which the family knows.
+    Far above the mean the count is a random walk with up rate :math:`u` and down rate
+    :math:`d = k / w`; a clump of up-crossings has :math:`1 / (1 - u / d)` members on average. Near
+    it the count falls by a whole window's noise: the share is :math:`E[(1 - N / k)_+]` with N the
+    count of another window of the same intensity, given that k triggers are in the window.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         plain, mixed = marginal.family.new_alarm_share(marginal, k)
