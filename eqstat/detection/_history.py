@@ -80,11 +80,13 @@ def geographic(detector: Detector, local_km: np.ndarray) -> tuple[np.ndarray, np
     return np.asarray(latitude), np.asarray(longitude)
 
 
-def alarm_of(row: Any, log_threshold: float, least: float, rate: float) -> dict[str, Any]:
-    """Describe an alarm that began at a step of the history."""
-    evidence, probability = float(row["log_shiryaev_roberts"]), float(row["probability"])
+def alarm_of(
+    time: pd.Timestamp, began: Report, log_threshold: float, least: float, rate: float
+) -> dict[str, Any]:
+    """Describe an alarm that began at a time with this report."""
+    evidence, probability = float(began.log_shiryaev_roberts[0]), float(began.probability[0])
     return {
-        "time": row["time"],
+        "time": time,
         "reason": f"log Shiryaev-Roberts statistic {evidence:.1f}, at least {log_threshold:.1f}, "
         f"and probability of an earthquake {probability:.3f}, at least {least:g}",
         "false_alarm_rate_per_year": rate,

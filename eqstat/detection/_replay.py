@@ -16,6 +16,7 @@ from eqstat._core.checks import check_probability, check_range
 from eqstat._core.errors import InputError
 from eqstat._core.json import to_plain
 from eqstat.detection._active import update_active
+from eqstat.detection._alarms import Alarms
 from eqstat.detection._detector import Detector
 from eqstat.detection._history import Rows, alarm_of, geographic, history_of, location_of
 from eqstat.detection._locate import locate
@@ -26,7 +27,7 @@ from eqstat.detection._match import (
     stream,
 )
 from eqstat.detection._sequential import step
-from eqstat.detection._state import Report, State, init
+from eqstat.detection._state import init
 from eqstat.detection._threshold import shiryaev_roberts_threshold
 
 MAX_STEPS = 1_000_000
@@ -48,7 +49,8 @@ class Replay:
         `background_rate_h` per device.
     alarms
         Each with `time`, `reason`, `false_alarm_rate_per_year`, `probability` and
-        `log_shiryaev_roberts` at that moment; alarms less than the dead time apart are one.
+        `log_shiryaev_roberts` at that moment. Each stands for another earthquake: triggers at which
+        P or S of an alarm in progress was due do not count for the next.
     locations
         For each alarm, the result of `locate` at the step of its greatest evidence.
     place_probability
@@ -144,17 +146,6 @@ class Replay:
                 "notes": list(self.notes),
             }
         )
-
-
-@dataclass
-class _Excursion:
-    """An alarm in progress, with the step of its greatest evidence."""
-
-    start_row: int
-    last_s: float
-    evidence: float
-    state: State
-    report: Report
 
 
 def replay(
@@ -257,7 +248,7 @@ def replay(
     idle_steps = max(round(idle_step_s / step_s), 1)
     active = schedule.at(first_s)
     state, last = init(detector, first_s, active=active), first_s
-    rows, excursions = Rows(), []
+    rows, alarms = Rows(), Alarms(detector, log_threshold, float(least_probability))
     done, at, last_report_s = 0, 0, -np.inf
     with tqdm(total=steps, desc="replay", disable=_hidden(progress), leave=False) as bar:
         while at < steps:
@@ -285,15 +276,7 @@ def replay(
             rows.active.append(int(active.sum()))
             rows.report.append(report)
             done, last = arrived, now
-            _track_alarm(
-                excursions,
-                report,
-                state,
-                len(rows.now_s) - 1,
-                log_threshold,
-                least_probability,
-                detector.dead_time_s,
-            )
+            alarms.update(len(rows.now_s) - 1, state, report)
     history, places = history_of(detector, rows, region_probability)
     ignored = int(history["ignored"].to_numpy().sum())
     if ignored:
@@ -301,18 +284,22 @@ def replay(
             f"{ignored} triggers ignored: of devices within their dead time of "
             f"{detector.dead_time_s:g} s or not active, or that arrived later than that"
         )
-    alarms = tuple(
-        alarm_of(history.iloc[each.start_row], log_threshold, least_probability,
-               float(false_alarm_rate_per_year))
-        for each in excursions
-    )  # fmt: skip
     latitude, longitude = geographic(detector, np.asarray(detector.core.position))
     return Replay(
         history=history,
-        alarms=alarms,
+        alarms=tuple(
+            alarm_of(
+                history["time"].iloc[each.row],
+                each.began,
+                log_threshold,
+                least_probability,
+                float(false_alarm_rate_per_year),
+            )
+            for each in alarms.all
+        ),
         locations=tuple(
             locate(detector, each.state, each.report, probability=region_probability)
-            for each in excursions
+            for each in alarms.all
         ),
         place_probability=places,
         triggers=table.drop(columns="_arrival"),
@@ -341,25 +328,3 @@ def _check(step_s: float, idle_s: float, least: float, region: float, within_km:
 def _hidden(progress: bool | None) -> bool | None:
     """Return tqdm's `disable`: None hides the bar where there is no terminal."""
     return None if progress is None else not progress
-
-
-def _track_alarm(
-    excursions: list[_Excursion],
-    report: Report,
-    state: State,
-    row: int,
-    log_threshold: float,
-    least_probability: float,
-    dead_time_s: float,
-) -> None:
-    """Begin an alarm, or update the one in progress and the step of its greatest evidence."""
-    now, evidence = float(state.now_s), float(report.log_shiryaev_roberts[0])
-    is_alarm = evidence >= log_threshold and float(report.probability[0]) >= least_probability
-    in_progress = bool(excursions) and now - excursions[-1].last_s <= dead_time_s
-    if is_alarm and not in_progress:
-        excursions.append(_Excursion(row, now, evidence, state, report))
-    elif is_alarm:
-        current = excursions[-1]
-        current.last_s = now
-        if evidence > current.evidence:
-            current.evidence, current.state, current.report = evidence, state, report
