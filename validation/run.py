@@ -94,7 +94,7 @@ CHECKS = [
         for name in (family, f"{family}+bursts")
     ),
     Check("exceedance_sbc", {"datasets": 300}, {"datasets": 20}),
-    Check("exceedance_sbc", {"datasets": 300, "method": "fit"}, {"datasets": 20}, part="fit"),
+    Check("exceedance_sbc", {"datasets": 200, "method": "fit"}, {"datasets": 20}, part="fit"),
     Check("exceedance_alerts", {"events": 400}, {"events": 30}),
     Check("exceedance_alerts", {"events": 400, "least_lead": 3.0}, {"events": 30}, part="lead"),
     Check(
