@@ -51,7 +51,8 @@ print(f"credible level of the true epicentre: {level:.2f}")
 # %% [markdown]
 # ## Cross-validation
 #
-# The model that locates an event was learned without it. Picks are selected by the distance that
+# The model that locates an event was learned without it, and so were its tails: `learn` takes them
+# from folds of its own (nested cross-validation). Picks are selected by the distance that
 # the associating system gave, not by the catalogue's. A region of probability $p$ covers the
 # catalogue epicentre where the content there is at most $p$; the catalogue's error is included.
 

@@ -1,5 +1,5 @@
-from ._locate import Learned as Learned
-from ._locate import learn as learn
+from ._learn import Learned as Learned
+from ._learn import learn as learn
 from ._locate import locate as locate
 from ._location import CRUSTAL as CRUSTAL
 from ._location import DepthPrior as DepthPrior

@@ -19,12 +19,16 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(3)
 
 
 class Known(NamedTuple):
-    """Events of one size, padded: picks in frames about the catalogue epicentres."""
+    """Events of one size, padded: picks in frames about the catalogue epicentres.
+
+    The weight is 1 for an event, 0 for a copy that fills a size bucket of events.
+    """
 
     picks: Picks
     catalogue_sd_km: Array | np.ndarray
     log_depth_mean: Array | np.ndarray
     log_depth_sd: Array | np.ndarray
+    weight: Array | np.ndarray
 
 
 def event_log_evidence(error: RegionalError, known: Known) -> Float[Array, ""]:
@@ -64,7 +68,8 @@ def event_log_evidence(error: RegionalError, known: Known) -> Float[Array, ""]:
 @jax.value_and_grad
 def _loss(free: Array, known: Known) -> Array:
     error = RegionalError.from_free(free)
-    return -jnp.sum(jax.vmap(lambda one: event_log_evidence(error, one))(known))
+    each = jax.vmap(lambda one: event_log_evidence(error, one))(known)
+    return -jnp.sum(known.weight * each)
 
 
 class Optimum(NamedTuple):

@@ -13,8 +13,6 @@ error model" of the documentation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -26,7 +24,7 @@ from jaxtyping import Array
 from eqstat import schema
 from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame
-from eqstat.hypocentre import Axis, credible_level, from_grid
+from eqstat.hypocentre import Axis, from_grid
 from eqstat.inference import (
     Grid,
     InferenceError,
@@ -39,10 +37,9 @@ from eqstat.inference import (
 from eqstat.traveltime._data import refuse_several_events
 from eqstat.traveltime._results import sentence
 from eqstat.traveltime.regional._core import Picks, Target, log_posterior, origin_time
-from eqstat.traveltime.regional._evidence import Known, maximise
 from eqstat.traveltime.regional._location import CRUSTAL, DepthPrior, RegionalLocation, judge_cells
 from eqstat.traveltime.regional._parameters import RegionalError
-from eqstat.traveltime.regional._tails import fit_tails, spread
+from eqstat.traveltime.regional._tails import learn_tails, spread
 
 MINIMUM_PICKS = 5
 MINIMUM_STATIONS = 3
@@ -53,7 +50,7 @@ ORIGIN_CELLS, BLOCK = 1024, 64
 SECOND = pd.Timedelta(seconds=1)
 
 
-def _ready(picks: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def usable_picks(picks: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Check a table of picks; return the rows in use, by time, and the others with reasons."""
     table = schema.check_triggers(picks, name=name)
     if "phase" not in table:
@@ -98,162 +95,6 @@ def pad_picks(table: pd.DataFrame, frame: LocalFrame) -> Picks:
         pad_rows((table["phase"] == "P").to_numpy(bool), size, True),
         pad_rows(np.ones(count, bool), size, False),
     )
-
-
-@dataclass(frozen=True)
-class Learned:
-    """Result of `learn`: the model, the log evidence of the events, how the search ended.
-
-    Examples
-    --------
-    >>> result = Learned(RegionalError(), -410.0, -402.0, 40, ("e7",), 31, True, "converged")
-    >>> result.events_used, result.error.moho_depth_km
-    (40, 40.0)
-    """
-
-    error: RegionalError
-    log_posterior: float
-    log_evidence: float
-    events_used: int
-    events_left_out: tuple[str, ...]
-    iterations: int
-    converged: bool
-    message: str
-
-
-def learn(
-    picks: pd.DataFrame,
-    events: pd.DataFrame,
-    *,
-    catalogue_sd_km: float = 2.0,
-    depth: DepthPrior = CRUSTAL,
-    min_picks: int = 8,
-    start: RegionalError | None = None,
-    max_iterations: int = 100,
-    calibrate_tails: bool = True,
-) -> Learned:
-    """Learn the regional error model from events with catalogued epicentres.
-
-    The log evidence of all events plus weak log priors is maximised; the origin time, the shared
-    errors, the catalogue's error of the epicentre and the depth are integrated for each event.
-    Catalogued depths and origin times are not used.
-
-    Parameters
-    ----------
-    picks
-        Table of the triggers contract with `phase` and a column `event`; `device` and
-        `elevation_m` are used where they are given. Picks that shall not count (such as those of
-        far stations) are left out before.
-    events
-        `event`, `latitude`, `longitude` (degrees).
-    catalogue_sd_km
-        Standard deviation of the catalogue's epicentres in each direction, km.
-    depth
-        Prior of the depth.
-    min_picks
-        Events with fewer picks are left out, and named in the result.
-    start
-        Where the search starts; by default at the centres of the weak priors.
-    max_iterations
-        Of L-BFGS.
-    calibrate_tails
-        Whether all events are then located with what was learned, and the tails of the epicentre
-        learned from where the catalogued ones fall (takes a second or more for each event).
-
-    Returns
-    -------
-    Learned
-
-    Raises
-    ------
-    eqstat.InputError
-        When a table cannot be used, or no event is left.
-
-    Examples
-    --------
-    >>> import jax
-    >>> from eqstat.traveltime import regional
-    >>> sites = pd.DataFrame({"latitude": [35.0, 36.0, 36.5, 35.6, 36.2],
-    ...                       "longitude": [-98.0, -97.0, -98.5, -97.2, -97.8]})
-    >>> truth = regional.RegionalError()
-    >>> picks = regional.simulate(jax.random.key(1), truth, sites, latitude=35.5,
-    ...                           longitude=-97.5, depth_km=8.0)
-    >>> events = pd.DataFrame({"event": ["e1"], "latitude": [35.5], "longitude": [-97.5]})
-    >>> result = learn(picks.assign(event="e1"), events, max_iterations=1, calibrate_tails=False)
-    >>> result.events_used
-    1
-    """
-    if "event" not in picks:
-        raise InputError("picks: needs a column `event`")
-    if not (np.isfinite(catalogue_sd_km) and catalogue_sd_km > 0):
-        raise InputError(f"catalogue_sd_km must be positive, got {catalogue_sd_km}")
-    missing = [name for name in ("event", "latitude", "longitude") if name not in events]
-    if missing:
-        raise InputError(f"events: needs {', '.join(missing)}")
-    by_event: Mapping = dict(tuple(picks.groupby("event", sort=True)))
-    sets: dict[int, list[Picks]] = {}
-    few: list[str] = []
-    for name, latitude, longitude in events[["event", "latitude", "longitude"]].itertuples(
-        index=False
-    ):
-        table = by_event.get(name)
-        used = None if table is None else _ready(table, f"picks of {name}")[0]
-        if used is None or len(used) < min_picks:
-            few.append(str(name))
-            continue
-        padded = pad_picks(used, LocalFrame(float(latitude), float(longitude)))
-        sets.setdefault(len(padded.mask), []).append(padded)
-    if not sets:
-        raise InputError(f"picks: no event has {min_picks} picks")
-    groups = []
-    for members in sets.values():
-        rows = len(members)
-        stacked = Picks(*(np.stack(parts) for parts in zip(*members, strict=True)))
-        constant = (catalogue_sd_km, np.log(depth.median_km), depth.log_sd)
-        groups.append(Known(stacked, *(np.full(rows, value) for value in constant)))
-    first = (start or RegionalError()).to_free()
-    with jax.enable_x64(True):
-        optimum = maximise(groups, first, max_iterations)
-        numbers = RegionalError.from_free(jnp.asarray(optimum.free))
-    error = jax.tree.map(float, numbers)
-    if calibrate_tails:
-        error = _with_tails(error, by_event, events, few, catalogue_sd_km, depth)
-    return Learned(
-        error,
-        optimum.log_posterior,
-        optimum.log_evidence,
-        sum(len(members) for members in sets.values()),
-        tuple(few),
-        optimum.iterations,
-        optimum.converged,
-        optimum.message,
-    )
-
-
-def _with_tails(
-    error: RegionalError,
-    by_event: Mapping,
-    events: pd.DataFrame,
-    few: list[str],
-    catalogue_sd_km: float,
-    depth: DepthPrior,
-) -> RegionalError:
-    """Locate the events, and learn the tails from the contents of the catalogued epicentres."""
-    contents = []
-    for name, latitude, longitude in events[["event", "latitude", "longitude"]].itertuples(
-        index=False
-    ):
-        if str(name) in few:
-            continue
-        try:
-            result = locate(by_event[name], error, depth=depth)
-        except InferenceError:
-            continue
-        contents.append(
-            credible_level(result.hypocentre, latitude, longitude, point_sd_km=catalogue_sd_km)
-        )
-    width, freedom = fit_tails(np.array(contents))
-    return replace(error, tail_width=width, tail_degrees_of_freedom=freedom)
 
 
 def locate(
@@ -307,7 +148,7 @@ def locate(
     >>> location.picks_used == len(picks), bool(location.edge_mass < 0.01)
     (True, True)
     """
-    used, left_out = _ready(picks, "picks")
+    used, left_out = usable_picks(picks, "picks")
     refuse_several_events(used)
     if len(used) < max(min_picks, 1) or len(np.unique(_station(used))) < MINIMUM_STATIONS:
         raise InferenceError(Result.TOO_FEW, message=sentence(Result.TOO_FEW))
@@ -323,8 +164,10 @@ def locate(
         mass = np.exp(np.asarray(grid.log_mass))
         evidence = float(grid.log_evidence)
         flat = mass.sum(axis=2)
-        wider = spread(flat, float(error.tail_width), float(error.tail_degrees_of_freedom))
-        mass = mass * (wider / np.maximum(flat, np.finfo(float).tiny))[:, :, None]
+        if error.tail_content:
+            tails = learn_tails(np.array(error.tail_content), np.array(error.tail_picks))
+            wider = spread(flat, tails, len(used))
+            mass = mass * (wider / np.maximum(flat, np.finfo(float).tiny))[:, :, None]
         origin = _origin_in_cells(axes, mass, target)
     edge = float(mass[[0, -1]].sum() + mass[1:-1, [0, -1]].sum())
     verdict = judge_cells(axes, mass, edge, depth, half_width_km)
@@ -374,7 +217,7 @@ def _origin_in_cells(axes: list[np.ndarray], mass: np.ndarray, target: Target) -
 def target_of(picks: Picks, error: RegionalError, depth: DepthPrior) -> Target:
     """Arguments of the densities; numbers go in as arrays, so that no model compiles anew."""
     return Target(
-        jax.tree.map(lambda v: jnp.asarray(v, jnp.float64), error),
+        jax.tree.map(lambda v: jnp.asarray(v, jnp.float64), error.without_tails()),
         Picks(*(jnp.asarray(part) for part in picks)),
         jnp.log(jnp.asarray(depth.median_km)),
         jnp.asarray(depth.log_sd),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -17,7 +17,7 @@ from eqstat._core.checks import check_range, is_traced
 from eqstat._core.errors import InputError
 
 Number = float | Float[Array, ""]
-_FORMAT = "eqstat regional error 1"
+_FORMAT = "eqstat regional error 2"
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ FIELDS = (
     Field("wrong_phase_probability", "logit", 0.018, 1.0),
     Field("outlier_probability", "logit", 0.018, 1.0),
 )
-# Learned apart, from where the catalogued epicentres fall; the defaults leave a posterior alone.
-TAILS = (Field("tail_width", "log", 1.0, 0.3), Field("tail_degrees_of_freedom", "log", 1e4, 1.0))
+# Learned apart, from where catalogued epicentres fall; without any, a posterior is left alone.
+TAILS = ("tail_content", "tail_picks")
 CENTRES = np.array([field.to_free(field.centre) for field in FIELDS])
 WIDTHS = np.array([field.width for field in FIELDS])
 
@@ -120,9 +120,10 @@ class RegionalError(eqx.Module):
         Tails of the independent error.
     wrong_phase_probability, outlier_probability
         Probability that the label is wrong, and that the time has nothing to do with the event.
-    tail_width, tail_degrees_of_freedom
-        By how much, and with which tails, epicentres scatter about their posteriors beyond what
-        these say: a factor of width and the degrees of freedom of a Student distribution.
+    tail_content, tail_picks
+        Of events that were located without their help: content of the smallest region that holds
+        the catalogued epicentre, in [0, 1], and number of picks. `locate` derives from them by how
+        much, and with which tails, epicentres scatter about their posteriors.
 
     Raises
     ------
@@ -166,12 +167,16 @@ class RegionalError(eqx.Module):
     student_degrees_of_freedom: Number = 4.0
     wrong_phase_probability: Number = 0.018
     outlier_probability: Number = 0.018
-    tail_width: Number = 1.0
-    tail_degrees_of_freedom: Number = 1e4
+    tail_content: tuple[float, ...] = eqx.field(static=True, default=())
+    tail_picks: tuple[int, ...] = eqx.field(static=True, default=())
 
     def __check_init__(self) -> None:
         """Refuse numbers out of range, where their values are known."""
-        for field in FIELDS + TAILS:
+        if len(self.tail_content) != len(self.tail_picks):
+            raise InputError("RegionalError: tail_content and tail_picks must be of one length")
+        check_range("RegionalError", 0, 1, tail_content=np.array(self.tail_content))
+        check_range("RegionalError", 1, tail_picks=np.array(self.tail_picks))
+        for field in FIELDS:
             top = 1.0 if field.scale == "logit" else np.inf
             value = {field.name: getattr(self, field.name)}
             check_range("RegionalError", 0, top, ends="()", **value)
@@ -191,11 +196,17 @@ class RegionalError(eqx.Module):
     @classmethod
     def from_free(cls, free: Array) -> RegionalError:
         """Make a model, without tails, from numbers on the real line; pure JAX."""
-        return cls(**{f.name: f.from_free(free[i]) for i, f in enumerate(FIELDS)})
+        numbers: dict[str, Any] = {f.name: f.from_free(free[i]) for i, f in enumerate(FIELDS)}
+        return cls(**numbers)
+
+    def without_tails(self) -> RegionalError:
+        """Return the numbers of the travel times alone."""
+        return replace(self, tail_content=(), tail_picks=())
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Write the numbers as JSON, to a file too where `path` is given."""
-        numbers = {field.name: float(getattr(self, field.name)) for field in FIELDS + TAILS}
+        numbers = {field.name: float(getattr(self, field.name)) for field in FIELDS}
+        numbers |= {name: list(getattr(self, name)) for name in TAILS}
         text = json.dumps({"format": _FORMAT, **numbers}, indent=2)
         if path is not None:
             Path(path).write_text(text + "\n", encoding="utf-8")
@@ -216,8 +227,15 @@ class RegionalError(eqx.Module):
         except (ValueError, TypeError) as error:
             raise InputError(f"regional error: not a JSON object ({error})") from error
         if numbers.pop("format", None) != _FORMAT:
-            raise InputError(f"regional error: `format` must be {_FORMAT!r}")
-        names = {field.name for field in FIELDS + TAILS}
+            raise InputError(
+                f"regional error: `format` must be {_FORMAT!r}; learn earlier models anew"
+            )
+        names = {*TAILS, *(field.name for field in FIELDS)}
         if wrong := sorted(names ^ set(numbers)):
             raise InputError(f"regional error: missing or unknown: {', '.join(wrong)}")
-        return cls(**{name: float(value) for name, value in numbers.items()})
+        content, picks = (numbers.pop(name) for name in TAILS)
+        return cls(
+            **{name: float(value) for name, value in numbers.items()},
+            tail_content=tuple(float(value) for value in content),
+            tail_picks=tuple(int(value) for value in picks),
+        )

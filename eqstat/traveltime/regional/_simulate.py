@@ -88,7 +88,7 @@ def simulate(
             jnp.asarray(is_p),
             jnp.ones(len(table), bool),
         )
-        numbers = jax.tree.map(lambda v: jnp.asarray(v, float), error)
+        numbers = jax.tree.map(lambda v: jnp.asarray(v, float), error.without_tails())
         seconds, branch = _draw(keys, numbers, jnp.asarray(depth_km, float), picks)
         seconds, branch = np.asarray(seconds), np.asarray(branch)
     moment = pd.Timestamp(origin_time)

@@ -12,7 +12,8 @@ from eqstat.traveltime.regional._parameters import FIELDS, TAILS
 
 
 def test_numbers_survive_json_and_the_real_line(tmp_path):
-    error = RegionalError(moho_depth_km=37.5, outlier_probability=0.003)
+    tails = dict(tail_content=(0.25, 1.0), tail_picks=(12, 31))
+    error = RegionalError(moho_depth_km=37.5, outlier_probability=0.003, **tails)
     path = tmp_path / "region.json"
     text = error.to_json(path)
     assert RegionalError.from_json(text) == error == RegionalError.from_json(path)
@@ -24,8 +25,9 @@ def test_numbers_survive_json_and_the_real_line(tmp_path):
 
 def test_fields_and_defaults_agree():
     error = RegionalError()
-    assert {f.name for f in FIELDS + TAILS} == set(vars(error))
-    assert all(getattr(error, f.name) == f.centre for f in FIELDS + TAILS)
+    assert {*TAILS, *(f.name for f in FIELDS)} == set(vars(error))
+    assert all(getattr(error, f.name) == f.centre for f in FIELDS)
+    assert all(getattr(error, name) == () for name in TAILS)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,8 @@ def test_fields_and_defaults_agree():
         ({"outlier_probability": 1.0}, "lie in .0, 1"),
         ({"crust_p_scatter_s": float("nan")}, "crust_p_scatter_s"),
         ({"mantle_p_velocity_km_s": 6.0}, "must exceed"),
+        ({"tail_content": (1.5,), "tail_picks": (9,)}, "tail_content"),
+        ({"tail_content": (0.5, 0.2), "tail_picks": (9,)}, "of one length"),
     ],
 )
 def test_numbers_out_of_range_are_refused(change, said):
