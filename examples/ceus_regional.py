@@ -77,24 +77,27 @@ def judge(picks, chosen, error):
     return rows
 
 
-def cross_validate(folds):
-    """Learn on all folds but one, judge on that one, for each."""
+def load():
+    """Picks within the distance, and the events that have enough of them."""
     picks, events = load_ceus(max_distance_km=None)
     picks = picks[picks["distance_deg"] * 111.195 <= MAX_DISTANCE_KM]
     counts = events["event"].map(picks["event"].value_counts()).fillna(0)
     events = events[counts >= 8].reset_index(drop=True)
     print(f"{len(events)} events with at least 8 picks, {len(picks)} picks")
+    return picks, events
+
+
+def judge_fold(picks, events, folds, k):
+    """Learn on all folds but one, judge on that one."""
     fold = np.random.default_rng(20).permutation(len(events)) % folds
-    rows = []
-    for k in range(folds):
-        learned = learn(picks, events[fold != k], catalogue_sd_km=CATALOGUE_SD_KM)
-        print(f"fold {k}: {learned.iterations} iterations, {learned.message}")
-        rows += judge(picks, events[fold == k], learned.error)
-    return pd.DataFrame(rows)
+    learned = learn(picks, events[fold != k], catalogue_sd_km=CATALOGUE_SD_KM)
+    print(f"fold {k}: {learned.iterations} iterations, {learned.message}")
+    return judge(picks, events[fold == k], learned.error)
 
 
 if FOLDS:
-    table = cross_validate(FOLDS)
+    data = load()
+    table = pd.DataFrame([row for k in range(FOLDS) for row in judge_fold(*data, FOLDS, k)])
     low, middle, high = np.percentile(table["error_km"], [16, 50, 84])
     print(table.sort_values("error_km").round(2).to_string(index=False))
     print(f"located {len(table)}; error {low:.1f} / {middle:.1f} / {high:.1f} km (16/50/84 %)")

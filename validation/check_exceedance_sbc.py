@@ -55,8 +55,9 @@ def ranks_of(number: int, method: str = "nuts") -> dict[str, int]:
     }
     motions = simulate(keys[1], GroundMotion(**truth), SMALL if method == "nuts" else LARGER)
     if method == "nuts":
-        steps = dict(chains=1, warmup=250, draws=DRAWS, progress=False)
-        tree = sample(keys[2], motions, prior=NARROW, **steps)
+        tree = sample(
+            keys[2], motions, prior=NARROW, chains=1, warmup=250, draws=DRAWS, progress=False
+        )
         thinned = tree["posterior"].to_dataset().isel(draw=slice(None, None, DRAWS // KEPT))
         draws = {name: thinned[name].to_numpy() for name in NAMES}
     else:

@@ -99,10 +99,11 @@ CHECKS = [
     Check("exceedance_alerts", {"events": 400, "least_lead": 3.0}, {"events": 30}, part="lead"),
     Check(
         "exceedance_ridgecrest",
-        {"sampler": "fit"},
         {"sampler": "fit", "without": ["network", "network, stations"]},
+        {"folds": 2},
         needs_data=True,
     ),
+    Check("exceedance_ridgecrest", {"sampler": "fit"}, needs_data=True, part="networks"),
     Check("detection_truth", {"number": 10_000, "located": 1000}, {"number": 200, "located": 20}),
     Check(
         "detection_truth",
