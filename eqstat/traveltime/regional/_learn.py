@@ -182,7 +182,8 @@ def _maximise(known: list, constant: tuple, start: np.ndarray, max_iterations: i
         copies = [members[i % len(members)] for i in range(count)]
         stacked = Picks(*(np.stack(parts) for parts in zip(*copies, strict=True)))
         weight = (np.arange(count) < len(members)).astype(np.float64)
-        groups.append(Known(stacked, *(np.full(count, value) for value in constant), weight))
+        given = (np.full(count, value) for value in constant)
+        groups.append(Known(stacked, *given, weight=weight))
     with jax.enable_x64(True):
         return maximise(groups, start, max_iterations)
 
