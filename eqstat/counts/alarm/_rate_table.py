@@ -166,8 +166,9 @@ def _average(
     for own, move in zip(probability, offset, strict=True):
         np.add.at(weights, (np.arange(count), np.clip(centre + move, 0, len(fine) - 1)), own)
     # A cubic through the edge of what has no probability in float64 would overshoot.
-    logs = np.einsum("fr,nr...->nf...", between, np.maximum(table, LEAST_LOG))
-    return np.log(np.einsum("rf,nf...->nr...", weights, np.exp(np.maximum(logs, LEAST_LOG))))
+    flat = np.maximum(table, LEAST_LOG).reshape(len(table), count, -1)
+    values = np.exp(np.maximum(between @ flat, LEAST_LOG))
+    return np.log(weights @ values).reshape(table.shape)
 
 
 def cubic_weights(fraction: Any) -> tuple[Any, ...]:
