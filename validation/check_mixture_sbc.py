@@ -271,9 +271,10 @@ def check(
     method: str = "grid",
     silent: bool = False,
     chains: int = 4,
+    first: int = 0,
     out: Path | None = None,
 ) -> list[Record]:
-    """Calibrate on data sets 0 to `datasets` - 1 by one method."""
+    """Calibrate on `datasets` data sets from number `first` on by one method."""
 
     def line(number: int) -> dict[str, Any]:
         try:
@@ -281,7 +282,7 @@ def check(
         except (InferenceError, ValueError) as error:
             return {"failed": str(error)}
 
-    lines = each(range(datasets), line, out)
+    lines = each(range(first, first + datasets), line, out)
     good = [line for line in lines if "ranks" in line]
     records = [record("fits that failed", datasets - len(good), bounds=(None, 0))]
     if not good:
@@ -326,6 +327,7 @@ def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--datasets", type=int, default=300)
+    parser.add_argument("--first", type=int, default=0, help="number of the first data set")
     parser.add_argument("--method", choices=["grid", "nuts"], default="grid")
     parser.add_argument("--silent", action="store_true", help="with silent devices")
     parser.add_argument("--chains", type=int, default=4)

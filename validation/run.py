@@ -60,6 +60,13 @@ CHECKS = [
         for method in ("grid", "nuts")
         for silent in (False, True)
     ),
+    # Other data sets than those in which too few regions held the truth.
+    Check(
+        "mixture_sbc",
+        {"datasets": 400, "method": "grid", "silent": True, "first": 600},
+        {"datasets": 10},
+        part="grid-silent-fresh",
+    ),
     *(
         Check("comparison", {"datasets": 300, "world": world}, {"datasets": 20}, part=world)
         for world in ("own", "study")
