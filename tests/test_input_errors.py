@@ -28,6 +28,9 @@ KEY = jax.random.key(0)
 PLACE = pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]})
 TRIGGERS = PLACE.assign(time=[1.8e9, 1.8e9 + 1])
 SCORE, LABEL = [1.0, 2.0, 3.0, 4.0], [False, True, False, True]
+HISTORY = pd.DataFrame(
+    {"time": 1.8e9 + 60.0 * np.arange(6), "triggers": [0, 0, 1, 0, 0, 0], "active": 80}
+)
 BACKGROUND = counts.Background("poisson", 0.5)
 
 
@@ -63,6 +66,12 @@ BAD = {
     "traveltime, time": lambda: tt.prepare(TRIGGERS, now="soon"),
     "traveltime, depth": lambda: tt.GaussianParameters(0.0, 0.0, -5.0, 0.0),
     "traveltime, share": lambda: tt.MixtureParameters(0.0, 0.0, 5.0, 0.0, p_share=2.0),
+    "traveltime, sum of shares": lambda: tt.MixtureParameters(
+        0.0, 0.0, 5.0, 0.0, p_share=0.9, s_share=0.9
+    ),
+    "counts, family of a fit": lambda: counts.fit(HISTORY, family="normal"),
+    "counts, no trigger": lambda: counts.fit(HISTORY.assign(triggers=0)),
+    "exceedance, name of a file": lambda: exceedance.from_posterior("x.nc", 5.0),
     "traveltime, prior": lambda: tt.Prior(region_km=-1.0),
     "traveltime, error model": lambda: tt.regional.RegionalError(moho_depth_km=-3.0),
     "traveltime, miss probability": lambda: tt.classify(

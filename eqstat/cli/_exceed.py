@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 # Nodes of a map along each side, and its margin about the sites, km.
 NODES, MARGIN_KM = 61, 15.0
 MAX_LINES = 20
+# Farther from the source sites of an early warning are hardly meant.
+FAR_KM = 1000.0
 POINT_SOURCE = "generic point source"
 SITES = """\
 The posterior is what `eqstat locate --posterior` or `eqstat detect --posterior` writes. The table
@@ -204,7 +206,7 @@ def notes_of(
     if fitted is None:
         unused = "; vs30_m_s of the sites is not used by it" if "vs30_m_s" in sites else ""
         model = "ground motion by a generic point-source model; its scatter is a factor of two"
-        return [model + unused]
+        return [model + unused, *far_sites(shaking)]
     posterior = isinstance(fitted, ground_motion.MotionPosterior)
     unknown = pd.Series(np.nan, sites.index)
     inside = (fitted if posterior else fitted.predictor()).covers(
@@ -214,7 +216,7 @@ def notes_of(
         np.asarray(pd.to_numeric(sites.get("vs30_m_s", unknown)), np.float64),
     )
     beyond = int(np.sum(~np.asarray(inside)))
-    notes = []
+    notes = far_sites(shaking)
     if beyond:
         notes.append(f"{beyond} of {len(sites)} sites lie outside the range of the model's data")
     if posterior:
@@ -225,6 +227,22 @@ def notes_of(
             notes.append(f"{known} sites have names of the model's stations; station terms are "
                          "not used")  # fmt: skip
     return notes
+
+
+def far_sites(shaking: xr.Dataset) -> list[str]:
+    """Which sites lie so far away that their coordinates are doubtful."""
+    import numpy as np
+
+    distance = shaking["distance_km"].to_numpy()
+    far = np.flatnonzero(distance > FAR_KM)
+    if not len(far):
+        return []
+    names = [f"{shaking['site'].to_numpy()[at]} ({distance[at]:,.0f} km)" for at in far[:3]]
+    more = f" and {len(far) - 3} more" if len(far) > 3 else ""
+    return [
+        f"sites more than {FAR_KM:g} km from the source: {', '.join(names)}{more}; are latitude "
+        "and longitude exchanged?"
+    ]
 
 
 def sources_of(
@@ -307,9 +325,8 @@ def table_of(shaking: xr.Dataset, names: tuple[str, ...]) -> pd.DataFrame:
     chance = shaking["probability"].to_numpy()
     pga = shaking["pga_quantile_m_s2"].to_numpy()
     lead = shaking["lead_time_quantile_s"].to_numpy()
-    columns = {
-        name: shaking[name].to_numpy() for name in ("site", "latitude", "longitude", "distance_km")
-    }
+    columns = {"site": shaking["site"].to_numpy().astype(str)}
+    columns |= {name: shaking[name].to_numpy() for name in ("latitude", "longitude", "distance_km")}
     columns |= {f"probability_{name}": chance[:, i] for i, name in enumerate(names)}
     columns |= {f"pga_q{q:g}_m_s2": pga[:, i] for i, q in enumerate((low, middle, high))}
     columns["lead_time_s"] = shaking["lead_time_s"].to_numpy()

@@ -317,7 +317,7 @@ def said_of(choice: traveltime.comparison.Choice | None) -> list[str]:
     """That a likelihood was chosen by evidence."""
     if choice is None or choice.comparison is None:
         return []
-    return [f"--likelihood auto: {choice.reason}"]
+    return [f"--likelihood auto: {choice.comparison.preferred}, which has most evidence"]
 
 
 def notes_of(options: argparse.Namespace, location: traveltime.Location) -> list[str]:

@@ -12,11 +12,13 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
+from eqstat._core.checks import check_choice
+from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat.counts._arrays import EARTHQUAKE_SHARE, count_data
 from eqstat.counts._background import Background
 from eqstat.counts._data import History, as_history
-from eqstat.counts._families import Family
+from eqstat.counts._families import FAMILIES, Family
 from eqstat.counts._intensity._of_history import Slow, learned_tails, slow_terms
 from eqstat.counts._likelihood import CountData
 from eqstat.counts._model import background_of, model_of, site_names
@@ -184,7 +186,10 @@ def fit(
     Rue, H., Martino, S. and Chopin, N. (2009), JRSS B 71, 319-392,
     doi:10.1111/j.1467-9868.2008.00700.x.
     """
+    check_choice("fit", FAMILIES, family=family)
     history = as_history("fit", history)
+    if not history.total_triggers:
+        raise InputError("fit: no window has a trigger, so that the rate is not to be learned")
     prior = Prior() if prior is None else prior
     first = start_of(history)
     names = site_names(family, bursts, len(history.regions))

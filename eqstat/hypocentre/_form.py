@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 from scipy.special import ndtri
 
+from eqstat._core.checks import check_kind
 from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame, wrap_longitude
 from eqstat.hypocentre._align import aligned
@@ -353,6 +354,8 @@ def check(hypocentre: xr.Dataset | xr.DataTree) -> xr.Dataset:
     >>> check(plain)["longitude"].values.tolist()
     [-173.0]
     """
+    remedy = "give a Dataset or a DataTree; a file is opened by `xarray.open_datatree`"
+    check_kind("hypocentre", (xr.Dataset, xr.DataTree), remedy, hypocentre=hypocentre)
     attrs = dict(hypocentre.attrs)
     if isinstance(hypocentre, xr.DataTree):
         group = hypocentre["posterior"] if "posterior" in hypocentre.children else hypocentre

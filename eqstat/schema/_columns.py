@@ -113,6 +113,8 @@ def _refuse_out_of_range(values: Series, column: Column, table: pd.DataFrame) ->
         other: Any = pd.to_numeric(table["longitude"], errors="coerce")
         if bool((other.abs() <= 90.0).all()):
             advice = "are latitude and longitude swapped?"
+    if np.isin(number[bad], MARKERS).all():
+        advice = "a marker of a missing value: leave these rows out"
     unit = f" {column.unit}" if column.unit else ""
     raise ColumnProblem(what + unit, bad, advice or "correct these rows")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ REPEAT_S = 1.0
 EVENT_GAP_S = 600.0
 # Groups of at least this share of all rows are no outliers.
 LARGEST_SHARE = 0.2
-FAR_KM, FAR_RATIO, FASTEST_KM_S = 300.0, 10.0, 20.0
+FAR_KM, FAR_RATIO, FASTEST_KM_S, SLOWEST_KM_S = 300.0, 10.0, 20.0, 2.5
 # Farther from its place in the network no device is taken for the same.
 AWAY_KM = 50.0
 # Fewer times do not show their resolution.
@@ -89,11 +90,13 @@ def unusable_reports(
     refuse_coarse_times(triggers, name=name)
     reason = np.full(len(triggers), "", object)
     seconds = seconds_of(triggers["time"])
+    # Labels of rows may be the same for many; they serve messages only.
+    plain = triggers.reset_index(drop=True)
     for text, bad in (
         (OTHER_TIME, _isolated_times(seconds, gap_s)),
-        (REPEATED, _repeats(triggers, seconds)),
-        (OTHER_PLACE, _isolated_places(triggers, seconds)),
-        (SWAPPED, _swapped_phases(triggers, seconds)),
+        (REPEATED, _repeats(plain, seconds)),
+        (OTHER_PLACE, _isolated_places(plain, seconds)),
+        (SWAPPED, _swapped_phases(plain, seconds)),
     ):
         bad &= reason == ""
         if bad.any():
@@ -101,7 +104,71 @@ def unusable_reports(
             shown = triggers["time"] if text != OTHER_PLACE else _places(triggers)
             rows = rows_text(shown, bad)
             warn(triggers, f"{name}: left out: {text} ({rows})", stacklevel=stacklevel + 1)
+    _warn_of_shared_names(triggers, seconds, name)
     return reason
+
+
+def _warn_of_shared_names(triggers: Any, seconds: NDArray[np.float64], name: str) -> None:
+    """Warn where one device reports from places within minutes to which it cannot have moved."""
+    if "device" not in triggers or len(triggers) < 2:
+        return
+    columns = ["device", "latitude", "longitude"]
+    frame: Any = triggers[columns].reset_index(drop=True).assign(time=seconds)
+    frame = frame[frame["device"].notna()].sort_values(["device", "time"], kind="stable")
+    before = frame.groupby("device")[["latitude", "longitude", "time"]].shift()
+    moved = great_circle_distance(
+        *(each.to_numpy() for each in (frame["latitude"], frame["longitude"])),
+        *(each.to_numpy() for each in (before["latitude"], before["longitude"])),
+    )
+    soon = (frame["time"] - before["time"]).to_numpy() < EVENT_GAP_S
+    with np.errstate(invalid="ignore"):
+        bad = soon & (moved > AWAY_KM)
+    if bad.any():
+        devices = frame["device"].to_numpy()[bad]
+        warn(
+            triggers,
+            f"{name}: names of devices that are not unique: {len(set(devices))} report from places "
+            f"more than {AWAY_KM:g} km apart within minutes ({str(devices[0])!r}: "
+            f"{np.max(moved[bad & (frame['device'] == devices[0]).to_numpy()]):.0f} km)",
+        )
+
+
+def remarks(triggers: Any) -> list[str]:
+    """Say what a location of these triggers depends on.
+
+    - Times that are all whole seconds.
+    - Groups too far apart in time for one earthquake: of five triggers or more, with a minute and
+      the time that S takes across the network between them.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat.schema import check_triggers
+    >>> table = pd.DataFrame({"time": [1.8e9 + i + 300 * (i > 5) for i in range(12)],
+    ...                       "latitude": 1.0, "longitude": 2.0})
+    >>> [each[:38] for each in remarks(check_triggers(table))]
+    ['every time is a whole second: times cu', 'triggers come in 2 groups, 301 s apart']
+    """
+    stamps = triggers["time"].to_numpy(dtype="datetime64[ms]").astype(np.int64)
+    if len(stamps) < LEAST_TIMES:
+        return []
+    said = []
+    if not np.any(stamps % 1000):
+        text = "times cut to it are early by half a second on average; give tenths of a second"
+        said.append(f"every time is a whole second: {text}")
+    seconds = seconds_of(triggers["time"])
+    distance = _far(*(triggers[k].to_numpy(np.float64) for k in ("latitude", "longitude")))[1]
+    number = groups_in_time(seconds, 60.0 + 2 * float(np.max(distance)) / SLOWEST_KM_S)
+    large = [group for group in range(number.max() + 1) if np.sum(number == group) >= LEAST_TIMES]
+    if len(large) < 2:
+        return said
+    ends = [(seconds[number == group].min(), seconds[number == group].max()) for group in large]
+    apart = min(later[0] - earlier[1] for earlier, later in pairwise(ends))
+    said.append(
+        f"triggers come in {len(large)} groups, {apart:.0f} s apart, and one earthquake is "
+        "located: keep one by `start` and `now` (--start, --now), or name them in a column (--each)"
+    )
+    return said
 
 
 def seconds_of(times: Any) -> NDArray[np.float64]:

@@ -165,6 +165,9 @@ def _silent_devices(network: Table, triggers: Table, now: pd.Timestamp) -> tuple
     if "device" in network and "device" in triggers:
         known = active["device"].isin(set(triggers["device"]))
         strangers = ~triggers["device"].isin(set(network["device"]))
+        asleep = triggers["device"].isin(set(network["device"]) - set(active["device"]))
+        if asleep.any():
+            notes.append(f"{int(asleep.sum())} triggers come from devices that are not active")
     else:
         places = pd.MultiIndex.from_frame(triggers[["latitude", "longitude"]].round(5))
         sites = pd.MultiIndex.from_frame(active[["latitude", "longitude"]].round(5))
@@ -182,6 +185,7 @@ def _select(
     max_distance_km: float | None,
     centre: tuple[float, float] | None,
     first_of_device: bool,
+    labels: pd.Index,
 ) -> Table:
     """Reason why each row is left out; empty where it is used."""
     reason: Table = pd.Series("", index=triggers.index, dtype=object)
@@ -199,8 +203,10 @@ def _select(
         reason[far & (reason == "").to_numpy()] = f"farther than {max_distance_km:g} km"
     open_rows = triggers[reason == ""]
     known_window: Any = {} if start is None or now is None else {"gap_s": None}
-    reason[open_rows.index] = schema.unusable_reports(open_rows, stacklevel=4, **known_window)
-    triggers.attrs["notes"] = open_rows.attrs["notes"]
+    # Rows are named by the labels of the caller's table, such as lines of a file.
+    named = open_rows.set_axis(labels[open_rows.index])
+    reason[open_rows.index] = schema.unusable_reports(named, stacklevel=4, **known_window)
+    triggers.attrs["notes"] = named.attrs["notes"]
     if first_of_device and "device" in triggers:
         open_rows = triggers[reason == ""].sort_values("time", kind="stable")
         later = open_rows.index[open_rows.duplicated("device")]
@@ -320,7 +326,7 @@ def prepare(
     checked = schema.check_triggers(triggers)
     if (truncated or network is not None) and now is None:
         raise InputError(
-            "triggers: truncation and silent devices need the present: give `now` (UTC)"
+            "triggers: truncation and silent devices need the present: give `now` (--now), UTC"
         )
     if max_distance_km is not None and centre is None:
         raise InputError("triggers: max_distance_km needs `centre` (latitude, longitude)")
@@ -331,11 +337,11 @@ def prepare(
 
     position = np.arange(len(checked))
     rows: Table = checked.set_axis(position)
-    reason = _select(rows, begin, end, max_distance_km, centre, network is not None)
+    reason = _select(rows, begin, end, max_distance_km, centre, network is not None, checked.index)
     use = (reason == "").to_numpy()
     _warn_of_empty_window(rows, reason, begin, end)
-    notes = list(rows.attrs["notes"])
     used: Table = checked[use]
+    notes = [*rows.attrs["notes"], *schema.remarks(used)]
     refuse_several_events(used, begin)
     _refuse_spread(used)
     left_out = checked[~use].assign(reason=reason[~use].to_numpy())

@@ -267,7 +267,11 @@ def _judged(posterior: GridPosterior, done: bool, limits: np.ndarray) -> GridPos
     verdict = judge(*marginals(posterior.quantile, posterior.prior)) if done else None
     if verdict is None:
         result = _result_of(posterior, limits) if done else Result.NOT_CONVERGED
-        verdict = Verdict(result, sentence(result))
+        text = sentence(result)
+        if result is Result.AT_BOUND:
+            half_km = float(posterior.prior.region_km)
+            text = f"the epicentre may lie beyond the region that is searched ({half_km:g} km)"
+        verdict = Verdict(result, text)
     return replace(posterior, result=verdict.result, result_text=verdict.text)
 
 

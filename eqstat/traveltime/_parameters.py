@@ -21,7 +21,8 @@ from jaxtyping import Array, Float
 from numpyro.distributions.constraints import unit_interval
 from numpyro.distributions.transforms import AffineTransform, biject_to
 
-from eqstat._core.checks import check_fields, check_range
+from eqstat._core.checks import check_fields, check_range, is_traced
+from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame
 from eqstat.traveltime._seismicity import EpicentreDensity, local_density
 
@@ -161,6 +162,12 @@ class MixtureParameters(eqx.Module):
 
     def __check_init__(self) -> None:
         _check_ranges(self)
+        shares = self.p_share, self.s_share
+        if not any(is_traced(share) for share in shares) and np.any(np.add(*shares) > 1 + 1e-6):
+            raise InputError(
+                "MixtureParameters: p_share and s_share must sum to 1 at most, not "
+                f"{np.max(np.add(*shares)):g}"
+            )
 
     @property
     def background_share(self) -> Scalar:

@@ -224,6 +224,14 @@ def advice_on(triggers: pd.DataFrame, *, one_wave: bool) -> list[str]:
                 f"{either:.0%} of the triggers may be P or S, and the place depends on which: "
                 "known phases or the devices that stayed silent (network, --network) tell"
             )
+    labelled = triggers["phase"].isin(["P", "S"]).to_numpy() if "phase" in triggers else None
+    if chances is not None and labelled is not None and labelled.any():
+        background = np.mean(chances[labelled, 2] > 0.5)
+        if background > AMBIGUOUS:
+            advice.append(
+                f"{background:.0%} of the labelled phases are taken for background: are the labels "
+                "P and S exchanged?"
+            )
     return advice
 
 

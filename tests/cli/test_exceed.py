@@ -96,6 +96,21 @@ def test_a_column_that_the_point_source_does_not_use_is_said(capsys, folder, tmp
         assert ("vs30_m_s" in " ".join(err)) == said
 
 
+def test_sites_on_another_continent_are_said_and_unnamed_ones_are_numbered(
+    capsys, folder, tmp_path
+):
+    sites = pd.read_csv(folder / "sites.csv").drop(columns="name")
+    sites.rename(columns={"lat": "lon", "lon": "lat"}).to_csv(tmp_path / "s.csv", index=False)
+    options = ["exceed", "--posterior", folder / "posterior.nc", "--sites", tmp_path / "s.csv",
+               "--columns", "latitude=lat", "longitude=lon", "--threshold", "5%g",
+               "--magnitude", 5.6]  # fmt: skip
+    code, _, err = shell(capsys, *options, "--table", tmp_path / "out.csv")
+    said = " ".join(err)
+    assert code == 0 and "sites more than 1000 km from the source: 0 (" in said
+    assert "and 22 more" in said and "exchanged" in said
+    assert pd.read_csv(tmp_path / "out.csv", dtype=str)["site"].tolist()[:2] == ["0", "1"]
+
+
 def given(folder, *more):
     return ("exceed", "--posterior", folder / "posterior.nc", "--sites", folder / "sites.csv",
             "--columns", "site=name", "latitude=lat", "longitude=lon", *more)  # fmt: skip
@@ -243,7 +258,7 @@ def test_bad_input_is_one_line(capsys, folder, tmp_path):
         (("--threshold", "50g"), "more than any shaking"),
         (("--threshold", "5%g,0.05g"), "twice"),
         (("--threshold", "5%g"), "--magnitude"),
-        (("--threshold", "5%g", "--magnitude", 12), "between -3 and 10"),
+        (("--threshold", "5%g", "--magnitude", 12), "must lie in [-3, 10]"),
         (("--threshold", "5%g", "--magnitude", 5, "--now", "soon"), "--now"),
         (("--threshold", "5%g", "--magnitude", 5, "--posterior", tmp_path / "none.nc"), "no file"),
         (

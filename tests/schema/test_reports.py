@@ -164,3 +164,35 @@ def test_a_time_of_an_option_is_read_as_strictly_as_those_of_tables(text):
 )
 def test_times_that_are_read(value):
     assert schema.read_time(value, "now") == START
+
+
+def remarks(table):
+    return schema.remarks(schema.check_triggers(table))
+
+
+def test_whole_seconds_are_said():
+    seconds = np.arange(3.0, 18.0)
+    assert "every time is a whole second" in remarks(reports(seconds))[0]
+    assert remarks(reports(seconds + 0.25)) == []
+
+
+def test_one_name_at_many_places_is_said():
+    with pytest.warns(TableWarning, match="not unique: 1 report from places .*'phone'"):
+        judged(reports().assign(device="phone"))
+    # In a moving train a device may be some kilometres away.
+    moving = reports(count=2).assign(device="a", latitude=[-12.1, -12.12], longitude=-77.0)
+    assert judged(moving)[1] == []
+
+
+@pytest.mark.parametrize(("later_s", "groups"), [(0.0, 1), (90.0, 1), (600.0, 2)])
+def test_two_earthquakes_in_a_table_are_said(later_s, groups):
+    table = reports(count=40)
+    table["time"] += pd.to_timedelta(np.where(np.arange(40) < 20, 0.0, later_s), unit="s")
+    said = remarks(table)
+    assert len(said) == groups - 1 and all("2 groups" in each for each in said)
+
+
+def test_late_stragglers_are_no_group():
+    table = reports(count=40)
+    table["time"] += pd.to_timedelta(np.where(np.arange(40) < 37, 0.0, 600.0), unit="s")
+    assert remarks(table) == []

@@ -414,3 +414,8 @@ def test_open_ends_of_inventories_are_no_ends(end):
 @pytest.mark.parametrize("mark", [-9999, 9999])
 def test_markers_in_a_required_column_are_refused(mark):
     assert "latitude" in message(triggers(latitude=[33.4, mark]))
+
+
+def test_a_marker_in_the_place_is_no_exchange_of_coordinates():
+    assert "marker of a missing value" in message(triggers(latitude=[33.4, -9999.0]))
+    assert "swapped" in message(triggers(latitude=[33.4, -116.0], longitude=[33.4, 33.5]))

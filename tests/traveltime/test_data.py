@@ -18,10 +18,10 @@ from . import cases
 
 @pytest.fixture
 def table():
-    """Ten triggers of ten devices, one second apart, in shuffled order."""
+    """Ten triggers of ten devices, a second apart but for a millisecond, in shuffled order."""
     devices = cases.network(10, 4).assign(device=[f"d{i}" for i in range(10)])
     order = np.random.default_rng(0).permutation(10)
-    return cases.stamp(devices, np.arange(10.0)).iloc[order].set_axis([f"r{i}" for i in order])
+    return cases.stamp(devices, [*range(9), 9.001]).iloc[order].set_axis([f"r{i}" for i in order])
 
 
 def reasons(observations):
@@ -298,3 +298,20 @@ def test_the_answer_does_not_depend_on_where_on_the_globe(centre, longitudes):
     np.testing.assert_allclose(found[0], expected[0], atol=2e-3)
     assert found[1] == pytest.approx(expected[1], abs=5e-3)
     assert found[2] == pytest.approx(expected[2], abs=1e-3)
+
+
+def test_whole_seconds_two_earthquakes_and_devices_that_sleep_are_said(table):
+    whole = table.assign(time=table["time"].dt.floor("s"))
+    assert "every time is a whole second" in prepare(whole).notes[0]
+    later = table.assign(time=table["time"] + pd.Timedelta(300, unit="s"))
+    twice = pd.concat([table, later.assign(device=[f"e{i}" for i in range(10)])])
+    assert any("2 groups" in note for note in prepare(twice).notes)
+    network = listed(14).assign(active_to=["2027-02-01T00:00Z"] * 3 + [None] * 11)
+    notes = prepare(table, network=network, now=NOW).notes
+    assert any("3 triggers come from devices that are not active" in note for note in notes)
+
+
+def test_rows_left_out_are_named_by_the_callers_labels(table):
+    broken = table.assign(time=table["time"].where(table.index != "r4", pd.Timestamp(0, tz="UTC")))
+    with pytest.warns(TableWarning, match="row r4"):
+        prepare(broken)

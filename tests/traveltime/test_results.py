@@ -153,3 +153,18 @@ def test_triggers_that_may_be_either_wave_are_said():
     assert "100% of the triggers may be P or S" in advice_on(triggers, one_wave=False)[0]
     sure = triggers.assign(probability_p=0.9, probability_s=0.05)
     assert advice_on(sure, one_wave=False) == []
+
+
+def test_exchanged_labels_are_said():
+    triggers = pd.DataFrame(
+        {
+            "residual_s": np.random.default_rng(1).normal(size=40),
+            "distance_km": np.linspace(1, 100, 40),
+            "phase": ["P", "S"] * 20,
+            "probability_p": 0.1,
+            "probability_s": 0.1,
+            "probability_background": 0.8,
+        }
+    )
+    assert "exchanged" in " ".join(advice_on(triggers, one_wave=False))
+    assert advice_on(triggers.drop(columns="phase"), one_wave=False) == []
