@@ -118,6 +118,7 @@ def check(number: int = 40, rivals: str = "all") -> list[Record]:
                 f"{kind}: alarms",
                 alarms / len(table),
                 interval=interval,
+                level=0.9,
                 bounds=(None, 0.01) if bounded else None,
                 unit="%",
                 data_sets=len(table),

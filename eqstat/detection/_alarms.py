@@ -46,6 +46,8 @@ class Alarm:
         Last step at which its conditions held, s after the epoch.
     state, report
         At the step of the greatest evidence, without the triggers of other alarms.
+    triggers
+        Number of triggers at the last look that other alarms do not explain.
     """
 
     row: int
@@ -53,6 +55,7 @@ class Alarm:
     last_s: float
     state: State
     report: Report
+    triggers: int = -1
 
     @property
     def evidence(self) -> float:
@@ -110,6 +113,11 @@ class Alarms:
         explained = np.stack([self._explained(one, state)[device] for one in current])
         for number, one in enumerate(current):
             of_others = np.delete(explained, number, axis=0).any(axis=0) & ~explained[number]
+            count = int(np.sum(~of_others))
+            # Its hypotheses have left the slots, or nothing new has come.
+            if of_others.any() and (self._is_past(one, now) or count == one.triggers):
+                continue
+            one.triggers = count
             own = self._without(state, device[of_others]) if of_others.any() else (state, report)
             if not self._is_alarm(own[1]) or not _same(moments(*own), one.moments()):
                 continue
@@ -123,6 +131,10 @@ class Alarms:
             if self._is_alarm(judged) and not any(_same(found, one.moments()) for one in current):
                 self.all.append(Alarm(row, judged, now, rest, judged))
         self._judged = len(others)
+
+    def _is_past(self, alarm: Alarm, now_s: float) -> bool:
+        cause = self.detector.causes[0]
+        return now_s - alarm.moments()[0][2] > cause.slots * cause.slot_s
 
     def _is_alarm(self, report: Report) -> bool:
         return (
