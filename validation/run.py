@@ -122,7 +122,7 @@ CHECKS = [
     Check("detection_sbc", {"number": 200, "skewed": True}, {"number": 20}, part="skewed"),
     Check("detection_fronts", {"number": 40}, {"number": 2}),
     Check("detection_fronts", {"number": 37, "rivals": "earlier"}, {"number": 2}, part="earlier"),
-    Check("detection_pairs", {"number": 12}, {"number": 1}),
+    Check("detection_pairs", {"number": 3}, {"number": 1}),
     Check("detection_alarms", {"part": "guarantee", "number": 40}, {"number": 1}, part="guarantee"),
     Check("detection_alarms", {"part": "causes", "number": 200}, {"number": 10}, part="causes"),
     Check("detection_alarms", {"part": "delay", "number": 100}, {"number": 10}, part="delay"),
