@@ -26,9 +26,13 @@ def test_nuts_agrees_with_the_fit_and_predicts():
         values = tree["posterior"][name]
         assert values.attrs["units"] and values.attrs["long_name"]
         # The mode is not the mean: half a standard deviation is what skewness may do.
-        apart = abs(float(values.mean()) - found[name]) / float(values.std())
+        estimate, error = found[name], found.standard_error[name]
+        if name == "correlation_km":
+            # Normal in its logarithm: too skewed to compare itself.
+            values, estimate, error = np.log(values), np.log(estimate), error / estimate
+        apart = abs(float(values.mean()) - estimate) / float(values.std())
         assert apart < 0.7, name
-        assert float(values.std()) == pytest.approx(found.standard_error[name], rel=0.35), name
+        assert float(values.std()) == pytest.approx(error, rel=0.35), name
     given = (6.0, np.array([15.0, 60.0]), 8.0, np.nan)
     by_nuts = posterior_from(tree, motions).predictor()(*given)
     by_fit = found.predictor(KEY)(*given)
