@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -170,9 +171,23 @@ def run(options: argparse.Namespace) -> Outcome:
         result="DONE",
         result_text="evaluated all detections",
         inputs=inputs,
-        notes=tuple(table.attrs["notes"]),
+        notes=(*table.attrs["notes"], *doubts(results.auc, detections)),
         figure=lambda: draw(detections, results),
     )
+
+
+def doubts(auc: Mapping[str, float], detections: Detections) -> list[str]:
+    """That a score is the wrong way round, or says nothing."""
+    score = detections.score
+    if len(set(score)) == 1:
+        return [f"all values of {detections.column!r} are {score[0]:g}: it tells nothing apart"]
+    if auc["high"] < 0.5:
+        other = "noise" if detections.larger == "earthquake" else "earthquake"
+        return [
+            f"the area under the ROC curve is below 0.5: do larger values of "
+            f"{detections.column!r} mean {other} (--larger {other})?"
+        ]
+    return []
 
 
 def detections_of(options: argparse.Namespace, table: pd.DataFrame) -> Detections:

@@ -252,8 +252,8 @@ def number(low: float, high: float, *, closed: bool = False) -> Callable[[str], 
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
         if not (low <= value <= high if closed else low < value < high):
-            ends = f"[{low:g}, {high:g}]" if closed else f"({low:g}, {high:g}), ends excluded"
-            raise argparse.ArgumentTypeError(f"{text} must lie in {ends}")
+            ends = "" if closed else ", both excluded"
+            raise argparse.ArgumentTypeError(f"{text} must lie between {low:g} and {high:g}{ends}")
         return value
 
     return read

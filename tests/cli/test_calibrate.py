@@ -126,6 +126,15 @@ def test_a_summary_is_told(capsys, tmp_path, history):
     assert shell(capsys, path, "--larger", "noise", "--quiet") == (0, "", [])
 
 
+def test_a_score_the_wrong_way_round_or_without_content_is_doubted(capsys, tmp_path, history):
+    path = written(tmp_path / "history.csv", history)
+    _, _, lines = shell(capsys, path, "--larger", "noise")
+    assert "do larger values of 'score' mean earthquake (--larger earthquake)?" in " ".join(lines)
+    path = written(tmp_path / "history.csv", history.assign(score=0.5))
+    _, _, lines = shell(capsys, path, "--larger", "earthquake")
+    assert "tells nothing apart" in " ".join(lines)
+
+
 BAD = {
     "no direction": (lambda t: t, (), "--larger: say what larger values of 'score' mean"),
     "no column": (lambda t: t, ("--score", "chi2", "--larger", "noise"), "no column 'chi2'"),

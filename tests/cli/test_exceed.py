@@ -258,7 +258,7 @@ def test_bad_input_is_one_line(capsys, folder, tmp_path):
         (("--threshold", "50g"), "more than any shaking"),
         (("--threshold", "5%g,0.05g"), "twice"),
         (("--threshold", "5%g"), "--magnitude"),
-        (("--threshold", "5%g", "--magnitude", 12), "must lie in [-3, 10]"),
+        (("--threshold", "5%g", "--magnitude", 12), "between -3 and 10"),
         (("--threshold", "5%g", "--magnitude", 5, "--now", "soon"), "--now"),
         (("--threshold", "5%g", "--magnitude", 5, "--posterior", tmp_path / "none.nc"), "no file"),
         (
