@@ -79,6 +79,10 @@ class Slow:
         surges = None
         if self.surges is not None:
             surges = rng.multivariate_normal(*self.surges[:2], count, method="eigh")
+            # Where surges are hardly seen, far draws of their mean would need endless tables.
+            centre = self.surges.estimate
+            reach = np.array([2.0, 1.0])
+            surges = np.clip(surges, centre - 2 * reach, np.minimum(centre + reach, [-0.1, 0.6]))
         return replace(_with(draws, profile, values, surges), region_effect=effect)
 
     @property
