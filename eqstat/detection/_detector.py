@@ -23,6 +23,8 @@ from eqstat.detection.causes._default import default_causes
 from eqstat.geodesy import LocalFrame
 
 MOST_DEVICES = 200_000
+# Devices within this distance of their middle are at one place.
+ONE_PLACE_KM = 0.05
 Corners = tuple[np.ndarray, np.ndarray]
 
 
@@ -250,6 +252,13 @@ def detector(
     if len(set(names)) < len(names):
         raise InputError(
             "network: a device has several rows; give one row for each device (unique_devices)"
+        )
+    middle = LocalFrame.around(table["latitude"].to_numpy(), table["longitude"].to_numpy())
+    east, north = middle.to_local(table["latitude"].to_numpy(), table["longitude"].to_numpy())
+    if len(table) > 1 and np.max(np.hypot(east, north)) < ONE_PLACE_KM:
+        raise InputError(
+            f"network: all {len(table)} devices are at one place, from which no wave can be told; "
+            "give the place of each"
         )
     check_range("detector", 0, 1e4, ends="()", dead_time_s=dead_time_s)
     check_range("detector", 0, dead_time_s, ends="[)", latency_s=latency_s)

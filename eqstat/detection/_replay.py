@@ -245,6 +245,10 @@ def replay(
             f"replay: {steps} steps of {step_s:g} s from start to end; there must be 1 to "
             f"{MAX_STEPS}"
         )
+    if not np.any((schedule.start_s <= last_s) & (schedule.end_s > first_s)):
+        raise InputError(
+            "network: no device is active between start and end (active_from, active_to)"
+        )
     idle_steps = max(round(idle_step_s / step_s), 1)
     active = schedule.at(first_s)
     state, last = init(detector, first_s, active=active), first_s

@@ -305,3 +305,16 @@ def test_bad_arguments(watch, case):
     options, message = BAD[case]
     with pytest.raises(InputError, match=message):
         replay(watch, table_of(watch, quake(watch)), **options)
+
+
+def test_a_network_that_is_not_active_is_refused(watch, outcome):
+    ended = cases.network().assign(active_to=ZERO - pd.Timedelta(days=400))
+    with pytest.raises(InputError, match="no device is active between start and end"):
+        replay(watch, outcome.triggers, network=ended, start=after(60.0), end=after(70.0))
+
+
+@pytest.mark.parametrize("count", [2, 30])
+def test_devices_at_one_place_are_refused(count):
+    place = pd.DataFrame({"latitude": [-12.0] * count, "longitude": [-77.0] * count})
+    with pytest.raises(InputError, match="at one place"):
+        detector(place)
