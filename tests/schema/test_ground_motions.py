@@ -126,6 +126,15 @@ def test_units_mixed_within_a_table_are_caught(column, share, factor, unit):
     check_ground_motions(table, check_unit=False)
 
 
+def test_a_few_odd_records_among_many_are_a_warning():
+    table = motions(events=40)
+    first = table["event"] == table["event"].iloc[0]
+    odd = table[~first | (first.cumsum() <= 3)].copy()
+    odd.loc[odd["event"] == table["event"].iloc[0], "pga_m_s2"] *= 100.0
+    with pytest.warns(TableWarning, match="1 of 40 events .* ratio of two units"):
+        assert len(check_ground_motions(odd)) == len(odd)
+
+
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
 def test_events_of_which_some_are_in_percent_g_are_never_silent(share):
     """Between-event scatter hides which they are; that it is too large shows."""
