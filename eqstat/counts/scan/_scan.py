@@ -51,6 +51,7 @@ from eqstat._core.typing import ArrayLike
 from eqstat.counts._families import FAMILIES, Marginal
 from eqstat.counts.scan import _alarm_rate
 from eqstat.counts.scan import _poisson as _scan_poisson
+from eqstat.counts.scan._tables import table_top
 
 __all__ = [
     "ScanTail",
@@ -237,15 +238,25 @@ def log_alarm_table_per_hour(
     shape = cases[0].shape
     flat = [case.reshape(-1) for case in cases]
     with_bursts = bool(np.any(flat[3] > 0.0))
+    # Where the mean is beyond the table every level in it counts as one alarm per window.
+    level = np.arange(1.0, max_triggers + 1.0)
+    table = np.where(level <= flat[1][:, None], 0.0, -np.inf)
+    everything = Marginal(FAMILIES[family], flat[0], flat[2], flat[1])
+    within = np.flatnonzero(FAMILIES[family].expected(everything) < max_triggers)
+    flat = [case[within] for case in flat]
     row = 2 * max_triggers + 200 + with_bursts * (20 * max_triggers + int(np.max(active)))
+    if within.size:
+        longest = [int(np.argmax(case)) for case in flat[:3]]
+        marginal = Marginal(FAMILIES[family], *(flat[at][longest] for at in (0, 2, 1)))
+        row = max(row, table_top(marginal, max_triggers))
     step = max(1, _CELLS_AT_ONCE // row)
-    out = []
-    for at in range(0, max(flat[0].size, 1), step):
+    for at in range(0, within.size, step):
         part = [case[at : at + step] for case in flat]
         marginal = Marginal(FAMILIES[family], part[0], part[2], part[1])
         bursts = _alarm_rate.BurstTerms(*part[3:]) if with_bursts else None
-        out.append(_alarm_rate.rates(marginal, bursts, max_triggers, correlation_windows))
-    table = np.concatenate(out) if out else np.empty((0, max_triggers))
+        table[within[at : at + step]] = _alarm_rate.rates(
+            marginal, bursts, max_triggers, correlation_windows
+        )
     return table.reshape((*shape, max_triggers)) + np.log(3600.0 / window_s)
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 from decimal import Decimal, localcontext
 
 import numpy as np
@@ -394,3 +395,17 @@ def test_alarms_of_devices_with_a_dead_time(n, p, spread, k):
     error = np.std(starts) / np.sqrt(repeats) / (length - 1)
     own = per_window(k, -n * np.log1p(-p), family="beta_binomial", dispersion=spread, active=n)
     assert own == pytest.approx(rate, abs=4 * error + 0.1 * rate)
+
+
+def test_means_beyond_a_table_are_alarms_in_every_window_and_need_no_memory():
+    mean = np.geomspace(0.1, 1e7, 4000)
+    common = {"window_s": 10.0, "active": 1e9, "dispersion": 1.0, "family": "negative_binomial"}
+    tracemalloc.start()
+    table = log_alarm_table_per_hour(mean, 50, **common)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(table[mean >= 50], np.log(360.0))
+    alone = log_alarm_table_per_hour(mean[1000], 50, **common)
+    np.testing.assert_allclose(table[1000], alone, rtol=1e-12)
+    # A row for the largest mean would have 10 million entries.
+    assert most < 500e6
