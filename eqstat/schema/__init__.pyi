@@ -24,6 +24,5 @@ from ._read import read_table as read_table
 from ._reports import compare_places as compare_places
 from ._reports import groups_in_time as groups_in_time
 from ._reports import isolated_places as isolated_places
-from ._reports import remarks as remarks
 from ._reports import unusable_reports as unusable_reports
 from ._times import read_time as read_time

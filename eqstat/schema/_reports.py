@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eqstat._core.errors import InputError
 from eqstat.geodesy import great_circle_distance
-from eqstat.schema._check import rows_text, warn
+from eqstat.schema._check import add_note, rows_text, warn
 
 # A device cannot notice the same wave twice within this time; P and S have phases of their own.
 REPEAT_S = 1.0
@@ -39,7 +39,12 @@ SWAPPED = "S before P at the same device"
 
 
 def unusable_reports(
-    triggers: Any, *, name: str = "triggers", gap_s: float | None = EVENT_GAP_S, stacklevel: int = 3
+    triggers: Any,
+    *,
+    name: str = "triggers",
+    gap_s: float | None = EVENT_GAP_S,
+    one_event: bool = False,
+    stacklevel: int = 3,
 ) -> NDArray[np.object_]:
     """Return why each report cannot be used, "" where it can, with a warning for each reason.
 
@@ -60,6 +65,8 @@ def unusable_reports(
         Name of the table in messages.
     gap_s : float, optional
         Shortest time without a report that separates groups, s; None does not judge times.
+    one_event : bool
+        Note times that are all whole seconds, and groups too far apart in time for one earthquake.
     stacklevel : int
         As of `warnings.warn`.
 
@@ -105,6 +112,9 @@ def unusable_reports(
             rows = rows_text(shown, bad)
             warn(triggers, f"{name}: left out: {text} ({rows})", stacklevel=stacklevel + 1)
     _warn_of_shared_names(triggers, seconds, name)
+    if one_event:
+        for text in _remarks(plain[reason == ""]):
+            add_note(triggers, text)
     return reason
 
 
@@ -133,21 +143,12 @@ def _warn_of_shared_names(triggers: Any, seconds: NDArray[np.float64], name: str
         )
 
 
-def remarks(triggers: Any) -> list[str]:
+def _remarks(triggers: Any) -> list[str]:
     """Say what a location of these triggers depends on.
 
     - Times that are all whole seconds.
     - Groups too far apart in time for one earthquake: of five triggers or more, with a minute and
       the time that S takes across the network between them.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from eqstat.schema import check_triggers
-    >>> table = pd.DataFrame({"time": [1.8e9 + i + 300 * (i > 5) for i in range(12)],
-    ...                       "latitude": 1.0, "longitude": 2.0})
-    >>> [each[:38] for each in remarks(check_triggers(table))]
-    ['every time is a whole second: times cu', 'triggers come in 2 groups, 301 s apart']
     """
     stamps = triggers["time"].to_numpy(dtype="datetime64[ms]").astype(np.int64)
     if len(stamps) < LEAST_TIMES:

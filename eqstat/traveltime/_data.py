@@ -205,7 +205,9 @@ def _select(
     known_window: Any = {} if start is None or now is None else {"gap_s": None}
     # Rows are named by the labels of the caller's table, such as lines of a file.
     named = open_rows.set_axis(labels[open_rows.index])
-    reason[open_rows.index] = schema.unusable_reports(named, stacklevel=4, **known_window)
+    reason[open_rows.index] = schema.unusable_reports(
+        named, one_event=True, stacklevel=4, **known_window
+    )
     triggers.attrs["notes"] = named.attrs["notes"]
     if first_of_device and "device" in triggers:
         open_rows = triggers[reason == ""].sort_values("time", kind="stable")
@@ -341,7 +343,7 @@ def prepare(
     use = (reason == "").to_numpy()
     _warn_of_empty_window(rows, reason, begin, end)
     used: Table = checked[use]
-    notes = [*rows.attrs["notes"], *schema.remarks(used)]
+    notes = list(rows.attrs["notes"])
     refuse_several_events(used, begin)
     _refuse_spread(used)
     left_out = checked[~use].assign(reason=reason[~use].to_numpy())

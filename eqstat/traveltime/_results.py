@@ -40,6 +40,8 @@ ONE_WAVE_S = 3.0
 AMBIGUOUS, LIKELY = 0.5, 0.8
 # Significance from which residuals follow the distance, and the fewest triggers that can show it.
 STRUCTURE, ENOUGH = 0.01, 12
+# A smaller part of the residuals, s, moves no hypocentre.
+LEAST_STRUCTURE_S = 0.05
 REMEDY = {
     "epicentre": "widen the region (`region_km`, --region-km)",
     "depth": "give a prior that reaches there (`depth`, --depth-km)",
@@ -251,6 +253,8 @@ def _follows(
     freedom = count - 3
     inside = float(np.sum((residual - fitted) ** 2))
     explained = float(np.sum((fitted - residual.mean()) ** 2))
+    if np.sqrt(explained / count) < LEAST_STRUCTURE_S:
+        return None
     if inside <= 1e-12 * explained:
         return float(np.finfo(float).tiny) if explained > 0 else None
     p_value = float(fdtrc(2, freedom, explained / 2 / (inside / freedom)))
