@@ -134,7 +134,7 @@ class Alarms:
 
     def _is_past(self, alarm: Alarm, now_s: float) -> bool:
         cause = self.detector.causes[0]
-        return now_s - alarm.moments()[0][2] > cause.slots * cause.slot_s
+        return bool(now_s - alarm.moments()[0][2] > cause.slots * cause.slot_s)
 
     def _is_alarm(self, report: Report) -> bool:
         return (

@@ -165,7 +165,15 @@ def test_an_alarm_in_json_lines_and_figure(capsys, tmp_path, tables):
     at = next(each for each in history if each["time"] == found["alarms"][0]["time"])
     assert at["probability"] == pytest.approx(found["alarms"][0]["probability"])
     assert set(at) >= {"log_evidence_ratio", "log_shiryaev_roberts", "hypocentre", "region"}
-    assert set(at["alternatives"]) == {"sound", "venue", "network", "none"}
+    assert set(at["alternatives"]) == {
+        "sound",
+        "venue",
+        "network",
+        "front",
+        "fast_front",
+        "other",
+        "none",
+    }
     lead_time_of_a_far_site(capsys, tmp_path, alarm)
 
 

@@ -318,3 +318,20 @@ def test_devices_at_one_place_are_refused(count):
     place = pd.DataFrame({"latitude": [-12.0] * count, "longitude": [-77.0] * count})
     with pytest.raises(InputError, match="at one place"):
         detector(place)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", [100.0, 150.0, 200.0, 235.0, 290.0])
+def test_deep_earthquakes_between_the_cells_of_depth_have_an_alarm(depth):
+    """P reaches all devices nearly at once, S some ten seconds later."""
+    network = cases.network(300, seed=4)
+    watch = detector(network, background=cases.RATE_H)
+    rng = np.random.default_rng(2)
+    position = np.asarray(watch.core.position, float)
+    length = np.sqrt(np.hypot(position[:, 0] - 4, position[:, 1] + 9) ** 2 + depth**2)
+    speed = np.where(rng.uniform(size=len(length)) < 0.5, 7.8, 4.5)
+    times = 100.0 + length / speed + rng.normal(2.0, 0.8, len(length))
+    who = np.flatnonzero(rng.uniform(size=len(length)) < 0.6)
+    triggers = network.iloc[who].assign(time=after(times[who]))
+    result = replay(watch, triggers, start=after(60.0), end=after(times[who].max() + 1.0))
+    assert result.alarm is not None

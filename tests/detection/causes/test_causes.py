@@ -44,8 +44,11 @@ def test_depths_follow_the_region():
     assert (usual.greatest_depth_km, slab.greatest_depth_km) == (300, 700)
     assert np.max(slab.depth_km) > 500
     deep = [float(each.depth_weight[each.depth_km > 100].sum()) for each in (usual, slab)]
-    # By the density (z + h)^-2 from the cells' edge at 95 km on: 0.14 and 0.42 of all.
-    np.testing.assert_allclose(deep, [0.1188, 0.4432], atol=2e-4)
+    # By the density (z + h)^-2 from the cells' edge at 110 km on.
+    shares = [
+        (1 / (110 + h) - 1 / (z + h)) / (1 / h - 1 / (z + h)) for z, h in ((300, 20), (700, 100))
+    ]
+    np.testing.assert_allclose(deep, shares, rtol=1e-6)
 
 
 def test_a_front_has_each_speed_with_each_node():
