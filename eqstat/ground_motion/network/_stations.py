@@ -101,7 +101,7 @@ def cross_fit_station_terms(
     Examples
     --------
     >>> from eqstat.ground_motion import Design, GroundMotion, simulate
-    >>> table = simulate(jax.random.key(0), GroundMotion(), Design(events=20, stations=8)).table
+    >>> table = simulate(jax.random.key(0), GroundMotion(), Design(events=40, stations=12)).table
     >>> with_term = cross_fit_station_terms(jax.random.key(1), table, folds=2)
     >>> bool(with_term["station_term"].corr(table["station_term"]) > 0.7)
     True
