@@ -214,15 +214,12 @@ def fit(
     of_site = {name: _labels(name, value, history.regions) for name, value in sites.items()}
     labels, estimate, spread = approximation.marginal(of_site)
     background = background_of(sites, family, window_s=history.window_s, regions=history.regions)
-    found = slow_terms(history, background) if slow else None
-    terms = None
-    if found is not None:
-        terms = found[0]
+    terms, ahead = (slow_terms(history, background) if slow else None) or (None, None)
+    if terms is not None:
         background = terms.apply(background)
         labels, estimate, spread = _joined((labels, estimate, spread), terms.sites)
         of_site = {name: own for name, own in of_site.items() if name not in terms.sites[0]}
     if slow:
-        ahead = None if found is None else found[1]
         tails = learned_tails(history, background, ahead)
         background = replace(background, tails=tails, clock_shift_h=history.clock_shift_h)
     result = BackgroundFit(

@@ -127,8 +127,8 @@ class Alarms:
         others = device[~explained.any(axis=0)]
         if len(others) >= LEAST and len(others) != self._judged:
             rest, judged = self._without(state, np.setdiff1d(device, others))
-            found = moments(rest, judged)
-            if self._is_alarm(judged) and not any(_same(found, one.moments()) for one in current):
+            own = moments(rest, judged)
+            if self._is_alarm(judged) and not any(_same(own, one.moments()) for one in current):
                 self.all.append(Alarm(row, judged, now, rest, judged))
         self._judged = len(others)
 
@@ -178,14 +178,15 @@ class Alarms:
 
 def _felt_km(away_km: np.ndarray, passed: np.ndarray, triggered: np.ndarray) -> float:
     """Distance from which on hardly any device triggered though P had passed; may be infinite."""
-    seen, hits = 0, 0
+    nearer, hits_nearer = 0, 0
     ring = (away_km / RING_KM).astype(int)
     for number in range(int(ring.max()) + 1):
         here = ring == number
-        count, found = int(np.sum(here & passed)), int(np.sum(here & triggered))
-        if count >= RING_LEAST and seen >= RING_LEAST and found / count < FEWER * hits / seen:
+        count, hits = int(np.sum(here & passed)), int(np.sum(here & triggered))
+        enough = count >= RING_LEAST and nearer >= RING_LEAST
+        if enough and hits / count < FEWER * hits_nearer / nearer:
             return number * RING_KM
-        seen, hits = seen + count, hits + found
+        nearer, hits_nearer = nearer + count, hits_nearer + hits
     return np.inf
 
 

@@ -253,13 +253,6 @@ def detector(
         raise InputError(
             "network: a device has several rows; give one row for each device (unique_devices)"
         )
-    middle = LocalFrame.around(table["latitude"].to_numpy(), table["longitude"].to_numpy())
-    east, north = middle.to_local(table["latitude"].to_numpy(), table["longitude"].to_numpy())
-    if len(table) > 1 and np.max(np.hypot(east, north)) < ONE_PLACE_KM:
-        raise InputError(
-            f"network: all {len(table)} devices are at one place, from which no wave can be told; "
-            "give the place of each"
-        )
     check_range("detector", 0, 1e4, ends="()", dead_time_s=dead_time_s)
     check_range("detector", 0, dead_time_s, ends="[)", latency_s=latency_s)
     if not isinstance(background, BackgroundRate):
@@ -279,6 +272,11 @@ def detector(
     used = ~left_out
     frame = LocalFrame.around(latitude[used], longitude[used])
     east, north = frame.to_local(latitude[used], longitude[used])
+    if len(east) > 1 and np.max(np.hypot(east, north)) < ONE_PLACE_KM:
+        raise InputError(
+            f"network: all {len(east)} devices are at one place, from which no wave can be told; "
+            "give the place of each"
+        )
     grids = [_coarse_grid(cause, east, north) for cause in causes]
     judge_cells(table, causes[0], grids[0][1])
     rate_per_slot = [cause.rate_per_year * cause.slot_s / YEAR_S for cause in causes]

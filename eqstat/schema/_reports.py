@@ -134,12 +134,12 @@ def _warn_of_shared_names(triggers: Any, seconds: NDArray[np.float64], name: str
     with np.errstate(invalid="ignore"):
         bad = soon & (moved > AWAY_KM)
     if bad.any():
-        devices = frame["device"].to_numpy()[bad]
+        devices, farthest = frame["device"].to_numpy(), int(np.argmax(np.where(bad, moved, 0.0)))
         warn(
             triggers,
-            f"{name}: names of devices that are not unique: {len(set(devices))} report from places "
-            f"more than {AWAY_KM:g} km apart within minutes ({str(devices[0])!r}: "
-            f"{np.max(moved[bad & (frame['device'] == devices[0]).to_numpy()]):.0f} km)",
+            f"{name}: names of devices that are not unique: {len(set(devices[bad]))} report from "
+            f"places more than {AWAY_KM:g} km apart within minutes ({str(devices[farthest])!r}: "
+            f"{moved[farthest]:.0f} km)",
         )
 
 

@@ -255,9 +255,9 @@ def _follows(
     explained = float(np.sum((fitted - residual.mean()) ** 2))
     if np.sqrt(explained / count) < LEAST_STRUCTURE_S:
         return None
-    if inside <= 1e-12 * explained:
-        return float(np.finfo(float).tiny) if explained > 0 else None
-    p_value = float(fdtrc(2, freedom, explained / 2 / (inside / freedom)))
+    ratio = explained / 2 / max(inside / freedom, 1e-12 * explained)
+    # A significance too small for a float is one.
+    p_value = max(float(fdtrc(2, freedom, ratio)), float(np.finfo(float).tiny))
     return p_value if p_value < STRUCTURE else None
 
 

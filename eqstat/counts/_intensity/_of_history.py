@@ -33,7 +33,9 @@ from eqstat.counts._start import far_above
 
 # Without two days neither a profile nor a slow change can be told from chance.
 LEAST_DAYS = 2.0
-ROUNDS = 1
+# How far draws of the log odds and log mean of surges lie above their estimate, and at most: tables
+# of alarm rates reach many means up, and endlessly where surges are hardly seen.
+DRAWN_REACH, DRAWN_HIGHEST = np.array([2.0, 1.0]), np.array([-0.1, 0.6])
 FAMILIES = ("poisson", "negative_binomial")
 
 
@@ -79,10 +81,9 @@ class Slow:
         surges = None
         if self.surges is not None:
             surges = rng.multivariate_normal(*self.surges[:2], count, method="eigh")
-            # Where surges are hardly seen, far draws of their mean would need endless tables.
             centre = self.surges.estimate
-            reach = np.array([2.0, 1.0])
-            surges = np.clip(surges, centre - 2 * reach, np.minimum(centre + reach, [-0.1, 0.6]))
+            highest = np.minimum(centre + DRAWN_REACH, DRAWN_HIGHEST)
+            surges = np.clip(surges, centre - 2 * DRAWN_REACH, highest)
         return replace(_with(draws, profile, values, surges), region_effect=effect)
 
     @property
@@ -180,17 +181,15 @@ def slow_terms(history: History, background: Background) -> tuple[Slow, Ahead] |
     if background.dispersion is not None:
         start = np.array([np.log(background.dispersion), float(background.dispersion_slope or 0)])
     cells = _cells(history, background, busiest(series))
-    learned, surges = learn(series, cells, start, blocks.block_s), None
-    for _ in range(ROUNDS):
+    learned = learn(series, cells, start, blocks.block_s)
+    surges = learn_surges(
+        blocks.triggers,
+        expected,
+        blocks.windows / _dispersion(learned.estimate, blocks),
+        *_ahead(learned.estimate, series, blocks),
+    )
+    if surges is not None:
         # Surges are told from the slow intensity, which is learned anew without them.
-        surges = learn_surges(
-            blocks.triggers,
-            expected,
-            blocks.windows / _dispersion(learned.estimate, blocks),
-            *_ahead(learned.estimate, series, blocks),
-        )
-        if surges is None:
-            break
         moved = expected * np.exp(surges.size)
         series = to_series(blocks, moved, len(history.regions))
         learned = learn(series, cells, learned.estimate[2:], blocks.block_s)

@@ -49,8 +49,8 @@ def earthquake(
 
     .. math:: p(z) \propto (z + h)^{-2},
 
-    in cells that widen with depth. Where the network lies above a subducting slab, take a greatest
-    depth of 700 km and a half depth of 100 km.
+    in cells 30 km thick from 80 km on. Where the network lies above a subducting slab, take a
+    greatest depth of 700 km and a half depth of 100 km.
 
     Parameters
     ----------
