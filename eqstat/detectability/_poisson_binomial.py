@@ -98,7 +98,7 @@ def log_tails(
     chosen = (values >= k) if upper else (values < k)
     with np.errstate(divide="ignore"):
         terms = np.log(np.maximum(mass[chosen], 0.0)) - shift * values[chosen]
-    tail = min(float(logsumexp(terms)) + log_scale, -5e-324)
+    tail = min(float(np.asarray(logsumexp(terms))) + log_scale, -5e-324)
     other = float(np.log1p(-np.exp(tail)) if tail < -np.log(2) else np.log(-np.expm1(tail)))
     return (tail, other) if upper else (other, tail)
 
