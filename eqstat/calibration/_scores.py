@@ -26,6 +26,8 @@ from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
 
 SCORES = ("brier", "log")
+# Relative rounding error of means of scores.
+ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,10 @@ def decompose(
     own = brier_score if score == "brier" else log_score
     mean, best = float(own(p, y).mean()), _of_itself(fitted, score)
     none = _of_itself(np.array([base]), score)
-    return Decomposition(score, mean, mean - best, none - best, none)
+    parts = np.array([mean - best, none - best])
+    # What is left of rounding is nothing.
+    parts[np.abs(parts) < ROUNDING * max(mean, none)] = 0.0
+    return Decomposition(score, mean, *parts.tolist(), none)
 
 
 def crps(observed: ArrayLike, draws: ArrayLike, *, estimator: str = "pwm") -> np.ndarray:

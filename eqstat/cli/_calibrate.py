@@ -212,9 +212,9 @@ def detections_of(options: argparse.Namespace, table: pd.DataFrame) -> Detection
     )
 
 
-def column_of(table: pd.DataFrame, name: str, kind: Any) -> np.ndarray:
-    """A column of the table, none of its values missing."""
-    contract = schema.Contract("detections", (schema.Column(name, kind, True),))
+def column_of(table: pd.DataFrame, name: str, kind: Any, **limits: Any) -> np.ndarray:
+    """A column of the table, none of its values missing or beyond its limits."""
+    contract = schema.Contract("detections", (schema.Column(name, kind, True, **limits),))
     return schema.check(table, contract)[name].to_numpy()
 
 
@@ -289,7 +289,8 @@ def reliability_of(
     column = options.probability_column
     if not column:
         return None
-    forecast = column_of(table, column, "number")
+    hint = "give probabilities; eqstat.calibration.recalibrate turns scores into them"
+    forecast = column_of(table, column, "number", minimum=0.0, maximum=1.0, hint=hint)
     return Reliability(
         column=column,
         forecast=forecast,

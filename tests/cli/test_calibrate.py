@@ -126,6 +126,13 @@ def test_a_summary_is_told(capsys, tmp_path, history):
     assert shell(capsys, path, "--larger", "noise", "--quiet") == (0, "", [])
 
 
+def test_a_constant_forecast_has_no_discrimination_but_rounding(capsys, tmp_path, history):
+    path = written(tmp_path / "history.csv", history.assign(chance=0.3))
+    options = ("--larger", "earthquake", "--probability-column", "chance")
+    _, out, _ = shell(capsys, path, *options)
+    assert "- discrimination 0 +" in " ".join(out.split())
+
+
 def test_a_score_the_wrong_way_round_or_without_content_is_doubted(capsys, tmp_path, history):
     path = written(tmp_path / "history.csv", history)
     _, _, lines = shell(capsys, path, "--larger", "noise")
@@ -148,7 +155,7 @@ BAD = {
     "odd label": (lambda t: t.assign(is_earthquake="perhaps"), ("--larger", "noise"),
                   "must be true or false"),
     "no probability": (lambda t: t, ("--probability-column", "sigma_hat", "--larger", "noise"),
-                       "must be probabilities in [0, 1]"),
+                       "column 'sigma_hat': must lie in [0, 1] (row 5: 2.57"),
     "one cluster": (lambda t: t.assign(region="all"),
                     ("--larger", "noise", "--cluster", "region"), "one cluster only"),
     "twice": (lambda t: t, ("--larger", "noise", "--cluster", "event", "--cluster", "event"),
