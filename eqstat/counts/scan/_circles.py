@@ -29,6 +29,7 @@ from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat._core.typing import ArrayLike
 from eqstat.counts._families import FAMILIES, Marginal
+from eqstat.counts._intensity._parameters import Intensity, nodes_of
 from eqstat.counts.scan._clumps import clump_size
 from eqstat.counts.scan._scan import log_alarms_per_hour, whole
 from eqstat.geodesy import great_circle_distance
@@ -117,6 +118,7 @@ def country_rate(
     rate_per_device_h: ArrayLike,
     window_s: float,
     dispersion: float = 0.0,
+    intensity: Intensity | None = None,
     draws: int = 1000,
     horizon_windows: float = 6.0,
 ) -> CountryRate:
@@ -127,7 +129,8 @@ def country_rate(
 
     with U the number of circles' alarms in the clump. Devices trigger as independent Poisson
     processes; with a dispersion, all their rates are multiplied by one gamma variable of mean 1,
-    the same for all devices and constant over a clump.
+    and with a slow intensity by its factor, both the same for all devices and constant over a
+    clump.
 
     Parameters
     ----------
@@ -143,6 +146,9 @@ def country_rate(
         Length of the sliding window.
     dispersion : float
         Variance of the common factor.
+    intensity : Intensity, optional
+        Slow intensity of the devices, one without draws; the rate is the mean over its stationary
+        distribution.
     draws : int
         Number of simulated streams.
     horizon_windows : float
@@ -183,25 +189,29 @@ def country_rate(
     if not len(rows):
         raise InputError("no circle has as many devices as its threshold")
     need, inside = rows[:, 0].astype(np.int64), rows[:, 1:].astype(bool)
-    mean = inside @ per_s * window_s
+    log_factor, log_weight = _slow_factors(intensity)
+    # Of each slow factor and circle, (factors, circles).
+    mean = np.exp(log_factor)[:, None] * (inside @ per_s * window_s)
     family = "negative_binomial" if dispersion > 0.0 else "poisson"
     spread = np.full(mean.shape, float(dispersion))
     table = FAMILIES[family].log_pmf_table(
         Marginal(FAMILIES[family], mean, spread, spread), int(need.max())
     )
-    log_begin = np.log(need) + table[np.arange(len(need)), need] + np.log(3600.0 / window_s)
+    log_begin = np.log(need) + table[:, np.arange(len(need)), need] + np.log(3600.0 / window_s)
+    log_begin = log_begin + log_weight[:, None]
     alone = log_alarms_per_hour(need, mean, window_s=window_s, family=family, dispersion=spread)
-    total = np.logaddexp.reduce(log_begin)
+    total = np.logaddexp.reduce(log_begin, axis=None)
     rng = generator(key)
-    chosen = rng.choice(len(need), draws, p=np.exp(log_begin - total))
+    chosen = rng.choice(log_begin.size, draws, p=np.exp(log_begin - total).ravel())
     sizes = np.empty(draws)
     truncated = 0
-    for i, circle in enumerate(chosen):
-        # Given k triggers in the window, the common factor is gamma by conjugacy.
-        factor = 1.0
+    for i, both in enumerate(chosen):
+        slow, circle = divmod(int(both), len(need))
+        factor = np.exp(log_factor[slow])
+        # Given k triggers in the window, the gamma factor is gamma by conjugacy.
         if dispersion > 0.0:
             shape = 1.0 / dispersion
-            factor = rng.gamma(shape + need[circle]) / (shape + mean[circle])
+            factor *= rng.gamma(shape + need[circle]) / (shape + mean[slow, circle])
         times, devices = _field(
             rng, inside[circle], int(need[circle]), factor * per_s, window_s, horizon_windows
         )
@@ -209,12 +219,21 @@ def country_rate(
         truncated += reach_s > (horizon_windows - 1.0) * window_s
     weight = 1.0 / sizes
     return CountryRate(
-        float(np.logaddexp.reduce(alone)),
+        float(np.logaddexp.reduce(alone + log_weight[:, None], axis=None)),
         float(total + np.log(weight.mean())),
         float(weight.std(ddof=1) / np.sqrt(draws) / weight.mean()),
         float(1.0 / weight.mean()),
         truncated / draws,
     )
+
+
+def _slow_factors(intensity: Intensity | None) -> tuple[np.ndarray, np.ndarray]:
+    """Log factors of the slow intensity and logs of their weights."""
+    if intensity is None:
+        return np.zeros(1), np.zeros(1)
+    if np.ndim(intensity.sd):
+        raise InputError("country_rate: give one intensity, not the draws of a posterior")
+    return nodes_of(intensity.sd, intensity.surge_share, intensity.surge_mean)
 
 
 def _field(

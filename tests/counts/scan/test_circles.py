@@ -4,6 +4,8 @@ import jax
 import numpy as np
 import pytest
 
+from eqstat import InputError
+from eqstat.counts import Intensity
 from eqstat.counts.scan import country_rate, log_alarms_per_hour, members_of_circles
 from eqstat.counts.scan._clumps import clumps, stretches
 from eqstat.geodesy import great_circle_distance
@@ -53,6 +55,28 @@ def test_one_circle_is_the_sliding_window():
     alone = float(log_alarms_per_hour(6, 1.0, window_s=WINDOW_S))
     assert rate.log_union_per_hour == pytest.approx(alone)
     assert rate.log_per_hour == pytest.approx(alone, abs=4 * rate.standard_error + 0.02)
+
+
+def test_a_slow_intensity_is_averaged_over():
+    members = members_of_circles(*country())
+    known = {"rate_per_device_h": 4.0, "window_s": WINDOW_S, "draws": 1500}
+    slow = Intensity(0.6, 4.0)
+    whole = country_rate(jax.random.key(1), members, 5, dispersion=0.2, intensity=slow, **known)
+    z = np.linspace(-5.0, 5.0, 41)
+    weight = np.exp(-0.5 * z**2) / np.exp(-0.5 * z**2).sum()
+    rates, bounds = [], []
+    for factor in np.exp(0.6 * z - 0.18):
+        own = known | {"rate_per_device_h": 4.0 * factor}
+        at = country_rate(jax.random.key(2), members, 5, dispersion=0.2, **own)
+        rates.append(at.log_per_hour)
+        bounds.append(at.log_union_per_hour)
+    assert whole.log_union_per_hour == pytest.approx(np.log(weight @ np.exp(bounds)), abs=1e-3)
+    error = 4 * np.hypot(whole.standard_error, 0.02) + 0.02
+    assert whole.log_per_hour == pytest.approx(np.log(weight @ np.exp(rates)), abs=error)
+    fixed = country_rate(jax.random.key(1), members, 5, dispersion=0.2, **known)
+    assert whole.log_per_hour > fixed.log_per_hour + 0.5
+    with pytest.raises(InputError, match="one intensity"):
+        country_rate(jax.random.key(1), members, 5, intensity=Intensity(np.ones(3), 4.0), **known)
 
 
 def test_circles_that_share_nothing_add_up():
