@@ -6,12 +6,15 @@ Run: python validation/check_count_worlds.py [--world "slow intensity"] [--histo
 For each history (20 regions, 60 days; see `count_worlds`) thresholds for one false alarm a year
 over all regions are made in three ways: without a slow intensity (`fit(..., slow=False)`), fixed
 thresholds that marginalise over it, and adaptive ones that follow it in steps of one minute. The
-realised rate is an expectation given the true means of the 28 days that follow.
+realised rate is that of the 28 days that follow: of fixed thresholds the expectation over the
+random part of the intensity, given the history and the hour; of adaptive ones, which follow it,
+given its path in these 28 days.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,7 @@ import numpy as np
 import xarray as xr
 from records import Record, each, record, show
 
-from eqstat.counts import BackgroundFit, fit, prepare
+from eqstat.counts import Background, combine, fit, prepare
 from eqstat.counts.alarm import Scorer, init, score, scorer, step, threshold
 
 DRAWS = 64
@@ -33,9 +36,8 @@ VARYING = ("slow intensity", "drifting devices")
 KINDS = ("without a slow intensity", "fixed", "adaptive")
 
 
-def fixed_thresholds(fitted: BackgroundFit, world: worlds.World) -> np.ndarray:
+def fixed_thresholds(posterior: Background, world: worlds.World) -> np.ndarray:
     """Thresholds by region and step of the judged time, (regions, steps)."""
-    posterior = fitted.posterior(jax.random.key(0), DRAWS)
     per_hour = worlds.PER_HOUR // worlds.STEP
     active = xr.DataArray(world.active[:, : 24 * per_hour : per_hour], dims=("region", "hour"))
     table = threshold(posterior, active, np.arange(24) + 0.5)
@@ -68,12 +70,8 @@ def _adaptive(tables: Scorer, counts: Any, active: Any, hours: Any) -> Any:
     return jax.lax.map(needed, (states, active, hours), batch_size=512)
 
 
-def adaptive_thresholds(
-    fitted: BackgroundFit, world: worlds.World, counts: np.ndarray
-) -> np.ndarray:
+def adaptive_thresholds(tables: Scorer, world: worlds.World, counts: np.ndarray) -> np.ndarray:
     """Thresholds that follow the present intensity, (regions, steps)."""
-    posterior = fitted.posterior(jax.random.key(0), DRAWS)
-    tables = scorer(posterior, most_active=1500, most_triggers=96)
     sums = counts.reshape(worlds.REGIONS, -1, worlds.STEP).sum(-1).T
     at = (world.watched + np.arange(len(sums)) + 0.5) * worlds.STEP / worlds.PER_HOUR
     arrays = (sums, world.active[:, world.watched :].T, at % 168)
@@ -87,12 +85,19 @@ def one(name: str, number: int) -> dict[str, Any]:
     watched = world.watched * worlds.STEP
     # Local time is UTC. Of clocks that are shifted nothing is known beforehand.
     zone = None if name == "clock shift" else "Etc/UTC"
-    history = prepare(worlds.table(world, counts, 0, watched), time_zone=zone)
-    plain, slow = fit(history, slow=False), fit(history)
+    history = combine(
+        [prepare(worlds.table(world, counts, r), time_zone=zone) for r in range(worlds.REGIONS)]
+    )
+    slow = fit(history)
+    # As `fit(history, slow=False)` gives it, from the same Laplace approximation.
+    without = replace(slow.background, tails=None, clock_shift_h=0.0)
+    plain = replace(slow, slow=None, background=without)
+    of_plain, of_slow = (one.posterior(jax.random.key(0), DRAWS) for one in (plain, slow))
+    tables = scorer(of_slow, most_active=1500, most_triggers=96)
     needed = {
-        KINDS[0]: fixed_thresholds(plain, world),
-        KINDS[1]: fixed_thresholds(slow, world),
-        KINDS[2]: adaptive_thresholds(slow, world, counts[:, watched:]),
+        KINDS[0]: fixed_thresholds(of_plain, world),
+        KINDS[1]: fixed_thresholds(of_slow, world),
+        KINDS[2]: adaptive_thresholds(tables, world, counts[:, watched:]),
     }
     mean = world.mean[:, world.watched :]
     hour = world.hour_of_week[world.watched :]
@@ -100,17 +105,28 @@ def one(name: str, number: int) -> dict[str, Any]:
     quiet = log_factor < np.quantile(log_factor, 0.2, axis=1, keepdims=True)
     line: dict[str, Any] = {}
     for kind, triggers in needed.items():
-        rate = worlds.true_rate(mean, triggers).sum(axis=0)
-        of_week = max(float(rate[hour == h].mean()) for h in range(168))
-        of_day = max(float(rate[hour % 24 == h].mean()) for h in range(24))
+        on_path = _of_hours(worlds.true_rate(mean, triggers).sum(axis=0), hour)
+        rates = on_path
+        if kind != KINDS[2]:
+            expected = worlds.expected_rate(world, triggers).sum(axis=0)
+            rates = _of_hours(expected, hour[:: worlds.EVERY])
         line[kind] = {
-            "realised": float(rate.mean()),
-            "hour of day": of_day,
-            "hour of week": of_week,
+            **rates,
+            "on the path": on_path["realised"],
+            "on the path, hour of week": on_path["hour of week"],
             "triggers": float(triggers.mean()),
         }
     lower = needed["fixed"] - needed["adaptive"]
     return line | {"lower": float(lower[quiet].mean())}
+
+
+def _of_hours(rate: np.ndarray, hour: np.ndarray) -> dict[str, float]:
+    """Mean rate, and those of the worst hours of the day and of the week."""
+    return {
+        "realised": float(rate.mean()),
+        "hour of day": max(float(rate[hour % 24 == h].mean()) for h in range(24)),
+        "hour of week": max(float(rate[hour == h].mean()) for h in range(168)),
+    }
 
 
 def check(

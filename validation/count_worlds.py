@@ -5,23 +5,32 @@ No code of eqstat is used. Twenty regions are watched for 60 days, and threshold
 lambda is a gamma variable about the mean mu of region and time; the alarms of a sliding window
 then come at Alm's rate, averaged over the gamma distribution by quadrature. So the realised rate of
 false alarms is an expectation given the true means, and rates of one a year need no years.
+
+The alarm rate of a fixed threshold is a steep function of the intensity: with a standard deviation
+of 0.35 of its log, that of the log rate is about 3, and four weeks hold few independent values.
+What a fixed threshold promises is the expectation over the intensity, given the history and the
+hour; `expected_rate` has it by quadrature.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.signal import lfilter
 from scipy.special import gammaln
 
 WINDOW_S, PER_HOUR, PER_DAY = 10.0, 360, 8640
 HOURS_PER_YEAR = 8766.0
 REGIONS, WATCHED_DAYS, JUDGED_DAYS = 20, 60, 28
 RATE_PER_DEVICE_H, DISPERSION = 0.6, 0.15
-# Means are piecewise constant over this many windows (one minute).
-STEP = 6
+# Bursts a day, and the minutes after which they are over.
+BURSTS_A_DAY, BURST_ENDS = 2.0, 60.0
+# Means are piecewise constant over this many windows (one minute); expectations are at every tenth.
+STEP, EVERY = 6, 10
 START = pd.Timestamp("2026-01-05T00:00:00Z")
 ZONE = "Europe/Rome"
 
@@ -34,6 +43,30 @@ WORLDS = (
     "drifting devices",
     "holidays",
 )
+
+
+class Random(NamedTuple):
+    """Distribution of the random part of the log mean at later times, given the history.
+
+    Attributes
+    ----------
+    factor
+        Nodes of the log factor, (nodes, regions or 1, steps or 1).
+    weight
+        Their probabilities, (nodes,).
+    """
+
+    factor: np.ndarray
+    weight: np.ndarray
+
+
+# Standard deviation and correlation time (h) of the log rate. Phones leave and stay on the list,
+# others join unseen: the rate per listed phone drifts.
+WANDERING = {
+    "slow intensity": (0.35, 4.0),
+    "drifting devices": (0.3, 240.0),
+    "holidays": (0.1, 2.0),
+}
 
 
 @dataclass(frozen=True)
@@ -50,12 +83,18 @@ class World:
         UTC hour of the week of each step, (steps,).
     watched
         Steps that are in the history; the others are judged.
+    calm
+        The mean without its random part in every `EVERY`-th step that is judged.
+    random
+        The random part at these.
     """
 
     active: np.ndarray
     mean: np.ndarray
     hour_of_week: np.ndarray
     watched: int
+    calm: np.ndarray
+    random: Random
 
 
 def smooth_cycle(hour: np.ndarray, day: np.ndarray) -> np.ndarray:
@@ -80,26 +119,55 @@ def wander(
     keep = np.exp(-STEP / PER_HOUR / hours)
     noise = rng.standard_normal((regions, steps)) * sd * np.sqrt(1 - keep**2)
     noise[:, 0] = rng.standard_normal(regions) * sd
-    out = np.empty_like(noise)
-    value = np.zeros(regions)
-    for i in range(steps):
-        value = keep * value + noise[:, i]
-        out[:, i] = value
-    return out
+    return np.asarray(lfilter([1.0], [1.0, -keep], noise, axis=1))
+
+
+def wander_given(last: np.ndarray, steps: np.ndarray, sd: float, hours: float) -> Random:
+    """Distribution of the process so many steps after its value was `last`, (regions,)."""
+    keep = np.exp(-STEP / PER_HOUR / hours * steps)
+    z = np.arange(-6.0, 6.01, 0.25)
+    weight = np.exp(-0.5 * z**2)
+    spread = sd * np.sqrt(1 - keep**2)
+    factor = last[:, None] * keep + spread * z[:, None, None]
+    return Random(factor, weight / weight.sum())
 
 
 def bursts_of_minutes(rng: np.random.Generator, steps: int) -> np.ndarray:
     """Log factor of people who react to an event: twice a day, some minutes, Pareto sizes."""
     out = np.zeros((REGIONS, steps))
+    minute = np.arange(steps) * STEP * WINDOW_S / 60
     minutes = steps * STEP * WINDOW_S / 60
     for region in range(REGIONS):
-        for begin in rng.uniform(0, minutes, rng.poisson(2 * minutes / 1440)):
-            at = np.arange(steps) * STEP * WINDOW_S / 60 - begin
-            near = slice(int(np.searchsorted(at, 0.0)), int(np.searchsorted(at, 60.0)))
+        for begin in rng.uniform(0, minutes, rng.poisson(BURSTS_A_DAY * minutes / 1440)):
+            near = slice(*np.searchsorted(minute, [begin, begin + BURST_ENDS]).tolist())
             size = 0.5 * (rng.pareto(3.0))
-            factor = 1 + size * np.exp(-at[near] / rng.uniform(3.0, 15.0))
+            factor = 1 + size * np.exp(-(minute[near] - begin) / rng.uniform(3.0, 15.0))
             out[region, near] += np.log(factor)
     return out
+
+
+def bursts_given(number: int = 400_000) -> Random:
+    """Distribution of the log factor of bursts at any time, by stratified draws."""
+    rng = np.random.default_rng(5)
+    total = np.zeros(number)
+    # Of two at most, whose order is that of their numbers: three overlap hardly ever.
+    expected = BURSTS_A_DAY * BURST_ENDS / 1440
+    several = np.exp(-expected) * expected ** np.arange(3) / np.array([1, 1, 2])
+    several[2] = 1 - several[:2].sum()
+    sums = [np.zeros(1)]
+    for _ in range(2):
+        beyond = (rng.permutation(number) + 0.5) / number
+        size = 0.5 * (beyond ** (-1 / 3) - 1)
+        fall = np.exp(-rng.uniform(0, BURST_ENDS, number) / rng.uniform(3.0, 15.0, number))
+        total = total + np.log1p(size * fall)
+        sums.append(total)
+    edges = np.append(np.arange(-0.005, 1.0, 0.01), np.arange(1.0, 6.0, 0.05))
+    weight = sum(
+        share * np.histogram(own, edges)[0] / len(own)
+        for share, own in zip(several, sums, strict=True)
+    )
+    centre = 0.5 * (edges[1:] + edges[:-1])
+    return Random(centre[:, None, None], np.asarray(weight))
 
 
 def holidays(day_number: np.ndarray, hour: np.ndarray) -> np.ndarray:
@@ -127,39 +195,40 @@ def world(name: str, number: int) -> World:
     else:
         log_rate = peaked_cycle(hour, np.floor(day))
     log_rate = log_rate + 0.3 * rng.standard_normal(REGIONS)[:, None]
-    if name == "slow intensity":
-        log_rate = log_rate + wander(rng, steps, 0.35, 4.0)
-    if name == "bursts of minutes":
-        log_rate = log_rate + bursts_of_minutes(rng, steps)
-    if name == "drifting devices":
-        # Phones leave and stay on the list, others join unseen: the rate per listed phone drifts.
-        log_rate = log_rate + wander(rng, steps, 0.3, 24.0 * 10)
     if name == "holidays":
-        log_rate = log_rate + holidays(hour_number // 24, hour) + wander(rng, steps, 0.1, 2.0)
-    mean = active * RATE_PER_DEVICE_H * np.exp(log_rate) * WINDOW_S / 3600
-    return World(active, mean, hour_of_week, watched)
+        log_rate = log_rate + holidays(hour_number // 24, hour)
+    later = np.arange(watched, steps, EVERY)
+    varying, random = np.zeros(1), Random(np.zeros((1, 1, 1)), np.ones(1))
+    if name == "bursts of minutes":
+        varying, random = bursts_of_minutes(rng, steps), bursts_given()
+    if name in WANDERING:
+        varying = wander(rng, steps, *WANDERING[name])
+        random = wander_given(varying[:, watched - 1], later - watched + 1, *WANDERING[name])
+    calm = active * RATE_PER_DEVICE_H * np.exp(log_rate) * WINDOW_S / 3600
+    return World(active, calm * np.exp(varying), hour_of_week, watched, calm[:, later], random)
 
 
 def draw(world: World, number: int) -> np.ndarray:
     """Counts of all windows, (regions, windows), int16."""
     rng = np.random.default_rng([number, 4711])
-    mean = np.repeat(world.mean, STEP, axis=1)
     shape = 1 / DISPERSION
-    counts = rng.poisson(mean * rng.standard_gamma(shape, mean.shape) / shape)
-    return np.minimum(counts, np.repeat(world.active, STEP, axis=1)).astype(np.int16)
+    counts = np.empty((REGIONS, world.mean.shape[1] * STEP), np.int16)
+    for region, (mean, active) in enumerate(zip(world.mean, world.active, strict=True)):
+        each = np.repeat(mean, STEP)
+        drawn = rng.poisson(each * rng.standard_gamma(shape, each.shape) / shape)
+        counts[region] = np.minimum(drawn, np.repeat(active, STEP))
+    return counts
 
 
-def table(world: World, counts: np.ndarray, first: int, last: int) -> pd.DataFrame:
-    """Table of the windows from `first` to `last` of all regions."""
-    time = START + pd.to_timedelta(np.arange(first, last) * WINDOW_S, unit="s")
-    names = [f"r{number:02d}" for number in range(REGIONS)]
-    active = np.repeat(world.active, STEP, axis=1)[:, first:last]
+def table(world: World, counts: np.ndarray, region: int) -> pd.DataFrame:
+    """Table of the windows of one region in the history."""
+    windows = world.watched * STEP
     return pd.DataFrame(
         {
-            "time": np.tile(time, REGIONS),
-            "triggers": counts[:, first:last].ravel().astype(np.int64),
-            "active": active.ravel().astype(np.int64),
-            "region": pd.Categorical(np.repeat(names, last - first)),
+            "time": START + pd.to_timedelta(np.arange(windows) * WINDOW_S, unit="s"),
+            "triggers": counts[region, :windows].astype(np.int64),
+            "active": np.repeat(world.active[region], STEP)[:windows].astype(np.int64),
+            "region": pd.Categorical.from_codes(np.zeros(windows, np.int8), [f"r{region:02d}"]),
             "window_s": WINDOW_S,
         }
     )
@@ -195,3 +264,15 @@ def true_rate(mean: np.ndarray, triggers: np.ndarray) -> np.ndarray:
     part, k = position - low, np.minimum(triggers, MOST).astype(int)
     logs = rate_table()
     return np.exp((1 - part) * logs[low, k] + part * logs[low + 1, k])
+
+
+def expected_rate(world: World, triggers: np.ndarray) -> np.ndarray:
+    """Alarms per year of fixed thresholds, expected given the history and the hour.
+
+    `triggers` are those of the judged steps, (regions, steps); for every `EVERY`-th step.
+    """
+    own = triggers[:, ::EVERY]
+    total = np.zeros(own.shape)
+    for factor, weight in zip(*world.random, strict=True):
+        total += weight * true_rate(world.calm * np.exp(factor), own)
+    return total
