@@ -19,7 +19,12 @@ from eqstat.counts._background import Background, dispersion_at, mean_count
 from eqstat.counts._data import History, to_cells
 from eqstat.counts._families import Marginal
 from eqstat.counts._harmonics import HOURS_OF_WEEK
-from eqstat.counts._intensity._parameters import REACH_SD, REACH_SURGES, averaged_pmf
+from eqstat.counts._intensity._parameters import (
+    REACH_SD,
+    REACH_SURGES,
+    averaged_pmf,
+    log_surge,
+)
 
 # Quantiles of a standard normal, scaled to unit variance: levels of the number of active devices.
 LEVELS = np.array([-1.2816, -0.5244, 0.0, 0.5244, 1.2816]) / 0.86786
@@ -131,7 +136,7 @@ def _base_tables(background: Background, active: np.ndarray, mean: np.ndarray) -
             reach = REACH_SD * sd
             if slow.surge_mean is not None:
                 surges = (slow.surge_share, slow.surge_mean)
-                reach += REACH_SURGES * float(slow.surge_mean)
+                reach += float(log_surge(REACH_SURGES * slow.surge_mean))
         highest = marginal._replace(mean=mu * np.exp(reach))
         p = averaged_pmf(marginal, family.support(highest, 1e-12), sd, *surges)
         yield rows, p / p.sum(axis=1, keepdims=True)

@@ -13,8 +13,8 @@ from scipy import stats
 from eqstat.counts import Background, Intensity, load, log_tail, save
 from eqstat.counts._blocks import Blocks
 from eqstat.counts._intensity._learn_tail import learn_tail, transforms
-from eqstat.counts._intensity._parameters import nodes_of
-from eqstat.counts._intensity._surges import learn_surges
+from eqstat.counts._intensity._parameters import log_surge, nodes_of
+from eqstat.counts._intensity._surges import blocks_of_a_surge, learn_surges
 from eqstat.counts._intensity._tail import Tail, Tails, inflate_log
 from eqstat.counts.alarm import score, score_one, scorer, threshold
 from eqstat.counts.alarm._rate_table import with_surges
@@ -57,7 +57,8 @@ def test_the_largest_count_of_a_block_has_its_exact_tail() -> None:
     rng = np.random.default_rng(0)
     intensity = Intensity(0.3, 4.0, 0.05, 0.4)
     background = replace(BACKGROUND, intensity=intensity)
-    surge = np.where(rng.random(200_000) < 0.05, rng.exponential(0.4, 200_000), 0.0)
+    size = log_surge(rng.exponential(0.4, 200_000))
+    surge = np.where(rng.random(200_000) < 0.05, size, 0.0)
     x = rng.normal(0.0, 0.3, 200_000) + surge
     largest = rng.poisson(0.8 * np.exp(x)[:, None] * rng.gamma(1 / 0.15, 0.15, (200_000, 30))).max(
         axis=1
@@ -88,28 +89,39 @@ def test_surges_are_recovered_and_absent_where_there_are_none() -> None:
     size = np.full(count, 30 / 0.15)
     slow = rng.normal(0.0, 0.1, count)
     zero, variance = np.zeros(count), np.full(count, 0.01)
-    surge = np.where(rng.random(count) < 0.02, rng.exponential(0.3, count), 0.0)
+    surge = np.where(rng.random(count) < 0.02, log_surge(rng.exponential(0.3, count)), 0.0)
 
     def sums(x: np.ndarray) -> np.ndarray:
         return rng.poisson(expected * np.exp(x) * rng.gamma(size, 1 / size)).astype(float)
 
-    found = learn_surges(sums(slow + surge), expected, size, zero, variance)
+    number = np.arange(count)
+    found = learn_surges(sums(slow + surge), expected, size, zero, variance, number)
     assert found is not None
     assert 1 / (1 + np.exp(-found.estimate[0])) == pytest.approx(0.02, rel=0.3)
     assert np.exp(found.estimate[1]) == pytest.approx(0.3, rel=0.2)
     assert np.corrcoef(found.size, surge)[0, 1] > 0.7
-    assert learn_surges(sums(slow), expected, size, zero, variance) is None
+    assert learn_surges(sums(slow), expected, size, zero, variance, number) is None
+
+
+def test_neighbouring_blocks_are_of_one_surge() -> None:
+    probability = np.array([0.0, 1.0, 1.0, 1.0, 0.0, 1.0])
+    number = np.array([0, 1, 2, 3, 4, 5])
+    assert blocks_of_a_surge(probability, number) == pytest.approx(2.0)
+    # Neither a gap nor the order of the blocks matters.
+    assert blocks_of_a_surge(probability, np.array([0, 1, 3, 4, 5, 7])) == pytest.approx(4 / 3)
+    assert blocks_of_a_surge(probability[::-1], number[::-1]) == pytest.approx(2.0)
+    assert blocks_of_a_surge(probability, 2 * number) == 1.0
 
 
 def test_surges_are_averaged_over() -> None:
     factors, logs = nodes_of(np.asarray(0.3), 0.05, 0.2)
     assert np.exp(logs).sum() == pytest.approx(1.0)
     mean = np.exp(logs + factors).sum()
-    assert mean == pytest.approx(0.95 + 0.05 / (1 - 0.2), rel=1e-3)
+    assert mean == pytest.approx(0.95 + 0.05 * (1 + 0.5 / (1 - 0.2)), rel=1e-3)
     background = replace(BACKGROUND, intensity=Intensity(0.2, 4.0, 0.05, 0.3))
     x = np.linspace(-3.0, 6.0, 9001)
     g = np.linspace(0.0, 6.0, 3001)
-    slow = stats.norm.pdf(x[:, None] - g, -0.02, 0.2) @ (
+    slow = stats.norm.pdf(x[:, None] - log_surge(g), -0.02, 0.2) @ (
         stats.expon.pdf(g, scale=0.3) * (g[1] - g[0])
     )
     density = 0.95 * stats.norm.pdf(x, -0.02, 0.2) + 0.05 * slow
@@ -123,7 +135,7 @@ def test_surges_are_averaged_over() -> None:
     table = np.log(stats.norm.sf(12.0 - nodes))[None, :, None]
     one = with_surges(table, 0.05, 0.3)[0, 30, 0]
     exact = 0.95 * stats.norm.sf(6.0) + 0.05 * np.sum(
-        stats.norm.sf(6.0 - g) * stats.expon.pdf(g, scale=0.3)
+        stats.norm.sf(6.0 - log_surge(g)) * stats.expon.pdf(g, scale=0.3)
     ) * (g[1] - g[0])
     assert one == pytest.approx(np.log(exact), abs=0.1)
 

@@ -56,11 +56,14 @@ class CountFamily(ABC):
         Fields of `Background`, sites of the model and fields of `Prior` that this family has.
     largest_active
         Active devices up to which the tables are valid.
+    is_additive
+        Whether the sum of windows of one intensity is of the family.
     """
 
     name: ClassVar[str]
     parameters: ClassVar[tuple[str, ...]] = ("dispersion", "dispersion_slope")
     largest_active: ClassVar[float] = np.inf
+    is_additive: ClassVar[bool] = False
 
     def dispersion(self, values: Mapping[str, Any], active: Any) -> Any:
         r"""$\delta(n) = \text{dispersion} \cdot (n / 100)^{-\text{slope}}$ among n devices."""

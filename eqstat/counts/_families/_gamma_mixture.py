@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaincc
+from scipy.special import gammaincc, gammaln
 
 from eqstat.counts._families._base import CountFamily, Marginal
 
 
 class GammaMixture(CountFamily):
     """What Poisson and negative binomial counts share: the limit of no dispersion is Poisson."""
+
+    is_additive = True
 
     def log_first_and_steps(self, marginal: Marginal, k: np.ndarray) -> tuple[Any, Any]:
         mean, spread = marginal.mean[..., None], marginal.dispersion[..., None]
@@ -35,5 +37,7 @@ class GammaMixture(CountFamily):
     def plain_share(self, marginal: Marginal, k: np.ndarray) -> Any:
         r"""$E[(1 - N / k)_+]$ with N the Poisson count of another window."""
         mean = marginal.mean[..., None]
-        fewer = np.where(k > 1, gammaincc(np.maximum(k - 1.0, 1e-9), mean), 0.0)
-        return np.maximum(gammaincc(k, mean) - mean / k * fewer, 0.0)
+        below = gammaincc(k, mean)
+        # P(N < k - 1) = P(N < k) - P(N = k - 1)
+        fewer = below - np.exp((k - 1.0) * np.log(mean) - mean - gammaln(k))
+        return np.maximum(below - mean / k * np.maximum(fewer, 0.0), 0.0)

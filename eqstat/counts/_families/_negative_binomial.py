@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
-from scipy.special import betainc, gammaincinv
+from scipy.special import betainc, betaln, gammaincinv
 
 from eqstat.counts._families._base import Marginal
 from eqstat.counts._families._gamma_mixture import GammaMixture
@@ -58,9 +58,14 @@ class NegativeBinomial(GammaMixture):
         shape = 1.0 / np.where(spread > 0.0, spread, 1.0)
         a, theta = shape + k, mean / (mean + shape)
         none = 1.0 / (1.0 + theta)
-        fewer = np.where(k > 1, betainc(a + 1.0, np.maximum(k - 1.0, 1e-9), none), 0.0)
-        mixed = betainc(a, k, none) - a * theta / k * fewer
-        return self.plain_share(marginal, k), np.maximum(mixed, 0.0)
+        below = betainc(a, k, none)
+        # I_x(a + 1, k - 1) = I_x(a, k) - x^a (1 - x)^(k - 1) / (a B(a, k))
+        log_one = np.log1p(theta)
+        log_step = (k - 1.0) * (np.log(theta) - log_one) - a * log_one - np.log(a) - betaln(a, k)
+        mixed = below - a * theta / k * np.maximum(below - np.exp(log_step), 0.0)
+        is_mixed = marginal.dispersion[..., None] > SMALLEST
+        plain = mixed if np.all(is_mixed) else self.plain_share(marginal, k)
+        return plain, np.maximum(mixed, 0.0)
 
     def intensity_nodes(
         self, marginal: Marginal, quantile: np.ndarray, weight: np.ndarray

@@ -149,6 +149,12 @@ def transforms(
     (groups, counts + 1); the last is infinite, the one before beyond `FARTHEST` in all groups.
     """
     alone = replace(background, intensity=None)
+    # Programs are compiled for few shapes: of all groups at once, and of doubled tables.
+    groups = len(log_mean)
+    columns = (log_mean, log_active, variance, windows)
+    log_mean, log_active, variance, windows = (
+        np.pad(column, (0, -groups % GROUPS_AT_ONCE), mode="edge") for column in columns
+    )
     slow, sd = background.intensity, np.sqrt(variance)
     surges = (None, None) if slow is None else (slow.surge_share, slow.surge_mean)
     factors, log_weights = nodes_of(sd, *surges)
@@ -159,7 +165,6 @@ def transforms(
     active = np.exp(log_active)
     top, most = 32, int(np.floor(active.max()))
     while True:
-        top = min(top, most)
         total = np.zeros((len(log_mean), top + 1))
         for factor, log_weight in zip(factors, log_weights, strict=True):
             with jax.enable_x64(True):
@@ -174,8 +179,8 @@ def transforms(
         top *= 2
     e = np.maximum.accumulate(np.maximum(e, 0.0), axis=1)
     far = np.all(e > FARTHEST, axis=0)
-    keep = int(np.argmax(far)) if np.any(far) else top
-    return np.concatenate([e[:, : keep + 1], np.full((len(e), 1), np.inf)], axis=1)
+    keep = int(np.argmax(far)) if np.any(far) else min(top, most)
+    return np.concatenate([e[:groups, : keep + 1], np.full((groups, 1), np.inf)], axis=1)
 
 
 _log_tails: Any = jax.jit(log_tails, static_argnums=1)

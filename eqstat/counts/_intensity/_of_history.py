@@ -33,10 +33,6 @@ from eqstat.counts._start import far_above
 
 # Without two days neither a profile nor a slow change can be told from chance.
 LEAST_DAYS = 2.0
-# How far draws of the log odds and log mean of surges lie above their estimate, and at most: tables
-# of alarm rates reach many means up, and endlessly where surges are hardly seen.
-DRAWN_REACH, DRAWN_HIGHEST = np.array([2.0, 1.0]), np.array([-0.1, 0.6])
-FAMILIES = ("poisson", "negative_binomial")
 
 
 @dataclass(frozen=True)
@@ -81,9 +77,6 @@ class Slow:
         surges = None
         if self.surges is not None:
             surges = rng.multivariate_normal(*self.surges[:2], count, method="eigh")
-            centre = self.surges.estimate
-            highest = np.minimum(centre + DRAWN_REACH, DRAWN_HIGHEST)
-            surges = np.clip(surges, centre - 2 * DRAWN_REACH, highest)
         return replace(_with(draws, profile, values, surges), region_effect=effect)
 
     @property
@@ -152,7 +145,7 @@ def slow_terms(history: History, background: Background) -> tuple[Slow, Ahead] |
     sums of its own family.
     """
     blocks = history.blocks
-    if blocks is None or background.family not in FAMILIES or not is_ordered(history):
+    if blocks is None or not background.count_family.is_additive or not is_ordered(history):
         return None
     every = blocks
     hour, day = blocks.hour_of_week % 24, blocks.hour_of_week // 24
@@ -187,6 +180,7 @@ def slow_terms(history: History, background: Background) -> tuple[Slow, Ahead] |
         expected,
         blocks.windows / _dispersion(learned.estimate, blocks),
         *_ahead(learned.estimate, series, blocks),
+        blocks.region * (int(np.ptp(blocks.number)) + 2) + blocks.number - blocks.number.min(),
     )
     if surges is not None:
         # Surges are told from the slow intensity, which is learned anew without them.

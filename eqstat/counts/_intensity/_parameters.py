@@ -18,9 +18,12 @@ from eqstat.counts._families import Marginal
 # step of half a standard deviation is exact to ten digits, far into the tail.
 NODES = np.arange(-6.5, 6.51, 0.5)
 # Tables of counts reach to those of an intensity so many standard deviations above its mean, and of
-# a surge so many times its own mean.
+# a surge so many times the mean beyond its least.
 REACH_SD, REACH_SURGES = 5.0, 8.0
 LOG_WEIGHTS = -0.5 * NODES**2 - np.log(np.sum(np.exp(-0.5 * NODES**2)))
+# A surge adds at least half of the rate: lesser ones, which are many and say little about large
+# ones, are left to the slow intensity.
+LEAST_SURGE = 0.5
 # In surges, five nodes of the slow intensity, and the means of pieces of a standard exponential.
 FEW_NODES, _FEW_WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
 FEW_LOG_WEIGHTS = np.log(_FEW_WEIGHTS / _FEW_WEIGHTS.sum())
@@ -50,11 +53,11 @@ class Intensity(eqx.Module):
     correlation_h
         Correlation time $\tau$, hours, positive.
     surge_share
-        Share of the time in which a region is in a surge of some minutes, whose log factor is
-        exponential and adds to x, 0 to 0.5; None without surges.
+        Share of the time in which a region is in a surge of some minutes, in which people who
+        react to something add a multiple y of the rate, 0 to 1; None without surges.
     surge_mean
-        Mean $\eta$ of that log factor, up to 2: the factor exceeds f with probability
-        $f^{-1/\eta}$.
+        Mean $\eta$ of $\log(y / 0.5)$, which is exponential, up to 10: a surge adds more than
+        $y \ge 0.5$ times the rate with probability $(y / 0.5)^{-1/\eta}$.
 
     Examples
     --------
@@ -69,9 +72,14 @@ class Intensity(eqx.Module):
 
     def __check_init__(self) -> None:
         check_fields(self, sd=(0, 5), correlation_h=(1e-3, 1e6))
-        check_fields(self, surge_share=(0, 0.5), surge_mean=(1e-3, 2))
+        check_fields(self, surge_share=(0, 1), surge_mean=(1e-3, 10))
         if (self.surge_share is None) != (self.surge_mean is None):
             raise InputError("Intensity: give both surge_share and surge_mean, or neither")
+
+
+def log_surge(exponential: Any, xp: Any = np) -> Any:
+    """Log of the factor of a surge, from its exponential variable."""
+    return xp.log1p(LEAST_SURGE * xp.exp(exponential))
 
 
 def nodes_of(sd: Any, share: Any = None, mean: Any = None, xp: Any = np) -> tuple[Any, Any]:
@@ -96,7 +104,7 @@ def nodes_of(sd: Any, share: Any = None, mean: Any = None, xp: Any = np) -> tupl
     few, log_few = sd * lead(FEW_NODES) - 0.5 * sd**2, lead(FEW_LOG_WEIGHTS)
     share = xp.asarray(share)
     both = [
-        (few + surge * mean, log_few + xp.log(xp.maximum(share, 1e-30)) + log_weight)
+        (few + log_surge(surge * mean, xp), log_few + xp.log(xp.maximum(share, 1e-30)) + log_weight)
         for surge, log_weight in zip(SURGE_NODES, SURGE_LOG_WEIGHTS, strict=True)
     ]
     factors = [slow, *(factor for factor, _ in both)]

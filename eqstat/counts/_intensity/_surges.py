@@ -1,11 +1,15 @@
 r"""Surges: minutes in which a region's rate is far above its slow intensity.
 
-A share w of the blocks is in a surge, which adds g, exponential with mean $\eta$, to the log
-intensity, so that its factor has the power-law tail of exponent $1/\eta$. Given the slow intensity
-$x \sim N(m, v)$ that the filter expects of a block, the likelihood of its sum is
+In a share w of the blocks people who react to something add $y = e^g / 2$ times the rate, g
+exponential with mean $\eta$: y has the power-law tail of exponent $1/\eta$. Given the slow
+intensity $x \sim N(m, v)$ that the filter expects of a block, the likelihood of its sum is
 
 .. math:: L(w, \eta) = \prod_b \Bigl[(1 - w) \int p(Y_b \mid x)\, N(x; m, v)\, dx
-    + w \int\!\!\int p(Y_b \mid x + g)\, N(x; m, v)\, \eta^{-1} e^{-g/\eta}\, dx\, dg\Bigr].
+    + w \int_0^\infty\!\! \frac{e^{-g/\eta}}{\eta}
+    \int p(Y_b \mid x + \log(1 + y))\, N(x; m, v)\, dx\, dg\Bigr].
+
+A surge lasts for some blocks, which are not independent: the covariance is that of so many blocks
+as there are surges.
 """
 
 from __future__ import annotations
@@ -16,9 +20,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-# Edges of the nodes of g, and their centres; what is beyond belongs to the last.
-EDGES = np.concatenate([np.arange(0.0, 1.0, 0.1), np.arange(1.0, 4.01, 0.25)])
-CENTRES = 0.5 * (EDGES[1:] + EDGES[:-1])
+from eqstat.counts._intensity._parameters import log_surge
+
+# Edges of the nodes of g, and log(1 + y) at their centres; what is beyond belongs to the last.
+EDGES = np.concatenate([np.arange(0.0, 1.0, 0.1), np.arange(1.0, 5.01, 0.25)])
+SIZES = log_surge(0.5 * (EDGES[1:] + EDGES[:-1]))
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
 # Prior of the log odds of w and of the log of eta.
 MIDDLE, SPREAD = np.array([-6.0, np.log(0.2)]), np.array([2.0, 0.5])
@@ -50,6 +56,7 @@ def learn_surges(
     size: np.ndarray,
     mean: np.ndarray,
     variance: np.ndarray,
+    series: np.ndarray,
 ) -> Surges | None:
     """Learn surges; None where the sums do not show any.
 
@@ -59,6 +66,8 @@ def learn_surges(
         Sum of the triggers of each block, its expectation at x = 0, and N / dispersion.
     mean, variance
         Of the slow intensity of each block before it is seen.
+    series
+        A whole number for each block, one more for the next block of the same region.
     """
     ratio = _ratios(total, expected, size, mean, variance)
     step = -(-len(ratio) // MOST_BLOCKS)
@@ -72,8 +81,19 @@ def learn_surges(
     if step * np.sum(np.log(_mixture(best, used))) < GAIN:
         return None
     share = 1 / (1 + np.exp(-best[0]))
-    size = ratio @ (share * _probabilities(best[1]) * CENTRES) / _mixture(best, ratio)
-    return Surges(best, _covariance(objective, best), size)
+    mixture = _mixture(best, ratio)
+    own = share * _probabilities(best[1])
+    length = blocks_of_a_surge(ratio @ own / mixture, series)
+    size = ratio @ (own * SIZES) / mixture
+    return Surges(best, length * _covariance(objective, best), size)
+
+
+def blocks_of_a_surge(probability: np.ndarray, series: np.ndarray) -> float:
+    """Mean number of blocks of a surge: those in one, over those that are the first of one."""
+    order = np.argsort(series, kind="stable")
+    own = probability[order]
+    before = np.append(0.0, own[:-1]) * (np.diff(series[order], prepend=-2) == 1)
+    return max(float(own.sum() / np.maximum(np.sum(own * (1 - before)), 1e-9)), 1.0)
 
 
 def _probabilities(log_mean: float) -> np.ndarray:
@@ -95,7 +115,7 @@ def _ratios(
     variance: np.ndarray,
 ) -> np.ndarray:
     """Likelihood of a surge of each size relative to none, (blocks, nodes)."""
-    out = np.empty((len(total), len(CENTRES)))
+    out = np.empty((len(total), len(SIZES)))
     weights = WEIGHTS / WEIGHTS.sum()
     for begin in range(0, len(total), BLOCKS_AT_ONCE):
         part = slice(begin, begin + BLOCKS_AT_ONCE)
@@ -104,7 +124,7 @@ def _ratios(
         plain = _log_shape(y, expected[part, None] * np.exp(x), s)
         top = plain.max(axis=1)
         base = np.exp(plain - top[:, None]) @ weights
-        for number, surge in enumerate(CENTRES):
+        for number, surge in enumerate(SIZES):
             logs = _log_shape(y, expected[part, None] * np.exp(x + surge), s) - top[:, None]
             out[part, number] = np.exp(np.minimum(logs, 500.0)) @ weights / base
     return out
@@ -124,5 +144,7 @@ def _covariance(objective: Callable[[np.ndarray], float], at: np.ndarray) -> np.
             signs = [(1, 1), (1, -1), (-1, 1), (-1, -1)]
             values = [a * b * objective(at + a * moves[i] + b * moves[j]) for a, b in signs]
             hessian[i, j] = sum(values) / (4 * step**2)
-    curvature, axes = np.linalg.eigh(0.5 * (hessian + hessian.T))
-    return axes @ np.diag(1 / np.maximum(curvature, SPREAD.max() ** -2)) @ axes.T
+    # In units of the prior, which is in the objective, no curvature is below 1.
+    curvature, axes = np.linalg.eigh(0.5 * SPREAD[:, None] * (hessian + hessian.T) * SPREAD)
+    scaled = axes @ np.diag(1 / np.maximum(curvature, 1.0)) @ axes.T
+    return SPREAD[:, None] * scaled * SPREAD

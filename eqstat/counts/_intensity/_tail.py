@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -130,3 +130,8 @@ class Tails:
 
     fixed: Tail = Tail()
     present: Tail = Tail()
+
+    @property
+    def numbers(self) -> list[tuple[float, ...]]:
+        """The numbers of both, (2, 6)."""
+        return [astuple(self.fixed), astuple(self.present)]

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from eqstat.counts._background import Background
+from eqstat.counts._intensity._parameters import LEAST_SURGE, log_surge
 from eqstat.counts.alarm._draws import shape_at
 from eqstat.counts.scan._scan import log_alarm_table_per_hour
 
@@ -16,8 +17,10 @@ from eqstat.counts.scan._scan import log_alarm_table_per_hour
 RATE_STEP = 0.2
 # Averages over the log rate reach so many standard deviations, on nodes so many times finer.
 REACH_SD, FINEST = 7.0, 10
-# Averages over surges reach so many means; all beyond is at their end.
+# Averages over surges reach so many means beyond the least; all farther is at their end.
 SURGE_REACH = 16.0
+# Log of how far beyond the devices the mean is where nearly all of them trigger.
+TENDING = 4.0
 # Logs below this are zero as probabilities in float64.
 LEAST_LOG = -700.0
 
@@ -50,6 +53,7 @@ def tabulate(
     *,
     gap: float | int = 0.0,
     marginalise: bool = True,
+    fewest: float | int | None = None,
 ) -> RateTable:
     """Tabulate the alarm rates over nodes of active devices and of the device rate.
 
@@ -69,11 +73,19 @@ def tabulate(
         How far rates may lie outside this range.
     marginalise
         Whether to average over the slow intensity.
+    fewest
+        Fewest devices of all tables that shall have the same nodes; by default those of this one.
     """
     sd = shapes["intensity_sd"] if marginalise else np.zeros(1)
     reach = (REACH_SD * sd + 0.5 * sd**2).max() + gap
     is_surging = bool(np.any(shapes["surge_share"] > 0))
-    above = reach + SURGE_REACH * float(np.max(shapes["surge_mean"])) * is_surging
+    largest = float(log_surge(SURGE_REACH * np.max(shapes["surge_mean"])))
+    # Where the mean is beyond the table every level is one alarm a window, however far it is; a
+    # family that has no more counts than devices tends to that.
+    fewest = np.min(active) if fewest is None else fewest
+    flat = np.log((top + 1) * 3600 / (background.window_s * fewest)) - log_rates[1]
+    flat += 0.0 if background.count_family.is_additive else TENDING
+    above = min(reach + largest * is_surging, max(float(flat), gap))
     # Multiples of the step, so that values do not depend on what else is asked.
     first = np.floor((log_rates[0] - reach) / RATE_STEP) - 2
     last = np.ceil((log_rates[1] + above) / RATE_STEP) + 3
@@ -132,14 +144,17 @@ def smooth(table: np.ndarray, sd: float | np.floating, shift: Any = 0.0) -> np.n
 def with_surges(
     table: np.ndarray, share: float | np.floating, mean: float | np.floating
 ) -> np.ndarray:
-    """Average tables of logs over surges, a share of the time with an exponential log factor."""
+    """Average tables of logs over surges, a share of the time with a power law."""
     if share == 0:
         return table
     finer = int(np.clip(np.ceil(RATE_STEP / (0.5 * mean)), 1, FINEST))
     step = RATE_STEP / finer
-    offset = np.arange(int(np.ceil(SURGE_REACH * mean / step)) + 1)
+    # All beyond the table is at its end.
+    reach = min(float(log_surge(SURGE_REACH * mean)), RATE_STEP * table.shape[1])
+    offset = np.arange(int(np.ceil(reach / step)) + 1)
     # Each node has the probability of what is nearer to it than to others, the last of all beyond.
-    beyond = np.exp(-np.maximum(offset - 0.5, 0.0) * step / mean)
+    added = np.expm1(np.maximum(offset - 0.5, 0.0) * step) / LEAST_SURGE
+    beyond = np.maximum(added, 1.0) ** (-1 / mean)
     return _average(
         table,
         np.append(0, offset),

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat.counts._background import Background, Number
-from eqstat.counts._intensity._tail import Tail, Tails, inflate_log
+from eqstat.counts._intensity._tail import Tail, inflate_log
 from eqstat.counts.alarm import _score_table
 from eqstat.counts.alarm._present import SlowIntensity, State, init, slow_intensity
 from eqstat.counts.alarm._rate_table import RATE_STEP, cubic_weights
@@ -100,8 +100,8 @@ class Scorer(eqx.Module):
     is_slow
         Whether there is a slow intensity.
     tails
-        Tails that inflate rates, of fixed scores and of those that follow the present intensity;
-        None for none.
+        Numbers of the tails that inflate rates, of fixed scores and of those that follow the
+        present intensity, (2, 6); None for none.
 
     Examples
     --------
@@ -124,7 +124,7 @@ class Scorer(eqx.Module):
     regions: tuple[str, ...] = eqx.field(static=True)
     between: bool = eqx.field(static=True)
     is_slow: bool = eqx.field(static=True)
-    tails: Tails | None = eqx.field(static=True, default=None)
+    tails: Float[Array, "two six"] | None = None
 
 
 def scorer(
@@ -204,7 +204,7 @@ def scorer(
         background.regions,
         tables.between,
         background.intensity is not None,
-        background.tails,
+        None if background.tails is None else jnp.asarray(background.tails.numbers, jnp.float32),
     )
 
 
@@ -344,17 +344,20 @@ def _score(
                 needed = needed + share * ((1 - part) * left + part * right)
     log_tail, log_year = jnp.minimum(read[..., 0], 0.0), read[..., 1]
     if scorer.tails is not None:
-        tail = scorer.tails.fixed if state is None else scorer.tails.present
-        log_hour = np.log(HOURS_PER_YEAR)
-        of_window = (*tail.values[:4], tail.log_block_h - jnp.log(scorer.slow.window_h))
+        tail = scorer.tails[0 if state is None else 1].astype(kind)
+        log_hour, log_block_h = np.log(HOURS_PER_YEAR), tail[4]
+        of_window = (*tail[:4], log_block_h - jnp.log(scorer.slow.window_h))
+        of_rate = (*tail[:4], log_block_h - tail[5])
         log_tail = jnp.minimum(inflate_log(log_tail, of_window, jnp), 0.0)
-        log_year = inflate_log(log_year - log_hour, tail.values, jnp) + log_hour
+        log_year = inflate_log(log_year - log_hour, of_rate, jnp) + log_hour
     if ratio is not None:
         log_year = log_year + jnp.log(ratio)
     if state is None:
         hour = jnp.clip(h, 0, 23).astype(int)
         needed = _needed(scorer, (region * (ANY_DAY + 1) + day) * 24 + hour, n)
         margin = k - jnp.maximum(needed, scorer.minimum)
+        # Where no count of the table keeps the budget none is known to do so.
+        margin = jnp.where(needed > scorer.limits.shape[3], jnp.minimum(margin, -1), margin)
         if ratio is not None:
             kept = (log_year <= scorer.log_budget[budget]) | (ratio <= 1)
             margin = jnp.where(kept, margin, jnp.minimum(margin, -1))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from eqstat._core.constants import HOURS_PER_YEAR
+from eqstat.counts._intensity._tail import Tail
 from eqstat.counts.alarm._present import init
 from eqstat.counts.alarm._rate_table import RATE_STEP
 from eqstat.counts.alarm._score import ANY_DAY, BAD_INPUT, BEYOND_TABLE, OK, Score, Scorer
@@ -66,9 +67,8 @@ def score_one(scorer: Scorer) -> ScoreOne:
     tails, window_h = scorer.tails, float(scorer.slow.window_h)
     inflaters = None
     if tails is not None:
-        inflaters = [
-            (own.inflater(window_h), own.inflater()) for own in (tails.fixed, tails.present)
-        ]
+        both = [Tail(*numbers) for numbers in np.asarray(tails, np.float64).tolist()]
+        inflaters = [(own.inflater(window_h), own.inflater()) for own in both]
     log_hours = math.log(HOURS_PER_YEAR)
     nan: Any = math.nan
     invalid = Score(nan, nan, nan, nan, nan, BAD_INPUT)  # pyright: ignore[reportArgumentType]
@@ -133,6 +133,7 @@ def score_one(scorer: Scorer) -> ScoreOne:
             devices_now = min(active, largest)
             needed = bisect.bisect_left(limits, devices_now, row, row + last_count) - row + 1
             margin = triggers - max(needed, minimum)
+            margin = min(margin, -1.0) if needed > last_count else margin
             return Score(log_tail, math.exp(log_tail), log_year, _exp(log_year), margin, status)  # pyright: ignore[reportArgumentType]
         needed = max(math.ceil(needed - 1e-3), minimum)
         if log_year <= log_budgets[budget] and triggers >= minimum:

@@ -130,8 +130,9 @@ def _block(
     """Tables of a few numbers of devices, averaged over the shapes: (devices, rates, k, 2)."""
     width = span[1] - span[0]
     tabulated = tabulate(
-        background, shapes.values, active, span, most, correlation_windows, marginalise=False
-    )
+        background, shapes.values, active, span, most, correlation_windows,
+        marginalise=False, fewest=1.0,
+    )  # fmt: skip
     rates = tabulated.log_rate + RATE_STEP * np.arange(tabulated.values.shape[2])
     assert rates[-1] >= span[0] + width
     mean = active[:, None] * np.exp(rates) * background.window_s / 3600

@@ -16,9 +16,10 @@ from eqstat.counts.alarm._rate_table import burst_arguments
 from eqstat.counts.scan._scan import log_alarm_table_per_hour
 
 # Draws are sorted by the alarm rate that their shape gives among few devices and, within each of
-# the groups, among many.
+# the groups, among many. There are at most so many groups, and fewer where log rates are closer.
 FEW, MANY = 100.0, 1000.0
 GROUPS = 8, 4
+WIDTH = 0.1
 OTHERS = ("intensity_sd", "surge_share", "surge_mean", "probability", "share", "concentration")
 
 
@@ -50,8 +51,8 @@ def shapes_of(background: Background, draws: dict[str, np.ndarray]) -> Shapes:
         ranks = [_tail(background, draws, n) for n in (FEW, MANY)]
         parts = [
             part
-            for outer in np.array_split(np.argsort(ranks[0], kind="stable"), few)
-            for part in np.array_split(outer[np.argsort(ranks[1][outer], kind="stable")], many)
+            for outer in _split(np.arange(count), ranks[0], few)
+            for part in _split(outer, ranks[1], many)
         ]
         group = np.empty(count, int)
         for number, part in enumerate(parts):
@@ -59,6 +60,13 @@ def shapes_of(background: Background, draws: dict[str, np.ndarray]) -> Shapes:
         representative = np.array([part[len(part) // 2] for part in parts])
     names = (*SHAPE_PARAMETERS, *OTHERS)
     return Shapes({name: draws[name][representative] for name in names}, group)
+
+
+def _split(members: np.ndarray, ranks: np.ndarray, most: int) -> list[np.ndarray]:
+    """Split draws into groups of equal size in the order of their ranks."""
+    own = ranks[members]
+    groups = int(np.clip(np.ceil(np.std(own) / WIDTH), 1, most))
+    return np.array_split(members[np.argsort(own, kind="stable")], groups)
 
 
 def _tail(background: Background, draws: dict[str, np.ndarray], active: float) -> np.ndarray:

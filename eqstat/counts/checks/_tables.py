@@ -12,7 +12,12 @@ from eqstat._core.errors import InputError
 from eqstat.counts._background import Background
 from eqstat.counts._data import History, active_bin
 from eqstat.counts._families import Marginal
-from eqstat.counts._intensity._parameters import REACH_SD, REACH_SURGES, averaged_pmf
+from eqstat.counts._intensity._parameters import (
+    REACH_SD,
+    REACH_SURGES,
+    averaged_pmf,
+    log_surge,
+)
 from eqstat.counts.alarm._draws import draws_of, log_device_rates, shape_at, surges_of
 from eqstat.counts.scan._tables import log_burst_table
 
@@ -113,7 +118,9 @@ def blocks(
         spread = shape_at(draws, background, np.array([active]))
         sd = draws["intensity_sd"][:, None]
         surges = [None if own is None else own[:, None] for own in surges_of(draws)]
-        far = REACH_SD * sd + (0.0 if surges[1] is None else REACH_SURGES * surges[1])
+        far = REACH_SD * sd
+        if surges[1] is not None:
+            far = far + log_surge(REACH_SURGES * surges[1])
         highest = float(np.max(mean * np.exp(far)))
         largest = (np.array([value]) for value in (highest, spread.max(), float(n)))
         base = family.support(Marginal(family, *largest), LEFT_OUT)

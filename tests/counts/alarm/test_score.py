@@ -212,6 +212,17 @@ def test_bad_input_is_a_status_never_an_error() -> None:
         assert np.isfinite(float(score(made, *row).log_tail))
 
 
+def test_where_the_table_holds_no_threshold_nothing_is_an_alarm() -> None:
+    background = Background("poisson", 60.0)
+    made = scorer(background, most_active=600, most_triggers=40)
+    ask = score_one(made)
+    # Among 600 devices 161 triggers are needed, among 20 only 18, among 50 29.
+    for row, is_alarm in (((130, 600, 3.0), False), ((18, 20, 3.0), True), ((41, 50, 3.0), True)):
+        assert (float(score(made, *row).margin) >= 0) == is_alarm
+        assert (float(ask(*row).margin) >= 0) == is_alarm
+    assert int(score(made, 130, 600, 3.0).status) == BEYOND_TABLE
+
+
 def test_averages_over_the_rate_do_not_overshoot_at_the_end_of_float64() -> None:
     # From a probability of zero to one that float64 holds, as tails of many triggers have it.
     logs = np.maximum(np.linspace(-1200.0, -100.0, 45), -1e4)
