@@ -165,10 +165,12 @@ def decompose(
     own = brier_score if score == "brier" else log_score
     mean, best = float(own(p, y).mean()), _of_itself(fitted, score)
     none = _of_itself(np.array([base]), score)
-    parts = np.array([mean - best, none - best])
-    # What is left of rounding is nothing.
-    parts[np.abs(parts) < ROUNDING * max(mean, none)] = 0.0
-    return Decomposition(score, mean, *parts.tolist(), none)
+
+    def above(value: float) -> float:
+        # What is left of rounding is nothing.
+        return 0.0 if abs(value - best) < ROUNDING * max(mean, none) else value - best
+
+    return Decomposition(score, mean, above(mean), above(none), none)
 
 
 def crps(observed: ArrayLike, draws: ArrayLike, *, estimator: str = "pwm") -> np.ndarray:

@@ -82,8 +82,8 @@ def tabulate(
     largest = float(log_surge(SURGE_REACH * np.max(shapes["surge_mean"])))
     # Where the mean is beyond the table every level is one alarm a window, however far it is; a
     # family that has no more counts than devices tends to that.
-    fewest = np.min(active) if fewest is None else fewest
-    flat = np.log((top + 1) * 3600 / (background.window_s * fewest)) - log_rates[1]
+    devices = float(np.min(active)) if fewest is None else fewest
+    flat = np.log((top + 1) * 3600 / (background.window_s * devices)) - log_rates[1]
     flat += 0.0 if background.count_family.is_additive else TENDING
     above = min(reach + largest * is_surging, max(float(flat), gap))
     # Multiples of the step, so that values do not depend on what else is asked.
