@@ -199,7 +199,9 @@ def reference_pits(parts: list[dict], test: pd.DataFrame, count: int = 1000) -> 
     for number in range(len(events)):
         rows = np.flatnonzero(event == number)
         apart_km = np.linalg.norm(place_km[rows, None] - place_km[rows], axis=-1)
-        field = np.exp(-3 * apart_km / shares["range_km"][rows]) * shares["common"][rows]
+        square = (shares["range_km"][rows, None] ** 2 + shares["range_km"][rows] ** 2) / 2
+        alike = np.outer(shares["range_km"][rows], shares["range_km"][rows]) / square
+        field = alike**1.5 * np.exp(-3 * apart_km / np.sqrt(square)) * shares["common"][rows]
         np.fill_diagonal(field, 1.0)
         record = rng.normal(size=(count, len(rows))) @ np.linalg.cholesky(field).T
         z[:, rows] += record * shares["record"][rows]
@@ -234,13 +236,14 @@ def scatter_shares(bayes: Bayes, train: pd.DataFrame, test: pd.DataFrame, known:
     far, middle = (
         np.hypot(each, size_km) for each in (test["distance_km"], motion.station_distance_km)
     )
+    beyond = np.log10(far / middle)
     return {
         "event": rows * motion.event_sd,
-        "spreading": motion.spreading_sd * np.log10(far / middle),
+        "spreading": motion.spreading_sd * beyond,
         "station": station_sd.mean(axis=0),
         "record": motion.record_sd * 10 ** (motion.record_sd_slope * (magnitude - 5)),
         "common": rows * motion.correlated_share,
-        "range_km": rows * motion.correlation_km,
+        "range_km": motion.correlation_km * 10 ** (motion.correlation_growth * beyond),
     }
 
 

@@ -16,7 +16,7 @@ from eqstat.ground_motion._model import model, motion_of, site_names
 from eqstat.ground_motion._parameters import GroundMotion
 from eqstat.ground_motion._predict import MotionPosterior, MotionPredictor, posterior_of
 from eqstat.ground_motion._prior import Prior
-from eqstat.inference import InferenceError, LaplaceFit, laplace
+from eqstat.inference import InferenceError, LaplaceFit, Result, laplace
 
 DRAWS = 256
 
@@ -27,8 +27,6 @@ class MotionFit(LaplaceFit):
 
     Attributes
     ----------
-    motion
-        The parameters at the estimate.
     motions
         The records that were fitted.
 
@@ -41,8 +39,21 @@ class MotionFit(LaplaceFit):
     32
     """
 
-    motion: GroundMotion = field(kw_only=True)
     motions: Motions = field(kw_only=True)
+
+    @property
+    def motion(self) -> GroundMotion:
+        """The parameters at the estimate.
+
+        Raises
+        ------
+        eqstat.inference.InferenceError
+            When the estimate is not finite.
+        """
+        if self.result is Result.NOT_FINITE:
+            raise InferenceError(self.result)
+        with jax.enable_x64(True):
+            return motion_of(self.laplace.sites, jax.tree.map(jnp.asarray, self.motions.data))
 
     def posterior(self, key: PRNGKeyArray, count: int = DRAWS) -> MotionPosterior:
         """Draw from the Laplace approximation, with the station terms of each draw.
@@ -140,8 +151,6 @@ def fit(
         labels["region_level"] = [f"region_level[{region}]" for region in motions.regions]
     names, estimate, spread = approximation.marginal(labels)
     records = int(np.sum(motions.data.weight))
-    with jax.enable_x64(True):
-        motion = motion_of(approximation.sites, jax.tree.map(jnp.asarray, motions.data))
     result = MotionFit(
         names,
         estimate,
@@ -151,7 +160,6 @@ def fit(
         diagnostics={"records": records, **approximation.diagnostics},
         laplace=approximation,
         labels=labels,
-        motion=motion,
         motions=motions,
     )
     if throw and not result.result.ok:

@@ -138,7 +138,8 @@ def _block(motion: GroundMotion, data: MotionData, residual: Array, numbers: Arr
     variance = effect_variance(motion) + jnp.stack([error**2, jnp.zeros_like(error)], axis=-1)
     design = event_design(motion, magnitude, distance_km) * mask[..., None]
     if data.located:
-        covariance = _within_event(motion, data, rows, sd * mask, jnp.where(mask > 0, own, 1.0))
+        own = jnp.where(mask > 0, own, 1.0)
+        covariance = _within_event(motion, data, rows, design, sd * mask, own)
         covariance = covariance + (design * variance[:, None]) @ jnp.swapaxes(design, 1, 2)
         inverse, log_det = _inverse_and_log_determinant(covariance)
         precision = inverse * mask[:, :, None] * mask[:, None, :]
@@ -161,13 +162,14 @@ def _block(motion: GroundMotion, data: MotionData, residual: Array, numbers: Arr
 
 
 def _within_event(
-    motion: GroundMotion, data: MotionData, rows: Array, sd: Array, own: Array
+    motion: GroundMotion, data: MotionData, rows: Array, design: Array, sd: Array, own: Array
 ) -> Array:
     """Covariance of the record terms of each event; `own` is on the diagonal."""
     place = jnp.asarray(data.place_km)[rows]
     squared = jnp.sum((place[:, :, None] - place[:, None]) ** 2, axis=-1)
     known = sd * jnp.asarray(data.has_place)[rows]
-    covariance = field_correlation(motion, jnp.sqrt(squared)) * known[:, :, None] * known[:, None]
+    correlation = field_correlation(motion, jnp.sqrt(squared), design, design)
+    covariance = correlation * known[:, :, None] * known[:, None]
     diagonal = jnp.eye(rows.shape[1], dtype=covariance.dtype)
     return jnp.where(diagonal > 0, own[:, None] * diagonal, covariance)
 

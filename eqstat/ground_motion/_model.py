@@ -40,7 +40,7 @@ def site_names(data: MotionData) -> tuple[str, ...]:
     if data.stations:
         names += ["station_sd", "station_distance_slope"]
     if data.located:
-        names += ["correlated_share", "correlation_km"]
+        names += ["correlated_share", "correlation_km", "correlation_growth"]
     return (*names, "region_sd", "region_level") if data.regions > 1 else tuple(names)
 
 
@@ -54,6 +54,7 @@ def motion_of(sites: Mapping[str, Any], data: MotionData) -> GroundMotion:
         "station_sd": jnp.zeros_like(level),
         "correlated_share": jnp.zeros_like(level),
         "correlation_km": jnp.broadcast_to(jnp.asarray(GroundMotion().correlation_km), level.shape),
+        "correlation_growth": jnp.zeros_like(level),
         "region_sd": jnp.zeros_like(level),
         "region_level": jnp.zeros_like(level)[..., None],
     }
@@ -64,7 +65,8 @@ def model(data: MotionData, prior: Prior | None = None) -> None:
     r"""NumPyro model of recorded ground motions, to condition, reparametrise and extend.
 
     Sites are fields of `GroundMotion`: `station_sd` and `station_distance_slope` where the records
-    name stations, `correlated_share` and `correlation_km` where they have coordinates, and
+    name stations, `correlated_share`, `correlation_km` and
+    `correlation_growth` where they have coordinates, and
     `region_sd` with the centred `region_level` (regions) where there are two regions or more.
     Event and station terms are marginalised over (see `log_likelihood`); `random_effects` gives
     their posterior.

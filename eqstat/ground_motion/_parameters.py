@@ -55,9 +55,15 @@ class GroundMotion(eqx.Module):
 
     $$ x = \frac12 \log_{10} \frac{R^2 + h(M)^2}{\bar R^2 + h(M)^2}. $$
 
-    Record terms of one event at stations a distance $d$ apart have the correlation
-    $\rho\, e^{-3 d / \ell}$ (Jayaram and Baker, 2009; the share $1 - \rho$ differs between records
-    however near); those of stations without coordinates are independent.
+    Record terms of one event at stations $i$ and $j$, a distance $d$ apart, have the correlation
+
+    $$ \rho \left( \frac{\ell_i \ell_j}{\bar\ell^2} \right)^{3/2} e^{-3 d / \bar\ell}, \qquad
+    \bar\ell^2 = \frac{\ell_i^2 + \ell_j^2}{2}, \qquad \ell_i = \ell\, 10^{\,p\, x_i}: $$
+
+    exponential (Jayaram and Baker, 2009; the share $1 - \rho$ differs between records however
+    near), with a range that grows as a power of the distance from the source (in the
+    positive definite form of Paciorek and Schervish, 2006), because far stations side by side share
+    their path and near ones do not. Those of stations without coordinates are independent.
 
     An unknown Vs30 is a draw from the population of sites,
     $\log_{10} V_{S30} \sim \mathcal N(m_V, s_V^2)$, the same for all records of a station. All
@@ -104,7 +110,11 @@ class GroundMotion(eqx.Module):
         $\rho$ in [0, 1]: share of the variance of record terms that neighbours have in common; 0
         where the records have no coordinates.
     correlation_km
-        $\ell$, above 0: the range, km, at which the correlation has fallen to $0.05 \rho$.
+        $\ell$, above 0: the range, km, at which the correlation has fallen to $0.05 \rho$, at the
+        mean distance of the records.
+    correlation_growth
+        $p$: power of the effective distance by which the range grows; 0 for the same range
+        everywhere, 1 for the same in terms of angles seen from the source.
     region_sd
         Standard deviation of the levels of regions, log10 units; 0 where there is one region.
     region_level
@@ -123,6 +133,9 @@ class GroundMotion(eqx.Module):
     Jayaram, N. and Baker, J. (2009), Correlation model for spatially distributed ground-motion
     intensities, Earthquake Engineering and Structural Dynamics 38, 1687-1708,
     doi:10.1002/eqe.922.
+
+    Paciorek, C. and Schervish, M. (2006), Spatial modelling using a new class of nonstationary
+    covariance functions, Environmetrics 17, 483-506, doi:10.1002/env.785.
 
     Examples
     --------
@@ -153,6 +166,7 @@ class GroundMotion(eqx.Module):
     spreading_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.15)
     correlated_share: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.4)
     correlation_km: Float[Array, "..."] = eqx.field(converter=_numbers, default=20.0)
+    correlation_growth: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
     region_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
     region_level: Float[Array, "... regions"] = eqx.field(converter=_numbers, default=(0.0,))
 
@@ -230,10 +244,19 @@ def effect_variance(motion: GroundMotion) -> Array:
     return jnp.stack(parts, axis=-1) ** 2
 
 
-def field_correlation(motion: GroundMotion, separation_km: Any) -> Array:
-    """Correlation of the record terms of two stations in one event."""
-    decay = jnp.exp(-RANGE_DECAY * separation_km / motion.correlation_km)
-    return motion.correlated_share * decay
+def field_correlation(
+    motion: GroundMotion, separation_km: Any, design: Array, others: Array
+) -> Array:
+    """Correlation of the record terms of stations with others in one event, (..., n, others).
+
+    The rows of `event_design` of both tell how far from the source they are.
+    """
+    growth = -np.log(10.0) * motion.correlation_growth
+    one_km = motion.correlation_km * jnp.exp(growth * design[..., :, None, 1])
+    other_km = motion.correlation_km * jnp.exp(growth * others[..., None, :, 1])
+    square = (one_km**2 + other_km**2) / 2
+    decay = jnp.exp(-RANGE_DECAY * separation_km / jnp.sqrt(square))
+    return motion.correlated_share * (one_km * other_km / square) ** 1.5 * decay
 
 
 def record_sd_at(motion: GroundMotion, magnitude: Any) -> Array:

@@ -54,6 +54,8 @@ class Prior(eqx.Module):
         Beta with parameters 1.5 and 1.5.
     correlation_km
         Log-normal with median 20 km and a factor of 2.
+    correlation_growth
+        Normal about 0.5, sd 0.5.
     region_sd
         Log-normal with median 0.2 and a factor of 2.
 
@@ -94,4 +96,5 @@ class Prior(eqx.Module):
     spreading_sd: dist.Distribution = _positive(0.15, 0.5)
     correlated_share: dist.Distribution = eqx.field(default_factory=lambda: dist.Beta(1.5, 1.5))
     correlation_km: dist.Distribution = _positive(20.0, 0.7)
+    correlation_growth: dist.Distribution = _normal(0.5, 0.5)
     region_sd: dist.Distribution = _positive(0.2, 0.7)

@@ -23,6 +23,7 @@ from eqstat.ground_motion._parameters import (
     median,
     record_sd_at,
 )
+from eqstat.inference import bucket_size, pad_rows
 
 CENTRE = (35.0, -117.5)
 
@@ -145,12 +146,18 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
         where = magnitude[event], distance, depth[event]
         centre = np.asarray(median(given, *where, log_vs30[station], covariate))
         factors = np.asarray(event_design(given, magnitude[event], distance))
-        correlation = np.array(field_correlation(given, apart_km))
-        scatter = np.asarray(record_sd_at(given, magnitude))
-    # A field over all stations for each event, and a part of each record's own.
-    np.fill_diagonal(correlation, 1.0)
-    field = rng.normal(0, 1, (events, stations)) @ np.linalg.cholesky(correlation).T
-    record_term = field[event, station] * scatter[event]
+        record_term = rng.normal(0, 1, len(event)) * np.asarray(
+            record_sd_at(given, magnitude[event])
+        )
+        # At the stations of each event a field, and a part of each record's own.
+        for rows in np.split(np.arange(len(event)), np.flatnonzero(np.diff(event)) + 1):
+            # Padded, so that events of about this size share compiled programs.
+            count, size = len(rows), bucket_size(len(rows))
+            near = pad_rows(pad_rows(apart_km[np.ix_(station[rows], station[rows])], size).T, size)
+            own = pad_rows(factors[rows], size)
+            correlation = np.array(field_correlation(given, near, own, own))[:count, :count]
+            np.fill_diagonal(correlation, 1.0)
+            record_term[rows] = np.linalg.cholesky(correlation) @ record_term[rows]
     effect = np.stack([event_term, event_spreading], axis=-1)[event]
     value = centre + level + np.sum(factors * effect, axis=1) + station_term[station] + record_term
     vs30_effect = np.where(unknown, motion.vs30_slope * (log_vs30 - motion.vs30_log10_mean), 0.0)

@@ -20,7 +20,7 @@ from eqstat.ground_motion.network._network import Network, init_member
 from eqstat.ground_motion.network._trend import trend_prior
 
 NETWORK, POSTERIOR = "eqstat mixture density network", "eqstat ground-motion posterior"
-VERSIONS = {NETWORK: 2, POSTERIOR: 3}
+VERSIONS = {NETWORK: 2, POSTERIOR: 4}
 LONGEST_HEADER = 1_000_000
 
 

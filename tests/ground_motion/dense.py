@@ -17,8 +17,8 @@ def plain(motion):
     return {f.name: np.asarray(getattr(motion, f.name), float) for f in dataclasses.fields(motion)}
 
 
-def correlation(p, table):
-    """Correlation of record terms from coordinates, whatever the events."""
+def correlation(p, table, decay):
+    """Correlation of record terms from coordinates and decades of distance, whatever the events."""
     if "latitude" not in table:
         return np.zeros((len(table), len(table)))
     lat, lon = (np.radians(table[name].to_numpy()) for name in ("latitude", "longitude"))
@@ -26,7 +26,10 @@ def correlation(p, table):
     half = half + np.cos(lat)[:, None] * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
     km = 2 * 6371.0 * np.sqrt(half)
     both = np.isfinite(km)
-    return p["correlated_share"] * np.where(both, np.exp(-3 * km / p["correlation_km"]), 0.0)
+    own = p["correlation_km"] * 10 ** (p["correlation_growth"] * decay)
+    square = (own[:, None] ** 2 + own**2) / 2
+    shape = (own[:, None] * own / square) ** 1.5 * np.exp(-3 * km / np.sqrt(square))
+    return p["correlated_share"] * np.where(both, shape, 0.0)
 
 
 def by_hand(motion, motions, magnitude_sd=0.0, stations=True):
@@ -55,10 +58,11 @@ def by_hand(motion, motions, magnitude_sd=0.0, stations=True):
     hidden = (p["vs30_slope"] * p["vs30_log10_sd"]) ** 2 * np.isnan(vs30)
     own = p["record_sd"] * 10 ** (p["record_sd_slope"] * (m - 5))
     same = one @ one.T
-    field = correlation(p, t)
-    np.fill_diagonal(field, 1.0)
     mean_km = 10 ** np.mean(np.log10(r))
-    decay = -one * np.log10(np.hypot(r, h) / np.hypot(mean_km, h))[:, None]
+    beyond = np.log10(np.hypot(r, h) / np.hypot(mean_km, h))
+    decay = -one * beyond[:, None]
+    field = correlation(p, t, beyond)
+    np.fill_diagonal(field, 1.0)
     cov = same * field * np.outer(own, own) + events @ events.T
     cov += p["spreading_sd"] ** 2 * decay @ decay.T
     two = None

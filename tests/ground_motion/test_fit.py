@@ -31,6 +31,7 @@ TRUTH = GroundMotion(
     spreading_sd=0.25,
     correlated_share=0.6,
     correlation_km=40.0,
+    correlation_growth=0.7,
 )
 DESIGN = Design(events=60, stations=50, unknown_share=0.3, recorded=0.5)
 

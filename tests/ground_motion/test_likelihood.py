@@ -33,6 +33,7 @@ OTHER = GroundMotion(
     spreading_sd=0.3,
     correlated_share=0.7,
     correlation_km=60.0,
+    correlation_growth=0.6,
     region_sd=0.2,
     region_level=[0.0, 0.3, -0.3],
 )
@@ -119,6 +120,7 @@ def test_gradients_are_finite_and_right():
         "spreading_sd",
         "correlated_share",
         "correlation_km",
+        "correlation_growth",
     ):
         value, step = float(getattr(OTHER, name)), 1e-5
         ends = []

@@ -110,7 +110,8 @@ def separations(one_km: Array, other_km: Array) -> Array:
 
 def _whitened(motion: GroundMotion, reports: Reports, apart_km: Array, used: Array) -> _Whitened:
     size = jnp.asarray(reports.record_sd) * used
-    shared = field_correlation(motion, apart_km) * size[:, None] * size
+    shared = field_correlation(motion, apart_km, reports.design, reports.design)
+    shared = shared * size[:, None] * size
     own = jnp.where(used > 0, jnp.asarray(reports.variance), 1.0)
     root = jnp.linalg.cholesky(jnp.where(jnp.eye(len(own)) > 0, own[:, None], shared))
     sides = jnp.concatenate([reports.residual[:, None], reports.design], axis=1) * used[:, None]
@@ -235,9 +236,8 @@ def krige_draws(
         seen = Reports(**parts, place_km=place, clipped=plain)
         white = _whitened(own, seen, apart, plain)
         near = (record_sd * has_place)[:, None] * (jnp.asarray(seen.record_sd) * plain)
-        near = jax.scipy.linalg.solve_triangular(
-            white.root, (field_correlation(own, across) * near).T, lower=True
-        )
+        near = field_correlation(own, across, design, jnp.asarray(seen.design)) * near
+        near = jax.scipy.linalg.solve_triangular(white.root, near.T, lower=True)
         left = design - near.T @ white.design
         added = near.T @ white.residual + left @ mean
         spread = jnp.einsum("si,ij,sj->s", left, covariance, left) - jnp.sum(near**2, axis=0)

@@ -93,17 +93,17 @@ def test_conditioning_is_that_of_the_joint_normal_distribution():
 
 
 def test_neighbours_and_decay_are_those_of_the_joint_normal_distribution():
-    share, range_km, slope = 0.7, 40.0, 0.25
-    model = dict(spreading_sd=slope, correlated_share=share, correlation_km=range_km)
+    slope, field = 0.25, dict(correlated_share=0.7, correlation_km=40.0, correlation_growth=0.8)
+    model = dict(spreading_sd=slope, **field)
     given = reports([0.9, 0.25, 0.12, 0.03, 0.2], latitude=[35.0, 35.1, 35.1, 36.0, np.nan])
     given["longitude"] = [-118.0, -118.0, -117.9, -117.0, -118.0]
     sites = SITES.assign(latitude=[35.0, 35.3, np.nan], longitude=[-118.0, -117.5, np.nan])
     everything = pd.concat([given, sites])
     mean, count = centre(everything), len(everything)
-    field = correlation({"correlated_share": share, "correlation_km": range_km}, everything)
-    np.fill_diagonal(field, 1.0)
     size_km = 6.0 * 10 ** (0.235 * 0.5)
     decay = np.log10(np.hypot(everything["distance_km"], size_km) / np.hypot(50.0, size_km))
+    field = correlation(field, everything, decay.to_numpy())
+    np.fill_diagonal(field, 1.0)
     hidden = np.where(everything["vs30_m_s"].isna(), (0.5 * 0.15) ** 2, 0.0)
     cov = TAU**2 + slope**2 * np.outer(decay, decay) + OWN**2 * field
     cov = cov + np.diag(SITE**2 + hidden)
