@@ -120,8 +120,8 @@ def check_network(table: pd.DataFrame, *, name: str = "network") -> pd.DataFrame
     Raises
     ------
     InputError
-        When the table violates the contract, an active interval ends before it starts, or
-        intervals of one device overlap.
+        When the table violates the contract, an active interval ends before it starts, intervals
+        of one device overlap, or a column such as `active` says that no device is active.
 
     Examples
     --------
@@ -134,6 +134,13 @@ def check_network(table: pd.DataFrame, *, name: str = "network") -> pd.DataFrame
     problem = _columns.activity_problem(out)
     if problem is not None:
         raise _error(name, problem[0], table[problem[0]], problem[1])
+    for column, off in _columns.switched_off(table):
+        rows = rows_text(table[column], off)
+        text = f"column {column!r} marks devices as not active ({rows})"
+        if off.all():
+            raise InputError(f"{name}: {text}, and they are all; a network needs active devices")
+        advice = "leave them out, or give active_from and active_to; they are taken as active"
+        warn(out, f"{name}: {text}; {advice}")
     return out
 
 
@@ -213,6 +220,9 @@ def _check_names(table: pd.DataFrame, contract: Contract, name: str) -> None:
             advice = (
                 f"if you mean {pairs}, use --columns {pairs} or rename_columns(table, {similar})"
             )
+            unlike = [item for item in missing if item not in similar]
+            if unlike:
+                advice += f"; no column looks like {' or '.join(map(repr, unlike))}: add it"
         absent = ", ".join(repr(item) for item in missing)
         raise InputError(f"{name}: no {words} {absent} {_names.has(existing)}; {advice}")
     for column in contract.columns:

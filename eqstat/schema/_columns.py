@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from eqstat.schema import _names
 from eqstat.schema._contracts import Column, Contract
 from eqstat.schema._times import ColumnProblem, Series
 
@@ -17,6 +18,7 @@ OPEN_YEAR = 2200
 # What other programs write for a number that is missing.
 MARKERS = (-9999, 9999, -999, 999, -99999, 99999, -12345, -999.9, -9999.9, -32768)
 _TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
+_ON, _OFF = (*_TRUE, "on", "active", "online"), (*_FALSE, "off", "inactive", "offline")
 
 
 def short(value: Any) -> str:
@@ -36,8 +38,7 @@ def convert(table: Any, column: Column) -> Series:
     """Convert a column other than a time to its final type."""
     given = table[column.name]
     if column.kind == "text":
-        out = _texts(given)
-        _refuse_other_texts(out, column)
+        out = _allowed_texts(_texts(given), column)
     elif column.kind == "flag":
         out = _flags(given)
     else:
@@ -106,6 +107,8 @@ def _refuse_out_of_range(values: Series, column: Column, table: pd.DataFrame) ->
     if column.positive:
         bad |= number <= 0.0
         what = "must be greater than 0"
+        if (number > column.maximum).any():
+            what += f" and at most {column.maximum:g}"
     if not bad.any():
         return
     advice = column.hint
@@ -145,12 +148,25 @@ def _texts(column: Series) -> Series:
     return pd.Series(out, index=column.index, dtype=object)
 
 
-def _refuse_other_texts(values: Series, column: Column) -> None:
-    if column.allowed:
-        bad = (values.notna() & ~values.isin(column.allowed)).to_numpy(dtype=bool)
-        if bad.any():
-            wanted = " or ".join(column.allowed)
-            raise ColumnProblem(f"must be {wanted}, or missing", bad, column.hint)
+def _allowed_texts(values: Series, column: Column) -> Series:
+    """Texts of which only some are allowed, in whatever case they are written."""
+    if not column.allowed:
+        return values
+    own = {allowed.lower(): allowed for allowed in column.allowed}
+    texts = [text if text is None else own.get(text.lower(), text) for text in values]
+    out = pd.Series(texts, index=values.index, dtype=object)
+    bad = (out.notna() & ~out.isin(column.allowed)).to_numpy(dtype=bool)
+    if bad.any():
+        wanted = " or ".join(column.allowed)
+        advice = column.hint
+        labels = pd.unique(out[bad])
+        # Onsets may come first, as in iP and eS.
+        first = [str(label).lstrip("ieIE")[:1].upper() for label in labels]
+        if set(first) <= set(column.allowed):
+            pairs = {str(label): one for label, one in zip(labels[:6], first[:6], strict=True)}
+            advice = f"if that is what they are, replace them: {pairs}"
+        raise ColumnProblem(f"must be {wanted}, or missing", bad, advice)
+    return out
 
 
 def _flags(column: Series) -> Series:
@@ -205,6 +221,23 @@ def without_open_ends(times: Series) -> Series:
         return times.mask(times.dt.year >= OPEN_YEAR)
     text = times.astype(object).map(lambda value: str(value).strip() if value is not None else "")
     return times.mask(text.str.match(r"(2[2-9]|[3-9]\d)\d\d(?:$|\D)"))
+
+
+def switched_off(network: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield columns that say of each device whether it is active, where some are not.
+
+    Examples
+    --------
+    >>> [(name, off.tolist()) for name, off in switched_off(pd.DataFrame({"Active": [1, 0]}))]
+    [('Active', [False, True])]
+    """
+    for label in map(str, network.columns):
+        if _names.plain(label) not in _names.SWITCHES:
+            continue
+        texts = _texts(network[label]).map(lambda value: value and value.lower())
+        off = texts.isin(_OFF).to_numpy(dtype=bool)
+        if off.any() and texts.dropna().isin(_OFF + _ON).all():
+            yield label, off
 
 
 def activity_problem(network: Any) -> tuple[str, ColumnProblem] | None:

@@ -100,7 +100,7 @@ TRIGGERS = Contract(
         Column("time", "time", True, "UTC"),
         *_PLACE,
         Column("device", "text"),
-        Column("phase", "text", allowed=("P", "S"), hint="map Pg, Pn to P and Sg, Sn to S first"),
+        Column("phase", "text", allowed=("P", "S"), hint="leave it empty where it is not known"),
         Column("time_sd_s", "number", unit="s", positive=True),
         Column(
             "pga_m_s2",

@@ -27,6 +27,9 @@ VS30 = Column(
 )
 """Time-averaged S velocity over the uppermost 30 m, in every table that has it."""
 
+FARTHEST_KM = 20_100.0
+"""No two places on earth are farther apart."""
+
 GROUND_MOTIONS = Contract(
     "ground motions",
     (
@@ -38,8 +41,9 @@ GROUND_MOTIONS = Contract(
             "number",
             True,
             "km",
+            maximum=FARTHEST_KM,
             positive=True,
-            hint="give the distance from the hypocentre; it is never 0 or negative",
+            hint="give the distance from the hypocentre in km, not in m; it is never 0 or negative",
         ),
         Column("pga_m_s2", "number", True, "m/s2", positive=True, hint="leave these rows out"),
         Column("station", "text"),
@@ -57,6 +61,9 @@ _OTHER_UNITS = {"%g": 0.0980665, "Gal (cm/s2) or mg": 0.01, "g": 9.80665}
 # Standard deviations between regions and between events, in decades.
 _REGION, _EVENT = 0.5, 0.35
 _LARGEST_M_S2 = 100.0
+# Median residual, decades, within which distances in metres explain PGA, and as kilometres are
+# beyond by as much.
+_IN_METRES = 1.5
 # Groups of fewer records or fewer groups do not show their unit; least standard deviation between
 # groups, decades; how much likelier two units must be than one.
 _LEAST_RECORDS, _LEAST_GROUPS, _LEAST_SD, _SURE = 3, 6, 0.1, 8.0
@@ -228,9 +235,14 @@ def _log_normal(values: np.ndarray, mean: float, sd: float) -> np.ndarray:
 
 def _judge_unit(out: Any, table: Any, name: str) -> None:
     pga = out["pga_m_s2"].to_numpy()
-    residual = np.log10(pga) - expected_log10_pga(
-        out["magnitude"].to_numpy(), out["distance_km"].to_numpy()
-    )
+    magnitude, distance_km = (out[column].to_numpy() for column in ("magnitude", "distance_km"))
+    residual = np.log10(pga) - expected_log10_pga(magnitude, distance_km)
+    metres = np.log10(pga) - expected_log10_pga(magnitude, distance_km / 1000)
+    if abs(np.median(metres)) < _IN_METRES < abs(np.median(residual)) - _IN_METRES:
+        raise InputError(
+            f"{name}: column 'distance_km': the PGA is what magnitudes and distances let expect if "
+            "these are in m; divide them by 1000, or pass check_unit=False"
+        )
     for column in ("event", "station"):
         if column in out.columns:
             _judge_mixed_units(out, residual, column, name)

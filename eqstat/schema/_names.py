@@ -47,6 +47,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "vs30_m_s": ("vs30", "vs30ms", "vs30msec"),
 }  # fmt: skip
 
+# Columns by which tables of devices say which are active, where contracts have times.
+SWITCHES = ("active", "isactive", "enabled", "online", "status", "state")
+
 PRESETS: dict[str, dict[str, tuple[str, ...]]] = {
     "seisbench": {
         "time": ("peak_time", "time"),
@@ -148,7 +151,7 @@ def near_names(columns: Sequence[str], contract: Contract) -> dict[str, str]:
     {'phase': 'Phase'}
     """
     known = {column.name for column in contract.columns}
-    free = [label for label in columns if label not in known]
+    free = [label for label in columns if label not in known and plain(label) not in SWITCHES]
     near: dict[str, str] = {}
     for column in contract.columns:
         # No model uses the accelerations of reports.

@@ -68,6 +68,7 @@ def test_one_strong_event_is_noted_not_refused():
     ("column", "value", "words"),
     [
         ("distance_km", -4.0, "greater than 0 km (row 7: -4.0); give the distance from the hypoc"),
+        ("distance_km", 30_000.0, "at most 20100 km (row 7: 30000.0); give the distance from the "),
         ("distance_km", 1.0, "is less than the depth"),
         ("distance_km", np.nan, "missing values"),
         ("depth_km", -12.0, "must lie in [-9, 800] km"),
@@ -84,6 +85,16 @@ def test_bad_values_are_named(column, value, words):
     with pytest.raises(InputError) as caught:
         check_ground_motions(table)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("nearer", [1.0, 0.02])
+def test_distances_in_metres_are_refused(nearer):
+    table = motions()
+    table["depth_km"] = 0.001
+    table["distance_km"] = np.minimum(1000 * nearer * table["distance_km"], 19_000.0)
+    with pytest.raises(InputError, match=r"column 'distance_km': .* if these are in m; divide"):
+        check_ground_motions(table)
+    assert len(check_ground_motions(table, check_unit=False)) == len(table)
 
 
 def test_depths_with_the_wrong_sign():

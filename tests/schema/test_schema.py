@@ -199,7 +199,9 @@ def test_checking_twice_changes_nothing():
         ({"longitude": [360.0, 0.0]}, "must lie in [-180, 360) degrees (row 0: 360.0)"),
         ({"longitude": [-180.5, 0.0]}, "(row 0: -180.5)"),
         ({"longitude": [MOMENT, MOMENT]}, "not real numbers"),
-        ({"phase": ["P", "Pn"]}, "must be P or S, or missing (row 1: 'Pn'); map Pg, Pn to P"),
+        ({"phase": ["P", "Pn"]}, "must be P or S, or missing (row 1: 'Pn'); if that is what they"),
+        ({"phase": ["p-wave", "iS"]}, "replace them: {'p-wave': 'P', 'iS': 'S'}"),
+        ({"phase": ["P", "X"]}, "(row 1: 'X'); leave it empty where it is not known"),
         ({"time_sd_s": [0.1, 0.0]}, "must be greater than 0 s (row 1: 0.0)"),
         ({"pga_m_s2": [-0.1, 0.0]}, "must lie in [0, 500] m/s2 (row 0: -0.1)"),
         ({"pga_m_s2": [981.0, 0.0]}, "divide Gal by 100"),
@@ -226,6 +228,27 @@ def test_missing_columns_name_what_may_be_meant():
     assert "rename_columns(table, {'time': 'triggerTime', 'latitude': 'Lat'})" in text
     assert "longitud" in message(triggers().rename(columns={"longitude": "longitud"}))
     assert message(triggers()[["time", "latitude"]]).endswith("give it")
+    text = message(table.drop(columns="longitude"))
+    assert "--columns time=triggerTime latitude=Lat" in text
+    assert text.endswith("no column looks like 'longitude': add it")
+
+
+def test_phases_are_read_in_any_case():
+    checked = schema.check_triggers(triggers(phase=["p", "S"]))
+    assert checked["phase"].tolist() == ["P", "S"]
+
+
+@pytest.mark.parametrize("column", ["active", "Is_Active", "status"])
+def test_devices_that_are_switched_off_are_said(column):
+    off, on = ("off", "on") if column == "status" else (0, 1)
+    network = triggers()[["latitude", "longitude"]]
+    with pytest.raises(InputError, match="and they are all; a network needs active devices"):
+        schema.check_network(network.assign(**{column: off}))
+    with pytest.warns(UserWarning, match=rf"column '{column}' marks devices .*row 1: '?{off}"):
+        schema.check_network(network.assign(**{column: [on, off]}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        schema.check_network(network.assign(**{column: on}))
 
 
 def test_empty_and_doubled_columns():

@@ -16,10 +16,12 @@ from scipy import special, stats
 
 from eqstat._core.arrays import FloatArray
 from eqstat._core.checks import check_key, check_probability
+from eqstat._core.errors import InputError
 from eqstat.inference import Result
-from eqstat.traveltime._arrays import UNKNOWN, TriggerData
+from eqstat.traveltime._arrays import UNKNOWN, P, S, TriggerData
 from eqstat.traveltime._classify import classify
 from eqstat.traveltime._data import Observations, as_observations
+from eqstat.traveltime._fit import fit
 from eqstat.traveltime._grid import grid
 from eqstat.traveltime._grids._posterior import GridPosterior
 from eqstat.traveltime._parameters import LikelihoodName, Prior
@@ -33,6 +35,8 @@ EARTHQUAKES: dict[str, tuple[LikelihoodName, Wave | None]] = {
 }
 # Log Bayes factor from which evidence is strong (Kass and Raftery 1995, section 3.2).
 STRONG = 3.0
+# Difference of log-likelihood from which the phases were exchanged, not the times scattered.
+EXCHANGED = 10.0
 # Scatter of triggers about a common cause that reaches all devices at one time, s.
 COMMON_SCATTER_S = stats.lognorm(s=1.0, scale=0.5)
 # Nodes of log scatter, in its standard deviations, and number of those of the share.
@@ -316,7 +320,8 @@ def choose_likelihood(
 
     Triggers whose phases are all known keep the Gaussian likelihood. Otherwise it is taken where
     the test of `classify` accepts a wave at its defaults: P, unless only S is accepted or the
-    log-likelihood of S is greater by 3. Where both waves are rejected, `compare` decides.
+    log-likelihood of S is greater by 3. Where both waves are rejected, `compare` decides. Known
+    phases that fit very much better the other way round are refused.
 
     Parameters
     ----------
@@ -333,6 +338,8 @@ def choose_likelihood(
 
     Raises
     ------
+    eqstat.InputError
+        When the labels P and S are exchanged.
     eqstat.inference.InferenceError
         With too few triggers or places.
 
@@ -355,6 +362,7 @@ def choose_likelihood(
     count = len(observations.triggers)
     phases = np.asarray(observations.data.phase)[:count]
     if count and np.all(phases != UNKNOWN):
+        _refuse_exchanged(observations)
         return Choice("gaussian", None, "the phases of all triggers are known", None)
     verdict = classify(observations)
     accepted = [wave for wave, test in verdict.models.items() if not test.rejected]
@@ -369,3 +377,21 @@ def choose_likelihood(
     likelihood, chosen = EARTHQUAKES[comparison.preferred]
     reason = f"the trigger times fit neither P nor S alone; {comparison}"
     return Choice(likelihood, chosen, reason, comparison)
+
+
+def _refuse_exchanged(observations: Observations) -> None:
+    """Refuse labels P and S whose exchange raises the log-likelihood by more than chance can."""
+    phase = np.asarray(observations.data.phase)
+    if not observations.enough or not {P, S} <= set(phase.tolist()):
+        return
+    other = np.select([phase == P, phase == S], [S, P], phase).astype(phase.dtype)
+    exchanged = replace(
+        observations, data=eqx.tree_at(lambda data: data.phase, observations.data, other)
+    )
+    given, turned = (fit(each, throw=False).objective for each in (observations, exchanged))
+    if np.isfinite(turned) and not turned > given - EXCHANGED:
+        raise InputError(
+            "triggers: column 'phase': the labels P and S are exchanged: the other way round the "
+            f"log-likelihood is {given - turned:.0f} higher; exchange them, or pass "
+            "likelihood='gaussian' (--likelihood gaussian) to keep them"
+        )

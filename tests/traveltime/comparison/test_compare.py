@@ -124,6 +124,28 @@ def test_mixed_phases_choose_the_mixture_and_one_wave_the_gaussian():
     assert (labelled.likelihood, labelled.wave) == ("gaussian", None)
 
 
+def both_phases(seed):
+    """Triggers of 30 devices, every other one of S, as exact as picks."""
+    table = cases.quake(30, seed, sd_s=0.2)
+    slow = cases.quake(30, seed, sd_s=0.2, speed=4.5)
+    table.loc[1::2, "time"] = slow.loc[1::2, "time"]
+    return table.assign(phase=["P", "S"] * 15)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_exchanged_labels_are_refused(seed):
+    table = both_phases(seed)
+    assert choose_likelihood(KEY, prepare(table)).likelihood == "gaussian"
+    exchanged = table.assign(phase=["S", "P"] * 15)
+    with pytest.raises(InputError, match="labels P and S are exchanged"):
+        choose_likelihood(KEY, prepare(exchanged))
+
+
+def test_labels_of_bad_times_are_not_called_exchanged():
+    table = cases.quake(30, 4, sd_s=8.0).assign(phase=["P", "S"] * 15)
+    assert choose_likelihood(KEY, prepare(table)).likelihood == "gaussian"
+
+
 def test_bad_arguments_are_refused():
     with pytest.raises(InferenceError):
         compare(KEY, prepare(cases.quake(3)))
