@@ -20,7 +20,14 @@ from records import Record, each, record, show
 from eqstat.ground_motion import Design, GroundMotion, Prior, fit, simulate
 from eqstat.ground_motion._model import ALWAYS
 
-NAMES = (*ALWAYS, "station_sd", "station_distance_slope", "correlated_share", "correlation_km")
+NAMES = (
+    *ALWAYS,
+    "station_sd",
+    "station_distance_slope",
+    "correlated_share",
+    "correlation_km",
+    "correlation_growth",
+)
 SEED = 20261129
 DRAWS = 16
 

@@ -16,7 +16,7 @@ from eqstat.ground_motion._model import model, motion_of, site_names
 from eqstat.ground_motion._parameters import GroundMotion
 from eqstat.ground_motion._predict import MotionPosterior, MotionPredictor, posterior_of
 from eqstat.ground_motion._prior import Prior
-from eqstat.inference import InferenceError, LaplaceFit, Result, laplace
+from eqstat.inference import InferenceError, LaplaceFit, Result, importance_draws, laplace
 
 DRAWS = 256
 
@@ -55,8 +55,15 @@ class MotionFit(LaplaceFit):
         with jax.enable_x64(True):
             return motion_of(self.laplace.sites, jax.tree.map(jnp.asarray, self.motions.data))
 
+    def draws(self, key: PRNGKeyArray, count: int) -> dict[str, np.ndarray]:
+        """Draw the model's sites; see `eqstat.inference.importance_draws`.
+
+        Standard deviations of few events are too skewed for a normal approximation.
+        """
+        return importance_draws(self.laplace, key, count)[0]
+
     def posterior(self, key: PRNGKeyArray, count: int = DRAWS) -> MotionPosterior:
-        """Draw from the Laplace approximation, with the station terms of each draw.
+        """Draw from the posterior by importance sampling, with the station terms of each draw.
 
         Parameters
         ----------

@@ -109,7 +109,7 @@ def sample(
     check_key("sample", key)
     motions = as_motions("sample", motions)
     prior = Prior() if prior is None else prior
-    cloud = fit(motions, prior=prior).draws(jax.random.fold_in(key, 0), CLOUD)
+    cloud = fit(motions, prior=prior).laplace.draws(jax.random.fold_in(key, 0), CLOUD)
     rows = np.asarray(motions.data.weight) > 0
     records = _records(motions)
     with jax.enable_x64(True):

@@ -9,6 +9,7 @@ from ._grid import grid_posterior as grid_posterior
 from ._grid import highest_density_level as highest_density_level
 from ._grid import marginal as marginal
 from ._grid import quantile as quantile
+from ._importance import importance_draws as importance_draws
 from ._laplace import Laplace as Laplace
 from ._laplace import laplace as laplace
 from ._optimise import Optimum as Optimum

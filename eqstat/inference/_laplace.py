@@ -183,6 +183,11 @@ class Laplace:
         return (vectors / np.maximum(np.abs(eigenvalues), MIN_CURVATURE)) @ vectors.T
 
     @property
+    def proposal_covariance(self) -> np.ndarray:
+        """The covariance, or where the Hessian is singular the bounded one."""
+        return self.covariance if self.regular else self.bounded_covariance
+
+    @property
     def result(self) -> Result:
         """How the search for the mode ended."""
         values = [*self.sites.values(), np.asarray(self.optimum.objective)]
@@ -293,13 +298,16 @@ class Laplace:
         dict of numpy.ndarray
             Each site with a leading axis of draws; deterministic sites included.
         """
-        spread = self.covariance if self.regular else self.bounded_covariance
         with jax.enable_x64(True):
             mode = jnp.asarray(self.optimum.value)
             noise = jax.random.normal(key, (count, len(mode)), mode.dtype)
-            vectors = mode + noise @ jnp.linalg.cholesky(jnp.asarray(spread)).T
-            args, free = jax.tree.map(jnp.asarray, (self.args, self.free))
-            return jax.tree.map(np.asarray, _constrain(self.model, args, free, vectors))
+            root = jnp.linalg.cholesky(jnp.asarray(self.proposal_covariance))
+            return self.constrain(mode + noise @ root.T)
+
+    def constrain(self, vectors: Array) -> dict[str, np.ndarray]:
+        """Sites of vectors in the unconstrained space, (draws, parameters); within x64."""
+        args, free = jax.tree.map(jnp.asarray, (self.args, self.free))
+        return jax.tree.map(np.asarray, _constrain(self.model, args, free, vectors))
 
 
 def laplace(

@@ -83,12 +83,13 @@ def _next_beta(log_ratio: Array, beta: Array) -> Array:
     return jnp.minimum(beta + step, 1.0)
 
 
-def _resample(key: Array, log_weight: Array) -> Array:
-    """Indices by systematic resampling."""
-    count = log_weight.shape[0]
+def resample(key: Array, log_weight: Array, count: int | None = None) -> Array:
+    """Indices by systematic resampling, as many as there are weights or `count`."""
+    size = log_weight.shape[0]
+    count = size if count is None else count
     cumulative = jnp.cumsum(jax.nn.softmax(log_weight))
     at = (jnp.arange(count) + jax.random.uniform(key)) / count
-    return jnp.minimum(jnp.searchsorted(cumulative, at * cumulative[-1]), count - 1)
+    return jnp.minimum(jnp.searchsorted(cumulative, at * cumulative[-1]), size - 1)
 
 
 def _move(log_terms: LogTerms, data: PyTree, state: _State, number: Array) -> tuple[_State, Array]:
@@ -193,7 +194,7 @@ def temper(
         beta = _next_beta(state.log_ratio, state.beta)
         log_weight = (beta - state.beta) * state.log_ratio
         key, own = jax.random.split(state.key)
-        index = _resample(own, log_weight)
+        index = resample(own, log_weight)
         state = _State(
             key,
             state.points[index],
