@@ -15,8 +15,8 @@ from numpyro.infer.util import potential_energy
 from eqstat.inference._laplace import Laplace, Model, Sites
 from eqstat.inference._smc import resample
 
-# Candidates have standard deviations wider by this factor: in twenty dimensions that halves the
-# effective number where the posterior is normal, and multiplies it where tails are heavier.
+# Candidates have standard deviations wider by this factor: in twenty dimensions that costs six
+# of ten where the posterior is normal, and gives several times as many where tails are heavier.
 WIDER = 1.2
 # Candidates for each draw, and the fewest.
 CANDIDATES, FEWEST = 4, 1000

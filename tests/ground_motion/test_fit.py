@@ -17,7 +17,7 @@ from eqstat.ground_motion._layout import station_distances
 from eqstat.ground_motion._predict import condense
 from eqstat.ground_motion.event import predict
 from eqstat.ground_motion.mixture import _mixture as mx
-from eqstat.inference import InferenceError
+from eqstat.inference import InferenceError, Result
 
 TRUTH = GroundMotion(
     level=-0.1,
@@ -192,6 +192,21 @@ def test_what_cannot_be_fitted_says_so(found):
     with pytest.raises((InferenceError, InputError)):
         table = found.motions.table.assign(pga_m_s2=np.nan)
         fit(prepare(table, max_distance_km=200))
+
+
+@pytest.mark.parametrize("name", ["log10_pga", "magnitude_sd", "population"])
+def test_a_fit_that_is_not_finite_has_a_result_code(name):
+    motions = simulate(jax.random.key(3), TRUTH, Design(events=2, stations=1, recorded=1.0))
+    bad = np.full_like(getattr(motions.data, name), np.nan)
+    data = eqx.tree_at(lambda data: getattr(data, name), motions.data, bad)
+    motions = dataclasses.replace(motions, data=data)
+    result = fit(motions, throw=False)
+    assert result.result is Result.NOT_FINITE
+    with pytest.raises(InferenceError, match="not finite"):
+        fit(motions)
+    for use in (lambda: result.motion, lambda: result.posterior(KEY)):
+        with pytest.raises(InferenceError, match="not finite|no finite mode"):
+            use()
 
 
 def test_prepare_leaves_nothing_out_silently():
