@@ -154,7 +154,7 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
             # Padded, so that events of about this size share compiled programs.
             count, size = len(rows), bucket_size(len(rows))
             near = pad_rows(pad_rows(apart_km[np.ix_(station[rows], station[rows])], size).T, size)
-            own = pad_rows(factors[rows], size)
+            own = jnp.asarray(pad_rows(factors[rows], size))
             correlation = np.array(field_correlation(given, near, own, own))[:count, :count]
             np.fill_diagonal(correlation, 1.0)
             record_term[rows] = np.linalg.cholesky(correlation) @ record_term[rows]

@@ -205,7 +205,7 @@ def test_a_fit_that_is_not_finite_has_a_result_code(name):
     with pytest.raises(InferenceError, match="not finite"):
         fit(motions)
     for use in (lambda: result.motion, lambda: result.posterior(KEY)):
-        with pytest.raises(InferenceError, match="not finite|no finite mode"):
+        with pytest.raises(InferenceError, match=r"not finite|no finite mode"):
             use()
 
 
