@@ -110,7 +110,8 @@ def separations(one_km: Array, other_km: Array) -> Array:
 
 def _whitened(motion: GroundMotion, reports: Reports, apart_km: Array, used: Array) -> _Whitened:
     size = jnp.asarray(reports.record_sd) * used
-    shared = field_correlation(motion, apart_km, reports.design, reports.design)
+    design = jnp.asarray(reports.design)
+    shared = field_correlation(motion, apart_km, design, design)
     shared = shared * size[:, None] * size
     own = jnp.where(used > 0, jnp.asarray(reports.variance), 1.0)
     root = jnp.linalg.cholesky(jnp.where(jnp.eye(len(own)) > 0, own[:, None], shared))
