@@ -88,7 +88,7 @@ def one(number: int, kind: str, rivals: str) -> dict[str, float]:
     level = shiryaev_roberts_threshold(watch)
     state, alarm, greatest = init(watch, first - BEFORE_S), np.nan, 0.0
     last = float(state.now_s)
-    for now in last + np.arange(1, BEFORE_S + AFTER_S + 1):
+    for now in first + np.arange(AFTER_S + 1):
         device = np.flatnonzero((times <= now) & (times > last))
         state, report = step(watch, state, float(now), device, times[device])
         probability, last = float(report.probability[0]), now
@@ -96,6 +96,8 @@ def one(number: int, kind: str, rivals: str) -> dict[str, float]:
             greatest = max(greatest, probability)
             if np.isnan(alarm) and probability >= LEAST:
                 alarm = now - first
+                if "4 to 7" not in kind:
+                    break
     row = {"kind": KINDS.index(kind), "greatest": greatest}
     return row | ({} if np.isnan(alarm) else {"alarm_s": float(alarm)})
 

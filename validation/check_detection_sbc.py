@@ -32,7 +32,7 @@ NOW_S, WINDOW_S, DEAD_S, MARGIN_KM = 1000.0, 36.0, 90.0, 20.0
 # Time by which a slot precedes the arrival at the epicentre: three times 1.3 s less the delay, 2 s.
 LEAD_S = 1.9
 # Depths of the detector's grid, their cells, and the prior density: see the documentation.
-EDGES = np.array([0.0, 16.0, 45.0, 95.0, 170.0, 300.0])
+EDGES = np.array([0.0, 16.0, 30.0, 45.0, 62.0, *np.arange(80.0, 301.0, 20.0)])
 UNKNOWN = ("east", "north", "depth", "origin")
 
 
@@ -64,9 +64,9 @@ def stream(
     east, north = rng.uniform(box[0], box[1])
     depth = depth_of(rng.uniform())
     delay = float(stats.truncnorm(-2.0, np.inf, loc=2.0).rvs(random_state=rng))
-    share = rng.choice([0.05, 0.2, 0.6])
-    first = share * rng.choice([0.95, 0.3])
-    excess_s = rng.choice([0.0, 15.0]) / 3600
+    share = rng.choice([0.05, 0.12, 0.28, 0.6])
+    part, excess_h = ((0.9, 0.0), (0.6, 0.0), (0.3, 0.0), (0.6, 15.0))[rng.integers(4)]
+    first, excess_s = share * part, excess_h / 3600
     factor = np.exp(0.04 * rng.standard_normal())
     lateral = 0.02 * rng.standard_normal(2)
     start = NOW_S - rng.uniform(0.0, WINDOW_S)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -74,6 +76,6 @@ def _keep_silence(
     counts = counts_on_rings(core, leaving)
     updated = []
     for i, tables in enumerate(core.tables):
-        terms = _terms.silent_terms(tables, -starts[i] + tables.age - core.latency_s)
+        terms = partial(_terms.silent_terms, tables, -starts[i] + tables.age - core.latency_s)
         updated.append(log_ratio[i] + _terms.at_places(counts[i], terms))
     return tuple(updated)

@@ -115,7 +115,7 @@ class Alarms:
             of_others = np.delete(explained, number, axis=0).any(axis=0) & ~explained[number]
             count = int(np.sum(~of_others))
             # Its hypotheses have left the slots, or nothing new has come.
-            if of_others.any() and (self._is_past(one, now) or count == one.triggers):
+            if self._is_past(one, now) or (of_others.any() and count == one.triggers):
                 continue
             one.triggers = count
             own = self._without(state, device[of_others]) if of_others.any() else (state, report)

@@ -11,11 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
+from scipy.spatial import KDTree
 
 from eqstat import schema
 from eqstat._core.checks import check_range
 from eqstat._core.constants import YEAR_S
 from eqstat._core.errors import InputError
+from eqstat.detection._districts import Districts
 from eqstat.detection._region import judge_cells, outside_region
 from eqstat.detection._terms import Tables, tabulate
 from eqstat.detection.causes._cause import Cause
@@ -99,8 +101,8 @@ class Core(eqx.Module):
         Shape $a$ of the background's unknown factor, and the half-life of its sums.
     dead_time_s, latency_s
         See `Detector`.
-    participation
-        Of each cause, see `Cause`.
+    districts
+        Of each cause without a source; None for the others.
     """
 
     tables: tuple[Tables, ...]
@@ -111,7 +113,7 @@ class Core(eqx.Module):
     half_life_h: Float[Array, ""]
     dead_time_s: Float[Array, ""]
     latency_s: Float[Array, ""]
-    participation: tuple[tuple[float, ...], ...] = eqx.field(static=True)
+    districts: tuple[Districts | None, ...]
 
 
 @dataclass(frozen=True)
@@ -280,13 +282,14 @@ def detector(
     grids = [_coarse_grid(cause, east, north) for cause in causes]
     judge_cells(table, causes[0], grids[0][1])
     rate_per_slot = [cause.rate_per_year * cause.slot_s / YEAR_S for cause in causes]
+    position = frame.position(latitude, longitude)
     core = Core(
-        tuple(tables for tables, _ in grids),
+        tuple(tables for tables, _, _ in grids),
         *(
             jnp.asarray(value, jnp.float32)
             for value in (
                 np.log(rate_per_slot),
-                frame.position(latitude, longitude),
+                position,
                 background.rate_per_device_h,
                 background.relative_sd**-2,
                 background.half_life_h,
@@ -294,7 +297,10 @@ def detector(
                 latency_s,
             )
         ),
-        participation=tuple(cause.participation for cause in causes),
+        districts=tuple(
+            _districts_of(cause, tables, shape, position)
+            for cause, (tables, _, shape) in zip(causes, grids, strict=True)
+        ),
     )
     return Detector(
         core=core,
@@ -302,7 +308,7 @@ def detector(
         background=background,
         frame=frame,
         names=names,
-        extent_km=tuple(extent for _, extent in grids),
+        extent_km=tuple(extent for _, extent, _ in grids),
         dead_time_s=float(dead_time_s),
         latency_s=float(latency_s),
         left_out=left_out,
@@ -319,13 +325,18 @@ def farthest_km(
     return float(np.hypot(*extent)) + 1.0
 
 
-def _coarse_grid(cause: Cause, east: np.ndarray, north: np.ndarray) -> tuple[Tables, Corners]:
-    """Tabulate a cause on a grid over the network; return the corners of the grid, too."""
+def _coarse_grid(
+    cause: Cause, east: np.ndarray, north: np.ndarray
+) -> tuple[Tables, Corners, tuple[int, int]]:
+    """Tabulate a cause on a grid over the network; return its corners and shape, too."""
     if cause.is_simultaneous:
         place_east, place_north, step, farthest = np.zeros(1), np.zeros(1), np.zeros(2), 0.0
     else:
         place_east, place_north, step = grid_over(east, north, cause.margin_km, cause.cells)
-        farthest = farthest_km(east, north, place_east, place_north)
+        # A district has its own devices only, on the first ring.
+        farthest = 0.0
+        if not cause.participation:
+            farthest = farthest_km(east, north, place_east, place_north)
     tables = tabulate(
         cause,
         place_east,
@@ -336,4 +347,16 @@ def _coarse_grid(cause: Cause, east: np.ndarray, north: np.ndarray) -> tuple[Tab
         slot_s=cause.slot_s,
     )
     corners = np.stack([place_east, place_north])
-    return tables, (corners.min(axis=1) - step / 2, corners.max(axis=1) + step / 2)
+    shape = len(np.unique(place_east)), len(np.unique(place_north))
+    return tables, (corners.min(axis=1) - step / 2, corners.max(axis=1) + step / 2), shape
+
+
+def _districts_of(
+    cause: Cause, tables: Tables, shape: tuple[int, int], position: np.ndarray
+) -> Districts | None:
+    """Assign devices to the nearest districts of a cause; None where it has a source."""
+    if not cause.participation:
+        return None
+    place = np.asarray(tables.place, np.float64)
+    nearest = KDTree(place).query(np.asarray(position, np.float64))[1]
+    return Districts(jnp.asarray(nearest, jnp.int32), shape, cause.participation)

@@ -21,7 +21,7 @@ from eqstat._core.constants import HALF_LOG_2PI
 from eqstat.detection import _coordinates, _lateral, _terms
 from eqstat.detection._detector import Detector
 from eqstat.detection._sequential import log_background
-from eqstat.detection._state import Report, State
+from eqstat.detection._state import Report, State, remembered_slots
 from eqstat.detection._terms import Tables
 from eqstat.detection.causes._cause import Cause, Nodes
 from eqstat.inference import bucket_size, pad_rows
@@ -92,7 +92,7 @@ def _log_posterior(
 
     def add(index: Array, total: Array) -> Array:
         near, weight = _terms.about_device(tables, trigger_position[index], gaps)
-        terms = _terms.trigger_terms(near, trigger_s[index] + tables.age, log_rate)
+        terms = partial(_terms.trigger_terms, near, trigger_s[index] + tables.age, log_rate)
         return total + _terms.at_places(weight, terms)
 
     no_evidence = jnp.zeros((places, depths * slots * nodes), jnp.float32)
@@ -134,7 +134,7 @@ def _support(detector: Detector, state: State) -> np.ndarray:
     newest = np.floor(state.now_s / cause.slot_s) * cause.slot_s - state.now_s
     # A slot represents the starting times within half its length.
     last = newest + cause.lead_s + cause.slot_s / 2
-    first = last - cause.slots * cause.slot_s
+    first = last - remembered_slots(detector)[0] * cause.slot_s
     slowness = np.exp(4 * cause.slowness_sd * np.array([-1, 1]))
     deepest *= slowness[1]
     return np.array([[low[0], high[0]], [low[1], high[1]], [0.0, deepest], [first, last], slowness])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array
 
 from eqstat._core.errors import InputError
-from eqstat.detection import _terms
+from eqstat.detection import _districts, _terms
 from eqstat.detection._detector import Core, Detector
 from eqstat.detection._state import NEVER, Report, State
 from eqstat.inference import pad_rows
@@ -18,7 +20,7 @@ from eqstat.inference import pad_rows
 # Most triggers of one compiled call.
 BATCH = 256
 # Trigger times are rounded to this, s, much less than their scatter.
-TICK_S = 0.1
+TICK_S = 0.2
 # Clocks differ: a trigger may be stamped this much later than the present.
 AHEAD_S = 1.0
 # Above this probability of any cause the background rate is not updated.
@@ -175,9 +177,9 @@ def _step(
     )
 
     # A trigger moves its device from the silent ones to a set of rings of its own. Triggers of one
-    # (rounded) time share that set, and their terms are evaluated once, with the last of them.
-    def add_trigger(index: Array, carry: tuple) -> tuple:
-        times, silent, ratio, pending, ignored = carry
+    # (rounded) time share that set, and their terms are evaluated once.
+    def add_trigger(carry: tuple) -> tuple:
+        index, times, silent, pending, ignored = carry
         number, when = device[index], since[index]
         usable = (when > -core.dead_time_s) & (when <= AHEAD_S)
         usable = usable & state.active[number] & jnp.isinf(times[number])
@@ -185,25 +187,31 @@ def _step(
         silent = _shift_silent(core, silent, number, -weight)
         pending = _shift_silent(core, pending, number, weight)
         times = times.at[number].set(jnp.where(usable, when, times[number]))
-        complete = since[index + 1] != when
-        ratio, pending = jax.lax.cond(
-            complete, add_terms, lambda _, *unchanged: unchanged, when, ratio, pending
-        )
-        return times, silent, ratio, pending, ignored + jnp.where(usable, 0, 1)
+        return index + 1, times, silent, pending, ignored + jnp.where(usable, 0, 1)
 
-    def add_terms(when: Array, ratio: tuple, pending: tuple) -> tuple[tuple, tuple]:
+    no_pending = tuple(jnp.zeros_like(counts) for counts in silent)
+
+    def add_time(carry: tuple) -> tuple:
+        first, times, silent, ratio, ignored = carry
+        when = since[first]
+        # What is not a number equals nothing, but is passed, too.
+        index, times, silent, pending, ignored = jax.lax.while_loop(
+            lambda inner: (inner[0] == first) | (since[inner[0]] == when),
+            add_trigger,
+            (first, times, silent, no_pending, ignored),
+        )
         # A time that is not a number has no pending device, but 0 times NaN would be NaN.
         when = jnp.where(jnp.isfinite(when), when, 0.0)
         updated = []
         for i, tables in enumerate(core.tables):
-            terms = _terms.trigger_terms(tables, when - starts[i] + tables.age, log_rate)
+            after = when - starts[i] + tables.age
+            terms = partial(_terms.trigger_terms, tables, after, log_rate)
             updated.append(ratio[i] + _terms.at_places(pending[i], terms))
-        return tuple(updated), tuple(jnp.zeros_like(counts) for counts in pending)
+        return index, times, silent, tuple(updated), ignored
 
     zero = jnp.zeros((), jnp.int32)
-    no_pending = tuple(jnp.zeros_like(counts) for counts in silent)
-    trigger_s, silent, log_ratio, _, ignored = jax.lax.fori_loop(
-        0, count, add_trigger, (trigger_s, silent, log_ratio, no_pending, zero)
+    _, trigger_s, silent, log_ratio, ignored = jax.lax.while_loop(
+        lambda carry: carry[0] < count, add_time, (zero, trigger_s, silent, log_ratio, zero)
     )
     totals = [
         _terms.log_posterior(
@@ -211,32 +219,46 @@ def _step(
         )
         for i, tables in enumerate(core.tables)
     ]
-    log_sr = []
-    for i, (tables, participation) in enumerate(zip(core.tables, core.participation, strict=True)):
-        value = _terms.log_sum(tables, totals[i], participation)
-        if participation:
-            # What has no source: districts each with a moment of its own, or a course in time.
-            course = _terms.log_profile(
-                tables, trigger_s, state.active, starts[i], log_rate, participation[0]
+    by_slot, log_sr = [], []
+    sums = [_terms.over_nodes(total) for total in totals]
+    for i, (tables, districts) in enumerate(zip(core.tables, core.districts, strict=True)):
+        # Places, depths and nodes have normalised priors, and starting times weight 1 each.
+        if districts is None:
+            largest, joint = sums[i]
+            now = largest + jnp.log(joint.sum(axis=(0, 1)))
+        else:
+            now = _districts.log_moments(tables, totals[i], districts)
+        by_slot.append(_terms.with_forgotten(now, state.log_by_slot[i], shifts[i]))
+        log_sr.append(logsumexp(by_slot[i]))
+        if districts is not None:
+            course = _districts.log_course(
+                tables, districts, trigger_s, silent[i][:, 0], starts[i], log_rate, core.latency_s
             )
-            value = jnp.logaddexp(value, course) - jnp.log(2.0)
-        log_sr.append(value)
+            log_sr[i] = jnp.logaddexp(log_sr[i], course) - jnp.log(2.0)
     log_sr = jnp.stack(log_sr)
     weight = log_weights(core, log_sr)
     probability = jnp.exp(weight - logsumexp(weight))
-    slots = jnp.asarray([len(tables.age) for tables in core.tables], jnp.float32)
+    slots = jnp.asarray([len(each) for each in by_slot], jnp.float32)
     # Triggers count for the background rate when their dead time ends: by then it is known whether
     # a cause was at work.
     busy = jnp.where(probability[-1] < 1 - QUIET, core.dead_time_s, state.busy_s - elapsed)
     discount = jnp.exp2(-elapsed / (3600 * core.half_life_h))
     new_counts = jnp.where(busy > 0, 0.0, jnp.stack([observed, expected]))
-    means, sds, place = _terms.moments(core.tables[0], totals[0], starts[0])
+    hypocentre = _terms.moments(core.tables[0], sums[0][1], starts[0])
+    # An earthquake whose hypotheses have left the slots stays where it was.
+    before = state.hypocentre[0].at[3:].add(-elapsed), *state.hypocentre[1:]
+    kept = len(core.tables[0].age)
+    is_past = logsumexp(by_slot[0][kept:]) > logsumexp(by_slot[0][:kept])
+    hypocentre = jax.tree.map(partial(jnp.where, is_past), before, hypocentre)
+    means, sds, place = hypocentre
     new = State(
         now_s=None,
         trigger_s=trigger_s,
         active=state.active,
         log_ratio=log_ratio,
         silent=silent,
+        log_by_slot=tuple(by_slot),
+        hypocentre=hypocentre,
         background_counts=state.background_counts * discount + new_counts,
         busy_s=jnp.maximum(busy, 0.0),
     )
@@ -264,8 +286,6 @@ def _shift_silent(
 ) -> tuple[Array, ...]:
     """Add a device to the rings of each cause, or take it away."""
     return tuple(
-        _terms.add_device(tables, counts, core.position[number], by, nearest=bool(participation))
-        for tables, participation, counts in zip(
-            core.tables, core.participation, silent, strict=True
-        )
+        _terms.add_device(tables, counts, core.position[number], by, nearest=districts is not None)
+        for tables, districts, counts in zip(core.tables, core.districts, silent, strict=True)
     )

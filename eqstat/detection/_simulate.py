@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
-from scipy.spatial import KDTree
 
 from eqstat._core.checks import check_key, check_whole
 from eqstat._core.constants import YEAR_S
 from eqstat._core.random import generator
 from eqstat.detection._detector import Detector
-from eqstat.detection._terms import PROFILE_H, RAMP_S, WINDOWS
+from eqstat.detection._districts import COURSE_H, WINDOWS, Districts, partition
+from eqstat.detection._terms import RAMP_S
 from eqstat.detection.causes import Cause
 from eqstat.velocity import surface_point
 
@@ -198,33 +198,42 @@ def _own_bursts(
     rng: np.random.Generator, detector: Detector, index: int, now_s: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw what has no source: bursts of districts, or an additional rate of any course."""
-    cause, tables = detector.causes[index], detector.core.tables[index]
-    device = np.asarray(detector.core.position, np.float64)
-    nowhere = np.full(4, np.nan)
+    cause, nowhere = detector.causes[index], np.full(4, np.nan)
+    districts = detector.core.districts[index]
+    assert districts is not None
+    nearest = np.asarray(districts.nearest)
     if rng.uniform() < 0.5:
-        return now_s - _course(rng, cause, len(device)), nowhere
-    nearest = KDTree(np.asarray(tables.place, np.float64)).query(device)[1]
-    count = len(tables.place)
+        return now_s - _course(rng, cause, districts), nowhere
     node = rng.choice(len(cause.nodes.weight), p=np.asarray(cause.nodes.weight))
     first, second, _, delay, sd, _, _ = (float(np.asarray(a)[node]) for a in cause.nodes)
     start = now_s - rng.uniform(0.0, cause.slots * cause.slot_s)
+    block = partition(rng, districts.shape)
+    count = block.max() + 1
     start = start + rng.uniform(0.0, rng.choice(WINDOWS) * cause.slot_s, count)
     start = np.where(rng.uniform(size=count) < rng.choice(cause.participation), start, np.inf)
-    time = start[nearest] + cause.lead_s + delay + sd * rng.standard_normal(len(device))
-    return np.where(rng.uniform(size=len(device)) < first + second, time, np.inf), nowhere
+    time = start[block[nearest]] + cause.lead_s + delay + sd * rng.standard_normal(len(nearest))
+    return np.where(rng.uniform(size=len(nearest)) < first + second, time, np.inf), nowhere
 
 
-def _course(rng: np.random.Generator, cause: Cause, devices: int) -> np.ndarray:
+def _course(rng: np.random.Generator, cause: Cause, districts: Districts) -> np.ndarray:
     """Draw first triggers of a hazard that is drawn anew in half of the slots; s before now."""
-    levels = np.array((0.0, *PROFILE_H)) / 3600
-    changed = cause.participation[0]
-    chance = np.append(1 - changed, np.full(len(PROFILE_H), changed / len(PROFILE_H)))
-    drawn = rng.choice(len(levels), size=cause.slots, p=chance)
-    renewed = np.append(True, rng.uniform(size=cause.slots - 1) < 0.5)
-    hazard = levels[drawn[np.maximum.accumulate(np.where(renewed, np.arange(cause.slots), 0))]]
-    edges = cause.slot_s * np.arange(cause.slots + 1)
-    total = np.append(0.0, np.cumsum(hazard * cause.slot_s))
-    wait = rng.exponential(size=devices)
+    pairs = [(hazard, share) for share in districts.participation for hazard in COURSE_H]
+    changed, slots = districts.participation[0], cause.slots
+    nearest = np.asarray(districts.nearest)
+    hazard_s, pair = np.zeros((slots, len(nearest))), None
+    for slot in range(slots):
+        if slot == 0 or rng.uniform() < 0.5:
+            pair = pairs[rng.integers(len(pairs))] if rng.uniform() < changed else None
+        if pair is not None:
+            block = partition(rng, districts.shape)
+            takes_part = rng.uniform(size=block.max() + 1) < pair[1]
+            hazard_s[slot] = pair[0] / 3600 * takes_part[block[nearest]]
+    edges = cause.slot_s * np.arange(slots + 1)
+    total = np.concatenate(
+        [np.zeros((1, len(nearest))), np.cumsum(hazard_s * cause.slot_s, axis=0)]
+    )
+    wait = rng.exponential(size=len(nearest))
     # The time at which the integrated hazard reaches the exponential variable, if it does.
-    after = np.interp(wait, total + 1e-9 * np.arange(len(total)), edges)
-    return np.where(wait < total[-1], edges[-1] - after, -np.inf)
+    rising = total + 1e-9 * np.arange(slots + 1)[:, None]
+    after = [np.interp(w, one, edges) for w, one in zip(wait, rising.T, strict=True)]
+    return np.where(wait < total[-1], edges[-1] - np.array(after), -np.inf)

@@ -34,6 +34,11 @@ class State(NamedTuple):
         depths x slots x nodes).
     silent
         For each cause, numbers of silent devices on the rings about its places, (places, rings).
+    log_by_slot
+        For each cause, log likelihood ratio summed over its hypotheses in each slot, newest first,
+        for as long as the dead time: of those that are no longer kept, as they were when they left.
+    hypocentre
+        Moments of the earthquake in the last report, and the probabilities of its places.
     background_counts
         Discounted numbers of background triggers, observed and expected.
     busy_s
@@ -55,6 +60,8 @@ class State(NamedTuple):
     active: Array
     log_ratio: tuple[Float[Array, "places columns"], ...]
     silent: tuple[Float[Array, "places rings"], ...]
+    log_by_slot: tuple[Float[Array, " slots"], ...]
+    hypocentre: tuple[Float[Array, " five"], Float[Array, " five"], Float[Array, " places"]]
     background_counts: Float[Array, " two"]
     busy_s: Float[Array, ""]
 
@@ -71,7 +78,7 @@ class Report(NamedTuple):
         earthquake's.
     log_evidence_ratio
         For each cause, log Bayes factor against the background alone, with a uniform prior over
-        the starting times that are kept, (causes,).
+        the starting times within the dead time, (causes,).
     log_shiryaev_roberts
         For each cause, log of the sum of likelihood ratios over its starting times, (causes,).
     east_km, north_km, depth_km
@@ -164,9 +171,25 @@ def init(detector: Detector, now_s: float | int, *, active: np.ndarray | None = 
         active=jnp.asarray(is_active),
         log_ratio=tuple(_no_evidence(tables) for tables in detector.core.tables),
         silent=counts_on_rings(detector.core, jnp.asarray(is_active)),
+        log_by_slot=tuple(
+            jnp.full(slots, -jnp.inf, jnp.float32) for slots in remembered_slots(detector)
+        ),
+        hypocentre=(
+            jnp.zeros(5, jnp.float32),
+            jnp.zeros(5, jnp.float32),
+            jnp.zeros(len(detector.core.tables[0].place), jnp.float32),
+        ),
         background_counts=jnp.zeros(2, jnp.float32),
         busy_s=jnp.zeros((), jnp.float32),
     )
+
+
+def remembered_slots(detector: Detector) -> list[int]:
+    """Number of slots of each cause within the dead time, after which devices trigger anew."""
+    return [
+        max(cause.slots + 1, int(np.ceil(detector.dead_time_s / cause.slot_s)))
+        for cause in detector.causes
+    ]
 
 
 @eqx.filter_jit
@@ -174,8 +197,8 @@ def counts_on_rings(core: Core, silent: Array) -> tuple[Array, ...]:
     """Count silent devices on the rings about the places of each cause."""
     weight = silent.astype(jnp.float32)
     return tuple(
-        _terms.ring_counts(tables, core.position, weight, nearest=bool(participation))
-        for tables, participation in zip(core.tables, core.participation, strict=True)
+        _terms.ring_counts(tables, core.position, weight, nearest=districts is not None)
+        for tables, districts in zip(core.tables, core.districts, strict=True)
     )
 
 

@@ -15,12 +15,14 @@ Shiryaev-Roberts statistic survives the approximation.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import erf, logsumexp
+from jax.scipy.special import erf
 from jaxtyping import Array, Float
 
 from eqstat.detection.causes._cause import (
@@ -36,10 +38,6 @@ RING_KM, RING_FRACTION = 2.0, 0.03
 BEYOND_KM = 1000.0
 # The hazard of an excess grows linearly for this time, s.
 RAMP_S = 6.0
-# Slots within which districts have a burst, in `log_sum`; powers of two.
-WINDOWS = (4, 8, 16, 32)
-# Additional hazards of a slot in `log_profile`, triggers per device and hour.
-PROFILE_H = (20.0, 50.0, 120.0, 300.0, 700.0, 1700.0, 4000.0, 10_000.0)
 
 
 class Tables(NamedTuple):
@@ -283,98 +281,28 @@ def about_device(
     return new, jnp.maximum(1 - jnp.abs(distance[:, None] - rings) / width, 0.0)
 
 
-def at_places(weight: Float[Array, "places rings"], terms: Array) -> Array:
+def at_places(weight: Float[Array, "places rings"], terms: Callable[[], Array]) -> Array:
     """Sum the terms over the devices on the rings: their log ratio under each hypothesis.
 
     Counts are fractional between rings, which interpolates the log ratio linearly in distance.
     """
+    # A branch is a computation of its own, with loops over four axes, which are vectorised. Fused
+    # with the flattening below they are not, and take eight times as long.
+    shape = jax.eval_shape(terms)
+    zeros = partial(jnp.zeros, shape.shape, shape.dtype)
+    values = jax.lax.cond(jnp.any(weight != 0), terms, zeros)
     # In full precision: thousands of small terms are added up.
-    return jnp.matmul(weight, terms.reshape(weight.shape[1], -1), precision="highest")
+    return jnp.matmul(weight, values.reshape(weight.shape[1], -1), precision="highest")
 
 
 def log_posterior(
     tables: Tables, log_ratio: Array, silent: Array, after_s: Array
 ) -> Float[Array, "places depths slots nodes"]:
     """Log of prior times likelihood ratio of every hypothesis."""
-    silence = at_places(silent, silent_terms(tables, after_s))
+    silence = at_places(silent, lambda: silent_terms(tables, after_s))
     total = (log_ratio + silence).reshape(tables.shape)
     prior = tables.log_depth[:, None, :] + tables.log_weight
     return total + prior + tables.log_place[:, None, None, None]
-
-
-def log_sum(tables: Tables, total: Array, participation: tuple[float, ...]) -> Array:
-    r"""Log Shiryaev-Roberts statistic: the sum over all hypotheses of what `log_posterior` gives.
-
-    Places, depths and nodes have normalised priors, and starting times s weight 1 each. With
-    participations $\pi$ each place b has, with this probability, a moment of its own in a window of
-    W slots from the start on, and the statistic is
-
-    .. math:: \sum_s \operatorname{E}_{\pi, W, \text{node}} \prod_b
-        \Bigl\{ 1 - \pi + \frac{\pi}{W} \sum_{t=s}^{s+W-1} L_b(t) \Bigr\} .
-    """
-    if not participation:
-        return logsumexp(total)
-    ratio = (total - tables.log_place[:, None, None, None] - tables.log_weight)[:, 0]
-    slots = ratio.shape[1]
-    each, length = [], 1
-    while length <= WINDOWS[-1]:
-        if length in WINDOWS:
-            mean = ratio - jnp.log(length)
-            # One exponential for all participations, which does not overflow.
-            large = jnp.maximum(mean - 50.0, 0.0)
-            chance = jnp.exp(mean - large)
-            for share in participation:
-                product = jnp.log(1 - share + share * chance).sum(axis=0)
-                each.append(product + large.sum(axis=0) + tables.log_weight)
-        # A window of twice the length is one and the next, newer one; ratios of the future are 1.
-        newer = jnp.full((len(ratio), length, ratio.shape[2]), jnp.log(length))
-        newer = jnp.concatenate([newer, ratio], axis=1)[:, :slots]
-        # `jnp.logaddexp`, which allows for infinities, takes three times as long.
-        most = jnp.maximum(ratio, newer)
-        ratio = most + jnp.log(1 + jnp.exp(-jnp.abs(ratio - newer)))
-        length = 2 * length
-    return logsumexp(jnp.stack(each)) - jnp.log(len(each))
-
-
-def log_profile(
-    tables: Tables,
-    trigger_s: Array,
-    active: Array,
-    start: Array,
-    log_background: Array,
-    participation: float,
-) -> Array:
-    r"""Log Shiryaev-Roberts statistic of a hazard of any course in time, equal at all places.
-
-    Each slot t has an additional hazard $h_t$, 0 or one of a few, that stays the same from slot to
-    slot with probability 1/2 and is drawn anew otherwise. With $k_t$ triggers in a slot, $N_t$
-    devices that had not triggered before it, its length $\Delta$ and the background $\lambda$ the
-    statistic is
-
-    .. math:: K \operatorname{E}_h \prod_t (1 + h_t / \lambda)^{k_t} e^{-h_t \Delta N_t} .
-    """
-    slots, length = len(tables.age), tables.age[1] - tables.age[0]
-    number = jnp.floor((start + length - trigger_s) / length)
-    kept = (number >= 0) & (number < slots)
-    index = jnp.where(kept, number, slots).astype(jnp.int32)
-    triggers = jnp.zeros(slots + 1).at[index].add(1.0)[:slots]
-    silent = jnp.sum(active & jnp.isinf(trigger_s))
-    # Newest slot first: in each those were at risk that triggered in it, or later, or not at all.
-    at_risk = silent + jnp.cumsum(triggers)
-    lengths = jnp.full(slots, length).at[0].set(-start)
-    hazard = jnp.asarray((0.0, *PROFILE_H)) / 3600
-    log_more = jnp.log1p(hazard * jnp.exp(-log_background))
-    each = triggers[:, None] * log_more - hazard * (at_risk * lengths)[:, None]
-    count = len(PROFILE_H)
-    new = jnp.log(jnp.asarray((1 - participation, *[participation / count] * count)))
-
-    # Forward sums of a hidden Markov chain, oldest slot first.
-    def slot(before: Array, ratio: Array) -> tuple[Array, None]:
-        after = jnp.logaddexp(before, logsumexp(before) + new) - jnp.log(2.0)
-        return after + ratio, None
-
-    last, _ = jax.lax.scan(slot, new + each[-1], each[-2::-1], unroll=8)
-    return jnp.log(slots) + logsumexp(last)
 
 
 def advance(tables: Tables, log_ratio: Array, shift: Array) -> Array:
@@ -386,12 +314,28 @@ def advance(tables: Tables, log_ratio: Array, shift: Array) -> Array:
     return jnp.where((source >= 0)[:, None], moved, 0.0).reshape(places, -1)
 
 
-def moments(tables: Tables, total: Array, start: Array) -> tuple[Array, Array, Array]:
+def with_forgotten(by_slot: Array, before: Array, shift: Array) -> Array:
+    """Join log ratios of the slots that are kept to those of the slots that have left them.
+
+    When a slot has left those that are kept, its ratio remains as it was: to its hypotheses all
+    that follows is background. `before` is of the same length as the result, `shift` slots ago.
+    """
+    source = jnp.arange(len(before)) - shift
+    moved = jnp.where(source >= 0, before[jnp.maximum(source, 0)], -jnp.inf)
+    return jnp.concatenate([by_slot, moved[len(by_slot) :]])
+
+
+def over_nodes(total: Array) -> tuple[Array, Float[Array, "places depths slots"]]:
+    """Greatest log value, and the sums over the nodes of the exponentials of the others less it."""
+    largest = jnp.max(total)
+    return largest, jnp.exp(total - largest).sum(axis=3)
+
+
+def moments(tables: Tables, joint: Array, start: Array) -> tuple[Array, Array, Array]:
     """Posterior means and sds of east, north, depth, origin time and arrival, (5,); the places'.
 
-    The arrival is that of the first phase at the epicentre.
+    From sums over the nodes. The arrival is that of the first phase at the epicentre.
     """
-    joint = jnp.exp(total - jnp.max(total)).sum(axis=3)
     joint = joint / jnp.sum(joint)
     place = jnp.sum(joint, axis=(1, 2))
     by_depth = jnp.sum(joint, axis=0)

@@ -117,11 +117,26 @@ def test_what_is_past_is_forgotten(watch):
     assert float(reports[-1].probability[0]) > 0.99
     state, _ = step(watch, state, 250.0)
     state, later = step(watch, state, 251.0)
-    _, fresh = step(watch, init(watch, 250.0), 251.0)
+    begun, _ = step(watch, init(watch, 250.0), 250.0)
+    _, fresh = step(watch, begun, 251.0)
     assert int(later.triggered) == 0
     np.testing.assert_allclose(later.log_shiryaev_roberts, fresh.log_shiryaev_roberts, atol=0.01)
     for counts, new in zip(state.silent, init(watch, 0.0).silent, strict=True):
         np.testing.assert_allclose(counts, new, atol=1e-3)
+
+
+def test_an_earthquake_remains_one_until_its_devices_trigger_anew(watch):
+    """Its starting times are kept for 20 s only; its probability and place are those of then."""
+    times = quake_times(watch)
+    _, reports = run(watch, times, 180.0)
+    at = {second: reports[second - 91] for second in (115, 119, 140, 180)}
+    assert all(float(one.probability[0]) > 0.99 for one in at.values())
+    for name in ("east_km", "north_km", "depth_km"):
+        assert float(getattr(at[180], name)) == pytest.approx(
+            float(getattr(at[140], name)), abs=0.1
+        )
+    # Seconds before the present: 40 s more.
+    assert float(at[140].origin_s - at[180].origin_s) == pytest.approx(40.0, abs=0.1)
 
 
 def test_silent_devices_speak(watch):

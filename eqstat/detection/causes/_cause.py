@@ -87,9 +87,9 @@ class Cause(eqx.Module):
     node_speed_km_s
         A speed for each node instead, where it is unknown, (nodes,); finite.
     participation
-        Where it is not empty, the cause has no source: each place of the grid has, with this
-        probability (one of several of equal probability, each in (0, 1)), a burst of its own at a
-        moment of its own, which reaches the devices to which it is the nearest place.
+        Where it is not empty, the cause has no source: the places of the grid are districts, joined
+        to blocks of unknown size, and each block takes part with this probability (one of several
+        of equal probability, each in (0, 1)). See `eqstat.detection.causes.other`.
 
     Raises
     ------

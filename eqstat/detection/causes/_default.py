@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from eqstat._core.checks import check_range
@@ -13,9 +15,9 @@ from eqstat.detection.causes._unknown import fast_front, front, other
 from eqstat.velocity import VelocityLike, as_velocity
 
 SOUND_KM_S = 0.34
-# Starting times of an earthquake, s. Its competitors are kept for longer by their delays; otherwise
-# the last triggers of a burst would be attributed to an earthquake once the burst is forgotten.
-KEPT = 36
+# Least time for which starting times are kept, s; for an earthquake until S of the deepest has been
+# reported everywhere, so long after P.
+KEPT, REPORTED_S = 36, 11.0
 EXCESS_H = 15.0
 # The same errors of the velocity model as in the mixture of `eqstat.traveltime`.
 SLOWNESS_SD, SLOWNESS_LATERAL_SD = 0.04, 0.02
@@ -23,7 +25,7 @@ SLOWNESS_SD, SLOWNESS_LATERAL_SD = 0.04, 0.02
 DELAY_S, DELAY_SD_S = 2.0, 1.0
 # Edges of the default cells of depth, km: in wider ones S after P would be off by seconds at the
 # cell's ends, and a hundred triggers would fit any cause with a free course in time better.
-DEPTH_EDGES_KM = (0.0, 16.0, 45.0, 80.0, *np.arange(110.0, 701.0, 30.0), 1000.0)
+DEPTH_EDGES_KM = (0.0, 16.0, 30.0, 45.0, 62.0, *np.arange(80.0, 701.0, 20.0), 1000.0)
 
 
 def earthquake(
@@ -36,7 +38,7 @@ def earthquake(
     depth_weight: Sequence[float] | None = None,
     nodes: Nodes | None = None,
     delay_sd_s: float = DELAY_SD_S,
-    slots: int = KEPT,
+    slots: int | None = None,
     slot_s: float = 1.0,
     cells: int = 300,
     margin_km: float = 20.0,
@@ -49,7 +51,7 @@ def earthquake(
 
     .. math:: p(z) \propto (z + h)^{-2},
 
-    in cells 30 km thick from 80 km on. Where the network lies above a subducting slab, take a
+    in cells at most 20 km thick. Where the network lies above a subducting slab, take a
     greatest depth of 700 km and a half depth of 100 km.
 
     Parameters
@@ -66,13 +68,14 @@ def earthquake(
     depth_km, depth_weight
         Depths instead of those, km, and their prior probabilities (equal by default).
     nodes
-        Nuisance parameters; by default trigger probabilities of 0.05, 0.2 and 0.6, mostly after P
-        or mostly after S, a mean delay of 2 s with a standard deviation of 1.3 s between devices,
-        without and with an excess of 15 triggers per device and hour.
+        Nuisance parameters; by default trigger probabilities of 0.05, 0.12, 0.28 and 0.6, of which
+        0.9, 0.6 or 0.3 after P, a mean delay of 2 s with a standard deviation of 1.3 s between
+        devices, and with an excess of 15 triggers per device and hour for a quarter of them.
     delay_sd_s
         Standard deviation of the mean delay, which is common to all devices; see `Cause`.
     slots, slot_s, cells, margin_km
-        See `Cause`.
+        See `Cause`; by default starting times are kept for 36 s, or until S of the deepest
+        earthquake has been reported.
     slowness_sd
         See `Cause`; by default 4 %, by which crusts differ from one velocity model.
     slowness_lateral_sd
@@ -86,7 +89,7 @@ def earthquake(
     --------
     >>> quake = earthquake(rate_per_year=3.0, depth_km=(5.0, 15.0))
     >>> quake.name, len(quake.nodes.weight)
-    ('earthquake', 12)
+    ('earthquake', 16)
     """
     check_range("earthquake", 0, 1000, ends="(]", deepest_km=deepest_km)
     check_range("earthquake", 0, ends="()", half_depth_km=half_depth_km)
@@ -100,20 +103,24 @@ def earthquake(
         depths = np.asarray(depth_km, np.float64)
     weight = np.full(len(depths), 1 / len(depths)) if depth_weight is None else depth_weight
     if nodes is None:
-        nodes = equal_weight_nodes(
-            share=(0.05, 0.2, 0.6),
-            first_share=(0.95, 0.3),
-            delay_s=DELAY_S,
-            sd_s=(1.3,),
-            excess_h=(0.0, EXCESS_H),
+        # With steps of more than about two in the shares, hundreds of devices would fit none.
+        common: Any = {"share": (0.05, 0.12, 0.28, 0.6), "delay_s": DELAY_S, "sd_s": (1.3,)}
+        nodes = _joined(
+            equal_weight_nodes(**common, first_share=(0.9, 0.6, 0.3)),
+            equal_weight_nodes(**common, first_share=(0.6,), excess_h=(EXCESS_H,)),
         )
+    model = as_velocity(velocity)
+    if slots is None:
+        deepest = float(np.max(depths)) if greatest is None else greatest
+        first, second = model.times_at_depth(jnp.zeros(()), deepest, 0.0)
+        slots = max(KEPT, int(np.ceil((float(second) - float(first) + REPORTED_S) / slot_s)))
     return Cause(
         name="earthquake",
         rate_per_year=rate_per_year,
         nodes=nodes,
         depth_km=depths,
         depth_weight=np.asarray(weight, np.float64),
-        velocity=as_velocity(velocity),
+        velocity=model,
         slots=slots,
         slot_s=slot_s,
         cells=cells,
@@ -184,7 +191,7 @@ def venue(*, rate_per_year: float = 50.0, cells: int = 500) -> Cause:
         nodes=equal_weight_nodes(share=(0.2, 0.6), reach_km=reach, delay_s=2.4, sd_s=(0.8,)),
         depth_km=np.zeros(1),
         depth_weight=np.ones(1),
-        slots=KEPT + 4,
+        slots=KEPT + 6,
         cells=cells,
         margin_km=0.0,
         edge=0.12,
@@ -219,17 +226,22 @@ def network_burst(*, rate_per_year: float = 50.0) -> Cause:
     higher_rate = equal_weight_nodes(
         share=(0.0,), delay_s=9.0, excess_h=(5.0, EXCESS_H, 45.0, 120.0, 300.0, 800.0)
     )
-    both = Nodes(*(np.concatenate(pair) for pair in zip(simultaneous, higher_rate, strict=True)))
     return Cause(
         name="network",
         rate_per_year=rate_per_year,
-        nodes=both._replace(weight=both.weight / np.sum(both.weight)),
+        nodes=_joined(simultaneous, higher_rate),
         depth_km=np.zeros(1),
         depth_weight=np.ones(1),
-        slots=KEPT + 24,
+        slots=KEPT + 28,
         cells=1,
         margin_km=0.0,
     )
+
+
+def _joined(*sets: Nodes) -> Nodes:
+    """Nodes of several sets, all of which have equal weights."""
+    each = Nodes(*(np.concatenate(arrays) for arrays in zip(*sets, strict=True)))
+    return each._replace(weight=np.full(len(each.weight), 1 / len(each.weight)))
 
 
 def gutenberg_richter_rate(

@@ -96,24 +96,24 @@ def fast_front(*, rate_per_year: float = 0.5, cells: int = 300) -> Cause:
 
 
 def other(
-    *, rate_per_year: float = 30.0, participation: Sequence[float] = (0.1, 0.5), cells: int = 80
+    *, rate_per_year: float = 30.0, participation: Sequence[float] = (0.1, 0.5), cells: int = 144
 ) -> Cause:
     """Anything else: triggers without a wave, in either of two forms of equal probability.
 
-    In one the devices are divided into districts; each has, with a probability, a burst of its own
-    within 8 to 64 s of the first: two towns that react one after the other, a power cut that goes
-    from district to district. In the other all devices have an additional rate of any course in
-    time: a software update that rolls over a network. An earthquake that fits explains each
-    district's moment, and the course, by one source; so this cause wins only where triggers do not
-    fit one.
+    The devices are divided into districts, and these are joined to blocks of unknown size. In one
+    form each block has, with a probability, a burst of its own within 8 to 64 s of the first: two
+    towns that react one after the other, a power cut that goes from district to district. In the
+    other some of the blocks have an additional rate of any course in time: a software update that
+    rolls over a network in batches. An earthquake that fits explains each block's moment, and the
+    course, by one source; so this cause wins only where triggers do not fit one.
 
     Parameters
     ----------
     rate_per_year
         See `Cause`.
     participation
-        Probabilities that a district has a burst, equally probable; the first is that of an
-        additional rate where the rate changes, too.
+        Probabilities that a block takes part, equally probable; the first is that of an additional
+        rate where the rate changes, too.
     cells
         Approximate number of districts.
 

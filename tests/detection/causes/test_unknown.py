@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from eqstat.detection import _terms, detector, init, simulate, step
+from eqstat.detection import _districts, detector, init, simulate, step
 from eqstat.detection._detector import grid_over
 from eqstat.detection.causes import default_causes, front, network_burst, other
 
@@ -79,51 +79,97 @@ def test_a_front_as_fast_as_p_is_not_told_for_certain(watch):
     assert float(report.probability[names.index("fast_front")]) > 0.01
 
 
-def test_evidence_of_districts_is_that_of_the_formula():
-    """Each district by itself, over all windows from each start on, by loops."""
-    cause = other(participation=(0.1, 0.5), cells=9)
+def over_partitions(ratio, value, size=8):
+    """Sum over partitions of a block of size x size districts, its first axes, by recursion."""
+    if ratio.size == 0:
+        return 1.0
+    whole = value(ratio.sum(axis=(0, 1)))
+    if size == 1:
+        return whole
+    half = size // 2
+    corners = ((slice(half), slice(half, None)), (slice(half, None), slice(half, None)))
+    parts = [ratio[:half, :half], ratio[half:, :half], *(ratio[corner] for corner in corners)]
+    product = 1.0
+    for part in parts:
+        product = product * over_partitions(part, value, half)
+    return (1 - _districts.SPLIT) * whole + _districts.SPLIT * product
+
+
+def test_evidence_of_bursts_is_that_of_the_formula():
+    """Each block by itself, over all windows from each start on, by recursion and loops."""
+    cause = other(participation=(0.1, 0.5), cells=30)
     watch = cases.small(80, causes=(cases.small_quake(), cause))
-    tables = watch.core.tables[1]
+    tables, districts = watch.core.tables[1], watch.core.districts[1]
     rng = np.random.default_rng(3)
     places, _, slots, nodes = tables.shape
-    ratio = rng.normal(0.0, 3.0, (places, slots, nodes))
+    assert np.prod(districts.shape) == places and 4 < max(districts.shape) <= 8
+    ratio = rng.normal(0.0, 1.0, (places, slots, nodes))
     total = ratio + np.asarray(tables.log_weight) - np.log(places)
-    fast = _terms.log_sum(tables, jnp.asarray(total[:, None], jnp.float32), cause.participation)
+    fast = _districts.log_moments(tables, jnp.asarray(total[:, None], jnp.float32), districts)
+    ratio = ratio.reshape(*districts.shape, slots, nodes)
     logs = []
     for start in range(slots):
-        for window in _terms.WINDOWS:
+        for window in _districts.WINDOWS:
             # Slots are counted backwards; of those that are still to come the ratios are 1.
-            covered = ratio[:, max(start - window + 1, 0) : start + 1]
-            future = window - covered.shape[1]
-            mean = (np.exp(covered).sum(axis=1) + future) / window
+            covered = ratio[:, :, max(start - window + 1, 0) : start + 1]
+            future = window - covered.shape[2]
             for share in cause.participation:
-                product = np.log(1 - share + share * mean).sum(axis=0)
+
+                def value(block, share=share, future=future, window=window):
+                    return 1 - share + share * (np.exp(block).sum(axis=0) + future) / window
+
+                product = np.log(over_partitions(covered, value))
                 logs.append(logsumexp(product, b=np.asarray(cause.nodes.weight)) - np.log(8))
-    assert float(fast) == pytest.approx(logsumexp(logs), abs=1e-3)
+    logs = logsumexp(np.reshape(logs, (slots, -1)), axis=1)
+    np.testing.assert_allclose(fast, logs, atol=1e-3)
 
 
 def test_evidence_of_a_course_in_time_is_that_of_the_formula():
     """Four slots, and all courses of the hazard by enumeration."""
-    tables = cases.small(20, causes=(cases.small_quake(), other(cells=4))).core.tables[1]
+    watch = cases.small(7, causes=(cases.small_quake(), other(cells=4)))
+    tables, districts = watch.core.tables[1], watch.core.districts[1]
     tables = tables._replace(age=tables.age[:4])
     times = np.array([-0.5, -2.5, -2.9, -6.9, -40.0, np.inf, np.inf])
     active = np.array([True] * 6 + [False])
-    background, share, start = 0.5 / 3600, 0.1, -1.0
-    fast = _terms.log_profile(
-        tables, jnp.asarray(times), jnp.asarray(active), jnp.asarray(start),
-        jnp.log(background), share,
+    nearest, count = np.asarray(districts.nearest), int(np.prod(districts.shape))
+    silent = np.bincount(nearest, weights=active & np.isinf(times), minlength=count)
+    background, start, latency = 0.5 / 3600, -1.0, 0.5
+    fast = _districts.log_course(
+        tables, districts, jnp.asarray(times), jnp.asarray(silent), jnp.asarray(start),
+        jnp.log(background), jnp.asarray(latency),
     )  # fmt: skip
-    hazard = np.array([0.0, *_terms.PROFILE_H]) / 3600
-    prior = np.array([1 - share, *np.full(len(hazard) - 1, share / (len(hazard) - 1))])
+    changed = districts.participation[0]
+    pairs = [(h / 3600, share) for share in districts.participation for h in _districts.COURSE_H]
+    prior = np.array([1 - changed, *np.full(len(pairs), changed / len(pairs))])
     # Oldest first: from -7 to -5, -5 to -3, -3 to -1 and -1 s to the present.
     edges = [-7.0, -5.0, -3.0, -1.0, 0.0]
-    chance, moved = prior, 0.5 * np.eye(len(hazard)) + 0.5 * prior
+    chance, moved = prior, 0.5 * np.eye(len(prior)) + 0.5 * prior
     for number, (low, high) in enumerate(pairwise(edges)):
-        triggers = np.sum((times >= low) & (times < high))
-        at_risk = np.sum(active & (times >= low))
-        ratio = (1 + hazard / background) ** triggers * np.exp(-hazard * (high - low) * at_risk)
+        within, at_risk = (times >= low) & (times < high), active & (times >= low)
+        observed = min(high, -latency) - low
+        ratio = [1.0]
+        for hazard, share in pairs:
+            log_ratio = [
+                np.sum(within[nearest == b]) * np.log1p(hazard / background)
+                - hazard * observed * np.sum(at_risk[nearest == b])
+                for b in range(count)
+            ]
+            block = np.array(log_ratio).reshape(*districts.shape)
+            ratio.append(over_partitions(block, lambda one, p=share: 1 - p + p * np.exp(one), 2))
         chance = (chance if number == 0 else chance @ moved) * ratio
     assert float(fast) == pytest.approx(np.log(4 * chance.sum()), abs=1e-3)
+
+
+def test_districts_are_joined_to_blocks_as_the_evidence_supposes():
+    """The root is one block with probability 1/3; neighbours are joined more often than others."""
+    rng = np.random.default_rng(5)
+    drawn = np.stack([_districts.partition(rng, (3, 5)) for _ in range(4000)])
+    whole = np.mean(drawn.max(axis=1) == 0)
+    assert whole == pytest.approx(1 - _districts.SPLIT, abs=0.03)
+    # The first two districts towards the north lie in one block of two by two.
+    together = np.mean(drawn[:, 0] == drawn[:, 1])
+    single = 1 - (1 - _districts.SPLIT) * (1 + _districts.SPLIT + _districts.SPLIT**2)
+    assert together == pytest.approx(1 - single, abs=0.03)
 
 
 def test_devices_belong_to_their_nearest_district():
