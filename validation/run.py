@@ -102,6 +102,7 @@ CHECKS = [
     ),
     Check("exceedance_sbc", {"datasets": 300}, {"datasets": 20}),
     Check("exceedance_sbc", {"datasets": 200, "method": "fit"}, {"datasets": 20}, part="fit"),
+    Check("exceedance_odd", {"datasets": 2000}, {"datasets": 40}),
     Check("exceedance_alerts", {"events": 400}, {"events": 30}),
     Check("exceedance_alerts", {"events": 400, "least_lead": 3.0}, {"events": 30}, part="lead"),
     Check(

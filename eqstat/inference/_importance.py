@@ -12,7 +12,8 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PRNGKeyArray
 from numpyro.infer.util import potential_energy
 
-from eqstat.inference._laplace import Laplace, Model, Sites
+from eqstat.inference._laplace import Laplace
+from eqstat.inference._mode import Model, Sites
 from eqstat.inference._smc import resample
 
 # Candidates have standard deviations wider by this factor: in twenty dimensions that costs six
