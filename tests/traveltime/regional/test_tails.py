@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from eqstat.traveltime.regional._tails import Tails, calibrated, learn_tails, spread
 
