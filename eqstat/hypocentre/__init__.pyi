@@ -1,8 +1,8 @@
+from ._check import check as check
 from ._draws import draw as draw
 from ._draws import resample as resample
 from ._draws import with_magnitude as with_magnitude
 from ._form import Axis as Axis
-from ._form import check as check
 from ._form import from_draws as from_draws
 from ._form import from_grid as from_grid
 from ._form import from_normal as from_normal

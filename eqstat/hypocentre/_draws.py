@@ -13,13 +13,8 @@ from eqstat._core.checks import check_key
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat.hypocentre._align import aligned
-from eqstat.hypocentre._form import (
-    GRID,
-    check,
-    form_of,
-    frame_of,
-    weyl,
-)
+from eqstat.hypocentre._check import GRID, check, form_of, frame_of
+from eqstat.hypocentre._form import weyl
 
 MAGNITUDES = (-3.0, 10.0)
 RESAMPLED = 256

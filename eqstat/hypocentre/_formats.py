@@ -115,7 +115,7 @@ def write(
     """
     if not 0 < probability < 1:
         raise InputError(f"write: probability must lie in (0, 1), not {probability!r}")
-    from eqstat.hypocentre._form import check
+    from eqstat.hypocentre._check import check
 
     format_of(path).functions().write(check(hypocentre), Path(path), float(probability))
 

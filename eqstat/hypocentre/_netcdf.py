@@ -7,7 +7,7 @@ from pathlib import Path
 import xarray as xr
 
 from eqstat._core.errors import InputError
-from eqstat.hypocentre._form import check
+from eqstat.hypocentre._check import check
 
 ENGINE = "h5netcdf"
 

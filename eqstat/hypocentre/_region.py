@@ -24,7 +24,8 @@ from scipy.special import ndtr, ndtri
 from eqstat._core.density import content_above, highest_density_level
 from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame
-from eqstat.hypocentre._form import GRID, NORMAL, PLACE, check, form_of, frame_of, weyl
+from eqstat.hypocentre._check import GRID, NORMAL, PLACE, check, form_of, frame_of
+from eqstat.hypocentre._form import weyl
 from eqstat.hypocentre._kernel import Kernels, estimate
 
 CORNERS = 73  # of an ellipse

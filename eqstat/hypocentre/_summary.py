@@ -11,8 +11,8 @@ from scipy.special import ndtri
 from eqstat._core.checks import check_probability
 from eqstat._core.density import quantile
 from eqstat.geodesy import LocalFrame, wrap_longitude
+from eqstat.hypocentre._check import GRID, NORMAL, PLACE, UNITS, check, form_of, frame_of
 from eqstat.hypocentre._draws import resample
-from eqstat.hypocentre._form import GRID, NORMAL, PLACE, UNITS, check, form_of, frame_of
 from eqstat.hypocentre._region import local_draws
 
 STATISTICS = ("mean", "sd", "low", "median", "high")
