@@ -29,6 +29,9 @@ class SlowIntensity(eqx.Module):
     ----------
     sd, correlation_h
         Of the slow intensity; sd is 0 without one.
+    level
+        Variance of the log of the level of each region that the history leaves, (regions,); 0
+        without a slow intensity.
     dispersion, dispersion_slope
         Of the negative binomial; 0 for Poisson.
     window_h
@@ -37,6 +40,7 @@ class SlowIntensity(eqx.Module):
 
     sd: Float[Array, ""]
     correlation_h: Float[Array, ""]
+    level: Float[Array, " regions"]
     dispersion: Float[Array, ""]
     dispersion_slope: Float[Array, ""]
     window_h: Float[Array, ""]
@@ -63,7 +67,7 @@ class State(NamedTuple):
     variance: Float[Array, " regions"]
 
 
-def slow_intensity(background: Background) -> SlowIntensity:
+def slow_intensity(background: Background, level: np.ndarray) -> SlowIntensity:
     """Return the parameters of a background, or means over the draws of a posterior."""
 
     def mean(value: Number | None) -> Array:
@@ -73,6 +77,7 @@ def slow_intensity(background: Background) -> SlowIntensity:
     return SlowIntensity(
         mean(None if slow is None else slow.sd),
         mean(1.0 if slow is None else slow.correlation_h),
+        jnp.asarray(level, jnp.float32),
         mean(background.dispersion),
         mean(background.dispersion_slope),
         mean(background.window_s / 3600),
@@ -81,6 +86,9 @@ def slow_intensity(background: Background) -> SlowIntensity:
 
 def init(scorer: Scorer) -> State:
     """State before any window: the stationary distribution of the slow intensity.
+
+    Its variance includes that of the level of each region, as far as the history leaves it open:
+    the windows that follow tell both at once.
 
     Parameters
     ----------
@@ -101,7 +109,7 @@ def init(scorer: Scorer) -> State:
     [0.09]
     """
     one = jnp.ones(scorer.log_rate.shape[0], scorer.log_rate.dtype)
-    return State(-0.5 * scorer.slow.sd**2 * one, scorer.slow.sd**2 * one)
+    return State(-0.5 * scorer.slow.sd**2 * one, scorer.slow.sd**2 + scorer.slow.level)
 
 
 def step(
@@ -175,8 +183,12 @@ def step(
     variance = jnp.maximum(state.variance, SMALLEST)
     mean, variance, _ = update(state.mean, variance, k, expected, size, weight)
     keep = jnp.exp(-count * slow.window_h / slow.correlation_h)
-    moved = predict(mean, variance, slow.sd, keep)
-    return State(*(jnp.where(slow.sd > 0, a, b) for a, b in zip(moved, state, strict=True)))
+    # The level of a region is told by the same windows, and known no better than by the history
+    # where there are none.
+    both = jnp.sqrt(slow.sd**2 + slow.level)
+    moved, variance = predict(mean - 0.5 * slow.level, variance, both, keep)
+    after = State(moved + 0.5 * slow.level, variance)
+    return State(*(jnp.where(slow.sd > 0, a, b) for a, b in zip(after, state, strict=True)))
 
 
 def _explained(

@@ -74,7 +74,8 @@ class Scorer(eqx.Module):
         Log rate per device and hour of each region, day of the week (the eighth is any day)
         and hour, or sixth of an hour with a slow intensity, (regions, 8, 24 or 144).
     spread
-        Standard deviation of that log rate, without the slow intensity, of the same shape.
+        Standard deviation of that log rate, without the slow intensity, of the same shape; with
+        one, without that of the level of the region, which `slow` has.
     spreads
         Standard deviations of the tables, (spreads,).
     first_log_rate
@@ -200,7 +201,7 @@ def scorer(
         jnp.asarray(np.log(unique), jnp.float32),
         jnp.asarray(limits, jnp.float32),
         jnp.asarray(minimum, jnp.float32),
-        slow_intensity(background),
+        slow_intensity(background, tables.level),
         background.regions,
         tables.between,
         background.intensity is not None,

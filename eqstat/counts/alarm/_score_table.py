@@ -39,6 +39,7 @@ class Tables(NamedTuple):
     table: np.ndarray
     log_rate: np.ndarray
     spread: np.ndarray
+    level: np.ndarray
     spreads: np.ndarray
     first: float
     between: bool
@@ -68,10 +69,11 @@ def place(
     return node, upper, (below, above), jnp.minimum(log_n, log_devices[last]), far
 
 
-def week(background: Background) -> tuple[np.ndarray, np.ndarray]:
+def week(background: Background) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and standard deviation of the log rate by region, day (the eighth is any) and hour.
 
-    With a slow intensity, of which these are without, hours are divided into parts.
+    With a slow intensity, of which these are without, hours are divided into parts, and the
+    variance of the level of each region, which the windows of a service soon tell, is apart.
     """
     draws = draws_of(background)
     regions = np.arange(len(background.regions))
@@ -86,14 +88,17 @@ def week(background: Background) -> tuple[np.ndarray, np.ndarray]:
     any_mean = mean.mean(axis=1, keepdims=True)
     any_variance = variance.mean(axis=1, keepdims=True) + mean.var(axis=1, keepdims=True)
     both = np.concatenate([mean, any_mean], 1), np.concatenate([variance, any_variance], 1)
-    return both[0], np.sqrt(both[1])
+    level = np.zeros(len(regions))
+    if background.intensity is not None:
+        level = logs.mean(axis=(2, 3)).var(axis=0)
+    return both[0], np.sqrt(np.maximum(both[1] - level[:, None, None], 0.0)), level
 
 
 def build(
     background: Background, most_active: int, most: int, correlation_windows: float
 ) -> Tables:
     """Tabulate; see `scorer`."""
-    centre, spread = week(background)
+    centre, spread, level = week(background)
     # With known parameters only the days differ, equally everywhere: few distinct spreads, so that
     # each has a table of its own.
     slow = 0.0 if background.intensity is None else float(np.mean(background.intensity.sd))
@@ -102,7 +107,7 @@ def build(
     between = len(own) > MOST_EXACT or background.intensity is not None
     # As a function of the spread the log of the mean is nearly linear or convex, so that linear
     # interpolation errs on the safe side.
-    widest = np.hypot(spread.max(), slow)
+    widest = np.sqrt(np.max(spread**2 + level[:, None, None]) + slow**2)
     spreads = SPREADS[: np.searchsorted(SPREADS, widest) + 1] if between else own
     margin = 6.0 * spreads[-1] + STEP + 2 * RATE_STEP
     above = 0.0 if background.intensity is None else ABOVE
@@ -116,7 +121,7 @@ def build(
     first = parts[0][1]
     base = np.concatenate([part for part, _ in parts])
     table = np.stack([smooth(base, sd) for sd in spreads])
-    return Tables(table, centre, spread, spreads, first, between)
+    return Tables(table, centre, spread, level, spreads, first, between)
 
 
 def _block(

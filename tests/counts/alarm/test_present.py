@@ -56,6 +56,35 @@ def test_thresholds_follow_the_present_intensity(tables: Scorer) -> None:
         assert alone.margin == float(many.margin)
 
 
+def test_windows_tell_the_level_of_a_region() -> None:
+    rng = np.random.default_rng(4)
+    ones = np.ones(60)
+    effect = np.stack([0.01 * rng.normal(size=60), 0.3 * rng.normal(size=60)], axis=1)
+    posterior = Background(
+        "negative_binomial", 0.6 * ones, daily=np.zeros((60, 4)), weekly=np.zeros((60, 2)),
+        region_effect=effect - effect.mean(axis=0), region_sd=0.3 * ones, dispersion=0.15 * ones,
+        dispersion_slope=0.0 * ones, intensity=Intensity(0.2 * ones, 4.0 * ones),
+        regions=("known", "new"),
+    )  # fmt: skip
+    tables = scorer(posterior, most_active=600, most_triggers=48)
+
+    def needed(state=None) -> list[float]:
+        return [-float(score(tables, 0, 500, 12.5, r, state=state).margin) for r in (0, 1)]
+
+    fixed, begin = needed(), needed(init(tables))
+    assert fixed[1] >= fixed[0] + 3
+    np.testing.assert_allclose(begin, fixed, atol=1)
+    state = after(tables, np.zeros(2))
+    told = needed(state)
+    assert abs(told[1] - told[0]) <= 1
+    assert told[1] <= fixed[1] - 3
+    # Where nothing is known for days the level is open again.
+    for _ in range(48):
+        state = step(tables, state, 0.0, 0.0, 12.5, windows=360)
+    np.testing.assert_allclose(state.variance, init(tables).variance, rtol=1e-3)
+    np.testing.assert_allclose(state.mean, init(tables).mean, atol=1e-3)
+
+
 def test_an_earthquake_does_not_raise_the_intensity(tables: Scorer) -> None:
     state = after(tables, np.zeros(2), 2)
     after_it = step(tables, state, np.array([60, 1]), 500.0, 12.5)
