@@ -137,6 +137,7 @@ CHECKS = [
     Check("ceus_regional", {"folds": 5}, {"folds": 2}, needs_data=True),
     Check("regional_origin", {"events": 100}, {"events": 10}),
     Check("eqn_thresholds", needs_data=True),
+    Check("detectability", {"events": 1000}, {"events": 100}),
 ]
 
 

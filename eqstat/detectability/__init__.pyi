@@ -1,4 +1,15 @@
+from ._maps import blind_zone_km as blind_zone_km
+from ._maps import miss_map as miss_map
+from ._maps import smallest_magnitude as smallest_magnitude
+from ._miss import miss_probability as miss_probability
+from ._network import DeviceNetwork as DeviceNetwork
+from ._network import Rule as Rule
+from ._network import prepare as prepare
 from ._poisson_binomial import approximate_log_tails as approximate_log_tails
 from ._poisson_binomial import at_least as at_least
 from ._poisson_binomial import log_mass as log_mass
 from ._poisson_binomial import log_tails as log_tails
+from ._response import DeviceResponse as DeviceResponse
+from ._response import ResponsePrior as ResponsePrior
+from ._response import trigger_probability as trigger_probability
+from ._simulate import simulate as simulate

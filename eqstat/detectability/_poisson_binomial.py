@@ -73,7 +73,7 @@ def log_tails(
     >>> [round(float(np.exp(tail)), 4) for tail in (at_least, fewer)]
     [0.025, 0.975]
     >>> round(log_tails([1e-4], 40, devices=[5000])[0], 1)
-    -138.4
+    -138.7
     """
     p, number = _groups(probability, devices)
     check_whole("log_tails", -(2**60), 2**60, count=count)

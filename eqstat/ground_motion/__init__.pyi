@@ -13,6 +13,10 @@ from ._likelihood import pointwise_log_likelihood as pointwise_log_likelihood
 from ._likelihood import random_effects as random_effects
 from ._model import model as model
 from ._parameters import GroundMotion as GroundMotion
+from ._parameters import event_design as event_design
+from ._parameters import field_correlation as field_correlation
+from ._parameters import median as median
+from ._parameters import record_sd_at as record_sd_at
 from ._predict import MotionPosterior as MotionPosterior
 from ._predict import MotionPredictor as MotionPredictor
 from ._predictor import PointSource as PointSource

@@ -1,0 +1,199 @@
+r"""Probability that no circle of a network detects, given what its devices share.
+
+Once the terms that devices share are given, devices trigger independently, and the number of
+triggers of a circle in a time window is Poisson-binomial. Its mean and variance are sums over the
+devices, which depend on the epicentre only by distance: devices are counted on *rings* about it,
+and the sums for all magnitudes, values of the shared term and times are one product of matrices.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float
+
+from eqstat.detectability._poisson_binomial import approximate_log_tails
+from eqstat.detectability._response import DeviceResponse, shaking, trigger_probability
+from eqstat.ground_motion import GroundMotion
+from eqstat.velocity import VelocityModel
+
+# Of the chosen circles, and of those of the second set, so many are followed for a magnitude.
+KEPT = (3, 1)
+# The logistic function of this times a normal score is within 0.01 of its probability.
+LOGISTIC = 1.702
+
+
+class Tables(NamedTuple):
+    """Sums over devices are products with these, float32.
+
+    Attributes
+    ----------
+    probability
+        That a listed, active device of a ring triggers in the window that ends at a time, (rings,
+        magnitudes x nodes x times).
+    step
+        As `probability`, in the step of time that ends then.
+    log_node
+        Log weights of the nodes, (nodes,).
+    """
+
+    probability: Float[Array, "rings rest"]
+    step: Float[Array, "rings rest"]
+    log_node: Float[Array, " nodes"]
+
+
+class Given(NamedTuple):
+    """Devices about places, float32.
+
+    Attributes
+    ----------
+    counts
+        Devices of the circles on the rings, (places, circles, rings).
+    near
+        Of these the devices near the circles' centres, (places, circles, rings).
+    needed
+        Triggers that the rule needs, (places, circles, hours).
+    second
+        1 for circles of the second set, 0 for those of the first, (places, circles).
+    """
+
+    counts: Array
+    near: Array
+    needed: Array
+    second: Array
+
+
+@jax.jit
+def tabulate(
+    response: DeviceResponse,
+    motion: GroundMotion,
+    velocity: VelocityModel,
+    rings: Array,
+    magnitude: Array,
+    depth: Array,
+    ends: Array,
+    window: Array,
+    neighbours: Array,
+    nodes: Array,
+) -> Tables:
+    """Probabilities of rings; axes rings, magnitudes, nodes, times."""
+    distance = jnp.sqrt(rings**2 + jnp.maximum(depth, 0.1) ** 2)
+    of = shaking(motion, magnitude[None, :], distance[:, None], depth, neighbours)
+    level = of.log10_pga[..., None] + of.shared_sd[..., None] * nodes
+    by_p, by_s = trigger_probability(response, level, of.own_sd[..., None])
+    arrival = velocity.travel_time(rings, depth)
+    spans = jnp.stack([window, ends[1] - ends[0]])
+
+    def within(span: Array) -> Array:
+        of_p, of_s = (
+            response.delay_cdf(ends - at[:, None]) - response.delay_cdf(ends - span - at[:, None])
+            for at in arrival
+        )
+        p = by_p[..., None] * of_p[:, None, None] + by_s[..., None] * of_s[:, None, None]
+        return (1 - (1 - p) * (1 - response.background_in(span))).reshape(len(rings), -1)
+
+    log_node = -0.5 * nodes**2
+    return Tables(within(spans[0]), within(spans[1]), log_node - logsumexp(log_node))
+
+
+def _sums(counts: Array, table: Array) -> Array:
+    """Sums over devices on rings, (places, circles, rest)."""
+    return jnp.matmul(counts, table, precision="highest")
+
+
+def _during(at_end: Array) -> Array:
+    """Mean over each step of time, along the last axis, of what is 0 before the first."""
+    before = jnp.concatenate([jnp.zeros_like(at_end[..., :1]), at_end[..., :-1]], axis=-1)
+    return 0.5 * (before + at_end)
+
+
+def _of_circles(log_fewer: Array, detecting: Array, second: Array) -> Array:
+    """Log probability that no circle detects, from those of circles along axis 1.
+
+    A circle detects when its count suffices at the trigger of a device near its centre: neither is
+    likelier than both. Circles overlap, so that the likeliest of them counts; the second set has
+    no device in common with the first.
+    """
+    log_miss = jnp.maximum(log_fewer, -detecting)
+    which = second.reshape(second.shape + (1,) * (log_miss.ndim - 2))
+    both = [jnp.min(jnp.where(which == number, log_miss, 0.0), axis=1) for number in (0.0, 1.0)]
+    return both[0] + both[1]
+
+
+@jax.jit
+def log_miss_by_time(
+    tables: Tables, given: Given, share: Array, magnitudes_times: Array
+) -> Float[Array, "places magnitudes hours times"]:
+    """Log probability of a miss by each time."""
+    magnitudes, times = magnitudes_times.shape
+    axes = (*given.counts.shape[:2], magnitudes, len(tables.log_node), times)
+    mean = _sums(given.counts, tables.probability).reshape(axes)
+    square = _sums(given.counts, tables.probability**2).reshape(axes)
+    near = _sums(given.near, tables.step).reshape(axes)
+
+    def of_hour(pair: tuple[Array, Array]) -> Array:
+        a, k = pair
+        total = a * mean
+        at = k[:, :, None, None, None]
+        enough, fewer = approximate_log_tails(total, total - a * a * square, at)
+        # Once detected it stays detected.
+        fewer = jax.lax.associative_scan(jnp.minimum, fewer, axis=-1)
+        detecting = jnp.cumsum(a * near * _during(jnp.exp(enough)), axis=-1)
+        log_miss = _of_circles(fewer, detecting, given.second)
+        return logsumexp(log_miss + tables.log_node[:, None], axis=2)
+
+    result = jax.lax.map(of_hour, (share, jnp.moveaxis(given.needed, 2, 0)))
+    return jnp.moveaxis(result, 0, 2)
+
+
+@jax.jit
+def log_miss_at_last(
+    tables: Tables, given: Given, share: Array, magnitudes_times: Array
+) -> Float[Array, "places magnitudes hours"]:
+    """Log probability of a miss in the end: as `log_miss_by_time`.
+
+    The window with the most expected triggers serves, which spares the tails of the others.
+    """
+    magnitudes, times = magnitudes_times.shape
+    rings, axes = len(tables.probability), (*given.counts.shape[:2], -1, times)
+
+    def of_magnitude(pair: tuple[Array, Array]) -> Array:
+        p, step = (x.reshape(rings, -1) for x in pair)
+        mean, square = (_sums(given.counts, x).reshape(axes) for x in (p, p**2))
+        near = _sums(given.near, step).reshape(axes)
+        best = jnp.argmax(mean, axis=-1)[..., None]
+        # Of both sets the circles with the most triggers in excess, at the middle of the nodes.
+        most = jnp.take_along_axis(mean, best, -1)[..., 0]
+        middle = jnp.mean(share) * most[:, :, most.shape[2] // 2]
+        excess = (middle - jnp.mean(given.needed, axis=2)) / jnp.sqrt(middle + 1)
+        kept = [
+            jax.lax.top_k(jnp.where(given.second == number, excess, -jnp.inf), many)[1]
+            for number, many in enumerate(KEPT)
+        ]
+        kept = jnp.concatenate(kept, axis=1)
+        mean, square, near, best = (
+            jnp.take_along_axis(x, kept[..., None, None], 1) for x in (mean, square, near, best)
+        )
+        most, its_square = (jnp.take_along_axis(x, best, -1)[..., 0] for x in (mean, square))
+        needed = jnp.take_along_axis(given.needed, kept[..., None], 1)
+        second = jnp.take_along_axis(given.second, kept, 1)
+
+        def of_hour(pair: tuple[Array, Array]) -> Array:
+            a, k = pair
+            total, at = a * most, k[:, :, None]
+            _, fewer = approximate_log_tails(total, total - a * a * its_square, at)
+            # At other times a logistic tail is enough, for the triggers that may complete a count.
+            total = a * mean
+            sd = jnp.sqrt(total - a * a * square + 0.1)
+            enough = jax.nn.sigmoid(LOGISTIC * (total - at[..., None] + 0.5) / sd)
+            log_miss = _of_circles(fewer, a * jnp.sum(near * _during(enough), axis=-1), second)
+            return logsumexp(log_miss + tables.log_node, axis=-1)
+
+        return jax.lax.map(of_hour, (share, jnp.moveaxis(needed, 2, 0)))
+
+    shape = (rings, magnitudes, -1, times)
+    each = [jnp.moveaxis(x.reshape(shape), 1, 0) for x in (tables.probability, tables.step)]
+    return jnp.moveaxis(jax.lax.map(of_magnitude, tuple(each)), 2, 0)

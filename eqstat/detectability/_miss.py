@@ -1,0 +1,335 @@
+"""Miss probability and delay of a network's rule for earthquakes at given places."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from eqstat._core.checks import check_kind, check_probability, check_range
+from eqstat._core.errors import InputError
+from eqstat._core.typing import ArrayLike
+from eqstat.detectability._circles import Given, log_miss_at_last, log_miss_by_time, tabulate
+from eqstat.detectability._network import (
+    Circles,
+    DeviceNetwork,
+    Rule,
+    circles,
+    unit_vectors,
+)
+from eqstat.detectability._response import DeviceResponse, shaking, trigger_probability
+from eqstat.detectability._rings import choose_circles, ring_counts, ring_nodes
+from eqstat.ground_motion import GroundMotion
+from eqstat.velocity import VelocityLike, VelocityModel, as_velocity
+
+# Devices farther than this are taken to be silent.
+REACH_KM = 300.0
+# Nodes of the shared term, in standard deviations: the trapezoidal rule, whose error is below 1 %
+# as long as the miss probability falls from 0.9 to 0.1 over half a standard deviation or more.
+NODES = np.arange(-10, 11) * 0.45
+# Ends of the windows after the origin: steps for delays, and coarse ones for probabilities alone.
+FINE_S, COARSE_S = 1.0, 3.0
+# Magnitudes at which the circle with the most triggers in excess is chosen.
+CHOSEN_AT = (3.5, 5.0, 6.5)
+# Places at once.
+CHUNK = 512
+QUANTILES = (0.16, 0.5, 0.84)
+
+
+def miss_probability(
+    network: DeviceNetwork,
+    rule: Rule,
+    latitude: ArrayLike,
+    longitude: ArrayLike,
+    magnitude: ArrayLike,
+    *,
+    hour: ArrayLike = 12.0,
+    depth_km: float | int = 10.0,
+    active_share: ArrayLike = 1.0,
+    response: DeviceResponse | None = None,
+    motion: GroundMotion | None = None,
+    velocity: VelocityLike = None,
+    delays: bool = False,
+    probability: float = 0.9,
+) -> xr.Dataset:
+    r"""Probability that a network's rule misses an earthquake, by place, magnitude and hour.
+
+    With Z what the devices share, N the triggers in a circle and a window, and k(n) what the rule
+    needs of n active devices,
+
+    .. math:: P(\text{miss}) = \operatorname{E}_Z\, \min_{\text{circle}, t}
+        P\{N(t) < k(n) \mid Z\}, \qquad
+        N(t) \mid Z \sim \text{Poisson-binomial}\{a_h\, p_i(t, Z)\},
+
+    where $a_h$ is the share of active devices at the hour, $p_i$ the probability that device i
+    triggers within the window that ends at t, from `trigger_probability` and its delay. The event's
+    strength and decay and the mean correlation of the neighbours' residuals are one normal Z, over
+    which is integrated by the trapezoidal rule; the minimum is over circles about the devices that
+    are likeliest to detect, so that chances in different circles are not added up, which errs on
+    the side of missing. Devices that are listed but dead count in n and never in N.
+
+    Parameters
+    ----------
+    network
+        From `prepare`.
+    rule
+        The rule in force.
+    latitude, longitude
+        Epicentres, degrees, of one shape or broadcasting, (places,) after flattening.
+    magnitude
+        Magnitudes, (magnitudes,).
+    hour
+        Local hours of the day, [0, 24), (hours,).
+    depth_km
+        Depth of the earthquakes, km, positive down, in [0, 700].
+    active_share
+        Share of the listed devices that are active, in (0, 1]: one number or one for each hour,
+        such as `eqstat.simulation.active_share(hour)`.
+    response
+        Response of the devices; with a leading axis of draws (`ResponsePrior().draws(...)`) the
+        result is averaged over them and has an interval.
+    motion
+        Ground-motion model; with a leading axis of draws as many as of `response`, or one for all.
+    velocity
+        Velocity model, see `eqstat.velocity`.
+    delays
+        Also return the delay of the detection.
+    probability
+        Probability of the interval over draws, in (0, 1).
+
+    Returns
+    -------
+    xarray.Dataset
+        Over `place`, `magnitude` and `hour`: `miss_probability` and `log_miss_probability`;
+        `low` and `high` of the miss probability (equal tails) where there are draws; with
+        `delays` also `delay_s` over `quantile` (0.16, 0.5, 0.84), seconds from the origin to the
+        detection given that there is one, NaN where it has a chance below 1e-6.
+
+    Raises
+    ------
+    eqstat.InputError
+        When an argument is out of its range.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat.detectability import Rule, prepare
+    >>> town = pd.DataFrame({"latitude": [-12.0], "longitude": [-77.0], "phones": [400]})
+    >>> network = prepare(town, devices="phones")
+    >>> result = miss_probability(network, Rule(12), [-12.1], [-77.1], [2.0, 5.0])
+    >>> bool(result["miss_probability"][0, 0] > 0.5 > result["miss_probability"][0, 1])
+    True
+    """
+    check_kind("miss_probability", DeviceNetwork, "use `prepare`", network=network)
+    check_kind("miss_probability", Rule, "use `Rule(needed)`", rule=rule)
+    check_range("miss_probability", 0, 700, depth_km=depth_km)
+    check_probability("miss_probability", probability=probability)
+    lat, lon = (np.asarray(x, np.float64) for x in (latitude, longitude))
+    check_range("miss_probability", -90, 90, latitude=lat)
+    check_range("miss_probability", -360, 540, longitude=lon)
+    lat, lon = (x.ravel() for x in np.broadcast_arrays(lat, lon))
+    size = np.atleast_1d(np.asarray(magnitude, np.float64))
+    hours = np.atleast_1d(np.asarray(hour, np.float64))
+    check_range("miss_probability", -2, 10, magnitude=size)
+    check_range("miss_probability", 0, 24, ends="[)", hour=hours)
+    share = np.asarray(active_share, np.float64)
+    check_range("miss_probability", 0, 1, ends="(]", active_share=share)
+    if share.shape not in ((), hours.shape) or size.ndim != 1 or hours.ndim != 1:
+        raise InputError(
+            "miss_probability: magnitude and hour must be rows of numbers, active_share one "
+            "number or one for each hour"
+        )
+    share = np.broadcast_to(share, hours.shape)
+    motion = GroundMotion() if motion is None else motion
+    around = circles(network, rule.radius_km, float(np.mean(np.asarray(motion.correlation_km))))
+    draws = _draws(DeviceResponse() if response is None else response, motion)
+    results = [
+        _one(
+            network, rule, around, unit_vectors(lat, lon), size, hours, share, float(depth_km),
+            response=one, motion=its_motion, velocity=as_velocity(velocity), delays=delays,
+        )
+        for one, its_motion in draws
+    ]  # fmt: skip
+    return _labelled(results, lat, lon, size, hours, float(depth_km), probability)
+
+
+def _draws(
+    response: DeviceResponse, motion: GroundMotion
+) -> list[tuple[DeviceResponse, GroundMotion]]:
+    """Pairs of parameters without axes of draws."""
+    many = int(np.ndim(np.asarray(response.trigger_m_s2)) > 0)
+    counts = {len(np.asarray(response.trigger_m_s2)) if many else 1}
+    axis = np.ndim(np.asarray(motion.level)) > 0
+    counts |= {len(np.asarray(motion.level)) if axis else 1}
+    count = max(counts)
+    if len(counts - {1}) > 1:
+        raise InputError(
+            f"miss_probability: response and motion have different numbers of draws: {counts}"
+        )
+
+    def number(tree: DeviceResponse | GroundMotion, index: int, axis: bool) -> object:
+        if not axis:
+            return tree
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[min(index, len(leaf) - 1)], tree)
+
+    return [(number(response, i, bool(many)), number(motion, i, axis)) for i in range(count)]  # type: ignore[misc]
+
+
+def window_ends(
+    velocity: VelocityModel, depth_km: float, response: DeviceResponse, step_s: float
+) -> np.ndarray:
+    """Ends of the windows after the origin, s, until phones at 150 km have reacted to S."""
+    first = float(velocity.travel_time(0.0, depth_km)[0])
+    last = float(velocity.travel_time(150.0, depth_km)[1])
+    last += float(response.delay_mean_s + 3 * response.delay_sd_s)
+    return first + step_s * np.arange(1, np.ceil((last - first) / step_s) + 1)
+
+
+def _one(
+    network: DeviceNetwork,
+    rule: Rule,
+    around: Circles,
+    places: np.ndarray,
+    magnitude: np.ndarray,
+    hours: np.ndarray,
+    share: np.ndarray,
+    depth_km: float,
+    *,
+    response: DeviceResponse,
+    motion: GroundMotion,
+    velocity: VelocityModel,
+    delays: bool,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Log miss probability (places, magnitudes, hours) and quantiles of the delay."""
+    rings = ring_nodes(REACH_KM)
+    ends = window_ends(velocity, depth_km, response, FINE_S if delays else COARSE_S)
+    single = [np.asarray(x, np.float32) for x in (rings, magnitude, depth_km, ends)]
+    tables = tabulate(
+        response,
+        motion,
+        velocity,
+        *single,
+        np.float32(rule.window_s),
+        np.float32(around.neighbour_correlation),
+        np.asarray(NODES, np.float32),
+    )
+    reach = _reach(response, motion, rings, depth_km, around.neighbour_correlation)
+    needed_of = rule.required(around.listed[:, None] * share, hours)
+    log_miss = np.zeros((len(places), len(magnitude), len(hours)))
+    delay = np.full((*log_miss.shape, len(QUANTILES)), np.nan) if delays else None
+    shape = jnp.zeros((len(magnitude), len(ends)), jnp.float32)
+    chunk = max(1, min(CHUNK, 4_000_000 // (shape.size * len(NODES)))) if delays else CHUNK
+    for start in range(0, len(places), chunk):
+        rows = slice(start, start + chunk)
+        block = places[rows]
+        chosen, second = choose_circles(network, around, block, rings, reach, needed_of, share)
+        # Where there is no second set nothing suffices.
+        needed = np.where(chosen[..., None] < 0, np.inf, needed_of[chosen])
+        given = (
+            ring_counts(network, around.members, block, chosen, rings),
+            ring_counts(network, around.near, block, chosen, rings),
+            needed,
+            second,
+        )
+        arguments = (
+            Given(*(jnp.asarray(_padded(x, chunk), jnp.float32) for x in given)),
+            share.astype(np.float32),
+            shape,
+        )
+        if delay is None:
+            log_miss[rows] = np.asarray(log_miss_at_last(tables, *arguments))[: len(block)]
+        else:
+            of_times = np.asarray(log_miss_by_time(tables, *arguments), np.float64)[: len(block)]
+            log_miss[rows] = of_times[..., -1]
+            delay[rows] = _quantiles(of_times, ends)
+    return np.minimum(log_miss, 0.0), delay
+
+
+def _padded(array: np.ndarray, rows: int) -> np.ndarray:
+    """Pad the first axis, so that the last chunk needs no program of its own."""
+    return np.concatenate([array, np.repeat(array[-1:], rows - len(array), axis=0)])
+
+
+def _reach(
+    response: DeviceResponse,
+    motion: GroundMotion,
+    rings: np.ndarray,
+    depth_km: float,
+    neighbours: float,
+) -> np.ndarray:
+    """Trigger probability by distance at the magnitudes of the choice, (magnitudes, rings)."""
+    distance = np.sqrt(rings**2 + max(depth_km, 0.1) ** 2)
+    of = shaking(
+        motion,
+        jnp.asarray(CHOSEN_AT)[:, None],
+        jnp.asarray(distance),
+        jnp.asarray(depth_km),
+        neighbours,
+    )
+    return np.asarray(sum(trigger_probability(response, of.log10_pga, of.own_sd)), np.float64)
+
+
+def _quantiles(log_miss: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Quantiles of the delay given a detection, from the miss probability by each time."""
+    detected = -np.expm1(log_miss)
+    final = detected[..., -1:]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cdf = np.where(final > 1e-6, detected / final, np.nan)
+    cdf = np.concatenate([np.zeros_like(final), cdf], axis=-1)
+    time = np.concatenate([[2 * ends[0] - ends[1]], ends])
+    out = np.empty((*final.shape[:-1], len(QUANTILES)))
+    for number, q in enumerate(QUANTILES):
+        above = np.argmax(cdf >= q, axis=-1)
+        high = np.take_along_axis(cdf, above[..., None], -1)[..., 0]
+        low = np.take_along_axis(cdf, np.maximum(above - 1, 0)[..., None], -1)[..., 0]
+        part = np.where(high > low, (q - low) / np.maximum(high - low, 1e-300), 1.0)
+        value = time[np.maximum(above - 1, 0)] * (1 - part) + time[above] * part
+        out[..., number] = np.where(np.isfinite(cdf[..., -1]), value, np.nan)
+    return out
+
+
+def _labelled(
+    results: list[tuple[np.ndarray, np.ndarray | None]],
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    magnitude: np.ndarray,
+    hours: np.ndarray,
+    depth_km: float,
+    probability: float,
+) -> xr.Dataset:
+    dims = ("place", "magnitude", "hour")
+    log_miss = np.stack([log for log, _ in results])
+    mean = np.logaddexp.reduce(log_miss, axis=0) - np.log(len(results))
+    variables: dict = {
+        "miss_probability": (dims, np.exp(mean), {"long_name": "miss probability"}),
+        "log_miss_probability": (dims, mean, {"long_name": "log of the miss probability"}),
+    }
+    if len(results) > 1:
+        tail = (1 - probability) / 2
+        ends = np.quantile(np.exp(log_miss), [tail, 1 - tail], axis=0)
+        for name, values in zip(("low", "high"), ends, strict=True):
+            variables[name] = (dims, values, {"long_name": f"miss probability, {name} end"})
+    coords: dict = {
+        "latitude": ("place", latitude, {"units": "degrees_north", "long_name": "latitude"}),
+        "longitude": ("place", longitude, {"units": "degrees_east", "long_name": "longitude"}),
+        "magnitude": ("magnitude", magnitude, {"long_name": "magnitude"}),
+        "hour": ("hour", hours, {"units": "h", "long_name": "local hour of the day"}),
+    }
+    delay = [d for _, d in results if d is not None]
+    if delay:
+        # Draws without a detection have no delay.
+        seen = [np.where(np.isfinite(d), d, 0.0) for d in delay]
+        weight = sum(np.isfinite(d).astype(float) for d in delay)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = sum(seen) / weight
+        attributes = {"units": "s", "long_name": "delay of the detection after the origin"}
+        variables["delay_s"] = ((*dims, "quantile"), value, attributes)
+        coords["quantile"] = ("quantile", np.array(QUANTILES), {"long_name": "quantile"})
+    attributes = {
+        "depth_km": depth_km,
+        "draws": len(results),
+        "interval_probability": probability,
+        "interval_kind": "credible, equal tails, of the parameters",
+    }
+    return xr.Dataset(variables, coords, attributes)

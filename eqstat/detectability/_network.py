@@ -1,0 +1,288 @@
+"""A network of devices in cells, and the circles in which a rule counts its triggers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+from scipy.spatial import KDTree
+
+from eqstat import schema
+from eqstat._core.checks import check_range
+from eqstat._core.constants import EARTH_RADIUS_KM
+from eqstat._core.errors import InputError
+from eqstat._core.typing import ArrayLike
+
+# From numbers of active devices and local hours, in shapes that broadcast, to the number of
+# triggers that is a detection.
+if TYPE_CHECKING:
+    Needed = Callable[[np.ndarray, np.ndarray], np.ndarray]
+else:
+    Needed = Any
+
+# Candidates for the circle of a detection lie this share of the radius apart.
+CENTRES_APART = 0.1
+# Devices within this share of the radius have about the same circle.
+NEAR = 0.25
+# Cells of a circle, and circles, whose pairs of devices serve for the mean correlation.
+MOST_PAIRS = 100
+MOST_CIRCLES = 300
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Rule of a network: enough triggers within a radius and a time window are a detection.
+
+    Attributes
+    ----------
+    needed
+        Function of the active devices within the radius and the local hour (arrays) that returns
+        the number of triggers that is needed, such as `eqstat.simulation.ratio_rule` and
+        `count_rule` return; or one number.
+    window_s, radius_km
+        Window and radius in which triggers are counted, above 0. The defaults are those of Massoda
+        Tchoussi and Finazzi (2023).
+
+    Examples
+    --------
+    >>> Rule(8).required(np.array([100.0, 5.0]), np.array(3.0)).tolist()
+    [8.0, 8.0]
+    """
+
+    needed: Needed | int
+    window_s: float | int = 10.0
+    radius_km: float | int = 30.0
+
+    def __post_init__(self) -> None:
+        """Raise an error for parameters out of range."""
+        check_range("Rule", 0, 3600, ends="(]", window_s=self.window_s)
+        check_range("Rule", 0, 1000, ends="(]", radius_km=self.radius_km)
+        if not callable(self.needed):
+            check_range("Rule", 1, needed=self.needed)
+
+    def required(self, active: np.ndarray, hour: np.ndarray) -> np.ndarray:
+        """Return the needed triggers, of the broadcast shape of active devices and hours."""
+        shape = np.broadcast_shapes(np.shape(active), np.shape(hour))
+        if not callable(self.needed):
+            return np.full(shape, float(self.needed))
+        result = np.asarray(self.needed(np.rint(active).astype(int), hour), np.float64)
+        return np.broadcast_to(result, shape)
+
+
+@dataclass(frozen=True)
+class DeviceNetwork:
+    """Devices gathered in cells.
+
+    Attributes
+    ----------
+    position
+        Unit vectors of the cells, (cells, 3).
+    devices
+        Number of devices in each cell, (cells,).
+    left_out
+        Rows of the table that were left out, with a `reason`.
+    notes
+        What a user should know.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"latitude": [1.0, 1.0, 2.0], "longitude": [5.0, 5.0, 5.0]})
+    >>> network = prepare(table)
+    >>> network.devices.tolist(), len(network)
+    ([2.0, 1.0], 3)
+    """
+
+    position: np.ndarray
+    devices: np.ndarray
+    left_out: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"reason": []}))
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return int(self.devices.sum())
+
+
+@dataclass(frozen=True)
+class Circles:
+    """Circles about candidates of the detecting device.
+
+    Attributes
+    ----------
+    position
+        Unit vectors of the centres, (circles, 3).
+    listed
+        Devices within each circle, (circles,).
+    members
+        Devices of each cell in each circle, (cells, circles), sparse by columns.
+    near
+        Devices of each cell near the centre, whose circles are about the same, as `members`.
+    disjoint
+        Which circles have no devices in common, (circles, circles).
+    neighbour_correlation
+        Mean of exp(-3 d / range) over pairs of devices within a circle.
+    """
+
+    position: np.ndarray
+    listed: np.ndarray
+    members: csr_array
+    near: csr_array
+    disjoint: np.ndarray
+    neighbour_correlation: float
+
+
+def prepare(
+    network: pd.DataFrame, *, devices: str | None = None, cell_km: float | int = 2.0
+) -> DeviceNetwork:
+    """Gather the devices of a network in cells.
+
+    Parameters
+    ----------
+    network
+        Table of the network contract: `latitude`, `longitude`.
+    devices
+        Column with the number of devices at each place (a town, a cell of a census), which need
+        not be whole: expected numbers are. By default each row is one device.
+    cell_km
+        Size of the cells, km, above 0; distances are uncertain by about half of it.
+
+    Returns
+    -------
+    DeviceNetwork
+
+    Raises
+    ------
+    eqstat.InputError
+        When the table violates its contract, or holds no device.
+
+    Examples
+    --------
+    >>> town = pd.DataFrame({"latitude": [-12.0], "longitude": [-77.0], "phones": [400]})
+    >>> len(prepare(town, devices="phones"))
+    400
+    """
+    check_range("prepare", 0, 100, ends="(]", cell_km=cell_km)
+    number = np.ones(len(network))
+    if devices is not None:
+        number = _numbers_of(network, devices)
+        network = network.drop(columns=devices)
+    checked = schema.check_network(network)
+    keep = number > 0
+    left_out = checked[~keep].assign(reason="no devices at this place")
+    if not keep.any():
+        raise InputError("network: holds no device")
+    latitude, longitude = (
+        checked[name].to_numpy(np.float64)[keep] for name in ("latitude", "longitude")
+    )
+    number = number[keep]
+    cell = cell_numbers(latitude, longitude, float(cell_km))
+    weight = np.bincount(cell, number)
+    points = unit_vectors(latitude, longitude)
+    mean = np.stack([np.bincount(cell, number * axis) for axis in points.T], axis=-1)
+    return DeviceNetwork(mean / np.linalg.norm(mean, axis=1, keepdims=True), weight, left_out)
+
+
+def _numbers_of(network: pd.DataFrame, column: str) -> np.ndarray:
+    """Numbers of devices in a column of the table."""
+    if column not in network:
+        names = ", ".join(str(name) for name in network.columns)
+        raise InputError(f"network: has no column {column!r} of devices; its columns are {names}")
+    number = pd.to_numeric(network[column], errors="coerce").to_numpy(np.float64)
+    bad = ~(number >= 0) | ~np.isfinite(number)
+    if bad.any():
+        rows = ", ".join(str(index) for index in network.index[bad][:5])
+        raise InputError(
+            f"network: column {column!r} must hold numbers of at least 0; rows {rows} do not"
+        )
+    return number
+
+
+def cell_numbers(latitude: np.ndarray, longitude: np.ndarray, cell_km: float) -> np.ndarray:
+    """Number of each place's cell: rows of latitude, in each of which cells are equally wide."""
+    step = np.rad2deg(cell_km / EARTH_RADIUS_KM)
+    row = np.round(latitude / step)
+    column = np.round(longitude * np.cos(np.deg2rad(row * step)) / step)
+    return np.unique(np.stack([row, column]), axis=1, return_inverse=True)[1].ravel()
+
+
+def unit_vectors(latitude: ArrayLike, longitude: ArrayLike) -> np.ndarray:
+    """Unit vectors of places in degrees, (places, 3)."""
+    lat, lon = np.deg2rad(np.asarray(latitude)), np.deg2rad(np.asarray(longitude))
+    parts = (np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat))
+    return np.stack(np.broadcast_arrays(*parts), axis=-1)
+
+
+def chord(distance_km: float | int) -> float:
+    """Chord of the unit sphere of a great-circle distance."""
+    return 2 * float(np.sin(min(distance_km / (2 * EARTH_RADIUS_KM), np.pi / 2)))
+
+
+def arc_km(chord_of: np.ndarray) -> np.ndarray:
+    """Great-circle distance of a chord of the unit sphere, km."""
+    return 2 * EARTH_RADIUS_KM * np.arcsin(np.clip(chord_of / 2, 0, 1))
+
+
+def arc_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Great-circle distances of all pairs of unit vectors, km, (of a, of b); good to a metre."""
+    return arc_km(np.sqrt(np.maximum(2 - 2 * (a @ b.T), 0.0)))
+
+
+def circles(network: DeviceNetwork, radius_km: float | int, correlation_km: float) -> Circles:
+    """Circles of the radius about places where devices are, a quarter of the radius apart."""
+    order = np.argsort(-network.devices, kind="stable")
+    tree = KDTree(network.position)
+    near = tree.query_ball_point(network.position, chord(CENTRES_APART * radius_km))
+    # Largest cells first; cells near a chosen one are not chosen.
+    free, chosen = np.ones(len(order), bool), []
+    for cell in order:
+        if free[cell]:
+            chosen.append(cell)
+            free[near[cell]] = False
+    centres = network.position[chosen]
+    members, near_centre = (
+        _members(tree, network, centres, radius) for radius in (radius_km, NEAR * radius_km)
+    )
+    shared = _pattern(members).T @ members
+    return Circles(
+        centres,
+        np.asarray(members.sum(axis=0)).ravel(),
+        members,
+        near_centre,
+        shared.toarray() == 0,
+        _neighbours(network, members, correlation_km),
+    )
+
+
+def _pattern(array: csr_array) -> csr_array:
+    """Ones where a sparse array has entries."""
+    ones = np.ones_like(array.data)
+    return csr_array((ones, array.indices, array.indptr), shape=array.shape)
+
+
+def _members(
+    tree: KDTree, network: DeviceNetwork, centres: np.ndarray, radius_km: float | int
+) -> csr_array:
+    """Devices of each cell within a radius of each centre, (cells, circles)."""
+    within = tree.query_ball_point(centres, chord(radius_km))
+    column = np.repeat(np.arange(len(centres)), [len(cells) for cells in within])
+    cells = np.concatenate([np.asarray(cells, int) for cells in within])
+    shape = (len(network.devices), len(centres))
+    return csr_array((network.devices[cells], (cells, column)), shape=shape)
+
+
+def _neighbours(network: DeviceNetwork, members: csr_array, correlation_km: float) -> float:
+    """Mean correlation of pairs of different devices, over circles in proportion to devices."""
+    total, weight, columns = 0.0, 0.0, members.tocsc()
+    step = -(-(len(columns.indptr) - 1) // MOST_CIRCLES)
+    for start, end in zip(columns.indptr[:-1:step], columns.indptr[1::step], strict=True):
+        some = columns.indices[start:end][:: -(-(end - start) // MOST_PAIRS)]
+        number, place = network.devices[some], network.position[some]
+        apart = arc_km(np.linalg.norm(place[:, None] - place, axis=-1))
+        pairs = np.outer(number, number) - np.diag(number)
+        if pairs.sum() > 0:
+            devices = columns.data[start:end].sum()
+            mean = np.sum(pairs * np.exp(-3.0 * apart / correlation_km)) / pairs.sum()
+            total, weight = total + devices * mean, weight + devices
+    return total / weight if weight else 0.0
