@@ -1,3 +1,4 @@
+from . import history as history
 from ._maps import blind_zone_km as blind_zone_km
 from ._maps import miss_map as miss_map
 from ._maps import smallest_magnitude as smallest_magnitude

@@ -17,7 +17,7 @@ from eqstat._core.constants import HOUR_S
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat._core.typing import ArrayLike
-from eqstat.detectability._network import arc_km, cell_numbers, unit_vectors
+from eqstat.detectability._network import arc_between, arc_km, cell_numbers, unit_vectors
 from eqstat.detectability._response import DeviceResponse
 from eqstat.ground_motion import (
     GroundMotion,
@@ -114,7 +114,8 @@ def simulate(
     reports = alive & (rng.random(devices) < of.able_share)
 
     # What belongs to the earthquakes.
-    epicentral = arc_km(np.linalg.norm(unit_vectors(lat, lon)[:, None] - places, axis=-1))
+    sources = unit_vectors(lat, lon)
+    epicentral = arc_km(np.linalg.norm(sources[:, None] - places, axis=-1))
     distance = np.sqrt(epicentral**2 + np.maximum(depth, 0.1)[:, None] ** 2)
     with jax.enable_x64(True):
         of_motion = jax.tree.map(jnp.asarray, ground)
@@ -131,7 +132,7 @@ def simulate(
     share = float(ground.correlated_share)
     residual = np.sqrt(1 - share) * rng.normal(0, 1, (events, devices))
     if share > 0:
-        residual += _field(rng, checked, places, ground, events)
+        residual += _field(rng, checked, places, ground, sources, size, depth)
     log10_pga += scatter * residual + site
 
     # What the devices make of it.
@@ -177,7 +178,9 @@ def _field(
     table: pd.DataFrame,
     places: np.ndarray,
     motion: GroundMotion,
-    events: int,
+    sources: np.ndarray,
+    magnitude: np.ndarray,
+    depth: np.ndarray,
 ) -> np.ndarray:
     """Correlated part of the standardised record terms, (events, devices)."""
     latitude, longitude = (table[name].to_numpy(np.float64) for name in ("latitude", "longitude"))
@@ -191,9 +194,17 @@ def _field(
     middle = np.stack([np.bincount(cell, axis) for axis in places.T], axis=-1)
     middle /= np.linalg.norm(middle, axis=1, keepdims=True)
     apart = arc_km(np.linalg.norm(middle[:, None] - middle, axis=-1))
-    with jax.enable_x64(True):
-        correlation = np.array(field_correlation(motion, jnp.asarray(apart)))
-    # exp(-d) of chords on a sphere may fail to be positive definite by rounding.
-    correlation += 1e-9 * np.eye(count)
-    field = rng.normal(0, 1, (events, count)) @ np.linalg.cholesky(correlation).T
+    # The range of the correlation may grow with the distance from the source.
+    same = not np.any(motion.correlation_growth)
+    away = np.sqrt(arc_between(sources, middle) ** 2 + np.maximum(depth, 0.1)[:, None] ** 2)
+    field = np.empty((len(sources), count))
+    root = np.empty((0, 0))
+    for event in range(len(sources)):
+        if event == 0 or not same:
+            with jax.enable_x64(True):
+                design = event_design(motion, magnitude[event], jnp.asarray(away[event]))
+                correlation = np.array(field_correlation(motion, apart, design, design))
+            # Chords on a sphere may make it indefinite by rounding.
+            root = np.linalg.cholesky(correlation + 1e-9 * np.eye(count))
+        field[event] = root @ rng.normal(0, 1, count)
     return field[:, cell]

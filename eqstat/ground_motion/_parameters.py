@@ -209,6 +209,12 @@ def median(
     -------
     jax.Array
         Medians, log10 of m/s2.
+
+    Examples
+    --------
+    >>> near, far = median(GroundMotion(), 6.0, jnp.array([10.0, 100.0]), 10.0, 2.6)
+    >>> bool(near > far + 1.0)
+    True
     """
     above = magnitude - MAGNITUDE
     if station_distance is None:
@@ -232,7 +238,14 @@ def new_site_distance(motion: GroundMotion, distance_km: Any) -> Array:
 
 
 def event_design(motion: GroundMotion, magnitude: Any, distance_km: Any) -> Array:
-    r"""Factors of the event's term and of its own decay in a record, $(1, -x)$, (..., 2)."""
+    r"""Factors of the event's term and of its own decay in a record, $(1, -x)$, (..., 2).
+
+    Examples
+    --------
+    >>> near = event_design(GroundMotion(), 5.0, 10.0)
+    >>> bool(near[0] == 1.0 and near[1] > 0.5)
+    True
+    """
     middle = log10_effective(motion, magnitude, motion.station_distance_km)
     beyond = log10_effective(motion, magnitude, distance_km) - middle
     return jnp.stack([jnp.ones_like(beyond), -beyond], axis=-1)
@@ -250,6 +263,13 @@ def field_correlation(
     """Correlation of the record terms of stations with others in one event, (..., n, others).
 
     The rows of `event_design` of both tell how far from the source they are.
+
+    Examples
+    --------
+    >>> design = event_design(GroundMotion(), 5.0, jnp.array([30.0, 40.0]))
+    >>> apart_km = jnp.array([[0.0, 20.0], [20.0, 0.0]])
+    >>> [round(float(x), 2) for x in field_correlation(GroundMotion(), apart_km, design, design)[0]]
+    [0.4, 0.02]
     """
     growth = -np.log(10.0) * motion.correlation_growth
     one_km = motion.correlation_km * jnp.exp(growth * design[..., :, None, 1])
@@ -260,7 +280,13 @@ def field_correlation(
 
 
 def record_sd_at(motion: GroundMotion, magnitude: Any) -> Array:
-    """Standard deviation of the record term, log10 units."""
+    """Standard deviation of the record term, log10 units.
+
+    Examples
+    --------
+    >>> float(record_sd_at(GroundMotion(record_sd=0.25), 6.0))
+    0.25
+    """
     return motion.record_sd * jnp.exp(
         np.log(10.0) * motion.record_sd_slope * (magnitude - MAGNITUDE)
     )
