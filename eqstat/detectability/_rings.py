@@ -48,7 +48,7 @@ def choose_circles(
     best = np.argmax(middle, axis=1)
     apart_from_best = around.disjoint[best]
     other = np.argmax(np.where(apart_from_best, middle, -np.inf), axis=1)
-    exists = apart_from_best.any(axis=1)
+    exists = np.asarray(np.any(apart_from_best, axis=1))
     chosen = np.concatenate(
         [np.argpartition(-values, many - 1, axis=1)[:, :many] for values in score]
         + [best[:, None], np.where(exists, other, best)[:, None]],
