@@ -123,6 +123,8 @@ CHECKS = [
     Check("detection_sbc", {"number": 200, "skewed": True}, {"number": 20}, part="skewed"),
     Check("detection_fronts", {"number": 100}, {"number": 2}),
     Check("detection_fronts", {"number": 37, "rivals": "earlier"}, {"number": 2}, part="earlier"),
+    Check("detection_speeds", {"number": 600}, {"number": 30}),
+    Check("detection_dead", {"number": 40}, {"number": 2}),
     Check("detection_pairs", {"number": 3}, {"number": 1}),
     Check("detection_alarms", {"part": "guarantee", "number": 40}, {"number": 1}, part="guarantee"),
     Check("detection_alarms", {"part": "causes", "number": 200}, {"number": 10}, part="causes"),
