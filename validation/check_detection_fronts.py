@@ -3,8 +3,8 @@
 Run: python validation/check_detection_fronts.py [--number N] [--rivals earlier].
 
 N streams of each kind, from a simulator of its own, with 300 phones in a box about Lima and a
-background of 0.5 triggers per phone and hour, each from 20 s before its start until 60 s after its
-first trigger: a power cut in rings of 8 km, 2 to 5 s apart; fronts of 0.5 to 3 km/s; bursts in two
+background of 0.5 triggers per phone and hour, each from 20 s before its first trigger until 10 s
+after its last, but at most for a minute: a power cut in rings of 8 km, 2 to 5 s apart; fronts of 0.5 to 3 km/s; bursts in two
 towns; an update that rolls over the network; fronts of 4 to 7 km/s; and earthquakes, felt by many
 or by few. Alarms are those of `replay` at one false alarm a year. With `--rivals earlier` the
 detector has the causes of earlier versions only: sound, venues and bursts of the network.
@@ -25,7 +25,7 @@ from eqstat.detection.causes import default_causes
 
 DEVICES, RATE_H, LEAST = 300, 0.5, 0.9
 SOUTH, NORTH, WEST, EAST = -12.39, -11.74, -77.17, -76.66
-BEFORE_S, AFTER_S = 20, 60
+BEFORE_S, AFTER_S, QUIET_S = 20, 60, 10
 KINDS = ("power cut in rings", "front of 0.5 to 3 km/s", "bursts in two towns", "rolling update",
          "front of 4 to 7 km/s", "earthquake", "weak earthquake")  # fmt: skip
 
@@ -82,13 +82,14 @@ def one(number: int, kind: str, rivals: str) -> dict[str, float]:
     watch, at = watched(rivals)
     rng = np.random.default_rng([number, KINDS.index(kind)])
     times = 100.0 + event(rng, kind, at)
-    first = times.min()
+    first, ended = times.min(), np.max(times[np.isfinite(times)])
     background = first - BEFORE_S + rng.exponential(3600 / RATE_H, len(at))
     times = np.minimum(times, background)
     level = shiryaev_roberts_threshold(watch)
     state, alarm, greatest = init(watch, first - BEFORE_S), np.nan, 0.0
+    until = min(AFTER_S, np.ceil(ended - first) + QUIET_S)
     last = float(state.now_s)
-    for now in first + np.arange(AFTER_S + 1):
+    for now in first + np.arange(until + 1):
         device = np.flatnonzero((times <= now) & (times > last))
         state, report = step(watch, state, float(now), device, times[device])
         probability, last = float(report.probability[0]), now

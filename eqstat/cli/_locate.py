@@ -189,17 +189,23 @@ def locate_phones(
         choice = traveltime.comparison.choose_likelihood(key, observations, prior=prior)
         common["likelihood"] = choice.likelihood
         observations = observations.with_wave(choice.wave or "P")
+    # The grid of the first velocity model by which the likelihood was chosen.
+    chosen = choice and choice.comparison
+    posterior = chosen.posteriors[chosen.preferred] if chosen else None
     compared = None
     if others:
-        compared = traveltime.comparison.compare_velocities(observations, models, key=key, **common)
+        known = {name: posterior} if posterior else None
+        compared = traveltime.comparison.compare_velocities(
+            observations, models, key=key, known=known, **common
+        )
         name = compared.preferred
         observations = observations.with_velocity(models[name])
     if options.method == "bfgs":
         result: Any = traveltime.fit(observations, throw=False, **common)
     elif options.method == "grid" and compared:
         result = compared.posteriors[name]
-    elif options.method == "grid" and choice and choice.comparison:
-        result = choice.comparison.posteriors[choice.comparison.preferred]
+    elif options.method == "grid" and posterior:
+        result = posterior
     elif options.method == "grid":
         result = traveltime.grid(observations, key=key, **common)
     else:

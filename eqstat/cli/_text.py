@@ -114,7 +114,5 @@ def classes(location: Location) -> str:
     """Expected numbers of P, S and background triggers of the mixture."""
     if location.likelihood != "mixture":
         return ""
-    names = ("P", "S", "background")
-    expected = location.triggers[[f"probability_{name.lower()}" for name in names]].sum()
-    text = ", ".join(f"{count:.0f} {name}" for count, name in zip(expected, names, strict=True))
+    text = ", ".join(f"{count:.0f} {name}" for name, count in location.expected_triggers.items())
     return f" (expected: {text})"

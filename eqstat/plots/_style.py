@@ -87,7 +87,7 @@ def clock(moment: Any) -> str:
 def classes_of(table: Any) -> np.ndarray:
     """Most probable class of each trigger; "P" where the table tells no probabilities."""
     names = list(CLASSES)
-    columns = ["probability_p", "probability_s", "probability_background"]
+    columns = [f"probability_{name.lower()}" for name in names]
     if not set(columns) <= set(table.columns):
         return np.full(len(table), "", dtype=object)
     chances = table[columns].to_numpy(np.float64)

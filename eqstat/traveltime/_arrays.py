@@ -14,6 +14,10 @@ from eqstat.inference import bucket_size, pad_rows
 from eqstat.velocity import VelocityLike, VelocityModel, as_velocity
 
 UNKNOWN, P, S = 0, 1, 2
+# Classes of triggers in the mixture, in the order of its densities, and the columns of tables with
+# their probabilities.
+CLASSES = ("P", "S", "background")
+PROBABILITIES = tuple(f"probability_{name.lower()}" for name in CLASSES)
 
 
 # On the host these are NumPy arrays, in the core JAX arrays.

@@ -18,6 +18,7 @@ from eqstat._core.checks import check_kind, check_probability
 from eqstat._core.json import to_plain
 from eqstat.hypocentre import CredibleRegion
 from eqstat.inference import Fit
+from eqstat.traveltime._arrays import CLASSES, PROBABILITIES
 from eqstat.traveltime._data import Observations, TriggerData
 from eqstat.traveltime._fit import verdict_on
 from eqstat.traveltime._grids._density import SPACE
@@ -107,6 +108,12 @@ class Location:
     result: str
     diagnostics: dict[str, Any]
     hypocentre: xr.Dataset | None = field(default=None, repr=False)
+
+    @property
+    def expected_triggers(self) -> dict[str, float]:
+        """Expected numbers of triggers by class: P, S, background."""
+        expected = self.triggers[list(PROBABILITIES)].sum()
+        return dict(zip(CLASSES, expected.astype(float), strict=True))
 
     @property
     def advice(self) -> list[str]:
@@ -296,9 +303,7 @@ def located(
             distance_km=distance,
             azimuth_deg=azimuth,
             residual_s=picks["residual_s"],
-            probability_p=chances[:, 0],
-            probability_s=chances[:, 1],
-            probability_background=chances[:, 2],
+            **dict(zip(PROBABILITIES, chances.T, strict=True)),
         ),
         hypocentre=posterior,
         **others,

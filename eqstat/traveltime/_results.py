@@ -16,6 +16,7 @@ from scipy.special import fdtrc, roots_legendre
 
 from eqstat._core.arrays import FloatArray
 from eqstat.inference import InferenceError, Result
+from eqstat.traveltime._arrays import PROBABILITIES
 from eqstat.traveltime._parameters import Prior
 
 SENTENCES = {
@@ -44,7 +45,8 @@ STRUCTURE, ENOUGH = 0.01, 12
 LEAST_STRUCTURE_S = 0.05
 REMEDY = {
     "epicentre": "widen the region (`region_km`, --region-km)",
-    "depth": "give a prior that reaches there (`depth`, --depth-km)",
+    "depth": "give a prior that reaches there (`depth`, --depth-km); two earthquakes within "
+    "seconds of each other look like this, too",
 }
 
 
@@ -206,8 +208,7 @@ def advice_on(triggers: pd.DataFrame, *, one_wave: bool) -> list[str]:
     'residuals change with distance '
     """
     residual_s, distance_km = (triggers[k].to_numpy(float) for k in ("residual_s", "distance_km"))
-    columns = [f"probability_{name}" for name in ("p", "s", "background")]
-    chances = None if one_wave else triggers[columns].to_numpy(float)
+    chances = None if one_wave else triggers[list(PROBABILITIES)].to_numpy(float)
     advice = []
     if chances is None and np.std(residual_s) > ONE_WAVE_S:
         advice.append(

@@ -13,6 +13,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from eqstat._core.checks import check_choice, check_key
 from eqstat.inference import Result, run_nuts
+from eqstat.traveltime._arrays import CLASSES
 from eqstat.traveltime._data import Observations, TriggerData, as_observations
 from eqstat.traveltime._grid import grid
 from eqstat.traveltime._likelihood import pointwise_log_likelihood
@@ -37,7 +38,6 @@ PROPOSALS = {
 PLACE = ("east_km", "north_km", "depth_km", "arrival_s")
 Sites = dict[str, np.ndarray]
 UNITS = {"latitude": "degrees_north", "longitude": "degrees_east", "time": "1"}
-CLASSES = ["P", "S", "background"]
 
 
 @jax.jit
@@ -186,7 +186,7 @@ def sample(
                 "longitude": ["trigger"],
                 "window_s": ["edge"],
             },
-            coords={"component": CLASSES},
+            coords={"component": list(CLASSES)},
             units=UNITS,
             attrs={
                 "likelihood": likelihood,

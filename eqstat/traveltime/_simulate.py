@@ -13,12 +13,10 @@ from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_key
 from eqstat.geodesy import LocalFrame
-from eqstat.traveltime._data import P, S
+from eqstat.traveltime._arrays import CLASSES, P, S
 from eqstat.traveltime._likelihood import arrivals_at, draw_times
 from eqstat.traveltime._parameters import Parameters
 from eqstat.velocity import VelocityModel, as_velocity
-
-CLASSES = ("P", "S", "background")
 
 
 class Design(eqx.Module):

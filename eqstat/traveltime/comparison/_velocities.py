@@ -75,6 +75,7 @@ def compare_velocities(
     wave: Literal["P", "S"] | None = None,
     prior: Prior | None = None,
     key: PRNGKeyArray | None = None,
+    known: Mapping[str, GridPosterior] | None = None,
 ) -> VelocityComparison:
     r"""Compare velocity models by the evidence of the trigger times under each.
 
@@ -95,6 +96,8 @@ def compare_velocities(
         Two models or more by name, or names of models (see `eqstat.velocity.as_velocity`).
     likelihood, wave, prior, key
         As in `grid`.
+    known
+        Posteriors from `grid` with these arguments that exist already, by the name of their model.
 
     Returns
     -------
@@ -131,7 +134,9 @@ def compare_velocities(
     if len(named) < 2:
         raise InputError(f"compare_velocities: two models or more are compared, not {len(named)}")
     posteriors = {
-        name: grid(
+        name: known[name]
+        if known and name in known
+        else grid(
             observations.with_velocity(model),
             likelihood=likelihood,
             wave=wave,

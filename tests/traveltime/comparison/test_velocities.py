@@ -43,3 +43,13 @@ def test_fewer_than_two_models_or_unknown_ones_are_refused(models, match):
 def test_the_mixture_needs_a_key():
     with pytest.raises(InputError, match="key"):
         compare_velocities(cases.quake(12), MODELS, likelihood="mixture")
+
+
+def test_a_posterior_that_exists_already_is_not_computed_again():
+    """What `locate` found to choose the likelihood is one of the models' posteriors."""
+    table = cases.quake(12)
+    comparison = compare_velocities(table, MODELS)
+    name = next(iter(MODELS))
+    again = compare_velocities(table, MODELS, known={name: comparison.posteriors[name]})
+    assert again.posteriors[name] is comparison.posteriors[name]
+    assert again.log_evidence == comparison.log_evidence
