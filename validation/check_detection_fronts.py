@@ -4,10 +4,11 @@ Run: python validation/check_detection_fronts.py [--number N] [--rivals earlier]
 
 N streams of each kind, from a simulator of its own, with 300 phones in a box about Lima and a
 background of 0.5 triggers per phone and hour, each from 20 s before its first trigger until 10 s
-after its last, but at most for a minute: a power cut in rings of 8 km, 2 to 5 s apart; fronts of 0.5 to 3 km/s; bursts in two
-towns; an update that rolls over the network; fronts of 4 to 7 km/s; and earthquakes, felt by many
-or by few. Alarms are those of `replay` at one false alarm a year. With `--rivals earlier` the
-detector has the causes of earlier versions only: sound, venues and bursts of the network.
+after its last, at most for a minute: a power cut in rings of 8 km, 2 to 5 s apart; fronts of 0.5
+to 3 km/s; bursts in two towns; an update that rolls over the network; fronts of 4 to 7 km/s; and
+earthquakes, felt by many or by few. Alarms are those of `replay` at one false alarm a year. With
+`--rivals earlier` the detector has the causes of earlier versions only: sound, venues and bursts of
+the network.
 """
 
 from __future__ import annotations
