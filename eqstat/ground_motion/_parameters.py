@@ -17,6 +17,9 @@ DISTANCE_KM = 10.0
 DEPTH_KM = 8.0
 VS30_M_S = 760.0
 
+# Least standard deviation of a record term, log10 units: 0.02 % of the acceleration.
+LEAST_SD = 1e-4
+
 # Correlation at the range, exp(-3) = 0.05.
 RANGE_DECAY = 3.0
 
@@ -282,14 +285,16 @@ def field_correlation(
 def record_sd_at(motion: GroundMotion, magnitude: Any) -> Array:
     """Standard deviation of the record term, log10 units.
 
+    It is at least that of rounding: where a few records fit exactly, the density of smaller ones
+    has no bound, and is lost in rounding itself.
+
     Examples
     --------
     >>> float(record_sd_at(GroundMotion(record_sd=0.25), 6.0))
     0.25
     """
-    return motion.record_sd * jnp.exp(
-        np.log(10.0) * motion.record_sd_slope * (magnitude - MAGNITUDE)
-    )
+    factor = jnp.exp(np.log(10.0) * motion.record_sd_slope * (magnitude - MAGNITUDE))
+    return jnp.maximum(motion.record_sd * factor, LEAST_SD)
 
 
 def log10_effective(motion: GroundMotion, magnitude: Any, distance_km: Any) -> Array:

@@ -1,5 +1,7 @@
 """The closed forms against the full covariance matrix of all records."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import numpy as np
@@ -15,6 +17,7 @@ from eqstat.ground_motion import (
     simulate,
 )
 from eqstat.ground_motion._model import site_names
+from eqstat.ground_motion._parameters import LEAST_SD
 
 from .dense import by_hand, ours, plain, population
 
@@ -105,6 +108,23 @@ def test_terms_are_those_of_brute_force_conditioning(events, stations):
     np.testing.assert_allclose(got.station_mean[:known], cross.T @ inverse @ rest, atol=1e-9)
     variance = prior - np.sum(cross * (inverse @ cross), axis=0)
     np.testing.assert_allclose(got.station_sd[:known] ** 2, variance, atol=1e-9)
+
+
+@pytest.mark.parametrize("drop", [[], ["latitude", "longitude"]])
+@pytest.mark.parametrize("slope", [0.0, -2.0])
+def test_scatter_below_that_of_rounding_is_that_of_rounding(drop, slope):
+    # Of two events at three stations; the density of smaller scatter was 1e12 by loss of digits.
+    one_region = dict(region_sd=0.0, region_level=[0.0])
+    truth = dataclasses.replace(TRUTH, **one_region)
+    table = simulate(jax.random.key(4), truth, Design(2, 3, recorded=1.0)).table
+    table = table.drop(columns=drop).assign(magnitude=7.5)
+    motions = prepare(table, max_distance_km=np.inf, check_unit=False)
+    small = dataclasses.replace(OTHER, record_sd=1e-6, record_sd_slope=slope, **one_region)
+    least = dataclasses.replace(OTHER, record_sd=LEAST_SD, record_sd_slope=0.0, **one_region)
+    mean, cov, _, _ = by_hand(least, motions)
+    y = np.log10(motions.table["pga_m_s2"].to_numpy())
+    expected = stats.multivariate_normal.logpdf(y, mean, cov) + population(least, motions)
+    assert float(ours(log_likelihood, small, motions.data)) == pytest.approx(expected, rel=1e-4)
 
 
 def test_gradients_are_finite_and_right():
