@@ -140,6 +140,9 @@ CHECKS = [
     Check("regional_origin", {"events": 100}, {"events": 10}),
     Check("eqn_thresholds", needs_data=True),
     Check("detectability", {"events": 1000}, {"events": 100}),
+    Check("detectability_history", {"part": "sbc", "datasets": 300}, {"datasets": 10}),
+    Check("detectability_history", {"part": "nuts", "datasets": 100}, {"datasets": 4}, part="nuts"),
+    Check("detectability_history", {"part": "california"}, needs_data=True, part="california"),
 ]
 
 

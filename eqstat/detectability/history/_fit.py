@@ -17,9 +17,11 @@ from eqstat.detectability.history._model import Prior, model, sensitivity_of, si
 from eqstat.detectability.history._parameters import Sensitivity
 from eqstat.detectability.history._predict import HistoryPosterior
 from eqstat.detectability.history._stations import fit_stations
-from eqstat.inference import InferenceError, LaplaceFit, laplace
+from eqstat.inference import InferenceError, LaplaceFit, importance_draws, laplace
 
 DRAWS = 256
+# Earthquakes up to which draws are resampled by their density, which takes its time.
+FEW = 2000
 GRADIENTS_AT_ONCE = 1
 # Sites that are one number for the whole network, and so have a name in a table of estimates.
 UNNAMED = ("station_score",)
@@ -45,11 +47,18 @@ class HistoryFit(LaplaceFit):
     history: History = field(kw_only=True)
 
     def draws(self, key: PRNGKeyArray, count: int) -> dict[str, np.ndarray]:
-        """Draw the model's sites; the stations' standard deviation is held at its estimate."""
-        draws = super().draws(key, count)
+        """Draw the model's sites.
+
+        By importance sampling (`eqstat.inference.importance_draws`) from at most 2,000 earthquakes,
+        where shares near 1 are far from normal; else from the normal approximation, and with terms
+        of stations, whose standard deviation is held.
+        """
         if self.history.data.station_effects:
-            draws["station_sd"] = np.full(count, float(self.sensitivity.station_sd))
-        return draws
+            fixed = {"station_sd": np.full(count, float(self.sensitivity.station_sd))}
+            return super().draws(key, count) | fixed
+        if len(self.history.events) > FEW:
+            return super().draws(key, count)
+        return importance_draws(self.laplace, key, count)[0]
 
     def posterior(self, key: PRNGKeyArray, count: int = DRAWS) -> HistoryPosterior:
         """Draw from the Laplace approximation.
