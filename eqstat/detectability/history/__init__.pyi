@@ -1,3 +1,10 @@
+from ._baselines import CompletenessMap as CompletenessMap
+from ._baselines import LogisticCurve as LogisticCurve
+from ._baselines import RawShares as RawShares
+from ._baselines import bmc as bmc
+from ._baselines import kth_distance_km as kth_distance_km
+from ._baselines import logistic as logistic
+from ._baselines import pmc as pmc
 from ._data import EVENTS as EVENTS
 from ._data import History as History
 from ._data import HistoryData as HistoryData

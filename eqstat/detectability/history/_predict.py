@@ -105,7 +105,8 @@ def detection_probability(
     magnitude, latitude, longitude, depth_km
         Of the earthquakes; shapes that broadcast to one row.
     preceding_s
-        Seconds since the preceding earthquake nearby; none by default.
+        Seconds since the preceding earthquake nearby, none by default; or since several of them,
+        (events, preceding).
     time
         When, for stations with times of activity.
     probability
@@ -135,31 +136,36 @@ def detection_probability(
     remedy = "give `fit(history).posterior(key)` or `posterior_from(tree, history)`"
     check_kind("detection_probability", HistoryPosterior, remedy, posterior=posterior)
     check_probability("detection_probability", probability=probability)
-    given = (magnitude, latitude, longitude, depth_km, preceding_s)
+    given = (magnitude, latitude, longitude, depth_km)
+    since = np.asarray(preceding_s, np.float64)
+    since = since if since.ndim > 1 else np.atleast_1d(since)[:, None]
     try:
-        values = np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, np.float64)) for v in given))
+        rows = np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, np.float64)) for v in given))
+        values = np.broadcast_arrays(*rows, since[:, 0])
+        since = np.broadcast_to(since, (len(values[0]), since.shape[1]))
     except ValueError as error:
         raise InputError(f"detection_probability: {error}") from None
     if values[0].ndim != 1:
         raise InputError("detection_probability: give rows of numbers, not grids")
-    ranges = ((-3, 10), (-90, 90), (-180, 360), (-9, 800), (0, np.inf))
-    names = ("magnitude", "latitude", "longitude", "depth_km", "preceding_s")
-    for name, value, (low, high) in zip(names, values, ranges, strict=True):
+    ranges = ((-3, 10), (-90, 90), (-180, 360), (-9, 800))
+    names = ("magnitude", "latitude", "longitude", "depth_km")
+    for name, value, (low, high) in zip(names, values, ranges, strict=False):
         given_one: Any = {name: value}
-        check_range("detection_probability", low, high, finite=high < np.inf, **given_one)
-    table = pd.DataFrame(dict(zip(names, values, strict=True)))
+        check_range("detection_probability", low, high, **given_one)
+    check_range("detection_probability", 0, finite=False, preceding_s=since)
+    table = pd.DataFrame(dict(zip(names, values, strict=False)))
     if time is not None:
         table["time"] = pd.Timestamp(time)
         if table["time"].dt.tz is None:
             table["time"] = table["time"].dt.tz_localize("UTC")
-    draws = hit_probability_draws(posterior, table, values[4][:, None])
+    draws = hit_probability_draws(posterior, table, since)
     tail = (1 - probability) / 2
     low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
-    values = {"detection_probability": draws.mean(axis=0), "low": low, "high": high}
+    summary = {"detection_probability": draws.mean(axis=0), "low": low, "high": high}
     out = xr.Dataset(
         {
             name: ("event", row, {"units": "1", "long_name": name.replace("_", " ")})
-            for name, row in values.items()
+            for name, row in summary.items()
         },
         coords={name: ("event", table[name].to_numpy()) for name in names},
     )
