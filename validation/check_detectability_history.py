@@ -1,6 +1,6 @@
 """Detectability learned from hits and misses: calibrated on simulations, and judged on California.
 
-Run: python validation/check_detectability_history.py [--part sbc|nuts|california].
+Run: python validation/check_detectability_history.py [--part sbc|nuts|california|delays].
 
 The parts *sbc* and *nuts*: parameters are drawn from a prior, histories of 250 earthquakes from the
 simulator, which draws stations one by one; the rank of each parameter among draws of the fit (by
@@ -9,6 +9,9 @@ importance sampling about the mode), or of NUTS, is uniform if the posterior is 
 The part *california*: the Virtual Seismologist replayed over 2012, in a box fixed beforehand. All
 models learn on the odd months and are judged on the even ones. Intervals of differences of the log
 score are of an event bootstrap, in blocks of a day, for swarms are no independent earthquakes.
+
+The part *delays*: first alerts there and in Taiwan, learned on odd months (years), judged on the
+others.
 """
 
 from __future__ import annotations
@@ -95,16 +98,16 @@ def sbc(datasets: int, method: str) -> list[Record]:
 
 def check(part: str = "sbc", datasets: int = 300) -> list[Record]:
     """Run one part."""
-    if part == "california":
-        from history_california import california
+    if part in ("california", "delays"):
+        import history_california
 
-        return show(california())
+        return show(getattr(history_california, part)())
     return show(sbc(datasets, "nuts" if part == "nuts" else "fit"))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--part", default="sbc", choices=("sbc", "nuts", "california"))
+    parser.add_argument("--part", default="sbc", choices=("sbc", "nuts", "california", "delays"))
     parser.add_argument("--datasets", type=int, default=300)
     options = parser.parse_args()
     check(options.part, options.datasets)

@@ -143,6 +143,7 @@ CHECKS = [
     Check("detectability_history", {"part": "sbc", "datasets": 300}, {"datasets": 10}),
     Check("detectability_history", {"part": "nuts", "datasets": 100}, {"datasets": 4}, part="nuts"),
     Check("detectability_history", {"part": "california"}, needs_data=True, part="california"),
+    Check("detectability_history", {"part": "delays"}, needs_data=True, part="delays"),
 ]
 
 

@@ -1,3 +1,4 @@
+from . import delay as delay
 from ._baselines import CompletenessMap as CompletenessMap
 from ._baselines import LogisticCurve as LogisticCurve
 from ._baselines import RawShares as RawShares

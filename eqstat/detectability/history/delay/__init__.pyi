@@ -1,0 +1,14 @@
+from ._data import ALERTS as ALERTS
+from ._data import Alerts as Alerts
+from ._data import DelayData as DelayData
+from ._data import prepare as prepare
+from ._data import simulate as simulate
+from ._fit import DelayFit as DelayFit
+from ._fit import fit as fit
+from ._fit import predict as predict
+from ._fit import sample as sample
+from ._model import AlertDelay as AlertDelay
+from ._model import Prior as Prior
+from ._model import log_likelihood as log_likelihood
+from ._model import model as model
+from ._model import pointwise_log_likelihood as pointwise_log_likelihood
