@@ -16,8 +16,10 @@ from eqstat.calibration import block_bootstrap, calibration_test, reliability
 from eqstat.detectability.history import (
     History,
     bmc,
+    delay,
     detection_probability,
     fit,
+    kth_distance_km,
     logistic,
     pmc,
     prepare,
@@ -134,12 +136,13 @@ def california() -> list[Record]:
         )
         records.append(
             record(
-                f"the history model ahead of {name}, least of the interval",
-                ahead.low,
-                bounds=(0.0, None) if name != "without terms of stations" else None,
+                f"ahead of {name}, nats an earthquake",
+                ahead.estimate,
                 interval=(ahead.low, ahead.high),
             )
         )
+        if name != "without terms of stations":
+            records.append(record(f"least of that interval, {name}", ahead.low, bounds=(0.0, None)))
     records += reliability_records("all earthquakes", forecasts["history model"], hit)
     # A swarm in one place of 345 earthquakes in two days tests one situation only.
     busy = test.groupby(day)["detected"].transform("size").to_numpy() > 60
@@ -212,7 +215,9 @@ def delays() -> list[Record]:
         low, high = curve["delay_s"].to_numpy()[:, [0, 4]].T
         inside = kept["delay_s"].between(low - 0.5, high + 0.5)
         records.append(record(f"{system}: within 90 % intervals", inside.mean(), unit="%"))
-    names = ["scatter_log_sd", "travel_slope", *(f"processing_s[{s}]" for s in alerts.systems)]
+    of_systems = ("processing_s", "scatter_log_sd", "outlier_share")
+    names = [f"{name}[{system}]" for name in of_systems for system in alerts.systems]
+    names += ["travel_slope"]
     for name in names:
         records.append(record(f"{name}", result[name], interval=result.interval(0.95)[name]))
     return records

@@ -14,7 +14,7 @@ from eqstat._core.checks import check_key, check_range
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat._core.typing import ArrayLike
-from eqstat.detectability.history.delay._model import AlertDelay, DelayData, log_centre
+from eqstat.detectability.history.delay._model import WIDER, AlertDelay, DelayData, log_centre
 from eqstat.schema import Column, Contract, check
 
 ALERTS = Contract(
@@ -167,8 +167,9 @@ def simulate(
     rng = generator(key)
     with jax.enable_x64(True):
         centre = np.asarray(log_centre(delay, jnp.asarray(travel), jnp.asarray(number)))
-    rest = np.exp(rng.normal(centre, float(delay.scatter_log_sd)))
-    value = travel + rest
+    wider = np.where(rng.random(len(travel)) < np.asarray(delay.outlier_share)[number], WIDER, 1)
+    scatter = np.asarray(delay.scatter_log_sd)[number] * wider
+    value = travel + np.exp(rng.normal(centre, scatter))
     if resolution_s:
         value = np.round(value / resolution_s) * resolution_s
     alerted = rng.random(len(travel)) < np.asarray(delay.alert_share)[number]

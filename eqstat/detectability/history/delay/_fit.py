@@ -16,8 +16,10 @@ from eqstat._core.random import generator
 from eqstat._core.typing import ArrayLike
 from eqstat.detectability.history.delay._data import Alerts
 from eqstat.detectability.history.delay._model import (
+    OF_SYSTEMS,
     REFERENCE_S,
     SITES,
+    WIDER,
     Prior,
     delay_of,
     model,
@@ -81,14 +83,15 @@ def fit(alerts: Alerts, *, prior: Prior | None = None, throw: bool = True) -> De
         "overall_log_s": np.log(max(middle, 0.5)),
         "system_log_sd": 0.4,
         "system_score": np.zeros(data.systems),
-        "scatter_log_sd": 0.3,
+        "scatter_log_sd": np.full(data.systems, 0.3),
+        "outlier_share": np.full(data.systems, 0.05),
         "travel_slope": 0.0,
         "alert_share": np.full(data.systems, 0.5),
     }
     begin = {name: np.asarray(value)[None] for name, value in start.items()}
     approximation = laplace(model, (data, prior), begin)
-    labels = {name: [name] for name in SITES if name not in ("system_score", "alert_share")}
-    for name in ("processing_s", "alert_share"):
+    labels = {name: [name] for name in SITES if name not in OF_SYSTEMS}
+    for name in ("processing_s", *OF_SYSTEMS[1:]):
         labels[name] = [f"{name}[{system}]" for system in alerts.systems]
     result = DelayFit(
         *approximation.marginal(labels),
@@ -164,7 +167,7 @@ def sample(
             log_likelihood=log_likelihood,
             observed_data={"delay_s": alerts.data.delay_s},
             dims={
-                **{name: ["system"] for name in ("processing_s", "alert_share", "system_score")},
+                **{name: ["system"] for name in ("processing_s", *OF_SYSTEMS)},
                 "delay_s": ["event"],
             },
             coords={"system": list(alerts.systems)},
@@ -224,10 +227,13 @@ def predict(
     sites = posterior_sites(posterior) if isinstance(posterior, xr.DataTree) else posterior
     delay = jax.tree.map(np.asarray, delay_of({name: sites[name] for name in SITES}))
     rng = generator(key)
-    chosen = rng.integers(0, len(delay.scatter_log_sd), (len(travel), draws))
-    centre = np.log(delay.processing_s)[:, alerts.systems.index(system)][chosen]
+    chosen = rng.integers(0, len(delay.travel_slope), (len(travel), draws))
+    number = alerts.systems.index(system)
+    centre = np.log(delay.processing_s)[:, number][chosen]
     centre = centre + delay.travel_slope[chosen] * np.log(travel / REFERENCE_S)[:, None]
-    value = travel[:, None] + np.exp(rng.normal(centre, delay.scatter_log_sd[chosen]))
+    outlier = rng.random(chosen.shape) < delay.outlier_share[:, number][chosen]
+    scatter = delay.scatter_log_sd[:, number][chosen] * np.where(outlier, WIDER, 1.0)
+    value = travel[:, None] + np.exp(rng.normal(centre, scatter))
     levels = np.atleast_1d(np.asarray(quantiles, np.float64))
     attributes = {"units": "s", "long_name": "delay of the first alert after the origin"}
     return xr.Dataset(

@@ -12,17 +12,23 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, Int
 
 from eqstat._core.checks import check_range
+from eqstat._core.constants import HALF_LOG_2PI
 from eqstat._core.normal import log_ndtr
 
 REFERENCE_S = 5.0
+# Scatter of outliers in units of that of the others.
+WIDER = 3.0
 SITES = (
     "overall_log_s",
     "system_log_sd",
     "system_score",
     "scatter_log_sd",
+    "outlier_share",
     "travel_slope",
     "alert_share",
 )
+# Sites with an element for each system.
+OF_SYSTEMS = ("system_score", "scatter_log_sd", "outlier_share", "alert_share")
 
 
 class DelayData(eqx.Module):
@@ -67,9 +73,10 @@ class AlertDelay(eqx.Module):
 
     An earthquake of system s is alerted with probability $a_s$, after
 
-    $$ D_i = T_i + X_i, \qquad \log X_i \sim \mathcal N\!\left(\log m_s + \gamma \log
-    \frac{T_i}{5\,\text{s}},\; \varsigma^2\right), \qquad \log m_s \sim \mathcal N(\mu,
-    \sigma_s^2), $$
+    $$ D_i = T_i + X_i, \qquad \log X_i \sim (1 - \varepsilon_s)\, \mathcal N(\ell_i,
+    \varsigma_s^2) + \varepsilon_s\, \mathcal N(\ell_i, 9 \varsigma_s^2), \qquad
+    \ell_i = \log m_s + \gamma \log \frac{T_i}{5\,\text{s}}, \qquad
+    \log m_s \sim \mathcal N(\mu, \sigma_m^2), $$
 
     where $T_i$ is the travel time to the station that completes the rule and $X_i$ the rest: the
     device's delay, communication and processing, of which only the sum is identified.
@@ -79,7 +86,10 @@ class AlertDelay(eqx.Module):
     processing_s
         $m_s$, above 0, (..., systems).
     scatter_log_sd
-        $\varsigma$, above 0.
+        $\varsigma_s$, above 0, (..., systems).
+    outlier_share
+        $\varepsilon_s$ in [0, 1]: share of alerts whose scatter is three times as large,
+        (..., systems).
     travel_slope
         $\gamma$: how the rest grows with the travel time.
     alert_share
@@ -92,12 +102,13 @@ class AlertDelay(eqx.Module):
 
     Examples
     --------
-    >>> float(AlertDelay(processing_s=[8.0]).scatter_log_sd) > 0
+    >>> float(AlertDelay(processing_s=[8.0]).scatter_log_sd[0]) > 0
     True
     """
 
     processing_s: Float[Array, "... systems"] = eqx.field(converter=_numbers, default=(8.0,))
-    scatter_log_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.3)
+    scatter_log_sd: Float[Array, "... systems"] = eqx.field(converter=_numbers, default=(0.3,))
+    outlier_share: Float[Array, "... systems"] = eqx.field(converter=_numbers, default=(0.0,))
     travel_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
     alert_share: Float[Array, "... systems"] = eqx.field(converter=_numbers, default=(0.9,))
 
@@ -111,7 +122,8 @@ class AlertDelay(eqx.Module):
             scatter_log_sd=self.scatter_log_sd,
         )
         check_range("AlertDelay", travel_slope=self.travel_slope)
-        check_range("AlertDelay", 0, 1, alert_share=self.alert_share)
+        shares = {"alert_share": self.alert_share, "outlier_share": self.outlier_share}
+        check_range("AlertDelay", 0, 1, ends="[]", finite=True, **shares)
 
 
 def log_centre(delay: AlertDelay, travel_s: Any, system: Any) -> Float[Array, "..."]:
@@ -119,6 +131,21 @@ def log_centre(delay: AlertDelay, travel_s: Any, system: Any) -> Float[Array, ".
     return jnp.log(delay.processing_s)[system] + delay.travel_slope * jnp.log(
         travel_s / REFERENCE_S
     )
+
+
+def _mixed(share: Array, usual: Array, outlier: Array) -> Array:
+    """Logarithm of the mixture of usual alerts and outliers."""
+    share = jnp.clip(share, 1e-12, 1 - 1e-12)
+    return jnp.logaddexp(jnp.log1p(-share) + usual, jnp.log(share) + outlier)
+
+
+def _log_cumulative(outliers: Array, z: Array) -> Array:
+    return _mixed(outliers, log_ndtr(z), log_ndtr(z / WIDER))
+
+
+def _log_density(outliers: Array, z: Array) -> Array:
+    usual, outlier = (-0.5 * each**2 - HALF_LOG_2PI for each in (z, z / WIDER))
+    return _mixed(outliers, usual, outlier - np.log(WIDER))
 
 
 def pointwise_log_likelihood(delay: AlertDelay, data: DelayData) -> Float[Array, " events"]:
@@ -147,13 +174,14 @@ def pointwise_log_likelihood(delay: AlertDelay, data: DelayData) -> Float[Array,
     (20,)
     """
     centre = log_centre(delay, data.travel_s, data.system)
-    share = delay.alert_share[data.system]
+    share, scatter = delay.alert_share[data.system], delay.scatter_log_sd[data.system]
+    outliers = delay.outlier_share[data.system]
     alerted = jnp.isfinite(data.delay_s)
     given = jnp.where(alerted, data.delay_s, data.travel_s + 10.0)
 
     def log_below(delay_s: Any) -> Array:
         rest = jnp.maximum(delay_s - data.travel_s, 1e-6)
-        return log_ndtr((jnp.log(rest) - centre) / delay.scatter_log_sd)
+        return _log_cumulative(outliers, (jnp.log(rest) - centre) / scatter)
 
     if data.resolution_s:
         # The difference of two logarithms of probabilities, the larger first.
@@ -161,7 +189,8 @@ def pointwise_log_likelihood(delay: AlertDelay, data: DelayData) -> Float[Array,
         value = high + jnp.log(jnp.maximum(-jnp.expm1(low - high), 1e-12))
     else:
         rest = jnp.maximum(given - data.travel_s, 1e-6)
-        value = dist.LogNormal(centre, delay.scatter_log_sd).log_prob(rest)
+        z = (jnp.log(rest) - centre) / scatter
+        value = _log_density(outliers, z) - jnp.log(scatter) - jnp.log(rest)
     none = jnp.log1p(-share * jnp.exp(log_below(data.window_s)) * (1 - 1e-12))
     return jnp.where(alerted, jnp.log(share) + value, none)
 
@@ -202,6 +231,8 @@ class Prior(eqx.Module):
         Log-normal with medians 0.4 and 0.3 and a factor of 1.6.
     travel_slope
         Normal, 0 and 0.5.
+    outlier_share
+        Beta with parameters 1 and 9.
     alert_share
         Uniform.
 
@@ -221,6 +252,7 @@ class Prior(eqx.Module):
         default_factory=lambda: dist.LogNormal(float(np.log(0.3)), 0.5)
     )
     travel_slope: dist.Distribution = eqx.field(default_factory=lambda: dist.Normal(0.0, 0.5))
+    outlier_share: dist.Distribution = eqx.field(default_factory=lambda: dist.Beta(1.0, 9.0))
     alert_share: dist.Distribution = eqx.field(default_factory=lambda: dist.Beta(1.0, 1.0))
 
 
@@ -231,6 +263,7 @@ def delay_of(sites: Any) -> AlertDelay:
     return AlertDelay(
         processing_s=jnp.exp(log_s),
         scatter_log_sd=jnp.asarray(sites["scatter_log_sd"]),
+        outlier_share=jnp.asarray(sites["outlier_share"]),
         travel_slope=jnp.asarray(sites["travel_slope"]),
         alert_share=jnp.asarray(sites["alert_share"]),
     )
@@ -258,12 +291,9 @@ def model(data: DelayData, prior: Prior | None = None) -> None:
     prior = Prior() if prior is None else prior
     sites = {}
     for name in SITES:
-        if name == "system_score":
-            wanted = dist.Normal(0.0, 1.0).expand([data.systems]).to_event(1)
-        elif name == "alert_share":
-            wanted = prior.alert_share.expand([data.systems]).to_event(1)
-        else:
-            wanted = getattr(prior, name)
+        wanted = dist.Normal(0.0, 1.0) if name == "system_score" else getattr(prior, name)
+        if name in OF_SYSTEMS:
+            wanted = wanted.expand([data.systems]).to_event(1)
         sites[name] = numpyro.sample(name, wanted)
     delay = delay_of(sites)
     numpyro.deterministic("processing_s", delay.processing_s)

@@ -21,7 +21,8 @@ from eqstat.detectability.history.delay import (
 KEY = jax.random.key(3)
 TRUTH = AlertDelay(
     processing_s=(6.0, 10.0, 15.0),
-    scatter_log_sd=0.35,
+    scatter_log_sd=(0.35, 0.35, 0.2),
+    outlier_share=(0.08, 0.08, 0.08),
     travel_slope=0.3,
     alert_share=(0.9, 0.6, 0.8),
 )
@@ -38,9 +39,13 @@ def fitted(alerts):
     return fit(alerts)
 
 
-def distribution(row, system):
+def cumulative(row, system, delay_s):
     centre = np.log(np.asarray(TRUTH.processing_s)[system]) + 0.3 * np.log(row["travel_s"] / 5.0)
-    return stats.lognorm(0.35, loc=row["travel_s"], scale=np.exp(centre))
+    laws = [
+        stats.lognorm(wider * (0.35, 0.35, 0.2)[system], loc=row["travel_s"], scale=np.exp(centre))
+        for wider in (1, 3)
+    ]
+    return 0.92 * laws[0].cdf(delay_s) + 0.08 * laws[1].cdf(delay_s)
 
 
 def test_likelihood_is_that_of_scipy(alerts):
@@ -51,22 +56,24 @@ def test_likelihood_is_that_of_scipy(alerts):
     seen = {"alert": 0, "none": 0}
     for number, row in alerts.table.head(60).iterrows():
         system = alerts.systems.index(row["system"])
-        law, share = distribution(row, system), float(TRUTH.alert_share[system])
+        share = float(TRUTH.alert_share[system])
         if np.isnan(row["delay_s"]):
             seen["none"] += 1
-            wanted = np.log(1 - share * law.cdf(40.0))
+            wanted = np.log(1 - share * cumulative(row, system, 40.0))
         else:
             seen["alert"] += 1
-            wanted = np.log(share * (law.cdf(row["delay_s"] + 0.5) - law.cdf(row["delay_s"] - 0.5)))
+            ends = [cumulative(row, system, row["delay_s"] + half) for half in (-0.5, 0.5)]
+            wanted = np.log(share * (ends[1] - ends[0]))
         assert abs(value[number] - wanted) < 1e-5
     assert min(seen.values()) > 8
 
 
 def test_the_truth_is_recovered(alerts, fitted):
-    truth = {"scatter_log_sd": 0.35, "travel_slope": 0.3}
+    truth = {"travel_slope": 0.3}
     for number, system in enumerate(alerts.systems):
         truth[f"processing_s[{system}]"] = float(TRUTH.processing_s[number])
         truth[f"alert_share[{system}]"] = float(TRUTH.alert_share[number])
+        truth[f"scatter_log_sd[{system}]"] = float(TRUTH.scatter_log_sd[number])
     for name, value in truth.items():
         error = fitted.standard_error[name]
         assert abs(fitted[name] - value) < 3.5 * error and error < 0.1 * max(value, 1.0), name
@@ -74,7 +81,7 @@ def test_the_truth_is_recovered(alerts, fitted):
 
 def test_censored_alerts_are_not_ignored():
     """Half of the alerts come too late: their share is estimated all the same."""
-    truth = AlertDelay(processing_s=(20.0,), scatter_log_sd=0.5, alert_share=(0.95,))
+    truth = AlertDelay(processing_s=(20.0,), scatter_log_sd=(0.5,), alert_share=(0.95,))
     alerts = simulate(KEY, truth, np.full(3000, 5.0), window_s=25.0)
     assert alerts.table["delay_s"].isna().mean() > 0.45
     result = fit(alerts)
@@ -111,4 +118,4 @@ def test_tables_are_checked():
     with pytest.raises(InputError, match="no row is left"):
         prepare(table.assign(delay_s=0.5))
     with pytest.raises(InputError, match="AlertDelay: scatter_log_sd must be above 0"):
-        AlertDelay(scatter_log_sd=0.0)
+        AlertDelay(scatter_log_sd=(0.0,))
