@@ -11,7 +11,7 @@ import numpy as np
 from eqstat._core.checks import check_range
 from eqstat.detection.causes._cause import Cause, Nodes
 from eqstat.detection.causes._cause import nodes as equal_weight_nodes
-from eqstat.detection.causes._unknown import fast_front, front, other
+from eqstat.detection.causes._unknown import SHARES, fast_front, front, other
 from eqstat.velocity import VelocityLike, as_velocity
 
 SOUND_KM_S = 0.34
@@ -104,7 +104,7 @@ def earthquake(
     weight = np.full(len(depths), 1 / len(depths)) if depth_weight is None else depth_weight
     if nodes is None:
         # With steps of more than about two in the shares, hundreds of devices would fit none.
-        common: Any = {"share": (0.05, 0.12, 0.28, 0.6), "delay_s": DELAY_S, "sd_s": (1.3,)}
+        common: Any = {"share": SHARES, "delay_s": DELAY_S, "sd_s": (1.3,)}
         nodes = _joined(
             equal_weight_nodes(**common, first_share=(0.9, 0.6, 0.3)),
             equal_weight_nodes(**common, first_share=(0.6,), excess_h=(EXCESS_H,)),

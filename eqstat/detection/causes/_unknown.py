@@ -10,8 +10,12 @@ import numpy as np
 from eqstat.detection.causes._cause import Cause, Nodes
 from eqstat.detection.causes._cause import nodes as equal_weight_nodes
 
-# Speeds of fronts, a quarter to two fifths apart: those that no seismic wave has, and the others.
-SLOW_KM_S, FAST_KM_S = (0.4, 0.57, 0.8, 1.15, 1.6, 2.25, 3.2), (3.6, 4.5, 5.7, 7.1)
+# Speeds of fronts: those that no seismic wave has, two fifths apart, and the others, an eighth apart.
+# Shares of devices that trigger are those of the earthquake. With coarser ones a front would fit
+# no node, and the earthquake, which has depth, better.
+SLOW_KM_S = (0.4, 0.57, 0.8, 1.15, 1.6, 2.25, 3.2)
+FAST_KM_S = (3.5, 3.9, 4.4, 4.9, 5.5, 6.2, 6.9, 7.7)
+SHARES = (0.05, 0.12, 0.28, 0.6)
 # Starting times of fast fronts, s: they outlast those of the earthquake.
 FAST_SLOTS = 42
 
@@ -50,7 +54,7 @@ def front(
     >>> float(slow.node_speed_km_s.min()), float(slow.node_speed_km_s.max())
     (0.4, 3.2)
     """
-    base = equal_weight_nodes(share=(0.05, 0.2, 0.6), delay_s=2.0, sd_s=sd_s)
+    base = equal_weight_nodes(share=SHARES, delay_s=2.0, sd_s=sd_s)
     count = len(base.weight)
     repeated = Nodes(*(np.tile(np.asarray(array), len(speed_km_s)) for array in base))
     return Cause(
@@ -129,7 +133,7 @@ def other(
     return Cause(
         name="other",
         rate_per_year=rate_per_year,
-        nodes=equal_weight_nodes(share=(0.05, 0.2, 0.6), delay_s=2.0, sd_s=(0.7, 2.5)),
+        nodes=equal_weight_nodes(share=SHARES, delay_s=2.0, sd_s=(0.7, 2.5)),
         depth_km=np.zeros(1),
         depth_weight=np.ones(1),
         slots=44,
