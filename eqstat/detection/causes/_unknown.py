@@ -10,7 +10,7 @@ import numpy as np
 from eqstat.detection.causes._cause import Cause, Nodes
 from eqstat.detection.causes._cause import nodes as equal_weight_nodes
 
-# Speeds of fronts: those that no seismic wave has, two fifths apart, and the others, an eighth apart.
+# Speeds of fronts: those that no seismic wave has, two fifths apart; the others, an eighth apart.
 # Shares of devices that trigger are those of the earthquake. With coarser ones a front would fit
 # no node, and the earthquake, which has depth, better.
 SLOW_KM_S = (0.4, 0.57, 0.8, 1.15, 1.6, 2.25, 3.2)
