@@ -55,7 +55,7 @@ def test_depths_follow_the_region():
 def test_a_front_has_each_speed_with_each_node():
     made = front(speed_km_s=(1.0, 2.0), sd_s=(1.0,))
     pairs = set(zip(made.node_speed_km_s.tolist(), np.asarray(made.nodes.first), strict=True))
-    assert len(pairs) == len(made.nodes.weight) == 6
+    assert len(pairs) == len(made.nodes.weight) == 8
     assert np.sum(made.nodes.weight) == pytest.approx(1.0)
 
 
