@@ -147,10 +147,15 @@ def check(
             ("realised false alarms a year", mean["realised"], BOUNDS),
             ("the same in the worst hour of the day", mean["hour of day"], (None, WORST)),
             ("the same in the worst hour of the week", mean["hour of week"], (None, WORST)),
+            ("the same on the path of 28 days alone", mean["on the path"], None),
             ("mean threshold", mean["triggers"], None),
         ):
             asked = {"bounds": bounds} if bounds and required else {}
             records.append(record(f"{kind}: {name}", value, data_sets=len(lines), **asked))
+        if required:
+            price = np.mean([line[kind]["triggers"] - line[KINDS[0]]["triggers"] for line in lines])
+            name = f"{kind}: price in triggers against thresholds without a slow intensity"
+            records.append(record(name, float(price), data_sets=len(lines)))
     lower = float(np.mean([line["lower"] for line in lines]))
     name = "adaptive below fixed thresholds in the quietest fifth of the time, triggers"
     asked = {"bounds": (2.0, None)} if world in VARYING else {}

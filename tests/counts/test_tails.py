@@ -17,7 +17,9 @@ from eqstat.counts._intensity._parameters import log_surge, nodes_of
 from eqstat.counts._intensity._surges import blocks_of_a_surge, learn_surges
 from eqstat.counts._intensity._tail import Tail, Tails, inflate_log
 from eqstat.counts.alarm import score, score_one, scorer, threshold
+from eqstat.counts.alarm._draws import draws_of
 from eqstat.counts.alarm._rate_table import with_surges
+from eqstat.counts.alarm._shapes import cell_table
 
 BACKGROUND = Background("negative_binomial", 0.6, dispersion=0.15, dispersion_slope=0.0)
 HEAVY = Tail(level=5.0, log_ratio=0.3, scale=1.4, shape=0.1, log_block_h=-2.5, log_sliding=2.0)
@@ -138,6 +140,23 @@ def test_surges_are_averaged_over() -> None:
         stats.norm.sf(6.0 - log_surge(g)) * stats.expon.pdf(g, scale=0.3)
     ) * (g[1] - g[0])
     assert one == pytest.approx(np.log(exact), abs=0.1)
+
+
+@pytest.mark.parametrize("mean", [0.3, 3.0])
+def test_tables_end_where_every_level_is_an_alarm(mean: float) -> None:
+    # Surges of a mean of 3 reach beyond every table, whose last node then stands for them.
+    background = replace(BACKGROUND, intensity=Intensity(0.2, 4.0, 1e-7, mean))
+    active = np.array([60.0, 500.0])
+    found = threshold(background, active, 12.0, kind="plug-in")
+    draws, log_rate = draws_of(background), np.log(0.6) * np.ones((1, 1))
+    for n, k, rate in zip(
+        active,
+        found["triggers"].to_numpy().ravel(),
+        found["false_alarm_rate_per_year"].to_numpy().ravel(),
+        strict=True,
+    ):
+        exact = np.exp(cell_table(background, draws, n, log_rate, int(k))[0, -1]) * 8766
+        assert rate == pytest.approx(exact, rel=0.1)
 
 
 def test_tails_raise_thresholds_and_scores_alike(tmp_path) -> None:
