@@ -335,7 +335,9 @@ def bmc(history: History, *, cell_deg: float | int = 0.5, fewest: int = 20) -> C
                 (row, column, _most_frequent(values), sd, len(own), own["distance"].median())
             )
     names = ["row", "column", "completeness", "sd", "events", "distance"]
-    observed = pd.DataFrame(cells, columns=names)
+    # Whole numbers where it is empty, too.
+    kinds = dict.fromkeys(names, float) | dict.fromkeys(("row", "column", "events"), int)
+    observed = pd.DataFrame(cells, columns=names).astype(kinds)
     coefficients, prior_sd = BMC_PRIOR, BMC_SD
     residual = observed["completeness"] - _power(observed["distance"], *coefficients)
     if len(observed) >= 8 and observed["distance"].max() > 2 * observed["distance"].min():

@@ -98,8 +98,10 @@ def log_outcomes(
 
     def one(row: tuple) -> tuple[Array, Array]:
         magnitude, preceding_s, distance_km, own, station = row
-        strength = magnitude + sensitivity.event_sd * jnp.asarray(NODES, distance_km.dtype)
-        enough = jnp.asarray(WEIGHTS) @ enough_triggers(
+        # Copies: JAX remembers an array of a module in the precision of its first use.
+        nodes, weights = (each.astype(distance_km.dtype) for each in (NODES, WEIGHTS))
+        strength = magnitude + sensitivity.event_sd * nodes
+        enough = jnp.asarray(weights) @ enough_triggers(
             sensitivity, strength, distance_km, own, station, data.counts
         )
         working = working_share(sensitivity, preceding_s, data.masking)

@@ -67,6 +67,16 @@ def test_completeness_is_the_mean_by_precision(history):
     assert abs(result.completeness(one)[0] - wanted) < 1e-9
 
 
+def test_without_cells_the_relation_is_all():
+    history = simulate(
+        jax.random.key(1), Sensitivity(magnitude_50_km=1.8), Design(events=300, extent_km=400.0)
+    )
+    result = bmc(history, fewest=200)
+    assert result.cells.empty
+    prior = 5.96 * kth_distance_km(history, history.events) ** 0.0803 - 5.80
+    np.testing.assert_allclose(result.completeness(history.events), prior)
+
+
 def test_both_outcomes_are_needed():
     history = simulate(jax.random.key(1), Sensitivity(magnitude_50_km=9.0), Design(events=40))
     for method in (logistic, pmc, bmc):

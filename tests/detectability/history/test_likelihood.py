@@ -189,3 +189,13 @@ def test_few_stations_are_enough_only_for_their_count():
     with jax.enable_x64(True):
         hit = log_outcomes(sure, arrays(history))[0]
     assert np.exp(hit[0]) > 0.99
+
+
+def test_precision_is_that_of_each_call():
+    """A call in float64 leaves later ones in float32 as they are."""
+    history = simulate(KEY, Sensitivity(), Design(events=16, stations=8, neighbours=8))
+    with jax.enable_x64(True):
+        high = log_likelihood(Sensitivity(), arrays(history))
+    low = log_likelihood(Sensitivity(), arrays(history))
+    assert (high.dtype, low.dtype) == (jnp.float64, jnp.float32)
+    assert abs(float(high) - float(low)) < 1e-3 * abs(float(high))

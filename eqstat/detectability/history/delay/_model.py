@@ -168,6 +168,7 @@ def pointwise_log_likelihood(delay: AlertDelay, data: DelayData) -> Float[Array,
 
     Examples
     --------
+    >>> import jax
     >>> from eqstat.detectability.history.delay import simulate
     >>> alerts = simulate(jax.random.key(0), AlertDelay(), travel_s=np.full(20, 5.0))
     >>> pointwise_log_likelihood(AlertDelay(), alerts.data).shape
@@ -211,6 +212,7 @@ def log_likelihood(delay: AlertDelay, data: DelayData) -> Float[Array, ""]:
 
     Examples
     --------
+    >>> import jax
     >>> from eqstat.detectability.history.delay import simulate
     >>> alerts = simulate(jax.random.key(0), AlertDelay(), travel_s=np.full(50, 5.0))
     >>> slow = AlertDelay(processing_s=[40.0])
@@ -282,6 +284,7 @@ def model(data: DelayData, prior: Prior | None = None) -> None:
     Examples
     --------
     >>> from numpyro import handlers
+    >>> import jax
     >>> from eqstat.detectability.history.delay import simulate
     >>> alerts = simulate(jax.random.key(0), AlertDelay(), travel_s=np.full(20, 5.0))
     >>> trace = handlers.trace(handlers.seed(model, 0)).get_trace(alerts.data)
