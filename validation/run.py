@@ -121,7 +121,7 @@ CHECKS = [
     ),
     Check("detection_sbc", {"number": 258}, {"number": 20}),
     Check("detection_sbc", {"number": 200, "skewed": True}, {"number": 20}, part="skewed"),
-    Check("detection_fronts", {"number": 100}, {"number": 2}),
+    Check("detection_fronts", {"number": 31}, {"number": 2}),
     Check("detection_fronts", {"number": 37, "rivals": "earlier"}, {"number": 2}, part="earlier"),
     Check("detection_speeds", {"number": 400}, {"number": 30}),
     Check("detection_dead", {"number": 20}, {"number": 2}),
