@@ -22,7 +22,17 @@ EXIT_CODES = """\
 Exit code: 0 done; 1 failed, or a result that must not be used (its files are written, and standard
 error says why); 2 bad input; 130 interrupted."""
 # Each has a module `_NAME` with `add(commands, common)` and `run(options)`.
-COMMANDS = ("locate", "classify", "threshold", "detect", "exceed", "calibrate", "demo", "schema")
+COMMANDS = (
+    "locate",
+    "classify",
+    "threshold",
+    "detect",
+    "exceed",
+    "detectability",
+    "calibrate",
+    "demo",
+    "schema",
+)
 
 
 def parser() -> Parser:

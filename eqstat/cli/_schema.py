@@ -10,7 +10,7 @@ from typing import Any
 from eqstat import counts
 from eqstat.cli._outcome import Outcome
 
-DESCRIBED = ("locate", "classify", "threshold", "detect", "exceed", "calibrate")
+DESCRIBED = ("locate", "classify", "threshold", "detect", "exceed", "detectability", "calibrate")
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from ._maps import smallest_magnitude as smallest_magnitude
 from ._miss import miss_probability as miss_probability
 from ._network import DeviceNetwork as DeviceNetwork
 from ._network import Rule as Rule
+from ._network import poisson_rule as poisson_rule
 from ._network import prepare as prepare
 from ._poisson_binomial import approximate_log_tails as approximate_log_tails
 from ._poisson_binomial import at_least as at_least

@@ -29,7 +29,7 @@ REACH_KM = 300.0
 # as long as the miss probability falls from 0.9 to 0.1 over half a standard deviation or more.
 NODES = np.arange(-10, 11) * 0.45
 # Ends of the windows after the origin: steps for delays, and coarse ones for probabilities alone.
-FINE_S, COARSE_S = 1.0, 3.0
+FINE_S, COARSE_S = 0.5, 3.0
 # Magnitudes at which the circle with the most triggers in excess is chosen.
 CHOSEN_AT = (3.5, 5.0, 6.5)
 # Places at once.

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from scipy.sparse import csr_array
 from scipy.spatial import KDTree
 
 from eqstat import schema
-from eqstat._core.checks import check_range
+from eqstat._core.checks import check_range, check_whole
 from eqstat._core.constants import EARTH_RADIUS_KM
 from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
@@ -71,6 +72,50 @@ class Rule:
             return np.full(shape, float(self.needed))
         result = np.asarray(self.needed(np.rint(active).astype(int), hour), np.float64)
         return np.broadcast_to(result, shape)
+
+
+def poisson_rule(
+    rate_per_device: float | int,
+    *,
+    false_alarm_probability: float | int = 1e-7,
+    minimum: int = 8,
+) -> Needed:
+    r"""Needed triggers beyond what a Poisson background explains.
+
+    .. math:: k(n) = \max[k_{\min}, \min\{k: P(\text{Poisson}(r n) \ge k) \le \beta\}]
+
+    With r = 0.016 and beta = 1e-7 it is the smallest number of triggers of the detections of a
+    phone network by active devices (Bossu et al., 2022), inferred from these detections; large
+    networks are over-dispersed, for which `eqstat.counts.alarm.threshold` gives thresholds.
+
+    Parameters
+    ----------
+    rate_per_device
+        r: background triggers per active device and window, above 0.
+    false_alarm_probability
+        $\beta$, in (0, 1), of one window.
+    minimum
+        $k_{\min}$, at least 1.
+
+    Returns
+    -------
+    callable
+        For `Rule`.
+
+    Examples
+    --------
+    >>> poisson_rule(0.016)(np.array([45, 344, 3506]), np.array(12.0)).tolist()
+    [9.0, 20.0, 102.0]
+    """
+    check_range("poisson_rule", 0, ends="()", rate_per_device=rate_per_device)
+    check_range("poisson_rule", 0, 1, ends="()", false_alarm_probability=false_alarm_probability)
+    check_whole("poisson_rule", 1, minimum=minimum)
+
+    def needed(active: ArrayLike, hour: ArrayLike) -> np.ndarray:
+        mean = rate_per_device * np.asarray(active, np.float64)
+        return np.maximum(stats.poisson.isf(false_alarm_probability, mean) + 1, float(minimum))
+
+    return needed
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,9 @@ def choose_circles(
     in_first = around.disjoint[chosen, other[:, None]] | ~exists[:, None]
     in_second = around.disjoint[chosen, best[:, None]] & exists[:, None]
     second = (in_second & ~in_first).astype(np.float64)
-    return np.where(in_first | in_second, chosen, -1), second
+    # The same circle may be the best at several magnitudes; it is followed once.
+    repeated = np.tril(chosen[:, :, None] == chosen[:, None, :], -1).any(axis=2)
+    return np.where((in_first | in_second) & ~repeated, chosen, -1), second
 
 
 def ring_counts(
