@@ -11,7 +11,6 @@ from eqstat import exceedance, ground_motion
 from eqstat._core.constants import ACCELERATION_UNITS_M_S2
 from eqstat._core.errors import InputError
 from eqstat.cli._errors import DONE, FAILED, one_line
-from eqstat.cli._exceed_results import content_of, summary, table_of
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._options import (
     add_columns,
@@ -23,6 +22,7 @@ from eqstat.cli._options import (
     whole,
 )
 from eqstat.cli._outcome import Outcome
+from eqstat.cli._results._exceed import content_of, summary, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

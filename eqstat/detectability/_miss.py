@@ -21,6 +21,7 @@ from eqstat.detectability._network import (
 from eqstat.detectability._response import DeviceResponse, shaking, trigger_probability
 from eqstat.detectability._rings import choose_circles, ring_counts, ring_nodes
 from eqstat.ground_motion import GroundMotion
+from eqstat.inference import bucket_size
 from eqstat.velocity import VelocityLike, VelocityModel, as_velocity
 
 # Devices farther than this are taken to be silent.
@@ -32,8 +33,8 @@ NODES = np.arange(-10, 11) * 0.45
 FINE_S, COARSE_S = 0.5, 3.0
 # Magnitudes at which the circle with the most triggers in excess is chosen.
 CHOSEN_AT = (3.5, 5.0, 6.5)
-# Places at once.
-CHUNK = 512
+# Places at once; with delays so many that intermediate arrays hold this many numbers a circle.
+CHUNK, MOST_NUMBERS = 512, 4_000_000
 QUANTILES = (0.16, 0.5, 0.84)
 
 
@@ -219,7 +220,9 @@ def _one(
     log_miss = np.zeros((len(places), len(magnitude), len(hours)))
     delay = np.full((*log_miss.shape, len(QUANTILES)), np.nan) if delays else None
     shape = jnp.zeros((len(magnitude), len(ends)), jnp.float32)
-    chunk = max(1, min(CHUNK, 4_000_000 // (shape.size * len(NODES)))) if delays else CHUNK
+    most = max(1, MOST_NUMBERS // (shape.size * len(NODES))) if delays else CHUNK
+    # Few places are padded to a power of two, so that few programs are compiled.
+    chunk = min(most, CHUNK, bucket_size(len(places), smallest=1))
     for start in range(0, len(places), chunk):
         rows = slice(start, start + chunk)
         block = places[rows]

@@ -84,9 +84,10 @@ def poisson_rule(
 
     .. math:: k(n) = \max[k_{\min}, \min\{k: P(\text{Poisson}(r n) \ge k) \le \beta\}]
 
-    With r = 0.016 and beta = 1e-7 it is the smallest number of triggers of the detections of a
-    phone network by active devices (Bossu et al., 2022), inferred from these detections; large
-    networks are over-dispersed, for which `eqstat.counts.alarm.threshold` gives thresholds.
+    With r = 0.016 and beta = 1e-7 it follows the smallest numbers of triggers among the detections
+    of a phone network with up to about 500 active devices (Bossu et al., 2022), from which it was
+    inferred. Counts of large networks are over-dispersed: for these, and for a budget of false
+    alarms, take thresholds of `eqstat.counts.alarm.threshold`.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def poisson_rule(
     Examples
     --------
     >>> poisson_rule(0.016)(np.array([45, 344, 3506]), np.array(12.0)).tolist()
-    [9.0, 20.0, 102.0]
+    [9.0, 22.0, 100.0]
     """
     check_range("poisson_rule", 0, ends="()", rate_per_device=rate_per_device)
     check_range("poisson_rule", 0, 1, ends="()", false_alarm_probability=false_alarm_probability)

@@ -67,7 +67,8 @@ class DeviceResponse(eqx.Module):
 
     References
     ----------
-    Finazzi, F., Cotton, F. and Bossu, R. (2025), Nature Communications 16.
+    Finazzi, F., Cotton, F. and Bossu, R. (2025), Citizens' smartphones unravel earthquake shaking
+    in urban areas, Nature Communications 16, doi:10.1038/s41467-025-64543-3.
 
     Kong, Q., Martin-Short, R. and Allen, R. M. (2020), Toward global earthquake early warning with
     the MyShake smartphone seismic network, Seismological Research Letters 91, 2206-2217,

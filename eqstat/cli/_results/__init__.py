@@ -1,0 +1,1 @@
+"""What commands print and write as JSON, where that is long."""
