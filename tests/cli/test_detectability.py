@@ -88,7 +88,7 @@ def test_towns_have_numbers_of_devices(capsys, tmp_path):
         (("--at=-12.2", "--count", "5"), "LAT,LON"),
         (("--at=95,10", "--count", "5"), "LAT,LON"),
         ((AT,), "--count --ratio --poisson"),
-        ((AT, "--poisson", "0.5,0.5"), "BETA < RATE"),
+        ((AT, "--poisson", "0,0.016"), "BETA < RATE"),
         ((AT, "--count", "5", "--active-share", "sometimes"), "--active-share"),
         (("--area=-12,-13,-77,-76", "--count", "5"), "SOUTH,NORTH"),
         (("--area=-60,60,-170,170", "--count", "5"), "wider spacing"),
