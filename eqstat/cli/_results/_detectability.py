@@ -86,7 +86,7 @@ def map_table(result: xr.Dataset, smallest: xr.DataArray | None) -> list[str]:
     """Share of the area in which magnitudes are detected."""
     miss = result["miss_probability"].mean("hour")
     # Places weigh as much as the area they stand for.
-    weight = np.cos(np.deg2rad(result["latitude"]))
+    weight: Any = np.cos(np.deg2rad(result["latitude"]))
     head = ["magnitude", "mean", *(f"over {percent(p)}" for p in PROBABILITIES)]
     body = [head]
     for size in result["magnitude"].to_numpy():
