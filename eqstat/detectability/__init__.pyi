@@ -1,4 +1,5 @@
 from . import history as history
+from ._for_counts import miss_of_counts as miss_of_counts
 from ._maps import blind_zone_km as blind_zone_km
 from ._maps import miss_map as miss_map
 from ._maps import smallest_magnitude as smallest_magnitude

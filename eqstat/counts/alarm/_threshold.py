@@ -83,7 +83,8 @@ def threshold(
         of miss probabilities over regions and hours.
     miss_probability
         For "least_miss": a function of `triggers`, `active`, `hour` (arrays of one shape) and the
-        name of the region that returns the probability of missing an earthquake.
+        name of the region that returns the probability of missing an earthquake, such as
+        `eqstat.detectability.miss_of_counts` gives.
     probability
         Probability content of the central interval of the rate at the threshold.
     correlation_windows
