@@ -139,6 +139,7 @@ CHECKS = [
     Check("ceus_regional", {"folds": 5}, {"folds": 2}, needs_data=True),
     Check("regional_origin", {"events": 100}, {"events": 10}),
     Check("eqn_thresholds", needs_data=True),
+    Check("detectability_eqn", {}, {"number": 20}, needs_data=True),
     Check("detectability", {"events": 1000}, {"events": 100}),
     Check("detectability_history", {"part": "sbc", "datasets": 300}, {"datasets": 10}),
     Check("detectability_history", {"part": "nuts", "datasets": 100}, {"datasets": 4}, part="nuts"),
