@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from eqstat._core.errors import InputError
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._options import (
@@ -28,6 +26,7 @@ from eqstat.cli._results._detectability import PROBABILITIES, content_of, summar
 from eqstat.cli._threshold import hour
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
 
     from eqstat.detectability import DeviceResponse, Rule
@@ -182,6 +181,8 @@ def _add_rule(group: Any) -> None:
 
 def run(options: argparse.Namespace) -> Outcome:
     """Compute miss probabilities of a network."""
+    import numpy as np
+
     from eqstat import detectability
 
     inputs = Inputs(options.columns)
@@ -205,6 +206,8 @@ def run(options: argparse.Namespace) -> Outcome:
         result = detectability.miss_probability(network, rule, latitude, longitude, **given)
     else:
         latitude, longitude = axes_of(options)
+        if options.figure and len(given["magnitude"]) < 2:
+            raise InputError("--figure: a map needs two or more magnitudes")
         result = detectability.miss_map(network, rule, latitude, longitude, **given)
     smallest = None
     if result.sizes["magnitude"] > 1:
@@ -216,7 +219,7 @@ def run(options: argparse.Namespace) -> Outcome:
         result_text="miss probabilities computed",
         inputs=inputs,
         velocity=described,
-        notes=tuple(notes_of(network)),
+        notes=tuple(notes_of(network, options)),
         figure=lambda: draw(result, smallest, table),
         files={"netcdf": lambda name: write(result, smallest, name)},
     )
@@ -265,6 +268,8 @@ def response_of(options: argparse.Namespace) -> DeviceResponse:
 
 def axes_of(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
     """Axes of the map."""
+    import numpy as np
+
     south, north, west, east = options.area
     step = options.step_deg
     axes = tuple(
@@ -279,10 +284,14 @@ def axes_of(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
     return axes[0], axes[1]
 
 
-def notes_of(network: Any) -> list[str]:
+def notes_of(network: Any, options: argparse.Namespace) -> list[str]:
     """Say what was left out."""
-    left = len(network.left_out)
-    return [f"network: {left} places have no devices"] if left else []
+    left, notes = len(network.left_out), []
+    if left:
+        notes.append(f"network: {left} {'place has' if left == 1 else 'places have'} no devices")
+    if options.area and options.figure and len(options.hour) > 1:
+        notes.append(f"--figure: the map is of {options.hour[0]:g} h; --netcdf holds all hours")
+    return notes
 
 
 def draw(result: xr.Dataset, smallest: xr.DataArray | None, table: Any) -> Any:
@@ -291,8 +300,7 @@ def draw(result: xr.Dataset, smallest: xr.DataArray | None, table: Any) -> Any:
 
     if "place" in result.dims:
         return plots.detection_curves(result).figure
-    if smallest is None:
-        raise InputError("--figure: a map needs two or more magnitudes")
+    assert smallest is not None
     return plots.smallest_magnitude_map(smallest.sel(probability=[0.9]), devices=table).figure
 
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float
 
+from eqstat._core.normal import log_ndtr
 from eqstat.detectability._poisson_binomial import approximate_log_tails
 from eqstat.detectability._response import DeviceResponse, shaking, trigger_probability
 from eqstat.ground_motion import GroundMotion
@@ -93,7 +94,9 @@ def tabulate(
             for at in arrival
         )
         p = by_p[..., None] * of_p[:, None, None] + by_s[..., None] * of_s[:, None, None]
-        return (1 - (1 - p) * (1 - response.background_in(span))).reshape(len(rings), -1)
+        # People trigger those that are not dead, whom the earthquake has not triggered.
+        alive = 1 - response.dead_share
+        return (p + (alive - p) * response.background_in(span)).reshape(len(rings), -1)
 
     log_node = -0.5 * nodes**2
     return Tables(within(spans[0]), within(spans[1]), log_node - logsumexp(log_node))
@@ -104,20 +107,42 @@ def _sums(counts: Array, table: Array) -> Array:
     return jnp.matmul(counts, table, precision="highest")
 
 
-def _during(at_end: Array) -> Array:
-    """Mean over each step of time, along the last axis, of what is 0 before the first."""
-    before = jnp.concatenate([jnp.zeros_like(at_end[..., :1]), at_end[..., :-1]], axis=-1)
-    return 0.5 * (before + at_end)
+def likely(expected: Array, near: Array, needed: Array) -> Array:
+    """Order of circles: the rarer of enough triggers and of one near the centre, in logs."""
+    count = log_ndtr((expected - needed) / jnp.sqrt(expected + 1.0))
+    return jnp.minimum(count, jnp.log(-jnp.expm1(-jnp.maximum(near, 1e-12))))
 
 
-def _of_circles(log_fewer: Array, detecting: Array, second: Array) -> Array:
+def _enough(total: Array, square: Array, needed: Array) -> Array:
+    """Probability that the count suffices at the trigger of one more device, in steps of time.
+
+    A logistic tail, with the device counted as triggered: `square` over the total is the mean of
+    the devices' probabilities, each weighted by itself. Means over each step, along the last axis.
+    """
+    sd = jnp.sqrt(total - square + 0.1)
+    one = 1 - square / jnp.maximum(total, 1e-20)
+    at_end = jax.nn.sigmoid(LOGISTIC * (total + one - needed + 0.5) / sd)
+    at_start = jax.nn.sigmoid(LOGISTIC * (1.5 - needed) / 0.1**0.5)
+    start = jnp.broadcast_to(at_start, at_end[..., :1].shape)
+    mean = 0.5 * (jnp.concatenate([start, at_end[..., :-1]], axis=-1) + at_end)
+    # The first trigger is enough where one is needed.
+    return jnp.where(needed <= 1, 1.0, mean)
+
+
+def _log_no_trigger(devices: Array, expected: Array) -> Array:
+    """Log probability that none of some devices has a trigger, of so many that are expected."""
+    share = jnp.clip(expected / jnp.maximum(devices, 1e-6), 0.0, 1 - 1e-6)
+    return devices * jnp.log1p(-share)
+
+
+def _of_circles(log_fewer: Array, log_none: Array, second: Array) -> Array:
     """Log probability that no circle detects, from those of circles along axis 1.
 
     A circle detects when its count suffices at the trigger of a device near its centre: neither is
     likelier than both. Circles overlap, so that the likeliest of them counts; the second set has
     no device in common with the first.
     """
-    log_miss = jnp.maximum(log_fewer, -detecting)
+    log_miss = jnp.maximum(log_fewer, log_none)
     which = second.reshape(second.shape + (1,) * (log_miss.ndim - 2))
     both = [jnp.min(jnp.where(which == number, log_miss, 0.0), axis=1) for number in (0.0, 1.0)]
     return both[0] + both[1]
@@ -132,17 +157,18 @@ def log_miss_by_time(
     axes = (*given.counts.shape[:2], magnitudes, len(tables.log_node), times)
     mean = _sums(given.counts, tables.probability).reshape(axes)
     square = _sums(given.counts, tables.probability**2).reshape(axes)
-    near = _sums(given.near, tables.step).reshape(axes)
+    near, devices = _sums(given.near, tables.step).reshape(axes), given.near.sum(axis=-1)
 
     def of_hour(pair: tuple[Array, Array]) -> Array:
         a, k = pair
-        total = a * mean
+        total, squared = a * mean, a * a * square
         at = k[:, :, None, None, None]
-        enough, fewer = approximate_log_tails(total, total - a * a * square, at)
+        _, fewer = approximate_log_tails(total, total - squared, at)
         # Once detected it stays detected.
         fewer = jax.lax.associative_scan(jnp.minimum, fewer, axis=-1)
-        detecting = jnp.cumsum(a * near * _during(jnp.exp(enough)), axis=-1)
-        log_miss = _of_circles(fewer, detecting, given.second)
+        detecting = jnp.cumsum(a * near * _enough(total, squared, at), axis=-1)
+        none = _log_no_trigger(a * devices[..., None, None, None], detecting)
+        log_miss = _of_circles(fewer, none, given.second)
         return logsumexp(log_miss + tables.log_node[:, None], axis=2)
 
     result = jax.lax.map(of_hour, (share, jnp.moveaxis(given.needed, 2, 0)))
@@ -165,12 +191,14 @@ def log_miss_at_last(
         mean, square = (_sums(given.counts, x).reshape(axes) for x in (p, p**2))
         near = _sums(given.near, step).reshape(axes)
         best = jnp.argmax(mean, axis=-1)[..., None]
-        # Of both sets the circles with the most triggers in excess, at the middle of the nodes.
+        # The likeliest circles of both sets, at the middle of the nodes and the hours.
+        a, node = jnp.mean(share), mean.shape[2] // 2
         most = jnp.take_along_axis(mean, best, -1)[..., 0]
-        middle = jnp.mean(share) * most[:, :, most.shape[2] // 2]
-        excess = (middle - jnp.mean(given.needed, axis=2)) / jnp.sqrt(middle + 1)
+        value = likely(
+            a * most[:, :, node], a * jnp.sum(near[:, :, node], -1), jnp.mean(given.needed, axis=2)
+        )
         kept = [
-            jax.lax.top_k(jnp.where(given.second == number, excess, -jnp.inf), many)[1]
+            jax.lax.top_k(jnp.where(given.second == number, value, -jnp.inf), many)[1]
             for number, many in enumerate(KEPT)
         ]
         kept = jnp.concatenate(kept, axis=1)
@@ -180,17 +208,15 @@ def log_miss_at_last(
         most, its_square = (jnp.take_along_axis(x, best, -1)[..., 0] for x in (mean, square))
         needed = jnp.take_along_axis(given.needed, kept[..., None], 1)
         second = jnp.take_along_axis(given.second, kept, 1)
+        devices = jnp.take_along_axis(given.near.sum(axis=-1), kept, 1)[..., None]
 
         def of_hour(pair: tuple[Array, Array]) -> Array:
             a, k = pair
             total, at = a * most, k[:, :, None]
             _, fewer = approximate_log_tails(total, total - a * a * its_square, at)
-            # At other times a logistic tail is enough, for the triggers that may complete a count.
-            total = a * mean
-            sd = jnp.sqrt(total - a * a * square + 0.1)
-            enough = jax.nn.sigmoid(LOGISTIC * (total - at[..., None] + 0.5) / sd)
-            log_miss = _of_circles(fewer, a * jnp.sum(near * _during(enough), axis=-1), second)
-            return logsumexp(log_miss + tables.log_node, axis=-1)
+            enough = _enough(a * mean, a * a * square, at[..., None])
+            none = _log_no_trigger(a * devices, a * jnp.sum(near * enough, axis=-1))
+            return logsumexp(_of_circles(fewer, none, second) + tables.log_node, axis=-1)
 
         return jax.lax.map(of_hour, (share, jnp.moveaxis(needed, 2, 0)))
 

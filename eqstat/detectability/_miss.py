@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from scipy.spatial import KDTree
 
 from eqstat._core.checks import check_kind, check_probability, check_range
 from eqstat._core.errors import InputError
@@ -15,6 +18,7 @@ from eqstat.detectability._network import (
     Circles,
     DeviceNetwork,
     Rule,
+    arc_km,
     circles,
     unit_vectors,
 )
@@ -28,7 +32,9 @@ from eqstat.velocity import VelocityLike, VelocityModel, as_velocity
 REACH_KM = 300.0
 # Nodes of the shared term, in standard deviations: the trapezoidal rule, whose error is below 1 %
 # as long as the miss probability falls from 0.9 to 0.1 over half a standard deviation or more.
-NODES = np.arange(-10, 11) * 0.45
+NODES, FINE_NODES, MANY = np.arange(-10, 11) * 0.45, np.arange(-30, 31) * 0.15, 60
+# Distances to which windows reach, km: a few, so that few programs are compiled.
+DISTANCES_KM = (100.0, 150.0, 200.0, REACH_KM)
 # Ends of the windows after the origin: steps for delays, and coarse ones for probabilities alone.
 FINE_S, COARSE_S = 0.5, 3.0
 # Magnitudes at which the circle with the most triggers in excess is chosen.
@@ -36,6 +42,11 @@ CHOSEN_AT = (3.5, 5.0, 6.5)
 # Places at once; with delays so many that intermediate arrays hold this many numbers a circle.
 CHUNK, MOST_NUMBERS = 512, 4_000_000
 QUANTILES = (0.16, 0.5, 0.84)
+# Detections rarer than this have no delay.
+RARE = 1e-6
+
+# Of one draw of the parameters: log miss probability, ends of windows, detections until then.
+_Draw = tuple[np.ndarray, np.ndarray, Any]
 
 
 def miss_probability(
@@ -59,16 +70,18 @@ def miss_probability(
     With Z what the devices share, N the triggers in a circle and a window, and k(n) what the rule
     needs of n active devices,
 
-    .. math:: P(\text{miss}) = \operatorname{E}_Z\, \min_{\text{circle}, t}
-        P\{N(t) < k(n) \mid Z\}, \qquad
-        N(t) \mid Z \sim \text{Poisson-binomial}\{a_h\, p_i(t, Z)\},
+    .. math:: P(\text{miss}) = \operatorname{E}_Z \prod_{s=1}^2 \min_{\text{circles of } s}
+        \max\{P(N < k \mid Z),\; P(\text{no trigger near the centre with } N \ge k \mid Z)\},
+        \qquad N \mid Z \sim \text{Poisson-binomial}\{a_h\, p_i(t, Z)\},
 
-    where $a_h$ is the share of active devices at the hour, $p_i$ the probability that device i
+    where $a_h$ is the share of active devices at the hour and $p_i$ the probability that device i
     triggers within the window that ends at t, from `trigger_probability` and its delay. The event's
     strength and decay and the mean correlation of the neighbours' residuals are one normal Z, over
-    which is integrated by the trapezoidal rule; the minimum is over circles about the devices that
-    are likeliest to detect, so that chances in different circles are not added up, which errs on
-    the side of missing. Devices that are listed but dead count in n and never in N.
+    which is integrated by the trapezoidal rule. Circles are followed about the devices that are
+    likeliest to detect; those of the second set have no device in common with the best of the
+    first. Chances of overlapping circles are not added up, which errs on the side of missing.
+    Devices that are listed but dead count in n and never in N. Tails of N are approximate (see
+    `approximate_log_tails`).
 
     Parameters
     ----------
@@ -95,7 +108,7 @@ def miss_probability(
     velocity
         Velocity model, see `eqstat.velocity`.
     delays
-        Also return the delay of the detection.
+        Also return the delay of the detection, and follow all circles and windows.
     probability
         Probability of the interval over draws, in (0, 1).
 
@@ -126,16 +139,20 @@ def miss_probability(
     check_kind("miss_probability", Rule, "use `Rule(needed)`", rule=rule)
     check_range("miss_probability", 0, 700, depth_km=depth_km)
     check_probability("miss_probability", probability=probability)
+    check_range("miss_probability", -90, 90, latitude=latitude)
+    check_range("miss_probability", -360, 540, longitude=longitude)
+    check_range("miss_probability", -2, 10, magnitude=magnitude)
+    check_range("miss_probability", 0, 24, ends="[)", hour=hour)
+    check_range("miss_probability", 0, 1, ends="(]", active_share=active_share)
     lat, lon = (np.asarray(x, np.float64) for x in (latitude, longitude))
-    check_range("miss_probability", -90, 90, latitude=lat)
-    check_range("miss_probability", -360, 540, longitude=lon)
+    if lat.shape != lon.shape and lat.ndim and lon.ndim:
+        raise InputError("miss_probability: latitude and longitude must be of one shape")
     lat, lon = (x.ravel() for x in np.broadcast_arrays(lat, lon))
     size = np.atleast_1d(np.asarray(magnitude, np.float64))
     hours = np.atleast_1d(np.asarray(hour, np.float64))
-    check_range("miss_probability", -2, 10, magnitude=size)
-    check_range("miss_probability", 0, 24, ends="[)", hour=hours)
+    if not (lat.size and size.size and hours.size):
+        raise InputError("miss_probability: needs at least one place, one magnitude and one hour")
     share = np.asarray(active_share, np.float64)
-    check_range("miss_probability", 0, 1, ends="(]", active_share=share)
     if share.shape not in ((), hours.shape) or size.ndim != 1 or hours.ndim != 1:
         raise InputError(
             "miss_probability: magnitude and hour must be rows of numbers, active_share one "
@@ -178,13 +195,24 @@ def _draws(
 
 
 def window_ends(
-    velocity: VelocityModel, depth_km: float, response: DeviceResponse, step_s: float
+    velocity: VelocityModel,
+    depth_km: float,
+    response: DeviceResponse,
+    step_s: float,
+    farthest_km: float,
 ) -> np.ndarray:
-    """Ends of the windows after the origin, s, until phones at 150 km have reacted to S."""
+    """Ends of the windows after the origin, s, until the farthest devices have reacted to S."""
     first = float(velocity.travel_time(0.0, depth_km)[0])
-    last = float(velocity.travel_time(150.0, depth_km)[1])
+    last = float(velocity.travel_time(farthest_km, depth_km)[1])
     last += float(response.delay_mean_s + 3 * response.delay_sd_s)
     return first + step_s * np.arange(1, np.ceil((last - first) / step_s) + 1)
+
+
+def _farthest_km(network: DeviceNetwork, places: np.ndarray, radius_km: float | int) -> float:
+    """Distance to which devices may take part in a detection, one of a few."""
+    nearest = arc_km(KDTree(network.position).query(places)[0])
+    needed = nearest.max() + 2 * radius_km
+    return float(min((d for d in DISTANCES_KM if d >= needed), default=DISTANCES_KM[-1]))
 
 
 def _one(
@@ -201,10 +229,15 @@ def _one(
     motion: GroundMotion,
     velocity: VelocityModel,
     delays: bool,
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Log miss probability (places, magnitudes, hours) and quantiles of the delay."""
+) -> _Draw:
+    """Log miss probability (places, magnitudes, hours), times, and detections until then."""
     rings = ring_nodes(REACH_KM)
-    ends = window_ends(velocity, depth_km, response, FINE_S if delays else COARSE_S)
+    step = min(FINE_S if delays else COARSE_S, float(rule.window_s) / 3)
+    farthest = _farthest_km(network, places, rule.radius_km)
+    ends = window_ends(velocity, depth_km, response, step, farthest)
+    needed_of = rule.required(around.listed[:, None] * share, hours)
+    # Of many triggers the number is so sure that the probability steps along the shared term.
+    nodes = NODES if np.median(needed_of) <= MANY else FINE_NODES
     single = [np.asarray(x, np.float32) for x in (rings, magnitude, depth_km, ends)]
     tables = tabulate(
         response,
@@ -213,14 +246,13 @@ def _one(
         *single,
         np.float32(rule.window_s),
         np.float32(around.neighbour_correlation),
-        np.asarray(NODES, np.float32),
+        np.asarray(nodes, np.float32),
     )
     reach = _reach(response, motion, rings, depth_km, around.neighbour_correlation)
-    needed_of = rule.required(around.listed[:, None] * share, hours)
     log_miss = np.zeros((len(places), len(magnitude), len(hours)))
-    delay = np.full((*log_miss.shape, len(QUANTILES)), np.nan) if delays else None
+    by_time = np.zeros((*log_miss.shape, len(ends)), np.float32) if delays else None
     shape = jnp.zeros((len(magnitude), len(ends)), jnp.float32)
-    most = max(1, MOST_NUMBERS // (shape.size * len(NODES))) if delays else CHUNK
+    most = max(1, MOST_NUMBERS // (shape.size * len(nodes))) if delays else CHUNK
     # Few places are padded to a power of two, so that few programs are compiled.
     chunk = min(most, CHUNK, bucket_size(len(places), smallest=1))
     for start in range(0, len(places), chunk):
@@ -240,13 +272,13 @@ def _one(
             share.astype(np.float32),
             shape,
         )
-        if delay is None:
+        if by_time is None:
             log_miss[rows] = np.asarray(log_miss_at_last(tables, *arguments))[: len(block)]
         else:
             of_times = np.asarray(log_miss_by_time(tables, *arguments), np.float64)[: len(block)]
             log_miss[rows] = of_times[..., -1]
-            delay[rows] = _quantiles(of_times, ends)
-    return np.minimum(log_miss, 0.0), delay
+            by_time[rows] = -np.expm1(of_times)
+    return np.minimum(log_miss, 0.0), ends, by_time
 
 
 def _padded(array: np.ndarray, rows: int) -> np.ndarray:
@@ -273,27 +305,38 @@ def _reach(
     return np.asarray(sum(trigger_probability(response, of.log10_pga, of.own_sd)), np.float64)
 
 
-def _quantiles(log_miss: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Quantiles of the delay given a detection, from the miss probability by each time."""
-    detected = -np.expm1(log_miss)
-    final = detected[..., -1:]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        cdf = np.where(final > 1e-6, detected / final, np.nan)
-    cdf = np.concatenate([np.zeros_like(final), cdf], axis=-1)
-    time = np.concatenate([[2 * ends[0] - ends[1]], ends])
-    out = np.empty((*final.shape[:-1], len(QUANTILES)))
+def _quantiles(draws: list[_Draw]) -> np.ndarray:
+    """Quantiles of the delay given a detection, over all draws.
+
+    Draws differ in their times, to which the probabilities of detection are interpolated.
+    """
+    longest = max((ends for _, ends, _ in draws), key=len)
+    step = min(ends[1] - ends[0] for _, ends, _ in draws)
+    time = np.arange(min(ends[0] for _, ends, _ in draws) - step, longest[-1] + step, step)
+    detected = np.zeros((*draws[0][0].shape, len(time)))
+    for _, ends, by_time in draws:
+        known = np.concatenate([[ends[0] - (ends[1] - ends[0])], ends])
+        low = np.clip(np.searchsorted(known, time, side="right") - 1, 0, len(known) - 2)
+        part = np.clip((time - known[low]) / (known[low + 1] - known[low]), 0, 1)
+        value = np.concatenate([np.zeros_like(by_time[..., :1]), by_time], axis=-1)
+        detected += value[..., low] * (1 - part) + value[..., low + 1] * part
+    detected /= len(draws)
+    final = detected[..., -1]
+    out = np.full((*final.shape, len(QUANTILES)), np.nan)
     for number, q in enumerate(QUANTILES):
-        above = np.argmax(cdf >= q, axis=-1)
-        high = np.take_along_axis(cdf, above[..., None], -1)[..., 0]
-        low = np.take_along_axis(cdf, np.maximum(above - 1, 0)[..., None], -1)[..., 0]
-        part = np.where(high > low, (q - low) / np.maximum(high - low, 1e-300), 1.0)
-        value = time[np.maximum(above - 1, 0)] * (1 - part) + time[above] * part
-        out[..., number] = np.where(np.isfinite(cdf[..., -1]), value, np.nan)
+        wanted = q * final[..., None]
+        above = np.maximum(np.argmax(detected >= wanted, axis=-1), 1)
+        high, low = (
+            np.take_along_axis(detected, at[..., None], -1)[..., 0] for at in (above, above - 1)
+        )
+        part = (q * final - low) / np.maximum(high - low, 1e-300)
+        value = time[above - 1] + np.clip(part, 0, 1) * (time[above] - time[above - 1])
+        out[..., number] = np.where(final > RARE, value, np.nan)
     return out
 
 
 def _labelled(
-    results: list[tuple[np.ndarray, np.ndarray | None]],
+    results: list[_Draw],
     latitude: np.ndarray,
     longitude: np.ndarray,
     magnitude: np.ndarray,
@@ -302,8 +345,8 @@ def _labelled(
     probability: float,
 ) -> xr.Dataset:
     dims = ("place", "magnitude", "hour")
-    log_miss = np.stack([log for log, _ in results])
-    mean = np.logaddexp.reduce(log_miss, axis=0) - np.log(len(results))
+    log_miss = np.stack([log for log, *_ in results])
+    mean = np.minimum(np.logaddexp.reduce(log_miss, axis=0) - np.log(len(results)), 0.0)
     variables: dict = {
         "miss_probability": (dims, np.exp(mean), {"long_name": "miss probability"}),
         "log_miss_probability": (dims, mean, {"long_name": "log of the miss probability"}),
@@ -319,15 +362,9 @@ def _labelled(
         "magnitude": ("magnitude", magnitude, {"long_name": "magnitude"}),
         "hour": ("hour", hours, {"units": "h", "long_name": "local hour of the day"}),
     }
-    delay = [d for _, d in results if d is not None]
-    if delay:
-        # Draws without a detection have no delay.
-        seen = [np.where(np.isfinite(d), d, 0.0) for d in delay]
-        weight = sum(np.isfinite(d).astype(float) for d in delay)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            value = sum(seen) / weight
+    if results[0][2] is not None:
         attributes = {"units": "s", "long_name": "delay of the detection after the origin"}
-        variables["delay_s"] = ((*dims, "quantile"), value, attributes)
+        variables["delay_s"] = ((*dims, "quantile"), _quantiles(results), attributes)
         coords["quantile"] = ("quantile", np.array(QUANTILES), {"long_name": "quantile"})
     attributes = {
         "depth_km": depth_km,

@@ -27,8 +27,8 @@ else:
 
 # Candidates for the circle of a detection lie this share of the radius apart.
 CENTRES_APART = 0.1
-# Devices within this share of the radius have about the same circle.
-NEAR = 0.25
+# Devices within this share of the radius have about the same circle, and those of so many cells.
+NEAR, NEAR_CELLS = 0.25, 8
 # Cells of a circle, and circles, whose pairs of devices serve for the mean correlation.
 MOST_PAIRS = 100
 MOST_CIRCLES = 300
@@ -63,15 +63,23 @@ class Rule:
         check_range("Rule", 0, 3600, ends="(]", window_s=self.window_s)
         check_range("Rule", 0, 1000, ends="(]", radius_km=self.radius_km)
         if not callable(self.needed):
-            check_range("Rule", 1, needed=self.needed)
+            check_whole("Rule", 1, needed=self.needed)
 
     def required(self, active: np.ndarray, hour: np.ndarray) -> np.ndarray:
         """Return the needed triggers, of the broadcast shape of active devices and hours."""
         shape = np.broadcast_shapes(np.shape(active), np.shape(hour))
         if not callable(self.needed):
             return np.full(shape, float(self.needed))
-        result = np.asarray(self.needed(np.rint(active).astype(int), hour), np.float64)
-        return np.broadcast_to(result, shape)
+        try:
+            result = np.asarray(self.needed(np.rint(active).astype(int), hour), np.float64)
+            result = np.broadcast_to(result, shape)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                "Rule: needed must take arrays of active devices and hours and return numbers of "
+                f"their shape ({error})"
+            ) from error
+        check_range("Rule", 1, needed=result)
+        return result
 
 
 def poisson_rule(
@@ -165,8 +173,6 @@ class Circles:
         Devices of each cell in each circle, (cells, circles), sparse by columns.
     near
         Devices of each cell near the centre, whose circles are about the same, as `members`.
-    disjoint
-        Which circles have no devices in common, (circles, circles).
     neighbour_correlation
         Mean of exp(-3 d / range) over pairs of devices within a circle.
     """
@@ -175,8 +181,13 @@ class Circles:
     listed: np.ndarray
     members: csr_array
     near: csr_array
-    disjoint: np.ndarray
     neighbour_correlation: float
+
+    def disjoint_from(self, circle: np.ndarray) -> np.ndarray:
+        """Return which circles have no devices in common with some, (of these, circles)."""
+        unique, back = np.unique(circle, return_inverse=True)
+        shared = _pattern(self.members[:, unique]).T @ self.members
+        return (shared.toarray() == 0)[back]
 
 
 def prepare(
@@ -216,6 +227,7 @@ def prepare(
         network = network.drop(columns=devices)
     checked = schema.check_network(network)
     keep = number > 0
+    notes = tuple(checked.attrs.get("notes", ()))
     left_out = checked[~keep].assign(reason="no devices at this place")
     if not keep.any():
         raise InputError("network: holds no device")
@@ -227,7 +239,8 @@ def prepare(
     weight = np.bincount(cell, number)
     points = unit_vectors(latitude, longitude)
     mean = np.stack([np.bincount(cell, number * axis) for axis in points.T], axis=-1)
-    return DeviceNetwork(mean / np.linalg.norm(mean, axis=1, keepdims=True), weight, left_out)
+    mean /= np.linalg.norm(mean, axis=1, keepdims=True)
+    return DeviceNetwork(mean, weight, left_out, notes)
 
 
 def _numbers_of(network: pd.DataFrame, column: str) -> np.ndarray:
@@ -276,7 +289,7 @@ def arc_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def circles(network: DeviceNetwork, radius_km: float | int, correlation_km: float) -> Circles:
-    """Circles of the radius about places where devices are, a quarter of the radius apart."""
+    """Circles of the radius about places where devices are, a tenth of the radius apart."""
     order = np.argsort(-network.devices, kind="stable")
     tree = KDTree(network.position)
     near = tree.query_ball_point(network.position, chord(CENTRES_APART * radius_km))
@@ -287,16 +300,15 @@ def circles(network: DeviceNetwork, radius_km: float | int, correlation_km: floa
             chosen.append(cell)
             free[near[cell]] = False
     centres = network.position[chosen]
-    members, near_centre = (
-        _members(tree, network, centres, radius) for radius in (radius_km, NEAR * radius_km)
-    )
-    shared = _pattern(members).T @ members
+    members = _members(tree, network, centres, np.full(len(centres), chord(radius_km)))
+    # Near are some devices at least, also where they are sparse.
+    nearest = tree.query(centres, k=np.array([min(NEAR_CELLS, len(network.position))]))[0][:, 0]
+    near = np.clip(nearest * (1 + 1e-9), chord(NEAR * radius_km), chord(radius_km))
     return Circles(
         centres,
         np.asarray(members.sum(axis=0)).ravel(),
         members,
-        near_centre,
-        shared.toarray() == 0,
+        _members(tree, network, centres, near),
         _neighbours(network, members, correlation_km),
     )
 
@@ -308,10 +320,10 @@ def _pattern(array: csr_array) -> csr_array:
 
 
 def _members(
-    tree: KDTree, network: DeviceNetwork, centres: np.ndarray, radius_km: float | int
+    tree: KDTree, network: DeviceNetwork, centres: np.ndarray, radius: np.ndarray
 ) -> csr_array:
-    """Devices of each cell within a radius of each centre, (cells, circles)."""
-    within = tree.query_ball_point(centres, chord(radius_km))
+    """Devices of each cell within a chord of each centre, (cells, circles)."""
+    within = tree.query_ball_point(centres, radius)
     column = np.repeat(np.arange(len(centres)), [len(cells) for cells in within])
     cells = np.concatenate([np.asarray(cells, int) for cells in within])
     shape = (len(network.devices), len(centres))

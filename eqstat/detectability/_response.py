@@ -139,7 +139,7 @@ class DeviceResponse(eqx.Module):
         return gammainc(shape, jnp.maximum(after_s, 0.0) / scale)
 
     def background_in(self, window_s: Number) -> Array:
-        """Probability that people trigger a device within a window."""
+        """Probability that people trigger a device that is not dead within a window."""
         return -jnp.expm1(-jnp.asarray(self.background_per_hour * window_s / HOUR_S))
 
 

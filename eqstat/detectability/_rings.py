@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_array
 
+from eqstat.detectability._circles import likely
 from eqstat.detectability._network import Circles, DeviceNetwork, arc_between, arc_km
 
 # Rings of epicentral distance: RING_KM near the epicentre, RING_FRACTION of the distance far off.
@@ -41,12 +43,12 @@ def choose_circles(
     step = np.minimum(apart * 2, len(fine)).astype(np.intp)
     for row in reach:
         weight = np.append(np.interp(fine, rings, row), 0.0)
-        expected = a * (weight[step] @ around.members)
-        score.append((expected - k) / np.sqrt(expected + 1.0))
+        expected, near = (a * (weight[step] @ members) for members in (around.members, around.near))
+        score.append(np.asarray(likely(*(jnp.asarray(x) for x in (expected, near, k)))))
     # At the middle magnitude: the best circle, and the best one that is disjoint from it.
     middle = score[len(score) // 2]
     best = np.argmax(middle, axis=1)
-    apart_from_best = around.disjoint[best]
+    apart_from_best = around.disjoint_from(best)
     other = np.argmax(np.where(apart_from_best, middle, -np.inf), axis=1)
     exists = np.asarray(np.any(apart_from_best, axis=1))
     chosen = np.concatenate(
@@ -55,8 +57,9 @@ def choose_circles(
         axis=1,
     )
     # Each joins one of the two, from whose rival it is disjoint.
-    in_first = around.disjoint[chosen, other[:, None]] | ~exists[:, None]
-    in_second = around.disjoint[chosen, best[:, None]] & exists[:, None]
+    apart_from_other = around.disjoint_from(other)
+    in_first = np.take_along_axis(apart_from_other, chosen, 1) | ~exists[:, None]
+    in_second = np.take_along_axis(apart_from_best, chosen, 1) & exists[:, None]
     second = (in_second & ~in_first).astype(np.float64)
     # The same circle may be the best at several magnitudes; it is followed once.
     repeated = np.tril(chosen[:, :, None] == chosen[:, None, :], -1).any(axis=2)

@@ -162,3 +162,119 @@ def test_bad_input_is_one_clear_error(town, wrong, match):
              "magnitude": 5.0, **wrong}  # fmt: skip
     with pytest.raises(InputError, match=match):
         miss_probability(**given)
+
+
+def seen_by_rule(key, table, needed, place, magnitude, *, draws=15, each=20, radius_km=30.0,
+                 window_s=10.0):  # fmt: skip
+    """Share of earthquakes that simulated networks detect, by the rule about every device."""
+    from eqstat.detectability._network import arc_between, unit_vectors
+
+    at = unit_vectors(table["latitude"], table["longitude"])
+    near = arc_between(at, at) <= radius_km
+    seen = []
+    for number in range(draws):
+        triggers = simulate(
+            jax.random.fold_in(key, number), table, np.full(each, place[0]), place[1], magnitude
+        )
+        for time in triggers["trigger_time_s"].to_numpy():
+            order = np.flatnonzero(np.isfinite(time))
+            after = time[order][:, None] - time[order][None, :]
+            counts = np.sum((after >= 0) & (after <= window_s) & near[np.ix_(order, order)], axis=1)
+            seen.append(bool(np.any(counts >= needed)))
+    return np.mean(seen), np.sqrt(0.25 / len(seen))
+
+
+SPARSE = np.stack(np.meshgrid(np.arange(4), np.arange(4)), -1).reshape(-1, 2) * 0.108
+WIDE = np.random.default_rng(0).uniform(-0.45, 0.45, (100, 2))
+LONG = {"radius_km": 100.0, "window_s": 30.0}
+CASES = {
+    "one device": (np.zeros((1, 2)), 1, (0.0, 0.05), 8.0, {}),
+    "stations 12 km apart": (SPARSE, 4, (0.16, 0.16), 7.0, {}),
+    "stations 24 km apart": (2 * SPARSE, 4, (0.3, 0.3), 6.5, LONG),
+    "phones in a wide box": (WIDE, 5, (0.05, 0.0), 4.0, {}),
+    "a window of a second": (WIDE / 8, 8, (0.1, 0.0), 4.0, {"window_s": 1.0}),
+}
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_sparse_networks_and_short_windows(name):
+    """The device that completes a count triggers by definition."""
+    place, needed, source, magnitude, rule = CASES[name]
+    table = pd.DataFrame(place, columns=["latitude", "longitude"])
+    seen, error = seen_by_rule(jax.random.key(1), table, needed, source, magnitude, **rule)
+    for delays in (False, True):
+        result = miss_probability(
+            prepare(table, cell_km=0.5), Rule(needed, **rule), *source, magnitude, delays=delays
+        )
+        assert 1 - result["miss_probability"].item() == pytest.approx(seen, abs=0.08 + 2 * error)
+
+
+def test_neighbouring_towns_do_not_spoil_a_detection():
+    centres = pd.DataFrame({"latitude": [0.0, 0.33, -0.33], "longitude": 0.0, "phones": 150})
+    detected = [
+        1 - miss_probability(prepare(centres[:many], devices="phones"), Rule(12), 0.09, 0.0, 3.7)
+        ["miss_probability"].item()
+        for many in (1, 3)
+    ]  # fmt: skip
+    assert detected[1] > detected[0] - 0.02
+
+
+def test_dead_devices_are_not_triggered_by_people_either(town):
+    """Listed and dead, or not active: with a fixed count the same."""
+    dead, absent = (
+        miss_probability(town, Rule(12), -12.1, -77.0, 3.0, active_share=share,
+                         response=DeviceResponse(dead_share=1 - alive, background_per_hour=120.0))
+        ["miss_probability"].item()
+        for share, alive in ((1.0, 0.1), (0.1, 1.0))
+    )  # fmt: skip
+    assert dead == pytest.approx(absent, rel=1e-3)
+
+
+def test_large_networks_have_no_steps_along_magnitude():
+    city = prepare(TOWN.assign(phones=20_000), devices="phones")
+    sizes = np.arange(2.2, 3.0, 0.05)
+    miss = miss_probability(city, Rule(200), -12.1, -77.0, sizes)["miss_probability"].to_numpy()
+    fall = -np.diff(miss.ravel())
+    assert np.all(fall > 0)
+    assert np.all(np.abs(np.diff(fall, 2)) < 0.03)
+
+
+def test_distant_earthquakes_are_followed_to_the_network(town):
+    result = miss_probability(town, Rule(12), -13.7, -77.0, 7.0, delays=True)
+    assert 1 - result["miss_probability"].item() > 0.99
+    # P takes 24 s to 190 km at 7.8 km/s.
+    assert result["delay_s"].min() > 24
+
+
+def test_delays_of_draws_are_those_of_their_mixture(town):
+    early, late = DeviceResponse(), DeviceResponse(delay_mean_s=8.0)
+    both = jax.tree.map(lambda *leaves: np.array(leaves, float), early, late)
+    one, two, mixed = (
+        miss_probability(town, Rule(12), -12.0, -77.0, 6.0, response=r, delays=True)["delay_s"]
+        .to_numpy().ravel()
+        for r in (early, late, both)
+    )  # fmt: skip
+    assert mixed[0] == pytest.approx(np.interp(0.32, [0.16, 0.5], one[:2]), abs=0.3)
+    assert mixed[2] > two[1]
+
+
+def test_probabilities_of_draws_do_not_exceed_one(town):
+    draws = ResponsePrior().draws(jax.random.key(0), 20)
+    far = miss_probability(town, Rule(12), [-12.1, 30.0], [-77.3, 90.0], [1.0], response=draws)
+    assert far["log_miss_probability"].max() <= 0
+    assert far["miss_probability"].max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"magnitude": []}, "at least one"),
+        ({"latitude": [], "longitude": []}, "at least one"),
+        ({"latitude": [1.0, 2.0], "longitude": [1.0, 2.0, 3.0]}, "one shape"),
+        ({"magnitude": ["a"]}, "magnitude"),
+    ],
+)
+def test_empty_and_ragged_input_is_one_clear_error(town, wrong, match):
+    given = {"latitude": 0.0, "longitude": 0.0, "magnitude": 5.0, **wrong}
+    with pytest.raises(InputError, match=match):
+        miss_probability(town, Rule(12), **given)

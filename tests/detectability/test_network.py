@@ -35,7 +35,7 @@ def test_cells_and_circles_do_not_depend_on_where_they_are(centre):
     around = circles(network, 45.0, 20.0)
     # Everything lies within 40 km of everything.
     assert np.all(around.listed == 300)
-    assert not around.disjoint.any()
+    assert not around.disjoint_from(np.arange(len(around.listed))).any()
     apart = arc_between(network.position, unit_vectors(*np.array(centre)[:, None]))
     assert apart.max() < 22
 
@@ -43,8 +43,25 @@ def test_cells_and_circles_do_not_depend_on_where_they_are(centre):
 def test_circles_of_towns_far_apart_are_disjoint():
     around = circles(prepare(table([0.0, 0.0], [0.0, 2.0])), 30.0, 20.0)
     assert around.listed.tolist() == [1, 1]
-    assert around.disjoint.tolist() == [[False, True], [True, False]]
+    assert around.disjoint_from(np.array([0, 1])).tolist() == [[False, True], [True, False]]
     assert around.neighbour_correlation == 0
+
+
+@pytest.mark.parametrize(
+    "needed",
+    [lambda n, h: np.full(n.shape, np.nan), lambda n, h: 0 * n, lambda n: n, lambda n, h: "eight",
+     lambda n, h: np.ones(17)],
+)  # fmt: skip
+def test_rules_that_give_no_counts_are_refused(needed):
+    with pytest.raises(InputError, match="Rule"):
+        Rule(needed).required(np.array([[5.0], [7.0]]), np.array([3.0, 14.0]))
+
+
+def test_devices_near_a_centre_are_some_where_they_are_sparse():
+    around = circles(prepare(table(np.arange(16) * 0.15, np.zeros(16))), 30.0, 20.0)
+    near = np.asarray(around.near.sum(axis=0)).ravel()
+    assert np.all(near >= 2)
+    assert np.all(near <= around.listed)
 
 
 def test_numbers_of_devices_come_from_a_column():

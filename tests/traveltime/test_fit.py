@@ -6,7 +6,7 @@ import pytest
 from scipy import optimize, stats
 
 from eqstat.inference import InferenceError, Result
-from eqstat.inference._laplace import _find_mode
+from eqstat.inference._mode import find_mode
 from eqstat.traveltime import Prior, fit, prepare
 from eqstat.traveltime._fit import HYPOCENTRE
 from eqstat.velocity import ConstantVelocity, load_velocity
@@ -280,10 +280,10 @@ def test_with_time_errors_it_is_the_posterior_mode(uncertain):
 
 def test_another_table_of_the_bucket_does_not_recompile_the_mode(uncertain):
     fit(uncertain)
-    before = _find_mode._cache_size()
+    before = find_mode._cache_size()
     other = cases.quake(9, 2).assign(time_sd_s=0.5)
     fit(prepare(other, velocity=ConstantVelocity(6.1, 3.6)), prior=Prior(region_km=200.0))
-    assert _find_mode._cache_size() == before
+    assert find_mode._cache_size() == before
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from eqstat.cli._text import aligned, facts, percent, place
 from eqstat.cli._threshold import clock
 
@@ -47,12 +45,15 @@ def rule_text(options: argparse.Namespace) -> str:
     return f"more than {rate:g} triggers a device explain (probability {beta:g}), {least}, {where}"
 
 
-def short(probability: float) -> str:
-    """Per cent with one decimal; nothing that is possible is written as 0 or 100."""
-    value = 100 * probability
-    if 0 < value < 0.05:
+def short(probability: float, rest: float | None = None) -> str:
+    """Per cent with one decimal; nothing that is possible is written as 0 or 100.
+
+    `rest` is what is left to 1, where it is known better than by the difference.
+    """
+    rest = 1 - probability if rest is None else rest
+    if 0 < probability < 0.0005:
         return "< 0.1 %"
-    return "> 99.9 %" if 99.95 <= value < 100 else f"{value:.1f} %"
+    return "> 99.9 %" if 0 < rest < 0.0005 else f"{100 * probability:.1f} %"
 
 
 def place_table(one: xr.Dataset, hours: int) -> list[str]:
@@ -68,13 +69,15 @@ def place_table(one: xr.Dataset, hours: int) -> list[str]:
             value = at.isel(magnitude=row)
             ends = "-"
             if "low" in value:
-                low, high = (short(1 - float(value[name])) for name in ("high", "low"))
+                low, high = (
+                    short(1 - float(value[name]), float(value[name])) for name in ("high", "low")
+                )
                 ends = f"{low} to {high}"
             delay = value["delay_s"].to_numpy()
-            late = float(value["miss_probability"]) > 0.999 or not np.isfinite(delay).all()
+            late = float(value["miss_probability"]) > 0.999 or bool(value["delay_s"].isnull().any())
             body.append([
                 f"{float(value['magnitude']):g}",
-                short(1 - float(value["miss_probability"])),
+                short(1 - float(value["miss_probability"]), float(value["miss_probability"])),
                 ends,
                 "-" if late else f"{delay[1]:.1f} ({delay[0]:.1f} to {delay[2]:.1f})",
             ])  # fmt: skip
@@ -82,11 +85,19 @@ def place_table(one: xr.Dataset, hours: int) -> list[str]:
     return lines
 
 
+def area_weight(result: xr.Dataset) -> Any:
+    """Weights of the places of a map: the area that each stands for."""
+    import numpy as np
+
+    return np.cos(np.deg2rad(result["latitude"]))
+
+
 def map_table(result: xr.Dataset, smallest: xr.DataArray | None) -> list[str]:
     """Share of the area in which magnitudes are detected."""
+    import numpy as np
+
     miss = result["miss_probability"].mean("hour")
-    # Places weigh as much as the area they stand for.
-    weight: Any = np.cos(np.deg2rad(result["latitude"]))
+    weight = area_weight(result)
     head = ["magnitude", "mean", *(f"over {percent(p)}" for p in PROBABILITIES)]
     body = [head]
     for size in result["magnitude"].to_numpy():
@@ -101,12 +112,11 @@ def map_table(result: xr.Dataset, smallest: xr.DataArray | None) -> list[str]:
     if smallest is not None:
         best = smallest.sel(probability=0.9).mean("hour")
         if bool(np.isfinite(best).any()):
+            least = float(result["magnitude"][0])
             at = best.where(best == best.min(), drop=True)
             where = place(float(at["latitude"][0]), float(at["longitude"][0]))
-            lines += [
-                "",
-                f"Smallest magnitude detected with 90 %: {float(best.min()):.1f} at {where}",
-            ]
+            size = f"{float(best.min()):.1f}{' or less' if float(best.min()) == least else ''}"
+            lines += ["", f"Smallest magnitude detected with 90 %: {size} at {where}"]
     return lines
 
 
@@ -125,12 +135,13 @@ def content_of(network: Any, result: xr.Dataset, smallest: xr.DataArray | None) 
         "map": None,
     }
     if "place" not in result.dims:
+        weight = area_weight(result)
         content["map"] = {
             "latitude": result["latitude"].to_numpy().tolist(),
             "longitude": result["longitude"].to_numpy().tolist(),
             "magnitude": result["magnitude"].to_numpy().tolist(),
             "mean_miss_probability": [
-                float(result["miss_probability"].sel(magnitude=size).mean())
+                float(result["miss_probability"].sel(magnitude=size).weighted(weight).mean())
                 for size in result["magnitude"].to_numpy()
             ],
         }
