@@ -302,7 +302,8 @@ def circles(network: DeviceNetwork, radius_km: float | int, correlation_km: floa
     centres = network.position[chosen]
     members = _members(tree, network, centres, np.full(len(centres), chord(radius_km)))
     # Near are some devices at least, also where they are sparse.
-    nearest = tree.query(centres, k=np.array([min(NEAR_CELLS, len(network.position))]))[0][:, 0]
+    nearest, _ = tree.query(centres, k=min(NEAR_CELLS, len(network.position)))
+    nearest = np.asarray(nearest).reshape(len(centres), -1)[:, -1]
     near = np.clip(nearest * (1 + 1e-9), chord(NEAR * radius_km), chord(radius_km))
     return Circles(
         centres,
