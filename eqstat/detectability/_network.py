@@ -198,7 +198,7 @@ def prepare(
     Parameters
     ----------
     network
-        Table of the network contract: `latitude`, `longitude`.
+        Table of the network contract: `latitude`, `longitude`. Times of activity are not used.
     devices
         Column with the number of devices at each place (a town, a cell of a census), which need
         not be whole: expected numbers are. By default each row is one device.

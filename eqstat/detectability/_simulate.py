@@ -96,6 +96,7 @@ def simulate(
     )
     lat, lon, size, depth = (x.ravel() for x in arrays)
     check_range("simulate", -90, 90, latitude=lat)
+    check_range("simulate", -360, 540, longitude=lon)
     check_range("simulate", -2, 10, magnitude=size)
     check_range("simulate", 0, 700, depth_km=depth)
     ground: GroundMotion = _plain(GroundMotion() if motion is None else motion)

@@ -69,6 +69,7 @@ def test_bad_input_is_refused():
     for given, match in (
         ({"magnitude": [np.nan]}, "magnitude"),
         ({"latitude": [100.0]}, "latitude"),
+        ({"longitude": [np.nan]}, "longitude"),
         ({"active_share": 0.0}, "active_share"),
     ):
         arguments = {"latitude": [0.0], "longitude": [0.0], "magnitude": [5.0]} | given
