@@ -91,7 +91,8 @@ curves = detectability.miss_probability(
     network, rule, largest["latitude"], largest["longitude"] - 0.4, magnitude,
     active_share=0.5, response=draws, delays=True,
 )  # fmt: skip
-detection_curves(curves)
+figure, ax = plt.subplots(figsize=(7, 4.4), layout="constrained")
+detection_curves(curves, ax=ax)
 # %% [markdown]
 # ## How late, and for whom too late?
 #
@@ -110,8 +111,9 @@ for size in (4.5, 5.5, 6.5):
 # %% [markdown]
 # ## More participants, or one more town
 #
-# Inland, where nobody takes part, twice as many phones in the towns of today bring nothing: those
-# towns are far, and the rule asks more triggers of more phones. A few phones in a new town do.
+# Inland, where nobody takes part, twice as many phones in the towns of today help little: those
+# towns are far, and the rule asks more triggers of more phones. A few phones in a new town help
+# much.
 
 # %%
 inland = (-12.0, -75.2)
