@@ -78,6 +78,7 @@ class _Settings(NamedTuple):
 
     warmup: int
     mass_matrix: MassMatrix
+    target_accept: float
     sequential: bool
     components: int
     tries: int
@@ -129,7 +130,7 @@ def _kernels(
         step_size=0.5,
         adapt_mass_matrix=settings.mass_matrix != "identity",
         dense_mass=settings.mass_matrix == "dense",
-        target_accept_prob=0.85,
+        target_accept_prob=settings.target_accept,
         max_tree_depth=MAX_TREE_DEPTH,
     )
 
@@ -238,6 +239,7 @@ def run_nuts(
     warmup: int = 500,
     draws: int = 1000,
     mass_matrix: MassMatrix = "dense",
+    target_accept: float = 0.85,
     sequential: bool = False,
     jumps: int = 0,
     components: int = 8,
@@ -280,6 +282,9 @@ def run_nuts(
         parameters are too many for a warm-up to estimate their covariance; or none of it
         ("identity"), where the cloud are draws of the posterior and a short warm-up for the step
         size is enough.
+    target_accept
+        Acceptance probability that the step size is adapted to, in (0, 1): nearer to 1 where the
+        posterior is sharply curved in places.
     sequential
         Move the chains one after another, not side by side: faster where one evaluation of
         the model keeps a core busy, since no chain then waits for the longest path.
@@ -335,7 +340,7 @@ def run_nuts(
     warmup = blocks[0] * BLOCK
     template = {name: values[0] for name, values in cloud.items()}
     keys = jax.vmap(lambda chain: jax.random.fold_in(key, chain))(jnp.arange(chains))
-    settings = _Settings(warmup, mass_matrix, sequential, components, jumps)
+    settings = _Settings(warmup, mass_matrix, target_accept, sequential, components, jumps)
     states, frame = _start(model, warp, args, cloud, keys, settings)
     parts = []
     disable = None if progress is None else not progress
