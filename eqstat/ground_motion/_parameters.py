@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from eqstat._core.arrays import as_leaf
 from eqstat._core.checks import check_range
 
 MAGNITUDE = 5.0
@@ -34,13 +35,6 @@ POSITIVE = (
 )
 SHARES = ("station_distance_share", "correlated_share")
 MAY_VANISH = ("spreading_sd", "station_sd", "region_sd", *SHARES)
-
-
-def _numbers(value: Any) -> Any:
-    """Convert numbers to arrays; arrays keep their dtype, and other objects pass through."""
-    if isinstance(value, int | float | list | tuple):
-        return jnp.asarray(value, jnp.result_type(float))
-    return jnp.asarray(value) if isinstance(value, np.ndarray | np.generic) else value
 
 
 class GroundMotion(eqx.Module):
@@ -147,31 +141,31 @@ class GroundMotion(eqx.Module):
     True
     """
 
-    level: Float[Array, "..."] = eqx.field(converter=_numbers, default=-0.3)
-    magnitude_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.7)
-    magnitude_bend: Float[Array, "..."] = eqx.field(converter=_numbers, default=-0.05)
-    spreading: Float[Array, "..."] = eqx.field(converter=_numbers, default=1.4)
-    spreading_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=-0.1)
-    anelastic_per_100_km: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.2)
-    saturation_km: Float[Array, "..."] = eqx.field(converter=_numbers, default=6.0)
-    saturation_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.235)
-    depth_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
-    vs30_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=-0.5)
-    vs30_log10_mean: Float[Array, "..."] = eqx.field(converter=_numbers, default=2.6)
-    vs30_log10_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.15)
-    station_distance_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
-    station_distance_km: Float[Array, "..."] = eqx.field(converter=_numbers, default=50.0)
-    station_distance_share: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
-    event_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.3)
-    station_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.2)
-    record_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.25)
-    record_sd_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
-    spreading_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.15)
-    correlated_share: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.4)
-    correlation_km: Float[Array, "..."] = eqx.field(converter=_numbers, default=20.0)
-    correlation_growth: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
-    region_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
-    region_level: Float[Array, "... regions"] = eqx.field(converter=_numbers, default=(0.0,))
+    level: Float[Array, "..."] = eqx.field(converter=as_leaf, default=-0.3)
+    magnitude_slope: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.7)
+    magnitude_bend: Float[Array, "..."] = eqx.field(converter=as_leaf, default=-0.05)
+    spreading: Float[Array, "..."] = eqx.field(converter=as_leaf, default=1.4)
+    spreading_slope: Float[Array, "..."] = eqx.field(converter=as_leaf, default=-0.1)
+    anelastic_per_100_km: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.2)
+    saturation_km: Float[Array, "..."] = eqx.field(converter=as_leaf, default=6.0)
+    saturation_slope: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.235)
+    depth_slope: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.0)
+    vs30_slope: Float[Array, "..."] = eqx.field(converter=as_leaf, default=-0.5)
+    vs30_log10_mean: Float[Array, "..."] = eqx.field(converter=as_leaf, default=2.6)
+    vs30_log10_sd: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.15)
+    station_distance_slope: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.0)
+    station_distance_km: Float[Array, "..."] = eqx.field(converter=as_leaf, default=50.0)
+    station_distance_share: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.0)
+    event_sd: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.3)
+    station_sd: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.2)
+    record_sd: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.25)
+    record_sd_slope: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.0)
+    spreading_sd: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.15)
+    correlated_share: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.4)
+    correlation_km: Float[Array, "..."] = eqx.field(converter=as_leaf, default=20.0)
+    correlation_growth: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.0)
+    region_sd: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.0)
+    region_level: Float[Array, "... regions"] = eqx.field(converter=as_leaf, default=(0.0,))
 
     def __check_init__(self) -> None:
         """Check the ranges of concrete values; traced ones pass."""

@@ -66,7 +66,8 @@ def _log_outcomes(sensitivity: Sensitivity, working: Array, enough: Array) -> tu
     hit = chance + (1 - chance) * working * enough
     # 1 - w e as a sum of positive parts.
     miss = (1 - chance) * ((1 - working) + working * (1 - enough))
-    return jnp.log(hit), jnp.log(jnp.maximum(miss, 1e-300))
+    # The smallest number of the precision at hand: 1e-300 is 0 in float32.
+    return jnp.log(hit), jnp.log(jnp.maximum(miss, jnp.finfo(miss.dtype).tiny))
 
 
 def log_outcomes(

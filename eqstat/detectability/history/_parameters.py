@@ -11,6 +11,7 @@ import numpy as np
 from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 
+from eqstat._core.arrays import as_leaf
 from eqstat._core.checks import check_range
 
 REFERENCE_KM = 50.0
@@ -28,13 +29,6 @@ SHARES = (
     "masked_share",
     "count_share",
 )
-
-
-def _numbers(value: Any) -> Any:
-    """Convert numbers to arrays; arrays keep their dtype, and other objects pass through."""
-    if isinstance(value, int | float | list | tuple):
-        return jnp.asarray(value, jnp.result_type(float))
-    return jnp.asarray(value) if isinstance(value, np.ndarray | np.generic) else value
 
 
 class Sensitivity(eqx.Module):
@@ -106,21 +100,21 @@ class Sensitivity(eqx.Module):
     0.45
     """
 
-    magnitude_50_km: Float[Array, "..."] = eqx.field(converter=_numbers, default=2.0)
-    spreading: Float[Array, "..."] = eqx.field(converter=_numbers, default=2.0)
-    anelastic_per_100_km: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.3)
-    trigger_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.4)
-    event_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.3)
-    station_share: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.9)
-    system_share: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.95)
-    coincidence_probability: Float[Array, "..."] = eqx.field(converter=_numbers, default=1e-3)
-    masked_share: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
-    masking_s: Float[Array, "..."] = eqx.field(converter=_numbers, default=60.0)
-    group_shift: Float[Array, "... groups"] = eqx.field(converter=_numbers, default=(0.0,))
-    station_sd: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
-    station_shift: Float[Array, "... stations"] = eqx.field(converter=_numbers, default=(0.0,))
-    count_share: Float[Array, "... counts"] = eqx.field(converter=_numbers, default=(1.0,))
-    b_value: Float[Array, "..."] = eqx.field(converter=_numbers, default=1.0)
+    magnitude_50_km: Float[Array, "..."] = eqx.field(converter=as_leaf, default=2.0)
+    spreading: Float[Array, "..."] = eqx.field(converter=as_leaf, default=2.0)
+    anelastic_per_100_km: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.3)
+    trigger_sd: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.4)
+    event_sd: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.3)
+    station_share: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.9)
+    system_share: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.95)
+    coincidence_probability: Float[Array, "..."] = eqx.field(converter=as_leaf, default=1e-3)
+    masked_share: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.0)
+    masking_s: Float[Array, "..."] = eqx.field(converter=as_leaf, default=60.0)
+    group_shift: Float[Array, "... groups"] = eqx.field(converter=as_leaf, default=(0.0,))
+    station_sd: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.0)
+    station_shift: Float[Array, "... stations"] = eqx.field(converter=as_leaf, default=(0.0,))
+    count_share: Float[Array, "... counts"] = eqx.field(converter=as_leaf, default=(1.0,))
+    b_value: Float[Array, "..."] = eqx.field(converter=as_leaf, default=1.0)
 
     def __check_init__(self) -> None:
         """Check the ranges of concrete values; traced ones pass."""

@@ -199,3 +199,16 @@ def test_precision_is_that_of_each_call():
     low = log_likelihood(Sensitivity(), arrays(history))
     assert (high.dtype, low.dtype) == (jnp.float64, jnp.float32)
     assert abs(float(high) - float(low)) < 1e-3 * abs(float(high))
+
+
+def test_certain_hits_have_a_finite_miss_in_single_precision():
+    """A ceiling of 1 and a great earthquake: the smallest number, not minus infinity."""
+    sure = Sensitivity(station_share=1.0, system_share=1.0, trigger_sd=0.05)
+    history = simulate(jax.random.key(0), sure, Design(events=64, stations=12))
+    data = jax.tree.map(
+        lambda leaf: jnp.asarray(leaf, jnp.float32) if leaf.dtype.kind == "f" else leaf,
+        history.data,
+    )
+    hit, miss = log_outcomes(sure, data)
+    assert hit.dtype == jnp.float32
+    assert bool(jnp.all(jnp.isfinite(jnp.asarray(miss)[data.weight > 0])))

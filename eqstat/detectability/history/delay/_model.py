@@ -11,6 +11,7 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, Int
 
+from eqstat._core.arrays import as_leaf
 from eqstat._core.checks import check_range
 from eqstat._core.constants import HALF_LOG_2PI
 from eqstat._core.normal import log_ndtr
@@ -62,12 +63,6 @@ class DelayData(eqx.Module):
     systems: int = eqx.field(static=True)
 
 
-def _numbers(value: Any) -> Any:
-    if isinstance(value, int | float | list | tuple):
-        return jnp.asarray(value, jnp.result_type(float))
-    return jnp.asarray(value) if isinstance(value, np.ndarray | np.generic) else value
-
-
 class AlertDelay(eqx.Module):
     r"""Parameters of the delay of first alerts.
 
@@ -106,11 +101,11 @@ class AlertDelay(eqx.Module):
     True
     """
 
-    processing_s: Float[Array, "... systems"] = eqx.field(converter=_numbers, default=(8.0,))
-    scatter_log_sd: Float[Array, "... systems"] = eqx.field(converter=_numbers, default=(0.3,))
-    outlier_share: Float[Array, "... systems"] = eqx.field(converter=_numbers, default=(0.0,))
-    travel_slope: Float[Array, "..."] = eqx.field(converter=_numbers, default=0.0)
-    alert_share: Float[Array, "... systems"] = eqx.field(converter=_numbers, default=(0.9,))
+    processing_s: Float[Array, "... systems"] = eqx.field(converter=as_leaf, default=(8.0,))
+    scatter_log_sd: Float[Array, "... systems"] = eqx.field(converter=as_leaf, default=(0.3,))
+    outlier_share: Float[Array, "... systems"] = eqx.field(converter=as_leaf, default=(0.0,))
+    travel_slope: Float[Array, "..."] = eqx.field(converter=as_leaf, default=0.0)
+    alert_share: Float[Array, "... systems"] = eqx.field(converter=as_leaf, default=(0.9,))
 
     def __check_init__(self) -> None:
         """Check the ranges of concrete values; traced ones pass."""
