@@ -197,7 +197,8 @@ def run(options: argparse.Namespace) -> Outcome:
         "active_share": share_of(options.active_share, hours),
         "response": response_of(options),
         "velocity": velocity,
-        "delays": True,
+        # A map shows no delays; they take most of its time.
+        "delays": bool(options.at or options.netcdf),
         "probability": options.probability,
     }
     rule = rule_of(options)

@@ -8,6 +8,7 @@ and the sums for all magnitudes, values of the shared term and times are one pro
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -148,12 +149,11 @@ def _of_circles(log_fewer: Array, log_none: Array, second: Array) -> Array:
     return both[0] + both[1]
 
 
-@jax.jit
+@partial(jax.jit, static_argnames=("magnitudes", "times"))
 def log_miss_by_time(
-    tables: Tables, given: Given, share: Array, magnitudes_times: Array
+    tables: Tables, given: Given, share: Array, magnitudes: int, times: int
 ) -> Float[Array, "places magnitudes hours times"]:
     """Log probability of a miss by each time."""
-    magnitudes, times = magnitudes_times.shape
     axes = (*given.counts.shape[:2], magnitudes, len(tables.log_node), times)
     mean = _sums(given.counts, tables.probability).reshape(axes)
     square = _sums(given.counts, tables.probability**2).reshape(axes)
@@ -175,15 +175,14 @@ def log_miss_by_time(
     return jnp.moveaxis(result, 0, 2)
 
 
-@jax.jit
+@partial(jax.jit, static_argnames=("magnitudes", "times"))
 def log_miss_at_last(
-    tables: Tables, given: Given, share: Array, magnitudes_times: Array
+    tables: Tables, given: Given, share: Array, magnitudes: int, times: int
 ) -> Float[Array, "places magnitudes hours"]:
     """Log probability of a miss in the end: as `log_miss_by_time`.
 
     The window with the most expected triggers serves, which spares the tails of the others.
     """
-    magnitudes, times = magnitudes_times.shape
     rings, axes = len(tables.probability), (*given.counts.shape[:2], -1, times)
 
     def of_magnitude(pair: tuple[Array, Array]) -> Array:

@@ -30,8 +30,8 @@ from eqstat.velocity import VelocityLike, VelocityModel, as_velocity
 
 # Devices farther than this are taken to be silent.
 REACH_KM = 300.0
-# Nodes of the shared term, in standard deviations: the trapezoidal rule, whose error is below 1 %
-# as long as the miss probability falls from 0.9 to 0.1 over half a standard deviation or more.
+# Nodes of the shared term, in standard deviations, for the trapezoidal rule: it converges where the
+# miss probability falls over more than the spacing, finer where the rule needs many triggers.
 NODES, FINE_NODES, MANY = np.arange(-10, 11) * 0.45, np.arange(-30, 31) * 0.15, 60
 # Distances to which windows reach, km: a few, so that few programs are compiled.
 DISTANCES_KM = (100.0, 150.0, 200.0, REACH_KM)
@@ -251,8 +251,8 @@ def _one(
     reach = _reach(response, motion, rings, depth_km, around.neighbour_correlation)
     log_miss = np.zeros((len(places), len(magnitude), len(hours)))
     by_time = np.zeros((*log_miss.shape, len(ends)), np.float32) if delays else None
-    shape = jnp.zeros((len(magnitude), len(ends)), jnp.float32)
-    most = max(1, MOST_NUMBERS // (shape.size * len(nodes))) if delays else CHUNK
+    sizes = len(magnitude), len(ends)
+    most = max(1, MOST_NUMBERS // (len(magnitude) * len(ends) * len(nodes))) if delays else CHUNK
     # Few places are padded to a power of two, so that few programs are compiled.
     chunk = min(most, CHUNK, bucket_size(len(places), smallest=1))
     for start in range(0, len(places), chunk):
@@ -270,7 +270,7 @@ def _one(
         arguments = (
             Given(*(jnp.asarray(_padded(x, chunk), jnp.float32) for x in given)),
             share.astype(np.float32),
-            shape,
+            *sizes,
         )
         if by_time is None:
             log_miss[rows] = np.asarray(log_miss_at_last(tables, *arguments))[: len(block)]

@@ -29,7 +29,7 @@ class DeviceResponse(eqx.Module):
         \varepsilon_a \sim \mathcal N(0, \sigma_a^2),\;
         \varepsilon_d \sim \mathcal N(0, \sigma_d^2),
 
-    the amplification by floors and furniture, which is greater where shaking is weak, and the
+    the amplification by floors and tables, which is greater where shaking is weak, and the
     sensitivity of the device. An active device that is not dead (share $1 - \delta$) and able to
     notice (share c) triggers where Y exceeds $y_0$. The P wave has q times the amplitude of the
     strongest motion: a device that it does not trigger may trigger on S, with the same
