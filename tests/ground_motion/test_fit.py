@@ -128,7 +128,7 @@ def test_a_missing_vs30_is_integrated_not_replaced(found):
 def test_few_components_keep_mean_and_variance(found):
     distance = jnp.array([8.0, 40.0, 200.0])
     every = eqx.filter_jit(found.predictor(KEY, components=None))(7.5, distance, 8.0, np.nan)
-    for components in (1, 5, 8):
+    for components in (1, 5):
         few = eqx.filter_jit(found.predictor(KEY, components=components))(
             7.5, distance, 8.0, np.nan
         )
