@@ -21,6 +21,8 @@ PACKAGE = Path(eqstat.__file__).parent
 ROOT = PACKAGE.parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 HARD_CAP_LINES = 450
+# One file that can be copied to a small computer, where nothing of eqstat is installed.
+EDGE_CAP_LINES = 1100
 MEDIAN_CAP_LINES = 220
 MOST_NAMES_OF_A_PACKAGE = 28
 MOST_FILES_OF_A_FOLDER = 20
@@ -149,7 +151,8 @@ def test_packages_on_disk_are_offered() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_file_is_short_and_clean(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= HARD_CAP_LINES
+    cap = EDGE_CAP_LINES if path == PACKAGE / "edge.py" else HARD_CAP_LINES
+    assert len(text.splitlines()) <= cap
     assert not re.search(r"[\"'](?:/(?:home|root|tmp|Users|mnt|work)/|[A-Z]:\\\\)", text)
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Call):
@@ -194,7 +197,7 @@ def test_namespace_names_what_is_public(path: Path) -> None:
 def public_objects() -> dict[str, object]:
     """What the namespaces name and eqstat defines: functions and classes, by their first name."""
     objects: dict[int, tuple[str, object]] = {}
-    for path in [*NAMESPACES, PACKAGE / "geodesy.py"]:
+    for path in [*NAMESPACES, PACKAGE / "geodesy.py", PACKAGE / "edge.py"]:
         package = importlib.import_module(dotted(path))
         for name in getattr(package, "__all__", None) or vars(package):
             item = getattr(package, name)

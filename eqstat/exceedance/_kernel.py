@@ -33,6 +33,10 @@ class SourceDraws(eqx.Module):
         (d,).
     log_weight
         Natural logarithms of normalised weights, (d,).
+
+    Examples
+    --------
+    See `exceedances`.
     """
 
     place_km: Float[Array, "*times draws 3"]
@@ -99,7 +103,35 @@ def exceedances(
     vs30_m_s: Float[Array, "s"],
     log10_threshold: Float[Array, "t"],
 ) -> Float[Array, "s t"]:
-    """Probability of exceeding each threshold at each site, over all draws."""
+    """Probability of exceeding each threshold at each site, over all draws; pure JAX.
+
+    Parameters
+    ----------
+    predictor
+        As in `shaking`.
+    drawn
+        Draws of the source, in the Cartesian coordinates of the sites.
+    site_km
+        Sites, (s, 3), km.
+    vs30_m_s
+        Vs30, NaN where unknown, (s,).
+    log10_threshold
+        Thresholds, log10 of m/s2, (t,).
+
+    Returns
+    -------
+    jax.Array
+        Probabilities, (s, t).
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion import PointSource
+    >>> drawn = SourceDraws(*(jnp.asarray(x) for x in ([[0.0, 0.0, -10.0]], [10.0], [6.0], [0.0])))
+    >>> sites = jnp.array([[5.0, 0.0, 0.0], [90.0, 0.0, 0.0]])
+    >>> near, far = exceedances(PointSource(), drawn, sites, jnp.full(2, jnp.nan), jnp.zeros(1))
+    >>> bool(near[0] > far[0])
+    True
+    """
 
     def block(place: Array, vs30: Array) -> Array:
         mixture = pooled(predictor, drawn, place, vs30)

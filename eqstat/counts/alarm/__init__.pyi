@@ -1,6 +1,8 @@
+from ._present import SlowIntensity as SlowIntensity
 from ._present import State as State
 from ._present import init as init
 from ._present import step as step
+from ._rate_table import RATE_STEP as RATE_STEP
 from ._score import Score as Score
 from ._score import Scorer as Scorer
 from ._score import score as score

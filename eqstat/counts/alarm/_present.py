@@ -36,6 +36,12 @@ class SlowIntensity(eqx.Module):
         Of the negative binomial; 0 for Poisson.
     window_h
         Length of a window, hours.
+
+    Examples
+    --------
+    >>> from eqstat.counts.alarm import scorer
+    >>> scorer(Background("poisson", 5.76), most_active=100, most_triggers=16).slow.sd.item()
+    0.0
     """
 
     sd: Float[Array, ""]

@@ -1,0 +1,1069 @@
+"""Scorers for small computers: one file that needs NumPy and the standard library only.
+
+`load` reads an artefact that `eqstat.realtime.export` wrote, checks every byte of it, scores its
+test vectors and returns a scorer. Scorers never raise on data: what cannot be scored gets a status.
+Nothing of eqstat is imported, so that this file may also be copied beside a sensor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import sys
+import zipfile
+from bisect import bisect_left, bisect_right
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = [
+    "Answer", "Artefact", "ArtefactError", "Calibration", "Classification", "Coincidence", "Counts",
+    "Detectability", "Exceedance", "Status", "disagreement", "load", "main", "read",
+]  # fmt: skip
+SCHEMA = 1
+MOST_BYTES, MOST_MEMBERS = 2**28, 512
+DTYPES = ("<f4", "<f8", "<i4", "|b1")
+EARTH_RADIUS_KM = 6371.0
+ANY_DAY = 7
+MOST_ROWS = 4096
+# Triggers farther from the median time come from a broken clock.
+CLOCK_S = 3600.0
+
+
+class Status(IntEnum):
+    """What a status code means.
+
+    Attributes
+    ----------
+    OK
+        The answer is valid.
+    BEYOND
+        An input lies beyond a table, whose end was used.
+    BAD_INPUT
+        An input is no number, of a wrong shape, or cannot be; probabilities are NaN.
+    PARTIAL
+        Rows that cannot be, or are there twice, were left out.
+    TOO_FEW
+        Too little to score; probabilities are NaN.
+    TOO_MANY
+        More rows than the largest bucket; probabilities are NaN.
+    CLOCK
+        Time ran backwards or is no number: the state was kept.
+
+    Examples
+    --------
+    >>> Status(2).name
+    'BAD_INPUT'
+    """
+
+    OK = 0
+    BEYOND = 1
+    BAD_INPUT = 2
+    PARTIAL = 3
+    TOO_FEW = 4
+    TOO_MANY = 5
+    CLOCK = 6
+
+
+class Answer(NamedTuple):
+    """Answer of every scorer; NaN where a scorer has nothing to say.
+
+    Attributes
+    ----------
+    false_alarm_probability
+        Probability that the background alone gives this or more.
+    false_alarm_rate_per_year
+        Rate of false alarms of a rule that alarms at this or more.
+    miss_probability
+        Probability that the rule misses an earthquake.
+    earthquake_probability
+        Posterior probability of an earthquake.
+    exceedance_probability
+        Probability that the thresholds of shaking are exceeded.
+    margin
+        Distance from the decision, in the scorer's own unit; 0 or more is an alarm.
+    status
+        Of `Status`.
+
+    Examples
+    --------
+    >>> Answer(margin=2.0).status
+    0
+    """
+
+    false_alarm_probability: Any = math.nan
+    false_alarm_rate_per_year: Any = math.nan
+    miss_probability: Any = math.nan
+    earthquake_probability: Any = math.nan
+    exceedance_probability: Any = math.nan
+    margin: Any = math.nan
+    status: Any = 0
+
+
+class Calibration(NamedTuple):
+    """Measured error rates of a scorer, with intervals; they travel with its artefact.
+
+    Attributes
+    ----------
+    false_alarms_per_year, miss_probability
+        Estimate and ends of the interval, (3,) each; NaN where it was not measured.
+    earthquakes
+        Which earthquakes were to be detected, such as "M 5 within 50 km".
+    data
+        On which data it was measured.
+    probability
+        Content of the intervals.
+
+    Examples
+    --------
+    >>> print(Calibration((0.8, 0.5, 1.2), (0.04, 0.02, 0.07), "M 5 within 50 km", "simulation"))
+    false alarms 0.8 a year (0.5 to 1.2), misses 4 % (2 to 7) of M 5 within 50 km
+    """
+
+    false_alarms_per_year: tuple[float, float, float]
+    miss_probability: tuple[float, float, float]
+    earthquakes: str
+    data: str
+    probability: float = 0.9
+
+    def __str__(self) -> str:
+        alarms = "{:.2g} a year ({:.2g} to {:.2g})".format(*self.false_alarms_per_year)
+        misses = "{:.2g} % ({:.2g} to {:.2g})".format(*(100 * x for x in self.miss_probability))
+        return f"false alarms {alarms}, misses {misses} of {self.earthquakes}"
+
+
+class ArtefactError(ValueError):
+    """An artefact that cannot be used: one line that says why.
+
+    Examples
+    --------
+    >>> try:
+    ...     read(b"PK")
+    ... except ArtefactError as error:
+    ...     print(error)
+    artefact: truncated or changed (its last 64 characters are not its SHA-256)
+    """
+
+
+class Artefact(NamedTuple):
+    """Content of an artefact.
+
+    Attributes
+    ----------
+    kind
+        Which scorer it holds.
+    settings, arrays
+        Its parameters.
+    card
+        Model card: title, calibration, units, versions.
+    cases
+        Test vectors: inputs and expected answers.
+    sha256
+        Digest of the file, for services that pin what they run.
+
+    Examples
+    --------
+    See `read`.
+    """
+
+    kind: str
+    settings: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+    card: dict[str, Any]
+    cases: list[tuple[dict[str, np.ndarray], Answer]]
+    sha256: str
+
+
+def read(source: str | Path | bytes) -> Artefact:
+    """Read and check an artefact; no array is made before its size is known to be in the file.
+
+    Parameters
+    ----------
+    source
+        Path, or the bytes of the file.
+
+    Returns
+    -------
+    Artefact
+
+    Raises
+    ------
+    ArtefactError
+        When the file is truncated, changed, of another format or of a newer schema.
+
+    Examples
+    --------
+    >>> read(b"")
+    Traceback (most recent call last):
+        ...
+    eqstat.edge.ArtefactError: artefact: truncated or changed (its last 64 characters are not its...
+    """
+    name = "artefact" if isinstance(source, bytes) else Path(source).name
+    try:
+        if isinstance(source, bytes):
+            data = source
+        else:
+            if Path(source).stat().st_size > MOST_BYTES:
+                raise ArtefactError(f"larger than {MOST_BYTES >> 20} MiB")
+            data = Path(source).read_bytes()
+        return _parsed(data)
+    except ArtefactError as error:
+        raise ArtefactError(f"{name}: {error}") from None
+    except OSError as error:
+        raise ArtefactError(f"{name}: cannot be read ({error.strerror})") from None
+    except Exception as error:  # noqa: BLE001 whatever is wrong with a file is one line
+        raise ArtefactError(f"{name}: not a valid artefact ({type(error).__name__})") from None
+
+
+def signed(data: bytes) -> bytes:
+    """Append the SHA-256 of a file in 64 characters."""
+    return data + hashlib.sha256(data).hexdigest().encode()
+
+
+def _parsed(data: bytes) -> Artefact:
+    digest = hashlib.sha256(data[:-64]).hexdigest()
+    if len(data) < 64 or data[-64:] != digest.encode():
+        raise ArtefactError("truncated or changed (its last 64 characters are not its SHA-256)")
+    members: dict[str, bytes] = {}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        infos = archive.infolist()
+        if len(infos) > MOST_MEMBERS or sum(i.file_size for i in infos) > len(data):
+            raise ArtefactError("declares more content than the file holds")
+        for info in infos:
+            if info.compress_type != zipfile.ZIP_STORED or info.filename in members:
+                raise ArtefactError(f"member {info.filename!r:.80} is compressed or there twice")
+            members[info.filename] = archive.read(info)
+    manifest = json.loads(members.pop("manifest.json"))
+    if manifest.get("format") != "eqstat artefact":
+        raise ArtefactError("its manifest is not that of an artefact of eqstat")
+    schema = manifest["schema"]
+    if type(schema) is not int or not 1 <= schema <= SCHEMA:
+        raise ArtefactError(
+            f"schema version {schema!r:.20} is not known (1 to {SCHEMA} are); update eqstat"
+        )
+    declared = manifest["arrays"]
+    if set(declared) != {member.removesuffix(".npy") for member in members}:
+        raise ArtefactError("its members are not those of the manifest")
+    arrays = {name: _array(name, about, members[f"{name}.npy"]) for name, about in declared.items()}
+    cases = []
+    for case in manifest["cases"]:
+        inputs = {key: arrays.pop(name) for key, name in case["inputs"].items()}
+        expected = Answer(**{key: arrays.pop(name) for key, name in case["expected"].items()})
+        cases.append((inputs, expected))
+    card = dict(manifest["card"])
+    return Artefact(str(manifest["kind"]), dict(manifest["settings"]), arrays, card, cases, digest)
+
+
+def _array(name: str, about: dict[str, Any], member: bytes) -> np.ndarray:
+    """One array, compared with what the manifest says of it before it is made."""
+    stream = io.BytesIO(member)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ArtefactError(f"array {name!r:.80} is not in version 1.0 of the npy format")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    if dtype.str not in DTYPES or fortran:
+        raise ArtefactError(
+            f"array {name!r:.80} is of type {dtype.str!r:.20}, which is not allowed"
+        )
+    begin, size = stream.tell(), math.prod(shape) * dtype.itemsize
+    if list(shape) != about["shape"] or dtype.str != about["dtype"] or min(shape, default=0) < 0:
+        raise ArtefactError(f"array {name!r:.80} is not as the manifest declares it")
+    if size != len(member) - begin:
+        raise ArtefactError(
+            f"array {name!r:.80} declares {size} bytes, {len(member) - begin} follow"
+        )
+    if hashlib.sha256(member).hexdigest() != about["sha256"]:
+        raise ArtefactError(f"array {name!r:.80} has another SHA-256 than the manifest says")
+    return np.frombuffer(member, dtype, offset=begin).reshape(shape)
+
+
+def numbers(value: Any) -> np.ndarray:
+    """Return anything as float64, NaN where it is no number; never raises."""
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind in "biuf":
+            with np.errstate(all="ignore"):
+                return array.astype(np.float64)
+        if isinstance(value, list | tuple) and array.ndim <= 1:
+            plain = (int, float, bool, np.number)
+            items = [float(x) if isinstance(x, plain) else math.nan for x in value]
+            return np.array(items, np.float64)
+        return np.full(array.shape, math.nan)
+    except Exception:  # noqa: BLE001 whatever arrives is no number
+        return np.array(math.nan)
+
+
+def rows(**values: Any) -> tuple[dict[str, np.ndarray], bool]:
+    """Return columns of equal length, in single precision, and whether all were single numbers.
+
+    Columns that do not fit each other are NaN throughout.
+    """
+    columns = {name: numbers(value) for name, value in values.items()}
+    sizes = {column.shape for column in columns.values() if column.ndim}
+    shape = max(sizes, key=math.prod, default=(1,))
+    with np.errstate(all="ignore"):
+        if len(sizes) > 1 or len(shape) > 1:
+            broken = np.full(max(math.prod(shape), 1), math.nan, np.float32)
+            return dict.fromkeys(columns, broken), False
+        single = {
+            name: np.broadcast_to(column.astype(np.float32), shape)
+            for name, column in columns.items()
+        }
+    return single, not sizes
+
+
+def matrix(value: Any, width: int) -> tuple[np.ndarray, bool]:
+    """Return rows of `width` numbers, NaN where they do not fit, and whether it was one row."""
+    array = numbers(value)
+    single = array.ndim < 2
+    array = np.atleast_2d(array)
+    if array.ndim != 2 or (array.shape[1] != width and array.size):
+        array = np.full((max(len(array), 1), width), math.nan)
+    with np.errstate(all="ignore"):
+        made = array.reshape(-1, width).astype(np.float32)
+    return made, single and len(made) == 1
+
+
+def answer_of(xp: Any, status: Any, **values: Any) -> Answer:
+    """Make an answer of rows, NaN where the status forbids more."""
+    none = (status == Status.BAD_INPUT) | (status == Status.TOO_FEW) | (status == Status.TOO_MANY)
+    named = {name: xp.where(none, math.nan, value) for name, value in values.items()}
+    return Answer(**named, status=xp.asarray(status, np.int32))
+
+
+def first_of(answer: Answer) -> Answer:
+    """Make plain numbers of an answer of one row."""
+    plain = (float(np.ravel(value)[0]) for value in answer[:-1])
+    return Answer(*plain, status=int(np.ravel(answer.status)[0]))
+
+
+def erfc(x: Any, xp: Any = np) -> Any:
+    """Complementary error function, within 1.5e-7 (Abramowitz and Stegun, 1964, eq. 7.1.26)."""
+    t = 1 / (1 + 0.3275911 * xp.abs(x))
+    series = 0.254829592 + t * (
+        -0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))
+    )
+    upper = t * series * xp.exp(-xp.minimum(x * x, 700.0))
+    return xp.where(x < 0, 2 - upper, upper)
+
+
+def chi_square_tail(statistic: Any, freedom: Any) -> float:
+    """Probability that chi-square with whole degrees of freedom exceeds a value."""
+    half, freedom = float(statistic) / 2, int(freedom)
+    if not half > 0:
+        return 1.0 if half <= 0 else math.nan
+    odd = freedom % 2
+    tail = math.erfc(math.sqrt(half)) if odd else 0.0
+    log_half = math.log(half)
+    for number in range(freedom // 2):
+        order = number + 0.5 * odd
+        tail += math.exp(min(order * log_half - half - math.lgamma(order + 1), 0.0))
+    return min(tail, 1.0)
+
+
+def cartesian(
+    centre: tuple[float, float], latitude: Any, longitude: Any, height_km: Any
+) -> np.ndarray:
+    """Position along east, north and up at a centre on the sphere, km, (..., 3)."""
+    phi, turn = np.deg2rad(latitude), np.deg2rad(np.asarray(longitude) - centre[1])
+    middle, height = math.radians(centre[0]), np.asarray(height_km, np.float64)
+    # Differences by half angles, which keep their digits near the centre.
+    lean = 2 * np.sin(turn / 2) ** 2 * np.cos(phi)
+    east = np.cos(phi) * np.sin(turn)
+    north = np.sin(phi - middle) + lean * math.sin(middle)
+    up = -2 * np.sin((phi - middle) / 2) ** 2 - lean * math.cos(middle)
+    surface = EARTH_RADIUS_KM * np.stack(np.broadcast_arrays(east, north, up), axis=-1)
+    down = np.stack([np.zeros_like(height), np.zeros_like(height), height], axis=-1)
+    return surface * (1 + height / EARTH_RADIUS_KM)[..., None] + down
+
+
+class Counts:
+    """Score counts of triggers against their background; see `eqstat.counts.alarm.score`.
+
+    Examples
+    --------
+    See `load`.
+    """
+
+    def __init__(self, artefact: Artefact) -> None:
+        arrays, settings = artefact.arrays, artefact.settings
+
+        def flat(name: str) -> Any:  # memory views give plain numbers, faster than arrays do
+            return np.ascontiguousarray(arrays[name], np.float32).reshape(-1).data
+
+        self._shape = arrays["table"].shape
+        self._regions, _, self._hours = arrays["log_rate"].shape
+        self._counts = arrays["limits"].shape[3]
+        self._table, self._log_rate, self._spread = map(flat, ("table", "log_rate", "spread"))
+        self._limits = flat("limits")
+        self._spreads, self._nodes = (arrays[n].tolist() for n in ("spreads", "log_devices"))
+        self._first, self._least = float(arrays["first_log_rate"]), float(arrays["minimum"])
+        self._between = bool(settings["between"])
+        self._step = float(settings["rate_step"])
+        sd2, level = float(arrays["slow.sd"]) ** 2, arrays["slow.level"].tolist()
+        self._resting = [(-0.5 * sd2, sd2 + own) for own in level]
+        self._largest = float(np.float32(np.exp(arrays["log_devices"][-1])))
+        self._tail: list[float] | None = None
+        if "tails" in arrays:
+            self._tail = [*arrays["tails"][0].tolist(), math.log(float(arrays["slow.window_h"]))]
+
+    def score(
+        self, triggers: Any, active: Any, hour: Any, region: Any = 0, day: Any = ANY_DAY
+    ) -> Answer:
+        """Score one count, or rows of counts; arguments as of `eqstat.counts.alarm.score`."""
+        columns, single = rows(triggers=triggers, active=active, hour=hour, region=region, day=day)
+        plain = zip(*(column.tolist() for column in columns.values()), strict=True)
+        if single:
+            chance, rate, margin, status = self._one(*next(plain))
+            return Answer(chance, rate, margin=margin, status=status)
+        out = np.array([self._one(*row) for row in plain], np.float64).reshape(-1, 4).T
+        return Answer(out[0], out[1], margin=out[2], status=out[3].astype(np.int32))
+
+    def _one(self, k: float, n: float, hour: float, region: float, day: float) -> tuple[Any, ...]:
+        # Comparisons with NaN are false.
+        nan = math.nan
+        valid = 0 <= k <= n and 1 <= n < math.inf and 0 <= hour < 24 and k == math.floor(k)
+        valid = valid and 0 <= region < self._regions and 0 <= day <= ANY_DAY
+        if not (valid and region == math.floor(region) and day == math.floor(day)):
+            return nan, nan, nan, int(Status.BAD_INPUT)
+        spreads, devices, counts, rates, _ = self._shape
+        place = int(region) * 8 + int(day)
+        where = place * self._hours + int(hour * (self._hours // 24))
+        shift, variance = self._resting[int(region)]
+        log_rate, log_n = self._log_rate[where] + shift, math.log(n)
+        level = _fraction(self._spreads, math.sqrt(self._spread[where] ** 2 + variance))
+        last = devices - 1
+        node = min(max(bisect_right(self._nodes, log_n) - 1, 0), last - 1)
+        below, above = self._nodes[node], self._nodes[node + 1]
+        upper = min(max((log_n - below) / (above - below), 0.0), 1.0)
+        beyond = log_n > self._nodes[last] + 1e-4
+        log_n, whole = min(log_n, self._nodes[last]), min(int(k), counts - 1)
+        low = min(int(level), spreads - 2) if self._between else round(level)
+        log_tail = log_year = 0.0
+        table = self._table
+        # Both neighbouring numbers of devices are read at the window's own mean count.
+        for node_log, at, side in ((below, node, 1 - upper), (above, node + 1, upper)):
+            position = (log_n - node_log + log_rate - self._first) / self._step
+            beyond = beyond or position > rates - 2
+            position = min(max(position, 1), rates - 2)
+            j = min(max(int(position), 1), rates - 3)
+            f = position - j
+            cubic = (
+                -f * (f - 1) * (f - 2) / 6,
+                (f + 1) * (f - 1) * (f - 2) / 2,
+                -(f + 1) * f * (f - 2) / 2,
+                (f + 1) * f * (f - 1) / 6,
+            )
+            for step in range(1 + self._between):
+                share = side * abs(level - low - (1 - step)) if self._between else side
+                row = 2 * ((((low + step) * devices + at) * counts + whole) * rates + j - 1)
+                for weight in cubic:
+                    log_tail += share * weight * table[row]
+                    log_year += share * weight * table[row + 1]
+                    row += 2
+        log_tail = min(log_tail, 0.0)
+        if self._tail is not None:
+            u, ratio, scale, shape, block, sliding, log_window = self._tail
+            log_tail = min(_inflated(log_tail, u, ratio, scale, shape, block - log_window), 0.0)
+            hours = math.log(8766.0)
+            log_year = _inflated(log_year - hours, u, ratio, scale, shape, block - sliding) + hours
+        row = (place * 24 + int(hour)) * self._counts
+        found = bisect_left(self._limits, min(n, self._largest), row, row + self._counts) - row + 1
+        margin = k - max(found, self._least)
+        # Where no count of the table keeps the budget none is known to do so.
+        margin = min(margin, -1.0) if found > self._counts else margin
+        status = Status.BEYOND if beyond or k > counts - 1 else Status.OK
+        rate = math.exp(min(log_year, 700.0))
+        return math.exp(log_tail), rate, margin, int(status)
+
+
+def _inflated(
+    log_rate: float, level: float, ratio: float, scale: float, shape: float, shift: float
+) -> float:
+    """Inflate a log rate by a learned generalised Pareto tail."""
+    e = -(log_rate + shift)
+    if e < level:
+        value = -e * (1 - max(ratio, 0.0) / level)
+    else:
+        far = (e - level) / scale
+        fall = far if shape < 1e-4 else math.log1p(shape * far) / shape
+        value = -(level - ratio) - fall
+    return max(-e, value) - shift
+
+
+def _fraction(nodes: list[float], value: float) -> float:
+    """Fractional index of a value among increasing nodes."""
+    upper = bisect_right(nodes, value)
+    if upper in (0, len(nodes)):
+        return float(min(upper, len(nodes) - 1))
+    low, high = nodes[upper - 1], nodes[upper]
+    return upper - 1 + (value - low) / (high - low)
+
+
+def coincidence(xp: Any, model: dict[str, Any], given: Any, heard: Any) -> Answer:
+    """Score rows of sensors that pre-warned, among those that were listening, (n, sensors)."""
+    bad = ~xp.all(((given == 0) | (given == 1)) & ((heard == 0) | (heard == 1)), axis=1)
+    listen = heard == 1
+    on = (given == 1) & listen
+    number = xp.sum(on, axis=1)
+    evidence = xp.where(on, model["log_ratio_on"], xp.where(listen, model["log_miss"], 0.0))
+    odds = xp.clip(model["log_prior_odds"] + xp.sum(evidence, axis=1), -80.0, 80.0)
+    # The number of sensors that an earthquake sets off, as far as the rule counts.
+    hit = xp.where(listen, model["hit_probability"], 0.0)
+    mass = xp.concatenate([xp.ones_like(hit[:, :1]), 0.0 * hit], axis=1)
+    for sensor in range(hit.shape[1]):
+        moved = mass * hit[:, sensor : sensor + 1]
+        mass = mass - moved + xp.concatenate([0.0 * moved[:, :1], moved[:, :-1]], axis=1)
+    below = xp.arange(mass.shape[1]) < model["required"]
+    status = xp.where(xp.any(listen, axis=1), Status.OK, Status.TOO_FEW)
+    return answer_of(
+        xp,
+        xp.where(bad, Status.BAD_INPUT, status),
+        false_alarm_probability=xp.exp(model["log_chance"][number]),
+        false_alarm_rate_per_year=xp.exp(model["log_rate_per_year"][number]),
+        miss_probability=xp.sum(xp.where(below, mass, 0.0), axis=1),
+        earthquake_probability=1 / (1 + xp.exp(-odds)),
+        margin=number - model["required"],
+    )
+
+
+def sensor_rows(width: int, pre_warned: Any, listening: Any = None) -> tuple[Any, Any, bool]:
+    """Return both as rows of sensors that fit each other, and whether it is one row."""
+    given, single = matrix(pre_warned, width)
+    heard, _ = matrix(np.ones(width) if listening is None else listening, width)
+    if len(heard) != len(given):
+        heard = heard if len(heard) == 1 else np.full((1, width), math.nan, np.float32)
+        heard = np.broadcast_to(heard, given.shape)
+    return given, heard, single
+
+
+class Coincidence:
+    """Score which of a few sensors pre-warned; see `eqstat.counts.coincidence`.
+
+    Examples
+    --------
+    See `load`.
+    """
+
+    def __init__(self, artefact: Artefact) -> None:
+        self._model = {name: value.astype(np.float64) for name, value in artefact.arrays.items()}
+
+    def score(self, pre_warned: Any, listening: Any = None) -> Answer:
+        """Score one coincidence, (sensors,), or rows, (n, sensors); by default all listen."""
+        width = len(self._model["log_miss"])
+        given, heard, single = sensor_rows(width, pre_warned, listening)
+        answer = coincidence(np, self._model, given.astype(float), heard.astype(float))
+        return first_of(answer) if single else answer
+
+
+def detectability(
+    xp: Any, axes: tuple[str, ...], model: dict[str, Any], columns: dict[str, Any]
+) -> Answer:
+    """Interpolate a table over its axes, linearly on the normal scale."""
+    bad = beyond = xp.zeros(columns[axes[0]].shape, bool)
+    weight, index = [1.0], [0]
+    for name in axes:
+        value, nodes, (low, high) = columns[name], model[f"axis.{name}"], LIMITS[name]
+        bad = bad | ~((value >= low) & (value <= high))
+        if name == "longitude":
+            value = nodes[0] + (value - nodes[0]) % 360.0
+        if name == "distance_km":
+            value = xp.log(xp.maximum(value, 0.1))
+        slack = 1e-5 * (nodes[-1] - nodes[0])  # rounding is not beyond
+        beyond = beyond | (value < nodes[0] - slack) | (value > nodes[-1] + slack)
+        value = xp.clip(xp.where(bad, nodes[0], value), nodes[0], nodes[-1])
+        at = xp.clip(xp.searchsorted(nodes, value, side="right") - 1, 0, len(nodes) - 2)
+        part = (value - nodes[at]) / (nodes[at + 1] - nodes[at])
+        weight = [w * side for w in weight for side in (1 - part, part)]
+        index = [i * len(nodes) + at + step for i in index for step in (0, 1)]
+    flat = model["score"].reshape(-1)
+    score = sum(w * flat[i] for w, i in zip(weight, index, strict=True))
+    chance = model["share"] * 0.5 * erfc(-score * math.sqrt(0.5), xp)
+    status = xp.where(bad, Status.BAD_INPUT, xp.where(beyond, Status.BEYOND, Status.OK))
+    return answer_of(xp, status, miss_probability=1 - chance, margin=chance - model["needed"])
+
+
+class Detectability:
+    """Score the chance that a device, or the rule of a network, notices an earthquake.
+
+    The columns are the axes of a table that the model filled: magnitude, distance and depth for a
+    single device; latitude, longitude, magnitude and local hour for a network.
+
+    Examples
+    --------
+    See `load`.
+    """
+
+    def __init__(self, artefact: Artefact) -> None:
+        self.axes = tuple(artefact.settings["axes"])
+        self._model = {name: value.astype(np.float64) for name, value in artefact.arrays.items()}
+
+    def score(self, **columns: Any) -> Answer:
+        """Score one earthquake, or rows; a column for each of `axes`."""
+        given, single = rows(**{name: columns.get(name) for name in self.axes})
+        exact = {name: column.astype(np.float64) for name, column in given.items()}
+        answer = detectability(np, self.axes, self._model, exact)
+        return first_of(answer) if single else answer
+
+
+# Ranges outside which a value cannot be.
+LIMITS = {
+    "latitude": (-90.0, 90.0),
+    "longitude": (-540.0, 540.0),
+    "depth_km": (-10.0, 800.0),
+    "elevation_m": (-12000.0, 9000.0),
+    "magnitude": (-3.0, 10.0),
+    "distance_km": (0.0, 20100.0),
+    "hour": (0.0, 24.0),
+    "weight": (0.0, 1e30),
+    "time_s": (-1e12, 1e12),
+}
+
+
+def table_of(**values: Any) -> tuple[dict[str, np.ndarray], Status]:
+    """Return the usable rows of one data set in float64, and whether any were left out."""
+    columns = {name: np.atleast_1d(numbers(value)) for name, value in values.items()}
+    sizes = {column.shape for column in columns.values() if column.shape != (1,)} or {(1,)}
+    shape = sizes.pop()
+    if sizes or len(shape) > 1:
+        return {name: np.zeros(0) for name in columns}, Status.BAD_INPUT
+    columns = {name: np.broadcast_to(column, shape) for name, column in columns.items()}
+    good = np.ones(shape, bool)
+    for name, column in columns.items():
+        low, high = LIMITS[name]
+        good &= (column >= low) & (column <= high)
+    status = Status.OK if good.all() else Status.PARTIAL
+    return {name: column[good] for name, column in columns.items()}, status
+
+
+def source_rows(
+    centre: tuple[float, float], most: int, **draws: Any
+) -> tuple[dict[str, np.ndarray], Status]:
+    """Draws of a source about the centre of the sites, weights normalised, and the status."""
+    columns, status = table_of(**draws)
+    total = float(columns["weight"].sum())
+    if len(columns["weight"]) > most:
+        return columns, Status.TOO_MANY
+    if status != Status.BAD_INPUT and not total > 0:
+        return columns, Status.TOO_FEW
+    depth = columns["depth_km"]
+    place = cartesian(centre, columns["latitude"], columns["longitude"], -depth)
+    made = {"place_km": place, "depth_km": depth, "magnitude": columns["magnitude"]}
+    made["weight"] = columns["weight"] / total if total > 0 else columns["weight"]
+    return {name: value.astype(np.float32) for name, value in made.items()}, status
+
+
+class Exceedance:
+    """Score the chance of strong shaking at registered sites; see `eqstat.exceedance.shaking`.
+
+    Examples
+    --------
+    See `load`.
+    """
+
+    def __init__(self, artefact: Artefact) -> None:
+        if artefact.settings["predictor"] != "PointSource":
+            raise ArtefactError(f"{artefact.settings['predictor']!r:.40} needs eqstat.realtime")
+        self._centre = tuple(artefact.settings["centre"])
+        self._site_km = artefact.arrays["site_km"].astype(np.float64)
+        self._threshold = artefact.arrays["log10_threshold"].astype(np.float64)
+        self._action = float(artefact.settings["action_probability"])
+        self._model = {
+            name.removeprefix("predictor."): float(value)
+            for name, value in artefact.arrays.items()
+            if name.startswith("predictor.")
+        }
+
+    def score(
+        self, latitude: Any, longitude: Any, depth_km: Any, magnitude: Any, weight: Any = 1.0
+    ) -> Answer:
+        """Score draws of a source, (draws,) each; probabilities are of (sites, thresholds)."""
+        drawn, status = source_rows(
+            self._centre, MOST_ROWS, latitude=latitude, longitude=longitude,
+            depth_km=depth_km, magnitude=magnitude, weight=weight,
+        )  # fmt: skip
+        shape = len(self._site_km), len(self._threshold)
+        if status not in (Status.OK, Status.PARTIAL):
+            blank = np.full(shape, math.nan)
+            return Answer(exceedance_probability=blank, margin=blank.copy(), status=int(status))
+        drawn = {name: value.astype(np.float64) for name, value in drawn.items()}
+        model, probability = self._model, np.zeros(shape)
+        above = drawn["magnitude"] - 6.0
+        saturation = model["saturation_km"] * np.exp(model["saturation_slope"] * above)
+        source = model["intercept"] + model["magnitude_slope"] * drawn["magnitude"]
+        parts = (model[n] for n in ("event_sd", "station_sd", "record_sd"))
+        root = math.sqrt(0.5) * math.log(10) / math.sqrt(sum(sd * sd for sd in parts))
+        step = max(2**16 // max(len(above), 1), 1)  # sites at once: little memory
+        for first in range(0, shape[0], step):
+            site = self._site_km[first : first + step]
+            apart = site[:, None, :] - drawn["place_km"]
+            near2 = np.einsum("sdi,sdi->sd", apart, apart) + 0.1**2
+            square = near2 + saturation**2
+            natural = source - 0.5 * model["distance_slope"] * np.log(square)
+            natural -= model["anelastic_per_km"] * np.sqrt(square)
+            log10_pga = natural / math.log(10) - 2.0
+            for number, threshold in enumerate(self._threshold):
+                tail = 0.5 * erfc((threshold - log10_pga) * root)
+                probability[first : first + step, number] = tail @ drawn["weight"]
+        probability = np.minimum(probability, 1.0)
+        return Answer(
+            exceedance_probability=probability,
+            margin=probability - self._action,
+            status=int(status),
+        )
+
+
+def trigger_rows(most: int, **columns: Any) -> tuple[dict[str, np.ndarray], Status]:
+    """Usable triggers about their middle: positions, km, and times about their mean, s."""
+    table, status = table_of(**columns)
+    given = np.stack(list(table.values()), axis=-1) if table else np.zeros((0, 4))
+    if len(given):
+        given = np.unique(given[np.abs(given[:, 0] - np.median(given[:, 0])) <= CLOCK_S], axis=0)
+    if status == Status.OK and len(given) < len(table["time_s"]):
+        status = Status.PARTIAL
+    if len(given) > most:
+        return {}, Status.TOO_MANY
+    if status != Status.BAD_INPUT and (len(given) < 5 or len(np.unique(given[:, 1:3], axis=0)) < 3):
+        return {}, Status.TOO_FEW
+    if status == Status.BAD_INPUT:
+        return {}, status
+    time, latitude, longitude, elevation = given.T
+    phi, turn = np.deg2rad(latitude), np.deg2rad(longitude - longitude[0])
+    x, y = np.mean(np.cos(phi) * np.cos(turn)), np.mean(np.cos(phi) * np.sin(turn))
+    middle = math.degrees(math.atan2(float(np.mean(np.sin(phi))), math.hypot(x, y)))
+    centre = middle, float(longitude[0]) + math.degrees(math.atan2(y, x))
+    place = cartesian(centre, latitude, longitude, elevation / 1000)
+    return {"place_km": place, "time_s": time - time.mean()}, status
+
+
+# Where a search starts: rings about the middle of the triggers, in apertures, and depths, km.
+_ANGLES = np.arange(16) * np.pi / 8
+_RADII = np.repeat(np.geomspace(0.25, 20.0, 9), 16)
+_TURNS = np.tile(_ANGLES, 9) + np.repeat(np.arange(9) % 2, 16) * np.pi / 16
+NET = np.concatenate(
+    [[[0.0, 0.0]], np.stack([_RADII * np.sin(_TURNS), _RADII * np.cos(_TURNS)], 1)]
+)
+DEPTHS_KM = np.array([1.0, 8.0, 20.0, 45.0, 90.0, 170.0, 300.0, 480.0])
+STARTS, MOST_STEPS, DEEPEST_KM = 4, 100, 500.0
+# Entries of symmetric 3 x 3 matrices.
+PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+
+
+def _paths(xp: Any, node: Any, place: Any) -> tuple[Any, Any, Any]:
+    """Straight distances from hypocentres (east, north, depth) to places, slopes, and metric."""
+    x, y, depth = node[..., 0:1], node[..., 1:2], node[..., 2:3]
+    radius = EARTH_RADIUS_KM - depth
+    up = xp.sqrt(xp.maximum(radius**2 - x * x - y * y, 1.0))
+    dx, dy, dz = x - place[:, 0], y - place[:, 1], up - EARTH_RADIUS_KM - place[:, 2]
+    path = xp.sqrt(dx * dx + dy * dy + dz * dz + 1e-12)
+    slopes = (dx - dz * x / up, dy - dz * y / up, -dz * radius / up)
+    a, b, c = -x / up, -y / up, -radius / up
+    return (
+        path,
+        tuple(slope / path for slope in slopes),
+        (1 + a * a, a * b, a * c, 1 + b * b, b * c, c * c),
+    )
+
+
+def _solved(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    """Solution of symmetric 3 x 3 systems (six numbers: 00, 01, 02, 11, 12, 22) and determinant."""
+    a00, a01, a02, a11, a12, a22 = a
+    c00, c01, c02 = a11 * a22 - a12**2, a02 * a12 - a01 * a22, a01 * a12 - a02 * a11
+    c11, c12, c22 = a00 * a22 - a02**2, a01 * a02 - a00 * a12, a00 * a11 - a01**2
+    det = a00 * c00 + a01 * c01 + a02 * c02
+    det = xp.where(det == 0, 1e-300, det)
+    b0, b1, b2 = b
+    rows_of = ((c00, c01, c02), (c01, c11, c12), (c02, c12, c22))
+    return tuple((p * b0 + q * b1 + r * b2) / det for p, q, r in rows_of), det
+
+
+def least_squares(xp: Any, loop: Any, model: dict[str, Any], data: dict[str, Any]) -> Any:
+    """Least-squares hypocentre of P and of S, the origin time profiled out.
+
+    Levenberg-Marquardt steps within the bounds, from the best places of a coarse net. Returns the
+    sums of squares, (2,), hypocentres, (2, 3), and the normal matrices in six numbers, (2,) each.
+    """
+    place, time, mask = data["place_km"], data["time_s"], data["mask"]
+    count, region = xp.sum(mask), model["region_km"]
+    velocity = model["velocity_km_s"]
+    radius = xp.sqrt(xp.sum(place * place, axis=-1))
+    middle = xp.sort(xp.where(mask > 0, radius, math.inf))[(count.astype(int) - 1) // 2]
+    net = xp.clip(NET * xp.maximum(middle, 5.0), -0.98 * region, 0.98 * region)
+    wide = (len(NET), len(DEPTHS_KM), 1)
+    nodes = xp.concatenate(
+        [xp.broadcast_to(net[:, None, :], (*wide[:2], 2)),
+         xp.broadcast_to(xp.asarray(DEPTHS_KM)[None, :, None], wide)], axis=-1
+    )  # fmt: skip
+    path = _paths(xp, nodes.reshape(-1, 3), place)[0]
+    one, two, cross = path @ mask, (path * path) @ mask, path @ (mask * time)
+    slow = 1 / velocity[:, None]
+    square = -2 * cross * slow + (two - one * one / count) * slow**2
+    square = square.reshape(2, len(NET), len(DEPTHS_KM))
+    best = xp.argsort(xp.min(square, axis=2), axis=1)[:, :STARTS]
+    depth = xp.take_along_axis(xp.argmin(square, axis=2), best, axis=1)
+    node = nodes[best, depth].reshape(-1, 3)
+    speed = xp.concatenate([xp.full((STARTS, 1), 1.0) * v for v in velocity])
+    low = xp.stack([-region, -region, 0.0 * region])
+    high = xp.stack([region, region, DEEPEST_KM + 0.0 * region])
+
+    def terms(node: Any) -> tuple[Any, Any, Any, Any]:
+        path, slopes, metric = _paths(xp, node, place)
+        rest = mask * (time - path / speed)
+        rest = rest - mask * xp.sum(rest, axis=1, keepdims=True) / count
+        moves = [mask * slope / speed for slope in slopes]
+        moves = [row - mask * xp.sum(row, axis=1, keepdims=True) / count for row in moves]
+        slope = xp.stack([xp.sum(row * rest, axis=1) for row in moves], axis=-1)
+        normal = [xp.sum(moves[i] * moves[j], axis=1) for i, j in PAIRS]
+        # Second derivatives of the paths matter where residuals are large.
+        bend = rest / (path * speed)
+        turn = xp.sum(bend, axis=1)
+        curve = [
+            value - metric[at][:, 0] * turn + xp.sum(bend * slopes[i] * slopes[j], axis=1)
+            for at, ((i, j), value) in enumerate(zip(PAIRS, normal, strict=True))
+        ]
+        return xp.sum(rest * rest, axis=1), slope, normal, curve
+
+    def step(state: Any) -> Any:
+        node, square, slope, normal, curve, damping, still, number = state
+        held = ((node <= low) & (slope < 0)) | ((node >= high) & (slope > 0))
+        free = xp.where(held, 0.0, 1.0)
+        matrix = [
+            value * free[:, i] * free[:, j]
+            + (damping * own + 1e-9 + 1 - free[:, i] if i == j else 0.0)
+            for (i, j), value, own in zip(PAIRS, curve, normal, strict=True)
+        ]
+        move, _ = _solved(xp, matrix, tuple((slope * free)[:, i] for i in range(3)))
+        tried = xp.clip(node + xp.stack(move, axis=-1), low, high)
+        new = terms(tried)
+        better = new[0] < square
+        fall = xp.where(better, square - new[0], 0.0)
+        kept = [
+            xp.where(better, a, b) for a, b in zip(new[2] + new[3], normal + curve, strict=True)
+        ]
+        return (
+            xp.where(better[:, None], tried, node),
+            xp.where(better, new[0], square),
+            xp.where(better[:, None], new[1], slope),
+            kept[:6],
+            kept[6:],
+            xp.clip(xp.where(better, damping / 5, damping * 5), 1e-9, 1e9),
+            xp.where(fall > 1e-11 * square + 1e-14, 0, still + 1),
+            number + 1,
+        )
+
+    def goes_on(state: Any) -> Any:
+        return xp.any(state[-2] < 4) & (state[-1] < MOST_STEPS)
+
+    square, slope, normal, curve = terms(node)
+    still = xp.zeros(square.shape, int)
+    state = (node, square, slope, normal, curve, 1e-2 + 0.0 * square, still, 0)
+    node, square, _, normal, *_ = loop(goes_on, step, state)
+    at = xp.argmin(square.reshape(2, STARTS), axis=1) + xp.asarray([0, STARTS])
+    return square[at], node[at], [value[at] for value in normal]
+
+
+def classification(
+    xp: Any, loop: Any, tail: Any, model: dict[str, Any], data: dict[str, Any], status: Any
+) -> Answer:
+    """Test both waves, and weigh their evidence against that of two false detections."""
+    square, node, normal = least_squares(xp, loop, model, data)
+    mask, time, region = data["mask"], data["time_s"], model["region_km"]
+    count = xp.sum(mask)
+    # An estimate at a bound spends no degree of freedom.
+    bound = xp.sum(xp.abs(node[:, :2]) > 0.999 * region, axis=1)
+    bound = bound + (node[:, 2] < 0.01) + (node[:, 2] > DEEPEST_KM - 0.01)
+    freedom = count.astype(int) - 4 + bound
+    statistic = square / model["delta_s"] ** 2
+    critical = model["critical"][xp.clip(freedom, 0, len(model["critical"]) - 1)]
+    within = xp.max(xp.where(mask > 0, time, -math.inf)) - xp.min(
+        xp.where(mask > 0, time, math.inf)
+    )
+    window = within + 2 * model["lead_s"]
+    sd = model["scatter_s"][:, None]
+    log_sd = -0.5 * (count - 1) * xp.log(2 * math.pi * sd**2) - 0.5 * xp.log(count)
+    # Earthquakes: Laplace's approximation about the least squares, with normal priors.
+    radius = xp.clip(
+        model["apertures"] * xp.sqrt(xp.sum(data["place_km"] ** 2) / count), 50.0, 500.0
+    )
+    prior = (3 / radius**2, 3 / radius**2, model["depth_sd_km"] ** -2)
+    pull = tuple(p * node[:, i] for i, p in enumerate(prior))
+    a00, a01, a02, a11, a12, a22 = (value / sd**2 for value in normal)
+    curve = (a00 + prior[0], a01, a02, a11 + prior[1], a12, a22 + prior[2])
+    shift, det = _solved(xp, curve, pull)
+    fit = -0.5 * square / sd**2 - 0.5 * sum(g * node[:, i] for i, g in enumerate(pull))
+    fit = fit + 0.5 * sum(g * move for g, move in zip(pull, shift, strict=True))
+    log_prior = 0.5 * xp.log(prior[0] * prior[1] * prior[2]) + math.log(2.0)
+    wave = log_sd + fit + log_prior - 0.5 * xp.log(det) - xp.log(window)
+    quake = _log_mean(xp, (wave + xp.log(model["scatter_weight"])[:, None]).reshape(-1)) - math.log(
+        2
+    )
+    # Background over an interval of unknown start and length, which holds all times.
+    span = xp.maximum(within, 1.0)
+    u, whole, k = 1 + model["lead_s"] / span, window / span, count
+    falls = u ** (1 - k) / (k - 1) - u**-k / k
+    inner = 1 / (k * (k - 1)) - falls + (u - 1) * (u**-k - whole**-k) / k
+    spread = (1 - k) * xp.log(span) + xp.log(xp.maximum(inner, 1e-300))
+    spread = spread - xp.log(window) - xp.log(xp.log(xp.maximum(window, 2.0)))
+    # A cause that reaches all devices at one time.
+    common = model["common_s"]
+    at_once = -0.5 * (k - 1) * xp.log(2 * math.pi * common**2) - 0.5 * xp.log(k) - xp.log(window)
+    at_once = at_once - 0.5 * xp.sum(mask * time**2) / common**2 + xp.log(model["common_weight"])
+    false = xp.stack([spread, _log_mean(xp, at_once)])
+    odds = quake - _log_mean(xp, false) + math.log(2) + model["log_prior_odds"]
+    odds = xp.clip(model["slope"] * odds + model["intercept"], -80.0, 80.0)
+    return answer_of(
+        xp,
+        status,
+        miss_probability=xp.max(xp.stack([tail(statistic[i], freedom[i]) for i in (0, 1)])),
+        earthquake_probability=1 / (1 + xp.exp(-odds)),
+        margin=xp.max(critical - statistic),
+    )
+
+
+def _log_mean(xp: Any, logs: Any) -> Any:
+    """Log of the sum of exponentials."""
+    top = xp.max(logs)
+    return top + xp.log(xp.sum(xp.exp(logs - top)))
+
+
+def _plain_loop(goes_on: Any, step: Any, state: Any) -> Any:
+    while goes_on(state):
+        state = step(state)
+    return state
+
+
+class Classification:
+    """Test whether trigger times fit an earthquake; see `eqstat.traveltime.classify`.
+
+    Examples
+    --------
+    See `load`.
+    """
+
+    def __init__(self, artefact: Artefact) -> None:
+        self._model = {name: value.astype(np.float64) for name, value in artefact.arrays.items()}
+
+    def score(self, time_s: Any, latitude: Any, longitude: Any, elevation_m: Any = 0.0) -> Answer:
+        """Score the triggers of one detection, (n,) each; times since any epoch."""
+        data, status = trigger_rows(
+            MOST_ROWS,
+            time_s=time_s,
+            latitude=latitude,
+            longitude=longitude,
+            elevation_m=elevation_m,
+        )
+        if not data:
+            return Answer(status=int(status))
+        data["mask"] = np.ones(len(data["time_s"]))
+        with np.errstate(all="ignore"):
+            answer = classification(
+                np, _plain_loop, chi_square_tail, self._model, data, np.int32(status)
+            )
+        return first_of(answer)
+
+
+KINDS: dict[str, Any] = {
+    "counts": Counts,
+    "coincidence": Coincidence,
+    "detectability": Detectability,
+    "exceedance": Exceedance,
+    "classification": Classification,
+}
+
+
+def load(source: str | Path | bytes) -> Any:
+    """Read an artefact, score its test vectors, and return its scorer.
+
+    Parameters
+    ----------
+    source
+        Path, or the bytes of the file.
+
+    Returns
+    -------
+    Counts, Coincidence, Detectability, Exceedance or Classification
+        With the content in `artefact`.
+
+    Raises
+    ------
+    ArtefactError
+        When the file cannot be used, or an answer differs from the expected one.
+
+    Examples
+    --------
+    >>> from eqstat import realtime
+    >>> from eqstat.counts.coincidence import Sensors
+    >>> sensors = Sensors.alike(3, rate_per_h=0.5, prior_hours=1000.0)
+    >>> scorer = load(realtime.to_bytes(realtime.CoincidenceScorer.init(sensors, frame_s=2.0)))
+    >>> scorer.score([True, True, True]).margin
+    0.0
+    """
+    artefact = read(source)
+    name = "artefact" if isinstance(source, bytes) else Path(source).name
+    if artefact.kind not in KINDS:
+        raise ArtefactError(f"{name}: no scorer of kind {artefact.kind!r:.40} here")
+    try:
+        scorer = KINDS[artefact.kind](artefact)
+        scorer.artefact = artefact
+        for number, (inputs, expected) in enumerate(artefact.cases):
+            difference = disagreement(scorer.score(**inputs), expected)
+            if difference:
+                raise ArtefactError(f"test vector {number}: {difference}")
+    except ArtefactError as error:
+        raise ArtefactError(f"{name}: {error}") from None
+    except Exception as error:  # noqa: BLE001 whatever is wrong with a file is one line
+        raise ArtefactError(f"{name}: cannot be scored ({type(error).__name__})") from None
+    return scorer
+
+
+def disagreement(answer: Answer, expected: Answer) -> str:
+    """Say where two answers differ by more than the tolerance; "" where they agree.
+
+    Probabilities agree to 1e-5, other numbers to one part in a thousand.
+
+    Examples
+    --------
+    >>> disagreement(Answer(margin=1.0), Answer(margin=2.0))
+    'margin is 1, expected 2'
+    """
+    for name, got, wanted in zip(Answer._fields, answer, expected, strict=True):
+        a, b = np.atleast_1d(numbers(got)), np.atleast_1d(numbers(wanted))
+        if a.size != b.size:
+            return f"{name} has {a.size} entries, expected {b.size}"
+        a, b = a.reshape(-1), b.reshape(-1)
+        allowed = 1e-5 if name.endswith("probability") else 1e-3 * (1 + np.abs(b))
+        with np.errstate(all="ignore"):
+            same = (np.abs(a - b) <= allowed) | (a == b) | (np.isnan(a) & np.isnan(b))
+        if not same.all():
+            where = int(np.flatnonzero(~same)[0])
+            return f"{name} is {a[where]:.7g}, expected {b[where]:.7g}"
+    return ""
+
+
+def main(arguments: list[str]) -> int:
+    """Check artefacts and say in one line each what they are.
+
+    Examples
+    --------
+    >>> main([])
+    0
+    """
+    failed = 0
+    for path in arguments:
+        try:
+            artefact = load(path).artefact
+            about = artefact.card.get("title") or artefact.kind
+            sys.stdout.write(
+                f"{path}: {artefact.kind}, {about}; {len(artefact.cases)} vectors agree\n"
+            )
+        except ArtefactError as error:
+            sys.stderr.write(f"{error}\n")
+            failed = 2
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

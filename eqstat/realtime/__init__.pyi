@@ -1,0 +1,17 @@
+from ._artefact import export as export
+from ._artefact import load as load
+from ._artefact import to_bytes as to_bytes
+from ._classification import ClassificationScorer as ClassificationScorer
+from ._coincidence import CoincidenceScorer as CoincidenceScorer
+from ._compile import Compiled as Compiled
+from ._compile import Expected as Expected
+from ._compile import compile as compile
+from ._counts import CountScorer as CountScorer
+from ._detectability import DetectabilityScorer as DetectabilityScorer
+from ._exceedance import ExceedanceScorer as ExceedanceScorer
+from ._protocol import BUCKETS as BUCKETS
+from ._protocol import Answer as Answer
+from ._protocol import Calibration as Calibration
+from ._protocol import Prepared as Prepared
+from ._protocol import Scorer as Scorer
+from ._protocol import Status as Status

@@ -1,0 +1,142 @@
+"""JAX scorers, edge scorers and the packages' own functions agree."""
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+import realtime_inputs as inputs
+
+from eqstat import edge, exceedance, geodesy, realtime, traveltime
+from eqstat.counts import alarm, coincidence
+from eqstat.detectability import DeviceResponse, trigger_probability
+from eqstat.ground_motion import PointSource
+from eqstat.ground_motion.mixture import mean_and_sd
+
+KINDS = list(inputs.MAKERS)
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    """Each scorer compiled, and read by `eqstat.edge` from its artefact."""
+    made = {}
+    for kind, make in inputs.MAKERS.items():
+        scorer = make()
+        made[kind] = (
+            scorer,
+            realtime.compile(scorer, (8, 64), progress=False),
+            edge.load(realtime.to_bytes(scorer)),
+        )
+    return made
+
+
+def compare(pair, kind, number, seed):
+    _, compiled, small = pair
+    rng = np.random.default_rng(seed)
+    for _ in range(number):
+        columns = inputs.sound(kind, rng)
+        assert not edge.disagreement(small.score(**columns), compiled.score(**columns))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_edge_scores_as_jax_does(pairs, kind):
+    compare(pairs[kind], kind, 40, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_edge_scores_as_jax_does_on_many_inputs(pairs, kind):
+    compare(pairs[kind], kind, 10_000 if kind != "classification" else 2000, 2)
+
+
+def test_counts_are_those_of_the_package(pairs):
+    scorer, compiled, _ = pairs["counts"]
+    columns = inputs.sound("counts", np.random.default_rng(3))
+    scores = alarm.score(scorer.tables, **columns)
+    answer = compiled.score(**columns)
+    np.testing.assert_allclose(
+        answer.false_alarm_probability, scores.false_alarm_probability, rtol=1e-5
+    )
+    np.testing.assert_allclose(answer.margin, scores.margin)
+    np.testing.assert_array_equal(answer.status, scores.status)
+
+
+def test_coincidences_are_those_of_the_package(pairs):
+    columns = inputs.sound("coincidence", np.random.default_rng(4))
+    on, everyone = columns["pre_warned"], np.ones_like(columns["pre_warned"])
+    sensors = coincidence.Sensors(
+        shape=[10.0, 20.0, 300.0, 5.0, 10.0],
+        exposure_h=500.0,
+        picked=[80.0, 80.0, 80.0, 20.0, 80.0],
+        missed=[20.0, 20.0, 20.0, 80.0, 20.0],
+    )
+    answer = pairs["coincidence"][1].score(on, everyone)
+    probability = coincidence.probability_of_earthquake(
+        sensors, on, frame_s=3.0, earthquakes_per_year=5.0
+    )
+    np.testing.assert_allclose(answer.earthquake_probability, probability, atol=1e-5)
+    rate = np.exp(coincidence.log_coincidences_per_year(sensors, np.maximum(on.sum(1), 1), 3.0))
+    rate = np.where(on.any(1), rate, np.nan)
+    np.testing.assert_allclose(answer.false_alarm_rate_per_year, rate, rtol=1e-4)
+    needed = coincidence.smallest_required(sensors, frame_s=3.0)
+    np.testing.assert_allclose(answer.margin, on.sum(1) - needed)
+
+
+def test_misses_of_coincidences_are_those_of_simulated_earthquakes(pairs):
+    model, compiled, _ = pairs["coincidence"]
+    rng = np.random.default_rng(5)
+    heard = np.array([1, 1, 0, 1, 1])
+    hits = rng.random((100_000, 5)) < np.asarray(model.model["hit_probability"])
+    missed = (hits & (heard == 1)).sum(1) < float(model.model["required"])
+    expected = compiled.score(np.zeros(5), heard).miss_probability
+    assert abs(missed.mean() - expected) < 4 * np.sqrt(expected * (1 - expected) / len(missed))
+
+
+def test_exceedances_are_those_of_the_package(pairs):
+    columns = inputs.sound("exceedance", np.random.default_rng(6))
+    source = exceedance.Sources(*(columns[n] for n in ("latitude", "longitude", "depth_km")),
+                                columns["magnitude"], weight=columns["weight"])  # fmt: skip
+    own = exceedance.shaking(PointSource(), source, inputs.sites(20), [0.1, 0.5])
+    answer = pairs["exceedance"][1].score(**columns)
+    np.testing.assert_allclose(answer.exceedance_probability, own["probability"], atol=1e-5)
+    np.testing.assert_allclose(answer.margin, own["probability"].values - 0.1, atol=1e-5)
+
+
+def test_classification_is_that_of_the_package(pairs):
+    rng = np.random.default_rng(7)
+    for _ in range(12):
+        columns = inputs.detection(rng, int(rng.integers(6, 65)))
+        table = pd.DataFrame(columns).rename(columns={"time_s": "time"})
+        own = traveltime.classify(traveltime.prepare(table))
+        margin = max(t.critical_value - t.statistic for t in own.models.values())
+        answer = pairs["classification"][1].score(**columns)
+        assert answer.margin == pytest.approx(margin, rel=1e-3, abs=1e-3)
+        assert (answer.margin >= 0) == own.is_earthquake
+
+
+def test_a_device_notices_as_the_package_says(pairs):
+    columns = inputs.sound("detectability", np.random.default_rng(8))
+    response, motion = DeviceResponse(), PointSource()
+    with jax.enable_x64(True):
+        given = (columns[name] for name in ("magnitude", "distance_km", "depth_km", "depth_km"))
+        mixture = motion(*map(jax.numpy.asarray, given))
+        chance = sum(trigger_probability(response, *mean_and_sd(mixture)))
+    answer = pairs["detectability"][1].score(**columns)
+    np.testing.assert_allclose(answer.miss_probability, 1 - np.asarray(chance), atol=2e-3)
+
+
+def test_positions_are_those_of_the_local_frame():
+    rng = np.random.default_rng(9)
+    latitude, longitude = rng.uniform(-90, 90, 50), rng.uniform(-180, 180, 50)
+    for centre in ((0.0, 0.0), (46.0, 179.9), (-90.0, 10.0), (89.0, -30.0)):
+        own = geodesy.LocalFrame(*centre).position(latitude, longitude)
+        near = edge.cartesian(centre, latitude, longitude, 0.0)
+        np.testing.assert_allclose(near, own, atol=1e-8)
+
+
+def test_chi_square_tails_are_those_of_scipy():
+    from scipy import stats
+
+    for freedom in (1, 2, 3, 10, 105, 124, 4000):
+        for ratio in (0.0, 0.2, 0.8, 1.0, 1.5, 4.0):
+            tail = edge.chi_square_tail(ratio * freedom, freedom)
+            assert tail == pytest.approx(stats.chi2.sf(ratio * freedom, freedom), abs=1e-9)

@@ -1,0 +1,60 @@
+"""Programs for all sizes, from several threads, and from a cache."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import realtime_inputs as inputs
+
+from eqstat import InputError, edge, realtime
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    return realtime.compile(inputs.coincidence(), (8, 64), progress=False)
+
+
+def test_unknown_sizes_are_refused(compiled):
+    assert compiled.program(8) is not None
+    with pytest.raises(InputError, match=r"no program for 16 rows was compiled; .* 8, 64"):
+        compiled.program(16)
+    with pytest.raises(InputError, match="buckets must be whole numbers from 1 to 65,536"):
+        realtime.compile(compiled.scorer, (0,))
+    with pytest.raises(InputError, match="at least one size"):
+        realtime.compile(compiled.scorer, ())
+
+
+def test_rows_beyond_the_largest_bucket_are_scored_in_parts(compiled):
+    on = np.random.default_rng(0).random((1000, 5)) < 0.5
+    whole = compiled.score(on)
+    assert whole.margin.shape == (1000,)
+    part = compiled.score(on[700:707])
+    np.testing.assert_array_equal(whole.earthquake_probability[700:707], part[3])
+
+
+def test_cost_is_told(compiled):
+    assert [each.size for each in compiled.expected] == [8, 64]
+    assert all(each.seconds > 0 and each.memory_bytes > 0 for each in compiled.expected)
+    assert "coincidence: compiled for 8, 64 rows" in str(compiled)
+
+
+def test_threads_share_programs(compiled):
+    rng = np.random.default_rng(1)
+    rows = [rng.random((int(rng.integers(1, 65)), 5)) < 0.5 for _ in range(200)]
+    expected = [compiled.score(each) for each in rows]
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(compiled.score, rows))
+    for answer, other in zip(answers, expected, strict=True):
+        assert not edge.disagreement(answer, other)
+
+
+def test_programs_are_kept_in_the_folder_that_was_named(tmp_path):
+    scorer, columns = inputs.coincidence(), {"pre_warned": [1, 1, 0, 1, 1]}
+    first = realtime.compile(scorer, (8,), progress=False, cache=tmp_path)
+    (file,) = tmp_path.iterdir()
+    again = realtime.compile(scorer, (8,), progress=False, cache=tmp_path)
+    assert not edge.disagreement(first.score(**columns), again.score(**columns))
+    content = file.read_bytes()
+    file.write_bytes(content[:-5] + b"XXXXX")  # a damaged file is made anew
+    realtime.compile(scorer, (8,), progress=False, cache=tmp_path)
+    assert len(file.read_bytes()) == pytest.approx(len(content), rel=0.1)
