@@ -15,3 +15,7 @@ from ._protocol import Calibration as Calibration
 from ._protocol import Prepared as Prepared
 from ._protocol import Scorer as Scorer
 from ._protocol import Status as Status
+from ._sequential import SequentialScorer as SequentialScorer
+from ._sequential import Step as Step
+from ._sequential import load_state as load_state
+from ._sequential import save_state as save_state

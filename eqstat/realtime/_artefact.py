@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +19,7 @@ from eqstat.inference import bucket_size
 from eqstat.realtime._classification import ClassificationScorer
 from eqstat.realtime._coincidence import CoincidenceScorer
 from eqstat.realtime._compile import compile
+from eqstat.realtime._container import packed, replace_file
 from eqstat.realtime._counts import CountScorer
 from eqstat.realtime._detectability import DetectabilityScorer
 from eqstat.realtime._exceedance import ExceedanceScorer
@@ -38,7 +35,6 @@ KINDS: dict[str, type[Scorer]] = {
         ClassificationScorer,
     )
 }
-EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def export(
@@ -78,9 +74,7 @@ def export(
     'coincidence'
     """
     content = to_bytes(scorer, title=title, card=card)
-    partial = Path(path).with_name(Path(path).name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    replace_file(path, content)
     return edge.read(content).sha256
 
 
@@ -104,24 +98,8 @@ def to_bytes(scorer: Scorer, *, title: str = "", card: Mapping[str, Any] | None 
             members |= {f"case.{number}.{part}.{n}": np.asarray(v) for n, v in values.items()}
         names = {part: {n: f"case.{number}.{part}.{n}" for n in v} for part, v in parts.items()}
         cases.append(names)
-    npy = {name: _npy(name, value) for name, value in members.items()}
-    manifest = {
-        "format": "eqstat artefact",
-        "schema": edge.SCHEMA,
-        "kind": scorer.kind,
-        "settings": to_plain(settings),
-        "arrays": {name: about for name, (about, _) in npy.items()},
-        "cases": cases,
-        "card": to_plain(dict(card or {})) | _card(scorer, title),
-    }
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        text = json.dumps(manifest, indent=1, allow_nan=False, ensure_ascii=False)
-        archive.writestr(zipfile.ZipInfo("manifest.json", EPOCH), text)
-        for name, (_, member) in npy.items():
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", EPOCH), member)
-        archive.comment = b"0" * 64
-    return edge.signed(stream.getvalue()[:-64])
+    about = to_plain(dict(card or {})) | _card(scorer, title)
+    return packed(scorer.kind, to_plain(settings), members, cases, about)
 
 
 def _card(scorer: Scorer, title: str) -> dict[str, Any]:
@@ -136,20 +114,6 @@ def _card(scorer: Scorer, title: str) -> dict[str, Any]:
             "numpy": np.__version__,
         },
     }
-
-
-def _npy(name: str, value: Any) -> tuple[dict[str, Any], bytes]:
-    array = np.asarray(value)
-    # Files are the same on all machines: little-endian, rows first.
-    dtype = {"f2": "<f4", "f4": "<f4", "f8": "<f8", "b1": "|b1"}.get(array.dtype.str[1:], "<i4")
-    array = np.asarray(array, dtype, order="C")
-    stream = io.BytesIO()
-    np.lib.format.write_array(stream, array, (1, 0), allow_pickle=False)
-    member = stream.getvalue()
-    if array.dtype.str not in edge.DTYPES:
-        raise InputError(f"export: array {name} of type {array.dtype} cannot be in an artefact")
-    sha256 = hashlib.sha256(member).hexdigest()
-    return {"dtype": array.dtype.str, "shape": list(array.shape), "sha256": sha256}, member
 
 
 def _answers(scorer: Scorer) -> list[tuple[dict[str, np.ndarray], Answer]]:
