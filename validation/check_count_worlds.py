@@ -4,11 +4,12 @@ Run: python validation/check_count_worlds.py [--world "slow intensity"] [--histo
 [--out FILE.jsonl].
 
 For each history (20 regions, 60 days; see `count_worlds`) thresholds for one false alarm a year
-over all regions are made in three ways: without a slow intensity (`fit(..., slow=False)`), fixed
-thresholds that marginalise over it, and adaptive ones that follow it in steps of one minute. The
-realised rate is that of the 28 days that follow: of fixed thresholds the expectation over the
-random part of the intensity, given the history and the hour; of adaptive ones, which follow it,
-given its path in these 28 days (but for bursts, whose onset nothing announces).
+over all regions are made in three ways: by hour of the day without a slow intensity
+(`fit(..., slow=False)`); fixed ones by hour of the week, which marginalise over it; and adaptive
+ones that follow it in steps of one minute. The realised rate is that of the 28 days that follow: of
+fixed thresholds the expectation over the random part of the intensity, given the history and the
+hour; of adaptive ones, which follow it, given its path in these 28 days (but for bursts, whose
+onset nothing announces).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from records import Record, each, record, show
+from scipy import stats
 
 from eqstat.counts import Background, combine, fit, prepare
 from eqstat.counts.alarm import Scorer, init, score, scorer, step, threshold
@@ -39,17 +41,28 @@ SUDDEN = ("bursts of minutes",)
 KINDS = ("without a slow intensity", "fixed", "adaptive")
 
 
-def fixed_thresholds(posterior: Background, world: worlds.World) -> np.ndarray:
-    """Thresholds by region and step of the judged time, (regions, steps)."""
+def plain_thresholds(posterior: Background, world: worlds.World) -> np.ndarray:
+    """Thresholds by hour of the day at every `EVERY`-th judged step, (regions, steps)."""
     per_hour = worlds.PER_HOUR // worlds.STEP
     active = xr.DataArray(world.active[:, : 24 * per_hour : per_hour], dims=("region", "hour"))
     table = threshold(posterior, active, np.arange(24) + 0.5)
-    return table["triggers"].to_numpy()[:, world.hour_of_week[world.watched :] % 24]
+    return table["triggers"].to_numpy()[:, world.hour_of_week[world.watched :: worlds.EVERY] % 24]
+
+
+def fixed_thresholds(tables: Scorer, world: worlds.World) -> np.ndarray:
+    """Thresholds by hour of the week at every `EVERY`-th judged step, (regions, steps)."""
+    judged = slice(world.watched, None, worlds.EVERY)
+    hour, regions = world.hour_of_week[judged], np.arange(worlds.REGIONS)[:, None]
+    scored = score(tables, 0, world.active[:, judged], hour % 24 + 0.5, regions, hour // 24)
+    return -np.asarray(scored.margin)
 
 
 @jax.jit
 def _adaptive(tables: Scorer, counts: Any, active: Any, hours: Any) -> Any:
-    """Smallest number of triggers that is an alarm, given the steps before, (steps, regions)."""
+    """Smallest number of triggers that is an alarm, given the steps before, (steps, regions).
+
+    The state moves by every step; every `EVERY`-th is judged.
+    """
     regions = jnp.arange(worlds.REGIONS)
 
     def move(state: Any, seen: tuple) -> tuple:
@@ -70,11 +83,12 @@ def _adaptive(tables: Scorer, counts: Any, active: Any, hours: Any) -> Any:
         return near - 2 + jnp.argmax(jnp.stack(alarms), axis=0)
 
     states = jax.lax.scan(move, init(tables), (counts, active, hours))[1]
-    return jax.lax.map(needed, (states, active, hours), batch_size=512)
+    judged = jax.tree.map(lambda leaf: leaf[:: worlds.EVERY], (states, active, hours))
+    return jax.lax.map(needed, judged, batch_size=512)
 
 
 def adaptive_thresholds(tables: Scorer, world: worlds.World, counts: np.ndarray) -> np.ndarray:
-    """Thresholds that follow the present intensity, (regions, steps)."""
+    """Thresholds that follow the present intensity, every `EVERY`-th, (regions, steps)."""
     sums = counts.reshape(worlds.REGIONS, -1, worlds.STEP).sum(-1).T
     at = (world.watched + np.arange(len(sums)) + 0.5) * worlds.STEP / worlds.PER_HOUR
     arrays = (sums, world.active[:, world.watched :].T, at % 168)
@@ -98,13 +112,13 @@ def one(name: str, number: int) -> dict[str, Any]:
     of_plain, of_slow = (one.posterior(jax.random.key(0), DRAWS) for one in (plain, slow))
     tables = scorer(of_slow, most_active=1500, most_triggers=96)
     needed = {
-        KINDS[0]: fixed_thresholds(of_plain, world),
-        KINDS[1]: fixed_thresholds(of_slow, world),
+        KINDS[0]: plain_thresholds(of_plain, world),
+        KINDS[1]: fixed_thresholds(tables, world),
         KINDS[2]: adaptive_thresholds(tables, world, counts[:, watched:]),
     }
-    mean = world.mean[:, world.watched :]
-    hour = world.hour_of_week[world.watched :]
-    log_factor = np.log(mean / world.active[:, world.watched :])
+    judged = slice(world.watched, None, worlds.EVERY)
+    mean, hour = world.mean[:, judged], world.hour_of_week[judged]
+    log_factor = np.log(mean / world.active[:, judged])
     quiet = log_factor < np.quantile(log_factor, 0.2, axis=1, keepdims=True)
     line: dict[str, Any] = {}
     for kind, triggers in needed.items():
@@ -112,7 +126,7 @@ def one(name: str, number: int) -> dict[str, Any]:
         rates = on_path
         if kind != KINDS[2] or name in SUDDEN:
             expected = worlds.expected_rate(world, triggers).sum(axis=0)
-            rates = _of_hours(expected, hour[:: worlds.EVERY])
+            rates = _of_hours(expected, hour)
         line[kind] = {
             **rates,
             "on the path": on_path["realised"],
@@ -140,18 +154,20 @@ def check(
     records = []
     for kind in KINDS:
         required = kind != KINDS[0]
-        mean = {
-            name: float(np.mean([line[kind][name] for line in lines])) for name in lines[0][kind]
-        }
-        for name, value, bounds in (
-            ("realised false alarms a year", mean["realised"], BOUNDS),
-            ("the same in the worst hour of the day", mean["hour of day"], (None, WORST)),
-            ("the same in the worst hour of the week", mean["hour of week"], (None, WORST)),
-            ("the same on the path of 28 days alone", mean["on the path"], None),
-            ("mean threshold", mean["triggers"], None),
+        for name, key, bounds in (
+            ("realised false alarms a year", "realised", BOUNDS),
+            ("the same in the worst hour of the day", "hour of day", (None, WORST)),
+            ("the same in the worst hour of the week", "hour of week", (None, WORST)),
+            ("the same on the path of 28 days alone", "on the path", None),
+            ("mean threshold", "triggers", None),
         ):
-            asked = {"bounds": bounds} if bounds and required else {}
-            records.append(record(f"{kind}: {name}", value, data_sets=len(lines), **asked))
+            values = np.array([line[kind][key] for line in lines])
+            more: dict[str, Any] = {"bounds": bounds} if bounds and required else {}
+            if len(values) > 1:
+                more["interval"] = stats.t.interval(
+                    0.95, len(values) - 1, values.mean(), stats.sem(values)
+                )
+            records.append(record(f"{kind}: {name}", values.mean(), data_sets=len(lines), **more))
         if required:
             price = np.mean([line[kind]["triggers"] - line[KINDS[0]]["triggers"] for line in lines])
             name = f"{kind}: price in triggers against thresholds without a slow intensity"

@@ -146,28 +146,26 @@ def bursts_of_minutes(rng: np.random.Generator, steps: int) -> np.ndarray:
     return out
 
 
-def bursts_given(number: int = 400_000) -> Random:
-    """Distribution of the log factor of bursts at any time, by stratified draws."""
-    rng = np.random.default_rng(5)
-    total = np.zeros(number)
-    # Of two at most, whose order is that of their numbers: three overlap hardly ever.
+def bursts_given() -> Random:
+    r"""Distribution of the log factor of bursts at any time, by quadrature.
+
+    Of one burst, $P(s e^{-t/\tau} > y) = E[(1 + 2 y e^{t/\tau})^{-3}]$ over t and $\tau$; the
+    log factors of a Poisson number of them are added.
+    """
+    step, size = 0.01, 1024
+    edges = step * (np.arange(size + 1) - 0.5)
+    at, fall = ((np.arange(400) + 0.5) / 400 for _ in range(2))
+    ratio = np.exp(BURST_ENDS * at[:, None] / (3.0 + 12.0 * fall)).ravel()
+    added = np.maximum(np.expm1(edges), 0.0)
+    beyond = np.array([np.mean((1 + 2 * y * ratio) ** -3.0) for y in added])
+    one = beyond[:-1] - beyond[1:]
     expected = BURSTS_A_DAY * BURST_ENDS / 1440
-    several = np.exp(-expected) * expected ** np.arange(3) / np.array([1, 1, 2])
-    several[2] = 1 - several[:2].sum()
-    sums = [np.zeros(1)]
-    for _ in range(2):
-        beyond = (rng.permutation(number) + 0.5) / number
-        size = 0.5 * (beyond ** (-1 / 3) - 1)
-        fall = np.exp(-rng.uniform(0, BURST_ENDS, number) / rng.uniform(3.0, 15.0, number))
-        total = total + np.log1p(size * fall)
-        sums.append(total)
-    edges = np.append(np.arange(-0.005, 1.0, 0.01), np.arange(1.0, 6.0, 0.05))
-    weight = sum(
-        share * np.histogram(own, edges)[0] / len(own)
-        for share, own in zip(several, sums, strict=True)
-    )
-    centre = 0.5 * (edges[1:] + edges[:-1])
-    return Random(centre[:, None, None], np.asarray(weight))
+    term, weight = np.eye(1, size)[0] * np.exp(-expected), np.zeros(size)
+    # More than three overlap hardly ever.
+    for number in range(1, 5):
+        weight += term
+        term = np.convolve(term, one)[:size] * expected / number
+    return Random(step * np.arange(size)[:, None, None], weight / weight.sum())
 
 
 def holidays(day_number: np.ndarray, hour: np.ndarray) -> np.ndarray:
@@ -269,10 +267,9 @@ def true_rate(mean: np.ndarray, triggers: np.ndarray) -> np.ndarray:
 def expected_rate(world: World, triggers: np.ndarray) -> np.ndarray:
     """Alarms per year of fixed thresholds, expected given the history and the hour.
 
-    `triggers` are those of the judged steps, (regions, steps); for every `EVERY`-th step.
+    `triggers` are those of every `EVERY`-th step that is judged, (regions, steps).
     """
-    own = triggers[:, ::EVERY]
-    total = np.zeros(own.shape)
+    total = np.zeros(triggers.shape)
     for factor, weight in zip(*world.random, strict=True):
-        total += weight * true_rate(world.calm * np.exp(factor), own)
+        total += weight * true_rate(world.calm * np.exp(factor), triggers)
     return total

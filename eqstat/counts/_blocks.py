@@ -45,6 +45,11 @@ class Blocks:
     largest_active: np.ndarray
     block_s: float
 
+    @property
+    def seconds(self) -> np.ndarray:
+        """Start of each block since 1970-01-01 UTC, s."""
+        return self.number * self.block_s
+
     def take(self, rows: np.ndarray) -> Blocks:
         """Return some of the rows."""
         return replace(self, **{name: getattr(self, name)[rows] for name in COLUMNS})

@@ -6,6 +6,8 @@ series without cancellation, so that gradients exist and single precision suffic
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -64,3 +66,14 @@ def log1mexp(x: Array) -> Array:
     inner = jnp.where(near, x, -1.0)
     outer = jnp.where(near, -1.0, x)
     return jnp.where(near, jnp.log(-jnp.expm1(inner)), jnp.log1p(-jnp.exp(outer)))
+
+
+def cubic_weights(fraction: Any) -> tuple[Any, ...]:
+    """Lagrange weights of four neighbours at -1, 0, 1, 2."""
+    f = fraction
+    return (
+        -f * (f - 1) * (f - 2) / 6,
+        (f + 1) * (f - 1) * (f - 2) / 2,
+        -(f + 1) * f * (f - 2) / 2,
+        (f + 1) * f * (f - 1) / 6,
+    )

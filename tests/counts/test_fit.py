@@ -1,11 +1,14 @@
 """Fits recover what made a history, and a few unmarked earthquakes do not move the tail."""
 
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
-from eqstat.counts import History, background_from, combine, fit, log_tail, simulate
+from eqstat.counts import History, background_from, combine, fit, log_tail, prepare, simulate
 from eqstat.counts._families import FAMILIES
 
 from . import cases
@@ -101,3 +104,35 @@ def test_unmarked_earthquakes_do_not_move_the_tail():
         bare = abs(float(tail(fit(dirty, earthquake_share=0.0).background)) - before)
     assert guarded < 0.3 * sd
     assert bare > sd
+
+
+def region_in_order(number: int, rng: np.random.Generator, days: int) -> pd.DataFrame:
+    """Windows of 10 s in their order, with bursts of some per cent of all devices."""
+    windows = days * 8640
+    active = round(60 * 20 ** (number / 19))
+    mean = active * 0.6 * 10 / 3600
+    count = rng.poisson(mean * rng.gamma(1 / 0.15, 0.15, windows))
+    in_burst = rng.uniform(size=windows) < 2e-5
+    count = count + in_burst * rng.binomial(active, rng.beta(0.6, 11.4, windows))
+    start = pd.date_range("2026-01-05", periods=windows, freq="10s", tz="UTC")
+    return pd.DataFrame(
+        {
+            "time": start,
+            "triggers": np.minimum(count, active),
+            "active": active,
+            "region": pd.Categorical.from_codes(np.zeros(windows, np.int8), [f"r{number}"]),
+            "window_s": 10.0,
+        }
+    )
+
+
+@pytest.mark.long
+def test_a_fit_with_bursts_of_many_regions_in_order_ends_soon():
+    rng = np.random.default_rng(0)
+    parts = [prepare(region_in_order(number, rng, 60), time_zone="UTC") for number in range(20)]
+    before = time.process_time()
+    found = fit(combine(parts), bursts=True)
+    assert time.process_time() - before < 120
+    for name, truth in (("probability", 2e-5), ("share", 0.05)):
+        name = f"burst_{name}"
+        assert abs(found[name] - truth) < 4 * found.standard_error[name]

@@ -12,7 +12,8 @@ from scipy import stats
 
 from eqstat.counts import Background, Intensity, load, log_tail, save
 from eqstat.counts._blocks import Blocks
-from eqstat.counts._intensity._learn_tail import learn_tail, transforms
+from eqstat.counts._intensity._largest import transforms
+from eqstat.counts._intensity._learn_tail import learn_tail
 from eqstat.counts._intensity._parameters import log_surge, nodes_of
 from eqstat.counts._intensity._surges import blocks_of_a_surge, learn_surges
 from eqstat.counts._intensity._tail import Tail, Tails, inflate_log
@@ -66,7 +67,7 @@ def test_the_largest_count_of_a_block_has_its_exact_tail() -> None:
         axis=1
     )
     one = np.ones(1)
-    e = transforms(background, np.log(0.8) * one, np.log(500.0) * one, 0.09 * one, 30 * one)[0]
+    e = transforms(background, np.log(0.8) * one, 0.09 * one, 500.0, 30.0)[0]
     for k in range(3, 12):
         assert -np.log(np.mean(largest >= k)) == pytest.approx(e[k], abs=0.12)
 

@@ -139,7 +139,7 @@ def _slope(values: Array, series: Series, cells: Cells, block_h: Array) -> tuple
 
 
 def learn(series: Series, cells: Cells, start: np.ndarray, block_s: float) -> Learned:
-    """Maximise the likelihood; `start` holds log dispersion and slope, or nothing for Poisson.
+    """Maximise the likelihood from a starting point, of four values or, for Poisson, two.
 
     Of the series the busiest regions are used; the cells are of these.
     """
@@ -154,10 +154,9 @@ def learn(series: Series, cells: Cells, start: np.ndarray, block_s: float) -> Le
             value, slope = _slope(jnp.asarray(values), *data, block_h)
             return float(value) / scale, np.asarray(slope) / scale
 
-        first = np.concatenate([MIDDLE, start])
-        bounds = BOUNDS[: len(first)]
+        bounds = BOUNDS[: len(start)]
         optimum = minimize(
-            both, first, jac=True, method="L-BFGS-B", bounds=bounds,
+            both, start, jac=True, method="L-BFGS-B", bounds=bounds,
             options={"maxiter": 60, "ftol": 1e-10, "gtol": 1e-7},
         )  # fmt: skip
         return Learned(optimum.x, _covariance(optimum.x, lambda values: scale * both(values)[1]))

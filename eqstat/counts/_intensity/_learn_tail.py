@@ -1,12 +1,9 @@
 r"""Learn the tail of the largest counts of blocks, and choose it by its held-out score.
 
-The largest count M of a block of N windows has, given the log intensity $x \sim N(m, v)$,
-
-.. math:: P(M \ge k) = \int \bigl[1 - P(K < k \mid x)^N\bigr] N(x; m, v)\, dx .
-
-It is discrete: a block says that the transform e of `_tail` lies between that of M and that of
-M + 1. Four tails compete, the model's own, one with more exceedances, an exponential and a
-generalised Pareto one; each is fitted to the odd days and scored on the even ones, and conversely.
+The largest count M of a block is discrete: a block says that the transform e of `_tail` lies
+between that of M and that of M + 1. Four tails compete, the model's own, one with more exceedances,
+an exponential and a generalised Pareto one; each is fitted to the odd days and scored on the even
+ones, and conversely.
 
 References
 ----------
@@ -15,31 +12,25 @@ Pickands (1975), Annals of Statistics 3, 119-131, doi:10.1214/aos/1176343003.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize
 
-from eqstat.counts._background import Background, log_tails
+from eqstat.counts._background import Background
 from eqstat.counts._blocks import Blocks
-from eqstat.counts._intensity._parameters import nodes_of
+from eqstat.counts._intensity._largest import transforms
 from eqstat.counts._intensity._tail import Tail
 
 # Exceedances of the level that the model should expect, and the shares of blocks that these may be.
 EXPECTED, SHARES = 400.0, (0.003, 0.1)
 LEAST_EXPECTED = 30.0
-# Beyond this (negative log of the tail probability) blocks only say that they exceed it.
-FARTHEST = 25.0
 # Standard deviations of the priors of the log ratio, the log scale, and (half normal) the shape.
 PRIOR = np.array([0.5, 0.5, 0.3])
 FREE = ((), (0,), (0, 1), (0, 1, 2))
 # A tail is preferred to a simpler one where its held-out log score is better by more.
 GAIN = 2.0
 MEAN_BIN, ACTIVE_BIN, VARIANCE_BIN = 0.04, 0.1, 0.15
-GROUPS_AT_ONCE = 256
 
 
 class Intervals(NamedTuple):
@@ -96,40 +87,24 @@ def _intervals(
 ) -> tuple[Intervals, float]:
     """Intervals of all blocks, those below the level as one, and the typical count at it."""
     log_active = np.log(np.maximum(blocks.devices / np.maximum(blocks.windows, 1), 1.0))
-    bins = [
-        np.round(log_mean / MEAN_BIN),
-        np.round(log_active / ACTIVE_BIN),
-        np.round(np.log(np.maximum(variance, 1e-6)) / VARIANCE_BIN),
-        np.round(np.log(np.maximum(blocks.windows, 1)) / ACTIVE_BIN),
-    ]
-    _, which = np.unique(np.stack(bins, axis=-1), axis=0, return_inverse=True)
-    which = which.ravel()
-    size = np.bincount(which)
-    middle = [
-        np.bincount(which, column) / size
-        for column in (log_mean, log_active, variance, blocks.windows)
-    ]
+    log_windows = np.log(np.maximum(blocks.windows, 1))
     fold = (blocks.number * blocks.block_s // 86400).astype(np.int64) % 2
     largest = blocks.largest.astype(np.int64)
-    order = np.argsort(middle[0], kind="stable")
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
+    size = _groups(log_active / ACTIVE_BIN, log_windows / ACTIVE_BIN)
+    log_variance = np.log(np.maximum(variance, 1e-6))
     low, high, number, typical = [], [], [], []
-    for begin in range(0, len(order), GROUPS_AT_ONCE):
-        groups = order[begin : begin + GROUPS_AT_ONCE]
-        use = np.flatnonzero((place[which] >= begin) & (place[which] < begin + GROUPS_AT_ONCE))
-        own = place[which[use]] - begin
-        table = transforms(background, *(column[groups] for column in middle))
-        top = table.shape[1] - 1
+    for use in _members(size):
+        group = _groups(log_mean[use] / MEAN_BIN, log_variance[use] / VARIANCE_BIN)
+        middle = [np.bincount(group, v[use]) / np.bincount(group) for v in (log_mean, variance)]
+        typical_size = (float(np.exp(v[use].mean())) for v in (log_active, log_windows))
+        table = transforms(background, *middle, *typical_size)
         first = np.argmax(table >= level, axis=1)
-        count = np.minimum(largest[use], top - 1)
-        is_far = count >= first[own]
-        at = np.where(is_far, count, 0)
-        end = np.where(is_far, count + 1, first[own])
-        low.append(table[own, at])
-        high.append(table[own, end])
+        count = np.minimum(largest[use], table.shape[1] - 2)
+        is_far = count >= first[group]
+        low.append(table[group, np.where(is_far, count, 0)])
+        high.append(table[group, np.where(is_far, count + 1, first[group])])
         number.append(np.eye(2)[fold[use]])
-        typical.append(first[own])
+        typical.append(first[group])
     merged = np.stack([np.concatenate(low), np.concatenate(high)], axis=-1)
     unique, index = np.unique(merged.round(6), axis=0, return_inverse=True)
     counts = np.concatenate(number)
@@ -137,53 +112,17 @@ def _intervals(
     return Intervals(unique[:, 0], unique[:, 1], total), float(np.mean(np.concatenate(typical)))
 
 
-def transforms(
-    background: Background,
-    log_mean: np.ndarray,
-    log_active: np.ndarray,
-    variance: np.ndarray,
-    windows: np.ndarray,
-) -> np.ndarray:
-    """Negative log probabilities that a block's largest count is 0, 1, ... or more.
-
-    (groups, counts + 1); the last is infinite, the one before beyond `FARTHEST` in all groups.
-    """
-    alone = replace(background, intensity=None)
-    # Programs are compiled for few shapes: of all groups at once, and of doubled tables.
-    groups = len(log_mean)
-    columns = (log_mean, log_active, variance, windows)
-    log_mean, log_active, variance, windows = (
-        np.pad(column, (0, -groups % GROUPS_AT_ONCE), mode="edge") for column in columns
-    )
-    slow, sd = background.intensity, np.sqrt(variance)
-    surges = (None, None) if slow is None else (slow.surge_share, slow.surge_mean)
-    factors, log_weights = nodes_of(sd, *surges)
-    # The mean of the log intensity is in that of the block.
-    factors = factors + 0.5 * variance
-    if not np.any(sd > 1e-6) and surges[0] is None:
-        factors, log_weights = np.zeros((1, len(sd))), np.zeros(1)
-    active = np.exp(log_active)
-    top, most = 32, int(np.floor(active.max()))
-    while True:
-        total = np.zeros((len(log_mean), top + 1))
-        for factor, log_weight in zip(factors, log_weights, strict=True):
-            with jax.enable_x64(True):
-                moved = jnp.asarray(np.exp(log_mean + factor))
-                tails = np.asarray(_log_tails(alone, top, jnp.asarray(active), moved))
-            none = windows[:, None] * np.log1p(-np.exp(np.minimum(tails, -1e-12)))
-            total += np.exp(log_weight) * -np.expm1(none)
-        e = -np.log(np.maximum(total, 1e-300))
-        e[:, 0] = 0.0
-        if top >= most or np.all(e[:, -1] > FARTHEST):
-            break
-        top *= 2
-    e = np.maximum.accumulate(np.maximum(e, 0.0), axis=1)
-    far = np.all(e > FARTHEST, axis=0)
-    keep = int(np.argmax(far)) if np.any(far) else min(top, most)
-    return np.concatenate([e[:groups, : keep + 1], np.full((groups, 1), np.inf)], axis=1)
+def _groups(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Number of the group of each row, of those whose pairs round alike."""
+    one, other = (np.round(values).astype(np.int64) for values in (first, second))
+    pair = (one - one.min()) * (np.ptp(other) + 1) + other - other.min()
+    return np.unique(pair, return_inverse=True)[1].ravel()
 
 
-_log_tails: Any = jax.jit(log_tails, static_argnums=1)
+def _members(group: np.ndarray) -> list[np.ndarray]:
+    """Rows of each group."""
+    order = np.argsort(group, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(group))[:-1])
 
 
 def _log_survival(e: np.ndarray, level: float, values: np.ndarray) -> np.ndarray:

@@ -14,7 +14,9 @@ from eqstat.counts._background import Background, mean_count
 from eqstat.counts._blocks import Blocks
 from eqstat.counts._data import History
 from eqstat.counts._harmonics import HOURS_OF_WEEK
+from eqstat.counts._intensity._days import Days, learn_days, ratios_of_days
 from eqstat.counts._intensity._learn import (
+    MIDDLE,
     Cells,
     Learned,
     Series,
@@ -49,12 +51,15 @@ class Slow:
         Hours in which each region was watched, (regions,).
     surges
         Surges; None where there are none.
+    days
+        Effects of single days on all regions; None where days do not differ.
     """
 
     profile: Profile
     learned: Learned
     hours: np.ndarray
     surges: Surges | None = None
+    days: Days | None = None
 
     def apply(self, background: Background) -> Background:
         """Add the estimates to a background."""
@@ -69,6 +74,8 @@ class Slow:
         """
         count, regions = np.shape(draws.region_effect)
         profile = rng.multivariate_normal(*self.profile, count, method="eigh")
+        if self.days is not None:
+            profile = profile + self.days.draw(rng, count)
         values = rng.multivariate_normal(*self.learned, count, method="eigh")
         sd, hours = np.exp(values[:, :2]).T
         share = np.minimum(2 * hours[:, None] / np.maximum(self.hours, 1e-9), 1.0)
@@ -126,10 +133,14 @@ def _with(
 
 
 class Ahead(NamedTuple):
-    """Mean and variance of the log intensity of each block, before its windows are seen."""
+    """Mean and variance of the log intensity of each block before its windows are seen.
+
+    `day` is the effect of its day, which a service does not know.
+    """
 
     mean: np.ndarray
     variance: np.ndarray
+    day: np.ndarray
 
 
 def is_ordered(history: History) -> bool:
@@ -147,12 +158,46 @@ def slow_terms(history: History, background: Background) -> tuple[Slow, Ahead] |
     blocks = history.blocks
     if blocks is None or not background.count_family.is_additive or not is_ordered(history):
         return None
-    every = blocks
+    kept, expected = _without_bursts(blocks, background)
+    profile = _profile(kept, expected)
+    more = interpolate_profile(profile.mean, kept.hour_of_week % 24, kept.hour_of_week // 24)
+    expected = expected * np.exp(np.asarray(more, np.float64))
+    regions = len(history.regions)
+    series = to_series(kept, expected, regions)
+    start = MIDDLE
+    if background.dispersion is not None:
+        own = [np.log(background.dispersion), float(background.dispersion_slope or 0)]
+        start = np.append(MIDDLE, own)
+    cells = _cells(history, background, busiest(series))
+    learned = learn(series, cells, start, blocks.block_s)
+    surges = learn_surges(
+        kept.triggers,
+        expected,
+        kept.windows / _dispersion(learned.estimate, kept),
+        *_filter(learned.estimate, series, kept),
+        kept.region * (int(np.ptp(kept.number)) + 2) + kept.number - kept.number.min(),
+    )
+    days = _days(kept, expected, learned)
+    # Surges and days are told from the slow intensity, which is learned anew without them. A
+    # filter in service does not know the days and has to follow them.
+    lifted = expected if surges is None else expected * np.exp(surges.size)
+    followed = to_series(kept, lifted, regions)
+    if surges is not None or days is not None:
+        series = to_series(kept, lifted * np.exp(_of_day(days, kept)), regions)
+        learned = learn(series, cells, learned.estimate, blocks.block_s)
+    hours = np.bincount(kept.region, kept.windows, regions) * history.window_s / 3600
+    ahead = Ahead(*_filter(learned.estimate, followed, blocks), _of_day(days, blocks))
+    return Slow(profile, learned, hours, surges, days), ahead
+
+
+def _without_bursts(blocks: Blocks, background: Background) -> tuple[Blocks, np.ndarray]:
+    """Blocks without windows far above their mean, and the expected triggers of each.
+
+    A burst or an earthquake is one window; a slow intensity is not.
+    """
     hour, day = blocks.hour_of_week % 24, blocks.hour_of_week // 24
     rate = np.asarray(mean_count(background, 1.0, hour, day, blocks.region), np.float64)
-    # A burst or an earthquake is one window; a slow intensity is not.
-    far = far_above(blocks.largest, rate * blocks.largest_active)
-    out = np.flatnonzero(far)
+    out = np.flatnonzero(far_above(blocks.largest, rate * blocks.largest_active))
     total, devices, windows = (
         np.array(values, np.float64) for values in (blocks.triggers, blocks.devices, blocks.windows)
     )
@@ -160,36 +205,33 @@ def slow_terms(history: History, background: Background) -> tuple[Slow, Ahead] |
     devices[out] -= blocks.largest_active[out]
     windows[out] -= 1
     keep = windows > 0
-    blocks = replace(blocks, triggers=total, devices=devices, windows=windows).take(keep)
-    expected = rate[keep] * blocks.devices
+    kept = replace(blocks, triggers=total, devices=devices, windows=windows).take(keep)
+    return kept, rate[keep] * kept.devices
+
+
+def _profile(blocks: Blocks, expected: np.ndarray) -> Profile:
+    """Weekly profile of what is observed beyond what is expected."""
     at = np.floor(blocks.hour_of_week * (PLACES // HOURS_OF_WEEK)).astype(np.int64) % PLACES
-    ratio = sums_by_place(
+    sums = sums_by_place(
         blocks.region, blocks.number, at, blocks.triggers, expected, blocks.block_s
     )
-    profile = learn_profile(*ratio)
-    more = interpolate_profile(profile.mean, blocks.hour_of_week % 24, blocks.hour_of_week // 24)
-    expected = expected * np.exp(np.asarray(more, np.float64))
-    series = to_series(blocks, expected, len(history.regions))
-    start = np.zeros(0)
-    if background.dispersion is not None:
-        start = np.array([np.log(background.dispersion), float(background.dispersion_slope or 0)])
-    cells = _cells(history, background, busiest(series))
-    learned = learn(series, cells, start, blocks.block_s)
-    surges = learn_surges(
-        blocks.triggers,
-        expected,
-        blocks.windows / _dispersion(learned.estimate, blocks),
-        *_ahead(learned.estimate, series, blocks),
-        blocks.region * (int(np.ptp(blocks.number)) + 2) + blocks.number - blocks.number.min(),
-    )
-    if surges is not None:
-        # Surges are told from the slow intensity, which is learned anew without them.
-        moved = expected * np.exp(surges.size)
-        series = to_series(blocks, moved, len(history.regions))
-        learned = learn(series, cells, learned.estimate[2:], blocks.block_s)
-    watched = np.bincount(blocks.region, blocks.windows, len(history.regions))
-    ahead = _ahead(learned.estimate, series, every)
-    return Slow(profile, learned, watched * history.window_s / 3600, surges), ahead
+    return learn_profile(*sums)
+
+
+def _of_day(days: Days | None, blocks: Blocks) -> np.ndarray:
+    """Effect of the day of each block."""
+    if days is None:
+        return np.zeros(len(blocks.region))
+    return days.at(blocks.seconds, blocks.hour_of_week)
+
+
+def _days(blocks: Blocks, expected: np.ndarray, learned: Learned) -> Days | None:
+    """Effects of single days, given the slow intensity of the regions."""
+    sd, correlation_h = np.exp(learned.estimate[:2]).tolist()
+    extra = expected**2 * _dispersion(learned.estimate, blocks) / blocks.windows
+    times = blocks.seconds, blocks.hour_of_week
+    ratios = ratios_of_days(blocks.region, *times, blocks.triggers, expected, extra, sd)
+    return learn_days(ratios, sd, correlation_h)
 
 
 def _dispersion(values: np.ndarray, blocks: Blocks) -> np.ndarray:
@@ -199,15 +241,15 @@ def _dispersion(values: np.ndarray, blocks: Blocks) -> np.ndarray:
         return np.asarray(dispersion_of(jnp.asarray(values), active))
 
 
-def _ahead(values: np.ndarray, series: Series, blocks: Blocks) -> Ahead:
-    """What the filter knows of each block before it."""
+def _filter(values: np.ndarray, series: Series, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance that the filter has of each block before it."""
     with jax.enable_x64(True):
         grids = _filtered(
             jnp.asarray(values), jax.tree.map(jnp.asarray, series), blocks.block_s / 3600
         )
     row = np.clip(blocks.number - blocks.number.min(), 0, len(series.total) - 1)
     mean, variance = (np.asarray(grid)[row, blocks.region] for grid in grids[:2])
-    return Ahead(mean, variance)
+    return mean, variance
 
 
 _filtered: Any = jax.jit(filtered)
@@ -224,10 +266,11 @@ def learned_tails(history: History, background: Background, ahead: Ahead | None)
     slow = background.intensity
     sd = 0.0 if slow is None else float(np.asarray(slow.sd))
     ones = np.ones(len(log_mean))
-    fixed = learn_tail(background, blocks, log_mean, -0.5 * sd**2 * ones, sd**2 * ones)
+    day = 0.0 if ahead is None else ahead.day
+    fixed = learn_tail(background, blocks, log_mean + day, -0.5 * sd**2 * ones, sd**2 * ones)
     if ahead is None:
         return Tails(fixed, fixed)
-    return Tails(fixed, learn_tail(background, blocks, log_mean, *ahead))
+    return Tails(fixed, learn_tail(background, blocks, log_mean, ahead.mean, ahead.variance))
 
 
 def _cells(history: History, background: Background, regions: np.ndarray) -> Cells:

@@ -9,9 +9,10 @@ from scipy.stats import betabinom
 from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat._core.errors import InputError
 from eqstat.counts._background import Background
+from eqstat.counts._special import cubic_weights
 from eqstat.counts.alarm import _limits
 from eqstat.counts.alarm._draws import log_device_rates, shape_at
-from eqstat.counts.alarm._rate_table import RATE_STEP, RateTable, cubic_weights, tabulate
+from eqstat.counts.alarm._rate_table import RATE_STEP, RateTable, tabulate
 from eqstat.counts.alarm._shapes import shapes_of
 
 LARGEST_TABLE = 4096

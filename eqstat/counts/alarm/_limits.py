@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from eqstat.counts.alarm._rate_table import LEAST_LOG, RATE_STEP, RateTable, cubic_weights
+from eqstat.counts._special import cubic_weights
+from eqstat.counts.alarm._rate_table import LEAST_LOG, RATE_STEP, RateTable
 
 # Every number of devices up to `EXACT`, then steps of a twentieth of the log, rounded to whole
 # numbers (a burst takes whole devices), to beyond a million.

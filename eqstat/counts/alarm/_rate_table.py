@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from eqstat.counts._background import Background
 from eqstat.counts._intensity._parameters import LEAST_SURGE, log_surge
+from eqstat.counts._special import cubic_weights
 from eqstat.counts.alarm._draws import shape_at
 from eqstat.counts.scan._scan import log_alarm_table_per_hour
 
@@ -184,14 +185,3 @@ def _average(
     flat = np.maximum(table, LEAST_LOG).reshape(len(table), count, -1)
     values = np.exp(np.maximum(between @ flat, LEAST_LOG))
     return np.log(weights @ values).reshape(table.shape)
-
-
-def cubic_weights(fraction: Any) -> tuple[Any, ...]:
-    """Lagrange weights of four neighbours at -1, 0, 1, 2."""
-    f = fraction
-    return (
-        -f * (f - 1) * (f - 2) / 6,
-        (f + 1) * (f - 1) * (f - 2) / 2,
-        -(f + 1) * f * (f - 2) / 2,
-        (f + 1) * f * (f - 1) / 6,
-    )

@@ -14,9 +14,10 @@ from jaxtyping import Array, Float, Int
 from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat.counts._background import Background, Number
 from eqstat.counts._intensity._tail import Tail, inflate_log
+from eqstat.counts._special import cubic_weights
 from eqstat.counts.alarm import _score_table
 from eqstat.counts.alarm._present import SlowIntensity, State, init, slow_intensity
-from eqstat.counts.alarm._rate_table import RATE_STEP, cubic_weights
+from eqstat.counts.alarm._rate_table import RATE_STEP
 from eqstat.counts.alarm._threshold import check_budget
 
 ANY_DAY = 7
