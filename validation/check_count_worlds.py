@@ -162,12 +162,7 @@ def check(
             ("mean threshold", "triggers", None),
         ):
             values = np.array([line[kind][key] for line in lines])
-            more: dict[str, Any] = {"bounds": bounds} if bounds and required else {}
-            if len(values) > 1:
-                more["interval"] = stats.t.interval(
-                    0.95, len(values) - 1, values.mean(), stats.sem(values)
-                )
-            records.append(record(f"{kind}: {name}", values.mean(), data_sets=len(lines), **more))
+            records.append(_of_histories(f"{kind}: {name}", values, bounds if required else None))
         if required:
             price = np.mean([line[kind]["triggers"] - line[KINDS[0]]["triggers"] for line in lines])
             name = f"{kind}: price in triggers against thresholds without a slow intensity"
@@ -177,6 +172,17 @@ def check(
     asked = {"bounds": (2.0, None)} if world in VARYING else {}
     records.append(record(name, lower, data_sets=len(lines), **asked))
     return show(records)
+
+
+def _of_histories(
+    name: str, values: np.ndarray, bounds: tuple[float | None, float | None] | None
+) -> Record:
+    """Mean over histories and, of several, its interval by Student's t."""
+    count = len(values)
+    interval = None
+    if count > 1:
+        interval = stats.t.interval(0.95, count - 1, values.mean(), stats.sem(values))
+    return record(name, values.mean(), interval=interval, bounds=bounds, data_sets=count)
 
 
 def main() -> None:
