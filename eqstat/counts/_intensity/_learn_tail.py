@@ -95,9 +95,11 @@ def _intervals(
     low, high, number, typical = [], [], [], []
     for use in _members(size):
         group = _groups(log_mean[use] / MEAN_BIN, log_variance[use] / VARIANCE_BIN)
-        middle = [np.bincount(group, v[use]) / np.bincount(group) for v in (log_mean, variance)]
-        typical_size = (float(np.exp(v[use].mean())) for v in (log_active, log_windows))
-        table = transforms(background, *middle, *typical_size)
+        means, variances = (
+            np.bincount(group, values[use]) / np.bincount(group) for values in (log_mean, variance)
+        )
+        active, windows = (float(np.exp(v[use].mean())) for v in (log_active, log_windows))
+        table = transforms(background, means, variances, active, windows)
         first = np.argmax(table >= level, axis=1)
         count = np.minimum(largest[use], table.shape[1] - 2)
         is_far = count >= first[group]
