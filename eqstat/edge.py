@@ -414,6 +414,11 @@ class Counts:
         self, triggers: Any, active: Any, hour: Any, region: Any = 0, day: Any = ANY_DAY
     ) -> Answer:
         """Score one count, or rows of counts; arguments as of `eqstat.counts.alarm.score`."""
+        one = (triggers, active, hour, region, day)
+        if all(type(x) in (int, float) and -1e30 < x < 1e30 for x in one):
+            # Numbers in single precision, as JAX takes them.
+            chance, rate, margin, status = self._one(*(float(np.float32(x)) for x in one))
+            return Answer(chance, rate, margin=margin, status=status)
         columns, single = rows(triggers=triggers, active=active, hour=hour, region=region, day=day)
         plain = zip(*(column.tolist() for column in columns.values()), strict=True)
         if single:
@@ -761,11 +766,9 @@ def _paths(xp: Any, node: Any, place: Any) -> tuple[Any, Any, Any]:
     path = xp.sqrt(dx * dx + dy * dy + dz * dz + 1e-12)
     slopes = (dx - dz * x / up, dy - dz * y / up, -dz * radius / up)
     a, b, c = -x / up, -y / up, -radius / up
-    return (
-        path,
-        tuple(slope / path for slope in slopes),
-        (1 + a * a, a * b, a * c, 1 + b * b, b * c, c * c),
-    )
+    rows_of = ((1 + a * a, a * b, a * c), (a * b, 1 + b * b, b * c), (a * c, b * c, c * c))
+    metric = xp.stack([xp.concatenate(row, axis=-1) for row in rows_of], axis=-2)
+    return path, [slope / path for slope in slopes], metric
 
 
 def _solved(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:
@@ -809,46 +812,39 @@ def least_squares(xp: Any, loop: Any, model: dict[str, Any], data: dict[str, Any
     low = xp.stack([-region, -region, 0.0 * region])
     high = xp.stack([region, region, DEEPEST_KM + 0.0 * region])
 
-    def terms(node: Any) -> tuple[Any, Any, Any, Any]:
+    def terms(node: Any) -> tuple[Any, Any, Any]:
         path, slopes, metric = _paths(xp, node, place)
-        rest = mask * (time - path / speed)
-        rest = rest - mask * xp.sum(rest, axis=1, keepdims=True) / count
-        moves = [mask * slope / speed for slope in slopes]
-        moves = [row - mask * xp.sum(row, axis=1, keepdims=True) / count for row in moves]
-        slope = xp.stack([xp.sum(row * rest, axis=1) for row in moves], axis=-1)
-        normal = [xp.sum(moves[i] * moves[j], axis=1) for i, j in PAIRS]
+        moves = xp.stack(slopes, axis=1)
+        both = xp.concatenate([moves, time - (path / speed)[:, None]], axis=1)
+        both = mask * xp.concatenate([both[:, :3] / speed[:, None], both[:, 3:]], axis=1)
+        both = both - mask * (both @ mask)[..., None] / count
+        gram = both @ xp.swapaxes(both, 1, 2)
         # Second derivatives of the paths matter where residuals are large.
-        bend = rest / (path * speed)
-        turn = xp.sum(bend, axis=1)
-        curve = [
-            value - metric[at][:, 0] * turn + xp.sum(bend * slopes[i] * slopes[j], axis=1)
-            for at, ((i, j), value) in enumerate(zip(PAIRS, normal, strict=True))
-        ]
-        return xp.sum(rest * rest, axis=1), slope, normal, curve
+        bend = both[:, 3] / (path * speed)
+        turn = xp.sum(bend, axis=1)[:, None, None]
+        curve = gram[:, :3, :3] + (moves * bend[:, None]) @ xp.swapaxes(moves, 1, 2) - metric * turn
+        return gram, curve, gram[:, 3, 3]
 
     def step(state: Any) -> Any:
-        node, square, slope, normal, curve, damping, still, number = state
+        node, gram, curve, square, damping, still, number = state
+        slope = gram[:, :3, 3]
         held = ((node <= low) & (slope < 0)) | ((node >= high) & (slope > 0))
         free = xp.where(held, 0.0, 1.0)
         matrix = [
-            value * free[:, i] * free[:, j]
-            + (damping * own + 1e-9 + 1 - free[:, i] if i == j else 0.0)
-            for (i, j), value, own in zip(PAIRS, curve, normal, strict=True)
+            curve[:, i, j] * free[:, i] * free[:, j]
+            + (damping * gram[:, i, i] + 1e-9 + 1 - free[:, i] if i == j else 0.0)
+            for i, j in PAIRS
         ]
         move, _ = _solved(xp, matrix, tuple((slope * free)[:, i] for i in range(3)))
         tried = xp.clip(node + xp.stack(move, axis=-1), low, high)
         new = terms(tried)
-        better = new[0] < square
-        fall = xp.where(better, square - new[0], 0.0)
-        kept = [
-            xp.where(better, a, b) for a, b in zip(new[2] + new[3], normal + curve, strict=True)
-        ]
+        better = new[2] < square
+        fall = xp.where(better, square - new[2], 0.0)
         return (
             xp.where(better[:, None], tried, node),
-            xp.where(better, new[0], square),
-            xp.where(better[:, None], new[1], slope),
-            kept[:6],
-            kept[6:],
+            xp.where(better[:, None, None], new[0], gram),
+            xp.where(better[:, None, None], new[1], curve),
+            xp.where(better, new[2], square),
             xp.clip(xp.where(better, damping / 5, damping * 5), 1e-9, 1e9),
             xp.where(fall > 1e-11 * square + 1e-14, 0, still + 1),
             number + 1,
@@ -857,12 +853,12 @@ def least_squares(xp: Any, loop: Any, model: dict[str, Any], data: dict[str, Any
     def goes_on(state: Any) -> Any:
         return xp.any(state[-2] < 4) & (state[-1] < MOST_STEPS)
 
-    square, slope, normal, curve = terms(node)
+    gram, curve, square = terms(node)
     still = xp.zeros(square.shape, int)
-    state = (node, square, slope, normal, curve, 1e-2 + 0.0 * square, still, 0)
-    node, square, _, normal, *_ = loop(goes_on, step, state)
+    state = (node, gram, curve, square, 1e-2 + 0.0 * square, still, 0)
+    node, gram, _, square, *_ = loop(goes_on, step, state)
     at = xp.argmin(square.reshape(2, STARTS), axis=1) + xp.asarray([0, STARTS])
-    return square[at], node[at], [value[at] for value in normal]
+    return square[at], node[at], [gram[at, i, j] for i, j in PAIRS]
 
 
 def classification(

@@ -19,9 +19,9 @@ from tqdm.auto import tqdm
 from eqstat._core.checks import check_kind, check_whole
 from eqstat._core.errors import InputError
 from eqstat.edge import Answer, Status, first_of
-from eqstat.realtime._protocol import BUCKETS, Inputs, Scorer
+from eqstat.realtime._protocol import BUCKETS, Inputs, Scorer, pad
 
-Program = Callable[[Any, Inputs], Answer]
+Program = Callable[[Any, Inputs], dict[str, Any]]
 REPEATS = 5
 
 
@@ -71,7 +71,8 @@ class Compiled:
     scorer: Scorer
     expected: tuple[Expected, ...]
     _programs: dict[int, Program]
-    _parameters: Any
+    _shapes: dict[int, dict[str, jax.ShapeDtypeStruct]]
+    _parameters: list[jax.Array]
 
     def score(self, *args: Any, **columns: Any) -> Answer:
         """Score whatever arrives; the arguments are those of the scorer's `prepare`.
@@ -84,12 +85,14 @@ class Compiled:
         Answer
             Of plain numbers for one row that was given as such, otherwise of NumPy arrays.
         """
-        prepared = self.scorer.prepare(*args, **columns)
-        if not self.scorer.by_row:
+        # By the class: methods of Equinox modules are made anew whenever they are looked up.
+        kind = type(self.scorer)
+        prepared = kind.prepare(self.scorer, *args, **columns)
+        if not kind.by_row:
             if not prepared.inputs:
-                return self.scorer.blank(prepared.status)
+                return kind.blank(self.scorer, prepared.status)
             if prepared.size > max(self._programs):
-                return self.scorer.blank(Status.TOO_MANY)
+                return kind.blank(self.scorer, Status.TOO_MANY)
             status = np.asarray(prepared.status, np.int32)
             return self._call(prepared.inputs | {"status": status}, prepared.size)
         largest = max(self._programs)
@@ -119,18 +122,19 @@ class Compiled:
     def _rows(self, inputs: Inputs) -> Answer:
         size = len(next(iter(inputs.values())))
         answer = self._call(inputs, size)
-        return Answer(*(value[:size] if value.ndim else value.item() for value in answer))
+        return Answer(*(value[:size] if np.ndim(value) else value for value in answer))
 
     def _call(self, inputs: Inputs, size: int) -> Answer:
         bucket = min(b for b in self._programs if b >= size)
-        padded = self.scorer.padded(inputs, bucket)
-        if not self.scorer.is_double:
+        padded = pad(inputs, self._shapes[bucket])
+        kind = type(self.scorer)
+        if not kind.is_double:
             answer = self._programs[bucket](self._parameters, padded)
         else:
             with jax.enable_x64(True):
                 answer = self._programs[bucket](self._parameters, padded)
-        values = Answer(*(np.asarray(value) for value in answer))
-        return values if self.scorer.by_row else _plain(values)
+        values = Answer(**{name: np.asarray(value) for name, value in answer.items()})
+        return values if kind.by_row else _plain(values)
 
     def __str__(self) -> str:
         sizes = ", ".join(str(each.size) for each in self.expected)
@@ -189,28 +193,44 @@ def compile(
         raise InputError("compile: buckets must hold at least one size")
     check_whole("compile", 1, 65_536, buckets=sizes)
     programs, expected = {}, []
+    shapes = {size: scorer.shapes(size) for size in sizes}
     with jax.enable_x64(scorer.is_double):
         arrays, rest = eqx.partition(scorer, _is_array)
-        parameters = jax.tree.map(jax.numpy.asarray, arrays)
+        leaves, tree = jax.tree.flatten(arrays)
+        parameters = [jax.numpy.asarray(leaf) for leaf in leaves]
+
+        def score(own: list[Any], inputs: dict[str, Any]) -> dict[str, Any]:
+            answer = eqx.combine(jax.tree.unflatten(tree, own), rest).score(inputs)
+            return {name: value for name, value in answer._asdict().items() if eqx.is_array(value)}
+
         hidden = None if progress is None else not progress
         for size in tqdm(sizes, desc=f"compile {scorer.kind}", disable=hidden, leave=False):
-            programs[size], cost = _program(parameters, rest, scorer, size, cache)
+            case = _full(scorer, shapes[size], size)
+            programs[size], cost = _program(score, parameters, case, size, cache)
             expected.append(cost)
-    return Compiled(scorer, tuple(expected), programs, parameters)
+    return Compiled(scorer, tuple(expected), programs, shapes, parameters)
 
 
 def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array | np.ndarray | np.generic)
 
 
-def _program(
-    parameters: Any, rest: Any, scorer: Scorer, size: int, cache: str | Path | None
-) -> tuple[Program, Expected]:
-    def score(own: Any, inputs: dict[str, Any]) -> Answer:
-        return eqx.combine(own, rest).score(inputs)
+def _full(scorer: Scorer, shapes: dict[str, jax.ShapeDtypeStruct], size: int) -> Inputs:
+    """Rows of a test vector, repeated until the bucket is full."""
+    inputs = scorer.prepare(**scorer.cases()[0]).inputs
+    rows = {name: np.resize(value, (size, *value.shape[1:])) for name, value in inputs.items()}
+    return pad(rows | {"status": np.zeros((), np.int32)}, shapes)
 
+
+def _program(
+    score: Callable[..., Any],
+    parameters: list[jax.Array],
+    case: Inputs,
+    size: int,
+    cache: str | Path | None,
+) -> tuple[Program, Expected]:
     begin = time.perf_counter()
-    lowered = jax.jit(score).lower(parameters, scorer.shapes(size))
+    lowered = jax.jit(score).lower(parameters, case)
     program = lowered.compile() if cache is None else _cached(lowered, Path(cache))
     compiled_s = time.perf_counter() - begin
     analysis: Any = program.memory_analysis()
@@ -218,13 +238,10 @@ def _program(
     if analysis is not None:
         names = ("argument", "output", "temp", "generated_code")
         memory = sum(int(getattr(analysis, f"{name}_size_in_bytes")) for name in names)
-    prepared = scorer.prepare(**scorer.cases()[0])
-    case = {name: np.resize(v, (size, *v.shape[1:])) for name, v in prepared.inputs.items()}
-    full = scorer.padded(case | {"status": np.zeros((), np.int32)}, size)
     times = []
     for _ in range(REPEATS):
         begin = time.perf_counter()
-        jax.block_until_ready(program(parameters, full))
+        jax.block_until_ready(program(parameters, case))
         times.append(time.perf_counter() - begin)
     return program, Expected(size, float(np.median(times)), memory, compiled_s)
 
@@ -255,4 +272,4 @@ def _joined(values: Sequence[Any]) -> Any:
 
 def _plain(answer: Answer) -> Answer:
     """Numbers instead of arrays without axes."""
-    return Answer(*(value if value.ndim else value.item() for value in answer))
+    return Answer(*(value if np.ndim(value) else np.asarray(value).item() for value in answer))

@@ -101,18 +101,19 @@ class Scorer(eqx.Module):
         """Answer of a data set that cannot be scored."""
         return Answer(status=int(status))
 
-    def padded(self, inputs: Inputs, size: int) -> Inputs:
-        """Pad the rows to a bucket; data sets carry a mask."""
-        made = {}
-        for name, like in self.shapes(size).items():
-            value = inputs[name]
-            array = np.zeros(like.shape, like.dtype)
-            if like.shape:
-                array[: len(value)] = value
-            else:
-                array[...] = value
-            made[name] = array
-        return made
+
+def pad(inputs: Inputs, shapes: dict[str, jax.ShapeDtypeStruct]) -> Inputs:
+    """Pad the rows to a bucket; data sets carry a mask."""
+    made = {}
+    for name, like in shapes.items():
+        value = inputs[name]
+        array = np.zeros(like.shape, like.dtype)
+        if like.shape:
+            array[: len(value)] = value
+        else:
+            array[...] = value
+        made[name] = array
+    return made
 
 
 def rows_like(columns: Inputs, single: bool) -> Prepared:
