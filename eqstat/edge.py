@@ -783,11 +783,14 @@ def _solved(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:
     return tuple((p * b0 + q * b1 + r * b2) / det for p, q, r in rows_of), det
 
 
-def least_squares(xp: Any, loop: Any, model: dict[str, Any], data: dict[str, Any]) -> Any:
-    """Least-squares hypocentre of P and of S, the origin time profiled out.
+def hypocentres(
+    xp: Any, loop: Any, model: dict[str, Any], data: dict[str, Any], prior: Any
+) -> tuple[Any, Any]:
+    """Hypocentres of P and of S, the origin time profiled out: least squares, and with a prior.
 
-    Levenberg-Marquardt steps within the bounds, from the best places of a coarse net. Returns the
-    sums of squares, (2,), hypocentres, (2, 3), and the normal matrices in six numbers, (2,) each.
+    Levenberg-Marquardt steps within the bounds, from the best places of a coarse net. The prior is
+    normal with precisions `prior`, (3,), at a scatter of delta. Returns hypocentres, (4, 3), and
+    Gram matrices of slopes and residuals, (4, 4, 4), of P and S without and with the prior.
     """
     place, time, mask = data["place_km"], data["time_s"], data["mask"]
     count, region = xp.sum(mask), model["region_km"]
@@ -804,11 +807,14 @@ def least_squares(xp: Any, loop: Any, model: dict[str, Any], data: dict[str, Any
     one, two, cross = path @ mask, (path * path) @ mask, path @ (mask * time)
     slow = 1 / velocity[:, None]
     square = -2 * cross * slow + (two - one * one / count) * slow**2
+    pulled = xp.sum(prior * model["delta_s"] ** 2 * nodes**2, axis=-1)
     square = square.reshape(2, len(NET), len(DEPTHS_KM))
+    square = xp.concatenate([square, square + pulled])
     best = xp.argsort(xp.min(square, axis=2), axis=1)[:, :STARTS]
     depth = xp.take_along_axis(xp.argmin(square, axis=2), best, axis=1)
     node = nodes[best, depth].reshape(-1, 3)
-    speed = xp.concatenate([xp.full((STARTS, 1), 1.0) * v for v in velocity])
+    speed = xp.repeat(xp.concatenate([velocity, velocity]), STARTS)[:, None]
+    ridge = xp.repeat(xp.asarray([0.0, 1.0]), 2 * STARTS)[:, None] * prior * model["delta_s"] ** 2
     low = xp.stack([-region, -region, 0.0 * region])
     high = xp.stack([region, region, DEEPEST_KM + 0.0 * region])
 
@@ -823,16 +829,16 @@ def least_squares(xp: Any, loop: Any, model: dict[str, Any], data: dict[str, Any
         bend = both[:, 3] / (path * speed)
         turn = xp.sum(bend, axis=1)[:, None, None]
         curve = gram[:, :3, :3] + (moves * bend[:, None]) @ xp.swapaxes(moves, 1, 2) - metric * turn
-        return gram, curve, gram[:, 3, 3]
+        return gram, curve, gram[:, 3, 3] + xp.sum(ridge * node**2, axis=1)
 
     def step(state: Any) -> Any:
         node, gram, curve, square, damping, still, number = state
-        slope = gram[:, :3, 3]
+        slope = gram[:, :3, 3] - ridge * node
         held = ((node <= low) & (slope < 0)) | ((node >= high) & (slope > 0))
         free = xp.where(held, 0.0, 1.0)
         matrix = [
             curve[:, i, j] * free[:, i] * free[:, j]
-            + (damping * gram[:, i, i] + 1e-9 + 1 - free[:, i] if i == j else 0.0)
+            + (ridge[:, i] + damping * gram[:, i, i] + 1e-9 + 1 - free[:, i] if i == j else 0.0)
             for i, j in PAIRS
         ]
         move, _ = _solved(xp, matrix, tuple((slope * free)[:, i] for i in range(3)))
@@ -857,17 +863,21 @@ def least_squares(xp: Any, loop: Any, model: dict[str, Any], data: dict[str, Any
     still = xp.zeros(square.shape, int)
     state = (node, gram, curve, square, 1e-2 + 0.0 * square, still, 0)
     node, gram, _, square, *_ = loop(goes_on, step, state)
-    at = xp.argmin(square.reshape(2, STARTS), axis=1) + xp.asarray([0, STARTS])
-    return square[at], node[at], [gram[at, i, j] for i, j in PAIRS]
+    at = xp.argmin(square.reshape(4, STARTS), axis=1) + STARTS * xp.arange(4)
+    return node[at], gram[at]
 
 
 def classification(
     xp: Any, loop: Any, tail: Any, model: dict[str, Any], data: dict[str, Any], status: Any
 ) -> Answer:
     """Test both waves, and weigh their evidence against that of two false detections."""
-    square, node, normal = least_squares(xp, loop, model, data)
     mask, time, region = data["mask"], data["time_s"], model["region_km"]
     count = xp.sum(mask)
+    spread2 = xp.sum(data["place_km"] ** 2) / count
+    reach = xp.clip(model["apertures"] * xp.sqrt(spread2), 50.0, 500.0)
+    prior = xp.stack([3 / reach**2, 3 / reach**2, model["depth_sd_km"] ** -2])
+    nodes, grams = hypocentres(xp, loop, model, data, prior)
+    node, square = nodes[:2], grams[:2, 3, 3]
     # An estimate at a bound spends no degree of freedom.
     bound = xp.sum(xp.abs(node[:, :2]) > 0.999 * region, axis=1)
     bound = bound + (node[:, 2] < 0.01) + (node[:, 2] > DEEPEST_KM - 0.01)
@@ -880,22 +890,21 @@ def classification(
     window = within + 2 * model["lead_s"]
     sd = model["scatter_s"][:, None]
     log_sd = -0.5 * (count - 1) * xp.log(2 * math.pi * sd**2) - 0.5 * xp.log(count)
-    # Earthquakes: Laplace's approximation about the least squares, with normal priors.
-    radius = xp.clip(
-        model["apertures"] * xp.sqrt(xp.sum(data["place_km"] ** 2) / count), 50.0, 500.0
-    )
-    prior = (3 / radius**2, 3 / radius**2, model["depth_sd_km"] ** -2)
-    pull = tuple(p * node[:, i] for i, p in enumerate(prior))
-    a00, a01, a02, a11, a12, a22 = (value / sd**2 for value in normal)
-    curve = (a00 + prior[0], a01, a02, a11 + prior[1], a12, a22 + prior[2])
-    shift, det = _solved(xp, curve, pull)
-    fit = -0.5 * square / sd**2 - 0.5 * sum(g * node[:, i] for i, g in enumerate(pull))
-    fit = fit + 0.5 * sum(g * move for g, move in zip(pull, shift, strict=True))
+    # Earthquakes: Laplace's approximation about the hypocentre with the prior.
+    node, gram = nodes[2:], grams[2:]
+    pull = (1 - model["delta_s"] ** 2 / sd**2)[..., None] * prior * node
+    curve = [gram[:, i, j] / sd**2 + (prior[i] if i == j else 0.0) for i, j in PAIRS]
+    shift, det = _solved(xp, curve, tuple(pull[..., i] for i in range(3)))
+    fit = -0.5 * gram[:, 3, 3] / sd**2 - 0.5 * xp.sum(prior * node**2, axis=-1)
+    fit = fit + 0.5 * sum(pull[..., i] * shift[i] for i in range(3))
+    # Of the normal density of the depth only what is below the surface counts.
+    variance = (curve[0] * curve[3] - curve[1] ** 2) / det
+    under = 0.5 * erfc(-(node[:, 2] - shift[2]) / xp.sqrt(2 * variance), xp)
     log_prior = 0.5 * xp.log(prior[0] * prior[1] * prior[2]) + math.log(2.0)
     wave = log_sd + fit + log_prior - 0.5 * xp.log(det) - xp.log(window)
-    quake = _log_mean(xp, (wave + xp.log(model["scatter_weight"])[:, None]).reshape(-1)) - math.log(
-        2
-    )
+    wave = wave + xp.log(xp.maximum(under, 1e-30))
+    wave = wave + xp.log(model["scatter_weight"])[:, None]
+    quake = _log_sum(xp, wave.reshape(-1)) - math.log(2)
     # Background over an interval of unknown start and length, which holds all times.
     span = xp.maximum(within, 1.0)
     u, whole, k = 1 + model["lead_s"] / span, window / span, count
@@ -907,8 +916,8 @@ def classification(
     common = model["common_s"]
     at_once = -0.5 * (k - 1) * xp.log(2 * math.pi * common**2) - 0.5 * xp.log(k) - xp.log(window)
     at_once = at_once - 0.5 * xp.sum(mask * time**2) / common**2 + xp.log(model["common_weight"])
-    false = xp.stack([spread, _log_mean(xp, at_once)])
-    odds = quake - _log_mean(xp, false) + math.log(2) + model["log_prior_odds"]
+    false = xp.stack([spread, _log_sum(xp, at_once)])
+    odds = quake - _log_sum(xp, false) + math.log(2) + model["log_prior_odds"]
     odds = xp.clip(model["slope"] * odds + model["intercept"], -80.0, 80.0)
     return answer_of(
         xp,
@@ -919,7 +928,7 @@ def classification(
     )
 
 
-def _log_mean(xp: Any, logs: Any) -> Any:
+def _log_sum(xp: Any, logs: Any) -> Any:
     """Log of the sum of exponentials."""
     top = xp.max(logs)
     return top + xp.log(xp.sum(xp.exp(logs - top)))

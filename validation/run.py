@@ -141,6 +141,16 @@ CHECKS = [
     Check("eqn_thresholds", needs_data=True),
     Check("detectability_eqn", {}, {"number": 20}, needs_data=True),
     Check("detectability", {"events": 1000}, {"events": 100}),
+    *(
+        Check("realtime", {"part": part, "number": number}, {"number": quick}, part=part)
+        for part, number, quick in (
+            ("agreement", 10_000, 100),
+            ("hostile", 100_000, 500),
+            ("soak", 1_000_000, 2000),
+            ("cost", 20, 2),
+            ("classification", 4000, 100),
+        )
+    ),
     Check("detectability_history", {"part": "sbc", "datasets": 300}, {"datasets": 10}),
     Check("detectability_history", {"part": "nuts", "datasets": 100}, {"datasets": 4}, part="nuts"),
     Check("detectability_history", {"part": "california"}, needs_data=True, part="california"),

@@ -17,9 +17,10 @@ from eqstat.realtime._protocol import BUCKETS, Prepared, Scorer, structs
 from eqstat.velocity import ConstantVelocity
 
 GOOD = (Status.OK, Status.PARTIAL)
-# Nodes of the scatter of triggers under an earthquake, and of a common cause: median and
-# standard deviation of the logarithm.
-SCATTER, COMMON, NODES = (1.29, 0.3), (0.5, 1.0), 7
+# Scatter of triggers under an earthquake, and of a common cause: median, standard deviation of the
+# logarithm, and nodes of it in standard deviations, closer than many triggers determine it.
+SCATTER, COMMON = (1.29, 0.3), (0.5, 1.0)
+SCATTER_NODES, COMMON_NODES = np.arange(-4.0, 4.01, 0.2), np.arange(-4.0, 4.01, 0.08)
 
 
 class ClassificationScorer(Scorer):
@@ -100,18 +101,16 @@ class ClassificationScorer(Scorer):
         check_range("", 0, 5000, ends="(]", region_km=region_km)
         check_range("", 0, 1e3, ends="(]", delta_s=delta_s, slope=slope)
         check_range("", intercept=intercept)
-        nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
-        weights = weights / weights.sum()
         freedom = np.arange(1.0, BUCKETS[-1] + 1)
         model = {
             "velocity_km_s": [velocity.p_velocity_km_s, velocity.s_velocity_km_s],
             "delta_s": delta_s,
             "region_km": region_km,
             "critical": np.append(0.0, special.chdtri(freedom, miss_probability)),
-            "scatter_s": SCATTER[0] * np.exp(SCATTER[1] * nodes),
-            "scatter_weight": weights,
-            "common_s": COMMON[0] * np.exp(COMMON[1] * nodes),
-            "common_weight": weights,
+            "scatter_s": SCATTER[0] * np.exp(SCATTER[1] * SCATTER_NODES),
+            "scatter_weight": special.softmax(-0.5 * SCATTER_NODES**2),
+            "common_s": COMMON[0] * np.exp(COMMON[1] * COMMON_NODES),
+            "common_weight": special.softmax(-0.5 * COMMON_NODES**2),
             "lead_s": 10.0,
             "apertures": 4.0,
             "depth_sd_km": 40.0,

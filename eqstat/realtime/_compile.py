@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from eqstat._core.checks import check_kind, check_whole
 from eqstat._core.errors import InputError
 from eqstat.edge import Answer, Status, first_of
+from eqstat.realtime._container import replace_file
 from eqstat.realtime._protocol import BUCKETS, Inputs, Scorer, pad
 
 Program = Callable[[Any, Inputs], dict[str, Any]]
@@ -62,6 +63,8 @@ class Compiled:
         What was compiled.
     expected
         Time and memory of each bucket.
+    parameters
+        Arrays of the scorer, the first argument of every program.
 
     Examples
     --------
@@ -70,9 +73,9 @@ class Compiled:
 
     scorer: Scorer
     expected: tuple[Expected, ...]
+    parameters: list[jax.Array]
     _programs: dict[int, Program]
     _shapes: dict[int, dict[str, jax.ShapeDtypeStruct]]
-    _parameters: list[jax.Array]
 
     def score(self, *args: Any, **columns: Any) -> Answer:
         """Score whatever arrives; the arguments are those of the scorer's `prepare`.
@@ -129,10 +132,10 @@ class Compiled:
         padded = pad(inputs, self._shapes[bucket])
         kind = type(self.scorer)
         if not kind.is_double:
-            answer = self._programs[bucket](self._parameters, padded)
+            answer = self._programs[bucket](self.parameters, padded)
         else:
             with jax.enable_x64(True):
-                answer = self._programs[bucket](self._parameters, padded)
+                answer = self._programs[bucket](self.parameters, padded)
         values = Answer(**{name: np.asarray(value) for name, value in answer.items()})
         return values if kind.by_row else _plain(values)
 
@@ -165,7 +168,8 @@ def compile(
         Show a progress bar; by default on a terminal only.
     cache
         Folder where programs are kept for the next start. Files there are trusted as programs are,
-        so it must be one that only this user can write to. Nothing is kept without it.
+        so it must be one that only this user can write to. Nothing is kept without it. Where the
+        process uses JAX's own compilation cache, that one keeps them.
 
     Returns
     -------
@@ -208,7 +212,7 @@ def compile(
             case = _full(scorer, shapes[size], size)
             programs[size], cost = _program(score, parameters, case, size, cache)
             expected.append(cost)
-    return Compiled(scorer, tuple(expected), programs, shapes, parameters)
+    return Compiled(scorer, tuple(expected), parameters, programs, shapes)
 
 
 def _is_array(leaf: Any) -> bool:
@@ -231,7 +235,9 @@ def _program(
 ) -> tuple[Program, Expected]:
     begin = time.perf_counter()
     lowered = jax.jit(score).lower(parameters, case)
-    program = lowered.compile() if cache is None else _cached(lowered, Path(cache))
+    program = (
+        lowered.compile() if cache is None else _cached(lowered, Path(cache), parameters, case)
+    )
     compiled_s = time.perf_counter() - begin
     analysis: Any = program.memory_analysis()
     memory = 0
@@ -246,23 +252,25 @@ def _program(
     return program, Expected(size, float(np.median(times)), memory, compiled_s)
 
 
-def _cached(lowered: Any, folder: Path) -> Any:
+def _cached(lowered: Any, folder: Path, parameters: list[jax.Array], case: Inputs) -> Any:
     """Read a program from the cache, or compile it and keep it there."""
+    if jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
+        return lowered.compile()  # JAX keeps it, and what it read from its cache is not complete
     device = jax.devices()[0]
     about = (jax.__version__, device.platform, device.device_kind, lowered.as_text())
     path = folder / f"{hashlib.sha256(repr(about).encode()).hexdigest()}.program"
     try:
         content = path.read_bytes()
         if hashlib.sha256(content[32:]).digest() == content[:32]:
-            return serialize_executable.deserialize_and_load(*pickle.loads(content[32:]))
+            program = serialize_executable.deserialize_and_load(*pickle.loads(content[32:]))
+            jax.block_until_ready(program(parameters, case))
+            return program
     except Exception:  # noqa: BLE001 whatever is wrong with the file, it is made anew
         pass
     program = lowered.compile()
     content = pickle.dumps(serialize_executable.serialize(program))
     folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{time.monotonic_ns()}")
-    partial.write_bytes(hashlib.sha256(content).digest() + content)
-    partial.replace(path)
+    replace_file(path, hashlib.sha256(content).digest() + content)
     return program
 
 
