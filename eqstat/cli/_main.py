@@ -30,6 +30,7 @@ COMMANDS = (
     "exceed",
     "detectability",
     "calibrate",
+    "artefact",
     "demo",
     "schema",
 )

@@ -1,3 +1,4 @@
+from ._artefact import calibration_of as calibration_of
 from ._artefact import export as export
 from ._artefact import load as load
 from ._artefact import to_bytes as to_bytes
@@ -6,6 +7,7 @@ from ._coincidence import CoincidenceScorer as CoincidenceScorer
 from ._compile import Compiled as Compiled
 from ._compile import Expected as Expected
 from ._compile import compile as compile
+from ._container import replace_file as replace_file
 from ._counts import CountScorer as CountScorer
 from ._detectability import DetectabilityScorer as DetectabilityScorer
 from ._exceedance import ExceedanceScorer as ExceedanceScorer

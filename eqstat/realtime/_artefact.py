@@ -181,7 +181,7 @@ def _answers_to(scorer: Scorer, artefact: Artefact) -> list[tuple[Answer, Answer
 
 
 def calibration_of(artefact: Artefact) -> Calibration | None:
-    """Measured error rates of an artefact's card, or None.
+    """Return the measured error rates of an artefact's card, or None.
 
     Examples
     --------

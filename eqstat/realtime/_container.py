@@ -62,7 +62,16 @@ def _npy(name: str, value: Any) -> tuple[dict[str, Any], bytes]:
 
 
 def replace_file(path: str | Path, content: bytes) -> None:
-    """Write a file so that a reader, also after a crash, sees the old or the new one, whole."""
+    """Write a file so that a reader, also after a crash, sees the old or the new one, whole.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "state"
+    >>> replace_file(path, b"new")
+    >>> path.read_bytes()
+    b'new'
+    """
     partial = Path(path).with_name(Path(path).name + ".partial")
     with partial.open("wb") as stream:
         stream.write(content)
