@@ -2,11 +2,13 @@
 
 Run: python validation/check_realtime.py PART. Parts: agreement (JAX, edge and package on random
 inputs), hostile (inputs that were damaged), soak (calls of random sizes: programs compiled,
-memory), cost (processor time and memory of a call), classification (error rates, calibration).
+memory), fuzz (damaged artefacts), cost (processor time and memory of a call), classification
+(error rates, calibration).
 """
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 import jax
@@ -48,7 +51,7 @@ def largest_difference(answer: Answer, other: Answer) -> float:
             a, b = (np.asarray(getattr(x, name), float) for x in (answer, other))
             if not np.array_equal(np.isnan(a), np.isnan(b)):
                 return np.inf
-            worst = max(worst, float(np.nanmax(np.abs(a - b), initial=0.0)))
+            worst = max(worst, float(np.max(np.nan_to_num(np.abs(a - b)), initial=0.0)))
     return worst
 
 
@@ -253,6 +256,57 @@ def cost(rounds: int) -> list[Record]:
     return out
 
 
+def mutated(content: bytes, rng: np.random.Generator) -> bytes:
+    """An artefact with a few bytes changed in one member, or cut short; signed anew or not."""
+    data = bytearray(content)
+    for _ in range(int(rng.integers(1, 5))):
+        data[rng.integers(len(data))] = rng.integers(256)
+    kind = rng.integers(4)
+    if kind == 0:
+        return bytes(data)
+    if kind == 1:
+        return bytes(data[: rng.integers(len(data))])
+    if kind == 2:  # the archive itself is damaged, and signed
+        return edge.signed(bytes(data[:-64]))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: bytearray(archive.read(name)) for name in archive.namelist()}
+    name = str(rng.choice(list(members))) if rng.random() < 0.5 else "manifest.json"
+    for _ in range(int(rng.integers(1, 5))):
+        members[name][rng.integers(len(members[name]))] = rng.integers(256)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, member in members.items():
+            archive.writestr(zipfile.ZipInfo(name), bytes(member))
+        archive.comment = b"0" * 64
+    return edge.signed(stream.getvalue()[:-64])
+
+
+def fuzz(number: int) -> list[Record]:
+    """Damaged artefacts, most of them with a valid signature."""
+    content = realtime.to_bytes(inputs.coincidence())
+    rng, wrong, refused, memory = np.random.default_rng(6), 0, 0, []
+    for turn in range(number):
+        try:
+            edge.load(mutated(content, rng))
+        except edge.ArtefactError as error:
+            refused += 1
+            wrong += "\n" in str(error)
+        except Exception as error:  # noqa: BLE001 what is counted
+            wrong += 1
+            print("raised", repr(error)[:200])
+        if turn % max(number // 200, 1) == 0:
+            memory.append((turn, resident_mb()))
+    calls, resident = np.array(memory[len(memory) // 10 :]).T
+    slope = np.polyfit(calls / 1e6, resident, 1)[0]
+    return [
+        record("damaged artefacts: other exceptions, or of several lines", wrong, bounds=(None, 0),
+               data_sets=number),
+        record("damaged artefacts: refused", refused / number, unit="%"),
+        record("damaged artefacts: growth of resident memory per 100,000", slope / 10, unit="MB",
+               bounds=(None, 1.0)),
+    ]  # fmt: skip
+
+
 def world(rng: np.random.Generator) -> tuple[dict, int]:
     """A detection: of P (0), of S (1), of background (2), or of a common cause (3)."""
     size, cause = int(rng.integers(8, 61)), int(rng.integers(4))
@@ -316,7 +370,7 @@ def classification(number: int) -> list[Record]:
 
 PARTS = {
     "agreement": agreement, "hostile": hostile, "soak": soak, "cost": cost,
-    "classification": classification,
+    "classification": classification, "fuzz": fuzz,
 }  # fmt: skip
 
 

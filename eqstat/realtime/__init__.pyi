@@ -11,6 +11,8 @@ from ._container import replace_file as replace_file
 from ._counts import CountScorer as CountScorer
 from ._detectability import DetectabilityScorer as DetectabilityScorer
 from ._exceedance import ExceedanceScorer as ExceedanceScorer
+from ._measured import measured_calibration as measured_calibration
+from ._programs import export_program as export_program
 from ._protocol import BUCKETS as BUCKETS
 from ._protocol import Answer as Answer
 from ._protocol import Calibration as Calibration

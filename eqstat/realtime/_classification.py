@@ -13,7 +13,7 @@ from scipy import special
 from eqstat._core.checks import check_probability, check_range
 from eqstat._core.errors import InputError
 from eqstat.edge import Answer, Calibration, Status, classification, trigger_rows
-from eqstat.realtime._protocol import BUCKETS, Prepared, Scorer, structs
+from eqstat.realtime._protocol import BUCKETS, Prepared, Scorer, in_jax, structs
 from eqstat.velocity import ConstantVelocity
 
 GOOD = (Status.OK, Status.PARTIAL)
@@ -141,7 +141,9 @@ class ClassificationScorer(Scorer):
             return gammaincc(freedom / 2, statistic / 2)
 
         data = {name: inputs[name] for name in ("place_km", "time_s", "mask")}
-        return classification(jnp, jax.lax.while_loop, tail, self.model, data, inputs["status"])
+        return classification(
+            jnp, jax.lax.while_loop, tail, in_jax(self.model), data, inputs["status"]
+        )
 
     def shapes(self, size: int) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes of a bucket."""

@@ -17,7 +17,7 @@ from eqstat.counts.coincidence import (
     smallest_required,
 )
 from eqstat.edge import Answer, Calibration, coincidence, sensor_rows
-from eqstat.realtime._protocol import Prepared, Scorer, rows_like, structs
+from eqstat.realtime._protocol import Prepared, Scorer, in_jax, rows_like, structs
 
 MOST_CASES = 32
 
@@ -112,7 +112,7 @@ class CoincidenceScorer(Scorer):
 
     def score(self, inputs: dict[str, Any]) -> Answer:
         """Score padded rows."""
-        return coincidence(jnp, self.model, inputs["pre_warned"], inputs["listening"])
+        return coincidence(jnp, in_jax(self.model), inputs["pre_warned"], inputs["listening"])
 
     def shapes(self, size: int) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes of a bucket."""

@@ -23,7 +23,7 @@ from eqstat.detectability import (
 from eqstat.edge import LIMITS, Answer, Calibration, detectability, rows
 from eqstat.ground_motion import GroundMotion, PointSource
 from eqstat.ground_motion.mixture import mean_and_sd
-from eqstat.realtime._protocol import Prepared, Scorer, rows_like, structs
+from eqstat.realtime._protocol import Prepared, Scorer, in_jax, rows_like, structs
 
 DEVICE_AXES = ("depth_km", "magnitude", "distance_km")
 NETWORK_AXES = ("latitude", "longitude", "magnitude", "hour")
@@ -169,7 +169,7 @@ class DetectabilityScorer(Scorer):
 
     def score(self, inputs: dict[str, Any]) -> Answer:
         """Score padded rows."""
-        return detectability(jnp, self.axes, self.model, inputs)
+        return detectability(jnp, self.axes, in_jax(self.model), inputs)
 
     def shapes(self, size: int) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes of a bucket."""

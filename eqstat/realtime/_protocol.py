@@ -116,6 +116,11 @@ def pad(inputs: Inputs, shapes: dict[str, jax.ShapeDtypeStruct]) -> Inputs:
     return made
 
 
+def in_jax(model: dict[str, Any]) -> dict[str, jax.Array]:
+    """Arrays of a model as JAX indexes them."""
+    return {name: jax.numpy.asarray(value) for name, value in model.items()}
+
+
 def rows_like(columns: Inputs, single: bool) -> Prepared:
     """Prepared rows, each of which will have a status of its own."""
     size = len(next(iter(columns.values())))

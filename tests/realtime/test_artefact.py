@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 import zipfile
+from pathlib import Path
 
 import hypothesis
 import hypothesis.strategies as st
@@ -145,6 +146,24 @@ def test_a_compressed_member_is_refused(content):
 def test_a_future_schema_is_refused(content):
     data = with_manifest(content, lambda m: m.update(schema=edge.SCHEMA + 1))
     assert "schema version 2 is not known (1 to 1 are); update eqstat" in refusal(data)
+
+
+OLD = sorted((Path(__file__).parent / "artefacts").glob("*.eqstat"))
+
+
+@pytest.mark.parametrize("path", OLD, ids=lambda path: path.stem)
+def test_files_of_older_versions_keep_loading(path):
+    """Written by the version of each schema; never written anew."""
+    kind, _, schema = path.stem.partition("-schema-")
+    assert edge.load(path).artefact.kind == kind
+    assert realtime.load(path).kind == kind
+    with zipfile.ZipFile(path) as archive:
+        assert json.loads(archive.read("manifest.json"))["schema"] == int(schema)
+
+
+def test_there_is_a_file_of_each_schema_version():
+    schemas = {int(path.stem.rpartition("-")[2]) for path in OLD}
+    assert schemas == set(range(1, edge.SCHEMA + 1))
 
 
 def test_another_answer_is_refused(content):

@@ -12,6 +12,7 @@ import realtime_inputs as inputs
 
 import eqstat
 from eqstat import InputError, edge, realtime
+from eqstat.realtime._protocol import pad
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,24 @@ def test_threads_share_programs(compiled):
         answers = list(threads.map(compiled.score, rows))
     for answer, other in zip(answers, expected, strict=True):
         assert not edge.disagreement(answer, other)
+
+
+@pytest.mark.parametrize("kind", ["coincidence", "classification"])
+def test_an_exported_program_gives_the_same_answers(kind):
+    import jax.export
+
+    scorer = inputs.MAKERS[kind]()
+    columns = inputs.sound(kind, np.random.default_rng(2), 8)
+    columns = {name: values[:8] for name, values in columns.items()}
+    expected = realtime.compile(scorer, (8,), progress=False).score(**columns)
+    prepared = scorer.prepare(**columns)
+    made = pad(prepared.inputs | {"status": np.zeros((), np.int32)}, scorer.shapes(8))
+    program = jax.export.deserialize(realtime.export_program(scorer, 8))
+    with jax.enable_x64(scorer.is_double):
+        answer = program.call(made)
+    size = prepared.size if scorer.by_row else 1
+    margin = np.ravel(answer["margin"])[:size]
+    np.testing.assert_allclose(margin, np.ravel(expected.margin), rtol=1e-6)
 
 
 KEEP = """
