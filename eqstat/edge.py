@@ -898,7 +898,7 @@ def classification(
     fit = -0.5 * gram[:, 3, 3] / sd**2 - 0.5 * xp.sum(prior * node**2, axis=-1)
     fit = fit + 0.5 * sum(pull[..., i] * shift[i] for i in range(3))
     # Of the normal density of the depth only what is below the surface counts.
-    variance = (curve[0] * curve[3] - curve[1] ** 2) / det
+    variance = xp.maximum((curve[0] * curve[3] - curve[1] ** 2) / det, 1e-12)
     under = 0.5 * erfc(-(node[:, 2] - shift[2]) / xp.sqrt(2 * variance), xp)
     log_prior = 0.5 * xp.log(prior[0] * prior[1] * prior[2]) + math.log(2.0)
     wave = log_sd + fit + log_prior - 0.5 * xp.log(det) - xp.log(window)

@@ -7,7 +7,7 @@ import pytest
 import realtime_inputs as inputs
 
 from eqstat import edge, exceedance, geodesy, realtime, traveltime
-from eqstat.counts import alarm, coincidence
+from eqstat.counts import Background, Intensity, alarm, coincidence
 from eqstat.detectability import DeviceResponse, trigger_probability
 from eqstat.ground_motion import PointSource
 from eqstat.ground_motion.mixture import mean_and_sd
@@ -46,6 +46,35 @@ def test_edge_scores_as_jax_does(pairs, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_edge_scores_as_jax_does_on_many_inputs(pairs, kind):
     compare(pairs[kind], kind, 10_000 if kind != "classification" else 2000, 2)
+
+
+def learned_tail():
+    from eqstat.counts._intensity._tail import Tail, Tails
+
+    return Tails(fixed=Tail(level=4.0, log_ratio=0.3, scale=1.3, shape=0.1, log_block_h=-1.8))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rate_per_device_h": np.exp(np.random.default_rng(0).normal(1.7, 0.15, 30))},
+        {"rate_per_device_h": 5.76, "intensity": Intensity(0.3, 4.0)},
+        {"rate_per_device_h": 5.76, "tails": learned_tail()},
+    ],
+    ids=["posterior", "slow intensity", "learned tail"],
+)
+def test_edge_scores_other_backgrounds(options):
+    tables = alarm.scorer(Background("poisson", **options), most_active=200, most_triggers=24)
+    scorer = realtime.CountScorer.init(tables)
+    compiled = realtime.compile(scorer, (512,), progress=False)
+    small = edge.load(realtime.to_bytes(scorer))
+    rng = np.random.default_rng(10)
+    active = np.exp(rng.uniform(0, 5.4, 500)).round()
+    triggers = np.minimum((active ** rng.uniform(0, 0.8, 500)).round(), 26)
+    columns = {"triggers": triggers, "active": active, "hour": rng.uniform(0, 23.9, 500)}
+    assert not edge.disagreement(small.score(**columns), compiled.score(**columns))
+    singles = [small.score(*map(float, row)) for row in zip(*columns.values(), strict=True)]
+    np.testing.assert_array_equal([one.margin for one in singles], small.score(**columns).margin)
 
 
 def test_counts_are_those_of_the_package(pairs):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import realtime_inputs as inputs
 
@@ -29,25 +30,25 @@ print(json.dumps({"seconds": seconds, "whole": whole, "names": sorted(names),
 """
 SCORE = """
 import json, sys
-sys.modules.update(dict.fromkeys(("jax", "scipy", "pandas", "equinox", "lazy_loader")))
+sys.path[:] = [*sys.argv[2:], *(path for path in sys.path if "site-packages" not in path)]
 {imported}
 scorer = edge.load(sys.argv[1])
+assert not {{"jax", "scipy", "pandas", "equinox", "lazy_loader"}} & set(sys.modules)
 print(json.dumps(scorer.score([True] * 5).earthquake_probability))
 """
 
 
-def run(code, *arguments, path):
-    environment = os.environ | {"PYTHONPATH": str(path), "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True
-    )
+def run(code, *arguments, isolated=False):
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent), "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, *(["-I", "-S"] if isolated else []), "-c", code, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_import_is_light():
-    seen = run(LOOK, path=PACKAGE.parent)
+    seen = run(LOOK)
     assert {"jax", "scipy", "pandas", "equinox"}.isdisjoint(seen["names"])
     assert seen["megabytes"] <= 40
     # Processor time: the machine of a test may be busy.
@@ -55,16 +56,20 @@ def test_import_is_light():
     assert seen["seconds"] <= 0.15
 
 
-def test_file_works_alone(tmp_path):
-    """Beside NumPy only: as the package installed without its dependencies, and as a copy."""
-    scorer = inputs.coincidence()
-    path = tmp_path / "sensors.eqstat"
-    realtime.export(scorer, path)
+def test_file_works_beside_numpy_alone(tmp_path):
+    """As the package installed without its dependencies, and as a copy of the one file."""
+    path, alone, copy = tmp_path / "sensors.eqstat", tmp_path / "alone", tmp_path / "copy"
+    realtime.export(inputs.coincidence(), path)
     expected = edge.load(path).score([True] * 5).earthquake_probability
-    whole = run(SCORE.format(imported="from eqstat import edge"), str(path), path=PACKAGE.parent)
-    assert whole == expected
-    shutil.copy(PACKAGE / "edge.py", tmp_path / "edge.py")
-    assert run(SCORE.format(imported="import edge"), str(path), path=tmp_path) == expected
+    for folder in (alone, copy):
+        folder.mkdir()
+        for library in Path(np.__file__).parents[1].glob("numpy*"):
+            (folder / library.name).symlink_to(library)
+    (alone / "eqstat").symlink_to(PACKAGE)
+    shutil.copy(PACKAGE / "edge.py", copy)
+    for folder, imported in ((alone, "from eqstat import edge"), (copy, "import edge")):
+        code = SCORE.format(imported=imported)
+        assert run(code, str(path), str(folder), isolated=True) == expected
 
 
 def test_nothing_needs_wide_numbers():
