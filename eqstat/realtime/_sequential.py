@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -163,6 +164,16 @@ class SequentialScorer:
         left_out = int(report.ignored) > 0 or not good.all()
         return Step(state, self._answer(report, Status.PARTIAL if left_out else Status.OK), report)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of all that a state depends on: devices, causes, grids, rates."""
+        leaves, tree = jax.tree.flatten(self.detector.core)
+        digest = hashlib.sha256(str(tree).encode())
+        for leaf in leaves:
+            array = np.ascontiguousarray(leaf)
+            digest.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
+        return digest.hexdigest()
+
     def _answer(self, report: Report, status: Status) -> Answer:
         log_ratio = float(report.log_shiryaev_roberts[0])
         probability = float(report.probability[0])
@@ -178,25 +189,15 @@ class SequentialScorer:
         )
 
 
-def _fingerprint(detector: Detector) -> str:
-    """Digest of all that a state depends on: devices, causes, grids, rates."""
-    leaves, tree = jax.tree.flatten(detector.core)
-    digest = hashlib.sha256(str(tree).encode())
-    for leaf in leaves:
-        array = np.ascontiguousarray(leaf)
-        digest.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
-    return digest.hexdigest()
-
-
-def save_state(path: str | Path, detector: Detector, state: State) -> None:
+def save_state(path: str | Path, scorer: SequentialScorer, state: State) -> None:
     """Write the state of a detector, so that a service continues after a restart.
 
     Parameters
     ----------
     path
         The file; it is replaced at once, so that a crash leaves the old or the new one.
-    detector, state
-        The detector and its state.
+    scorer, state
+        The scorer and its state.
 
     Examples
     --------
@@ -207,25 +208,25 @@ def save_state(path: str | Path, detector: Detector, state: State) -> None:
     >>> network = pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]})
     >>> scorer = SequentialScorer.init(detector(network, causes=(network_burst(),)))
     >>> path = Path(tempfile.mkdtemp()) / "state.eqstat"
-    >>> save_state(path, scorer.detector, scorer.start(5.0))
-    >>> float(load_state(path, scorer.detector).now_s)
+    >>> save_state(path, scorer, scorer.start(5.0))
+    >>> float(load_state(path, scorer).now_s)
     5.0
     """
     leaves = jax.tree.leaves(state)
     arrays = {f"leaf.{number}": np.asarray(leaf) for number, leaf in enumerate(leaves)}
-    settings = {"detector": _fingerprint(detector), "eqstat": eqstat.__version__}
+    settings = {"detector": scorer.fingerprint, "eqstat": eqstat.__version__}
     replace_file(path, packed(KIND, settings, arrays, [], {}))
 
 
-def load_state(path: str | Path, detector: Detector) -> State:
+def load_state(path: str | Path, scorer: SequentialScorer) -> State:
     """Read the state of a detector.
 
     Parameters
     ----------
     path
         From `save_state`.
-    detector
-        The detector; made anew of the same network, causes and options it is the same.
+    scorer
+        The scorer; that of a detector made anew of the same network, causes and options will do.
 
     Returns
     -------
@@ -249,12 +250,12 @@ def load_state(path: str | Path, detector: Detector) -> State:
     if content.kind != KIND:
         raise InputError(f"{name}: holds {content.kind!r:.40}, not the state of a detector")
     version = content.settings.get("eqstat")
-    if content.settings.get("detector") != _fingerprint(detector):
+    if content.settings.get("detector") != scorer.fingerprint:
         raise InputError(
             f"{name}: the state of another detector (its devices, causes, options or version of "
             f"eqstat, {version!r:.20}, differ); start anew"
         )
-    like, tree = jax.tree.flatten(detection.init(detector, 0.0))
+    like, tree = jax.tree.flatten(scorer.start(0.0))
     leaves = [content.arrays.get(f"leaf.{number}") for number in range(len(like))]
     for leaf, own in zip(leaves, like, strict=True):
         if leaf is None or leaf.shape != np.shape(own) or leaf.dtype != np.asarray(own).dtype:

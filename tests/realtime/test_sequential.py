@@ -92,9 +92,9 @@ def test_a_restart_continues(scorer, tmp_path):
     for now in range(1, 26):
         new = (time > now - 1) & (time <= now)
         if now == 8:
-            realtime.save_state(path, scorer.detector, state)
+            realtime.save_state(path, scorer, state)
             again = detection.detector(network(), causes=default_causes()[:3])
-            state = realtime.load_state(path, again)
+            state = realtime.load_state(path, realtime.SequentialScorer.init(again))
         state, answer, _ = scorer.step(state, now, device[new], time[new])
         whole, expected, _ = scorer.step(whole, now, device[new], time[new])
         assert answer.margin == expected.margin
@@ -103,15 +103,16 @@ def test_a_restart_continues(scorer, tmp_path):
 
 def test_a_state_that_does_not_fit_is_refused(scorer, tmp_path):
     path = tmp_path / "state.eqstat"
-    realtime.save_state(path, scorer.detector, scorer.start(0.0))
+    realtime.save_state(path, scorer, scorer.start(0.0))
     moved = detection.detector(network(seed=1), causes=default_causes()[:3])
+    moved = realtime.SequentialScorer.init(moved)
     with pytest.raises(InputError, match="the state of another detector"):
         realtime.load_state(path, moved)
     content = bytearray(path.read_bytes())
     content[1000] ^= 1
     path.write_bytes(bytes(content))
     with pytest.raises(InputError, match="truncated or changed"):
-        realtime.load_state(path, scorer.detector)
+        realtime.load_state(path, scorer)
     with pytest.raises(InputError, match="no scorer of kind 'detector state' here"):
-        realtime.save_state(path, scorer.detector, scorer.start(0.0))
+        realtime.save_state(path, scorer, scorer.start(0.0))
         realtime.load(path)
