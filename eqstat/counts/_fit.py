@@ -37,8 +37,8 @@ class BackgroundFit(LaplaceFit):
 
     Attributes
     ----------
-    background
-        The background at the estimate.
+    found
+        The background at the estimate; None where nothing finite came out.
     slow
         Weekly profile, slow intensity and dispersion as the order in time of the history shows
         them; None where it is not known.
@@ -53,8 +53,21 @@ class BackgroundFit(LaplaceFit):
     'poisson'
     """
 
-    background: Background = field(kw_only=True)
+    found: Background | None = field(kw_only=True)
     slow: Slow | None = field(kw_only=True, default=None)
+
+    @property
+    def background(self) -> Background:
+        """The background at the estimate.
+
+        Raises
+        ------
+        eqstat.inference.InferenceError
+            Where nothing finite came out.
+        """
+        if self.found is None:
+            raise InferenceError(self.result)
+        return self.found
 
     def posterior(self, key: PRNGKeyArray, count: int = DRAWS) -> Background:
         """Draw backgrounds from the Laplace approximation of the posterior.
@@ -213,13 +226,18 @@ def fit(
     sites = {name: approximation.sites[name] for name in names}
     of_site = {name: _labels(name, value, history.regions) for name, value in sites.items()}
     labels, estimate, spread = approximation.marginal(of_site)
-    background = background_of(sites, family, window_s=history.window_s, regions=history.regions)
-    terms, ahead = (slow_terms(history, background) if slow else None) or (None, None)
-    if terms is not None:
-        background = terms.apply(background)
-        labels, estimate, spread = _joined((labels, estimate, spread), terms.sites)
-        of_site = {name: own for name, own in of_site.items() if name not in terms.sites[0]}
-    if slow:
+    background: Background | None = None
+    terms = None
+    if all(np.all(np.isfinite(value)) for value in sites.values()):
+        background = background_of(
+            sites, family, window_s=history.window_s, regions=history.regions
+        )
+    if slow and background is not None and approximation.result.ok:
+        terms, ahead = slow_terms(history, background) or (None, None)
+        if terms is not None:
+            background = terms.apply(background)
+            labels, estimate, spread = _joined((labels, estimate, spread), terms.sites)
+            of_site = {name: own for name, own in of_site.items() if name not in terms.sites[0]}
         tails = learned_tails(history, background, ahead)
         background = replace(background, tails=tails, clock_shift_h=history.clock_shift_h)
     result = BackgroundFit(
@@ -236,7 +254,7 @@ def fit(
         ranges={} if terms is None else terms.ranges,
         laplace=approximation,
         labels=of_site,
-        background=background,
+        found=background,
         slow=terms,
     )
     if throw and not result.result.ok:

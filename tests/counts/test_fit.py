@@ -10,6 +10,7 @@ import pytest
 
 from eqstat.counts import History, background_from, combine, fit, log_tail, prepare, simulate
 from eqstat.counts._families import FAMILIES
+from eqstat.inference import InferenceError, Result
 
 from . import cases
 
@@ -104,6 +105,28 @@ def test_unmarked_earthquakes_do_not_move_the_tail():
         bare = abs(float(tail(fit(dirty, earthquake_share=0.0).background)) - before)
     assert guarded < 0.3 * sd
     assert bare > sd
+
+
+def test_without_throw_a_fit_answers_its_code():
+    # One device that triggers in every window: the search does not end at a finite point.
+    windows = pd.DataFrame(
+        {
+            "time": pd.date_range("2026-01-05", periods=2000, freq="10s", tz="UTC"),
+            "triggers": 1,
+            "active": 1,
+            "region": "a",
+            "window_s": 10.0,
+        }
+    )
+    found = fit(prepare(windows), family="beta_binomial", throw=False)
+    assert found.result is Result.NOT_FINITE and found.found is None
+    for use in (
+        lambda: found.background,
+        lambda: found.posterior(jax.random.key(0), 10),
+        lambda: fit(prepare(windows), family="beta_binomial"),
+    ):
+        with pytest.raises(InferenceError, match="not finite"):
+            use()
 
 
 def region_in_order(number: int, rng: np.random.Generator, days: int) -> pd.DataFrame:
