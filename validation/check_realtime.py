@@ -2,8 +2,8 @@
 
 Run: python validation/check_realtime.py PART. Parts: agreement (JAX, edge and package on random
 inputs), hostile (inputs that were damaged), soak (calls of random sizes: programs compiled,
-memory), fuzz (damaged artefacts), cost (processor time and memory of a call), classification
-(error rates, calibration).
+memory), fuzz (damaged artefacts), cost and speed (processor time and
+memory of calls), classification (error rates, calibration).
 """
 
 from __future__ import annotations
@@ -17,15 +17,19 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import pandas as pd
 import realtime_inputs as inputs
 from records import Record, record, show
+from scipy import stats
 
-from eqstat import calibration, edge, exceedance, realtime, traveltime
+from eqstat import calibration, detection, edge, exceedance, realtime, traveltime
 from eqstat.counts import alarm
 from eqstat.ground_motion import PointSource
 from eqstat.realtime import Answer, Status
@@ -256,6 +260,82 @@ def cost(rounds: int) -> list[Record]:
     return out
 
 
+def processor_us(function: Callable[[], Any], rounds: int) -> np.ndarray:
+    """Processor times of calls, us."""
+    times = []
+    for _ in range(rounds):
+        begin = time.process_time()
+        function()
+        times.append(time.process_time() - begin)
+    return 1e6 * np.array(times)
+
+
+def speed(rounds: int) -> list[Record]:
+    """The required speeds, on one core, in processor time, and SciPy's for the same."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    rng, out = np.random.default_rng(7), []
+
+    def add(name: str, times: np.ndarray, limit_us: float, scipy_us: float | None = None) -> None:
+        middle = float(np.median(times))
+        out.append(record(name, middle, unit="us", bounds=(None, limit_us)))
+        if scipy_us is not None:
+            out.append(record(f"{name}, of SciPy", scipy_us, unit="us"))
+
+    scorer = inputs.counts()
+    small = edge.load(realtime.to_bytes(scorer))
+    one = processor_us(lambda: [small.score(12, 300, 12.5, 1, 3) for _ in range(100)], rounds) / 100
+    tail = processor_us(lambda: stats.nbinom.sf(11, 20.0, 20.0 / 32.0), 10 * rounds)
+    add("one count by edge", one, 30.0, float(np.median(tail)))
+    compiled = realtime.compile(scorer, (4096,), progress=False)
+    sound = inputs.sound("counts", rng, 4096)
+    columns = {n: np.resize(v, 4096).astype(np.float32) for n, v in sound.items()}
+    batch = processor_us(lambda: compiled.score(**columns), 10 * rounds)
+    p = 20.0 / (20.0 + 0.04 * columns["active"])
+    tail = processor_us(lambda: stats.nbinom.sf(columns["triggers"] - 1, 20.0, p), rounds)
+    add("4,096 counts by JAX", batch, 409.6, float(np.median(tail)))
+
+    detections = [inputs.detection(rng, int(rng.integers(60, 129))) for _ in range(5 * rounds)]
+    for name, limit_us, scored in (
+        ("classification of 60 to 128 triggers by JAX", 4e3,
+         realtime.compile(realtime.ClassificationScorer.init(), (128,), progress=False)),
+        ("classification of 60 to 128 triggers by edge", 5e4,
+         edge.load(realtime.to_bytes(realtime.ClassificationScorer.init()))),
+    ):  # fmt: skip
+        turn = iter(detections)
+        add(name, processor_us(lambda: scored.score(**next(turn)), len(detections)), limit_us)  # noqa: B023
+
+    shaken = realtime.ExceedanceScorer.init(
+        PointSource(), inputs.sites(1000), 0.5, action_probability=0.1
+    )
+    for draws in (1, 16, 64, 256):
+        program = realtime.compile(shaken, (draws,), progress=False)
+        sound = inputs.sound("exceedance", rng, 300)
+        columns = {name: np.resize(values, draws) for name, values in sound.items()}
+        prepared = shaken.prepare(**columns).inputs | {"status": np.int32(0)}
+        run = partial(program.program(draws), program.parameters, prepared)
+        mean = rng.normal(-1, 0.5, (1000, draws))
+        tail = processor_us(lambda: stats.norm.sf(-0.3, mean, 0.34).mean(axis=1), rounds)  # noqa: B023
+        times = processor_us(lambda: jax.block_until_ready(run()), 10 * rounds)  # noqa: B023
+        name = f"exceedance at 1,000 sites of {draws} draws, compiled"
+        add(name, times, 200.0, float(np.median(tail)))
+
+    for devices, limit_us in ((10_000, 1e4), (100_000, 3e4)):
+        side = 0.35 * np.sqrt(devices / 10_000)
+        latitude, longitude = rng.uniform(-side, side, (2, devices))
+        network = pd.DataFrame({"latitude": latitude - 12.0, "longitude": longitude - 77.0})
+        stepper = realtime.SequentialScorer.init(detection.detector(network))
+        held = [stepper.start(0.0)]
+
+        def second(stepper: Any = stepper, held: list = held, devices: int = devices) -> None:
+            now, count = float(held[0].now_s) + 1.0, rng.poisson(devices * 0.5 / 3600)
+            number, ago = rng.integers(0, devices, count), rng.random(count)
+            held[0] = stepper.step(held[0], now, number, now - ago).state
+
+        add(f"step for {devices:,} devices", processor_us(second, rounds), limit_us)
+    return out
+
+
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:
     """An artefact with a few bytes changed in one member, or cut short; signed anew or not."""
     data = bytearray(content)
@@ -370,7 +450,7 @@ def classification(number: int) -> list[Record]:
 
 PARTS = {
     "agreement": agreement, "hostile": hostile, "soak": soak, "cost": cost,
-    "classification": classification, "fuzz": fuzz,
+    "classification": classification, "fuzz": fuzz, "speed": speed,
 }  # fmt: skip
 
 

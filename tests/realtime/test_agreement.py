@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 import realtime_inputs as inputs
 
-from eqstat import edge, exceedance, geodesy, realtime, traveltime
+from eqstat import detectability, edge, exceedance, geodesy, realtime, traveltime
 from eqstat.counts import Background, Intensity, alarm, coincidence
 from eqstat.detectability import DeviceResponse, trigger_probability
 from eqstat.ground_motion import PointSource
 from eqstat.ground_motion.mixture import mean_and_sd
+from eqstat.realtime import Status
 
 KINDS = list(inputs.MAKERS)
 
@@ -169,3 +170,42 @@ def test_chi_square_tails_are_those_of_scipy():
         for ratio in (0.0, 0.2, 0.8, 1.0, 1.5, 4.0):
             tail = edge.chi_square_tail(ratio * freedom, freedom)
             assert tail == pytest.approx(stats.chi2.sf(ratio * freedom, freedom), abs=1e-9)
+
+
+@pytest.mark.slow
+def test_a_network_misses_as_the_package_says():
+    towns = pd.DataFrame(
+        {"latitude": [-12.0, -12.3, -11.9], "longitude": [-77.0, -76.8, -76.5],
+         "phones": [400, 120, 60]}
+    )  # fmt: skip
+    network, rule = detectability.prepare(towns, devices="phones"), detectability.Rule(12)
+    latitude, longitude = np.linspace(-12.6, -11.6, 6), np.linspace(-77.2, -76.2, 6)
+    magnitude, hour = np.arange(3.0, 6.6, 0.5), [3.0, 15.0]
+    share = [0.5, 0.2]
+    scorer = realtime.DetectabilityScorer.of_network(
+        network, rule, latitude, longitude, magnitude, hour=hour, active_share=share
+    )
+    small = edge.load(realtime.to_bytes(scorer))
+    own = detectability.miss_probability(
+        network, rule, [-12.0], [-76.8], [4.0, 5.0], hour=hour, active_share=share
+    )["miss_probability"].to_numpy()[0]
+    for row, size in enumerate((4.0, 5.0)):
+        for column, time in enumerate(hour):
+            answer = small.score(latitude=-12.0, longitude=283.2, magnitude=size, hour=time)
+            assert answer.miss_probability == pytest.approx(own[row, column], abs=1e-4)
+    # The day is closed: 21 h lies halfway between 15 h and 3 h.
+    ends = (small.score(latitude=-12.0, longitude=-76.8, magnitude=5.0, hour=h).miss_probability
+            for h in (15.0, 21.0, 3.0))  # fmt: skip
+    before, between, after = ends
+    assert min(before, after) <= between <= max(before, after)
+    rng = np.random.default_rng(0)
+    columns = {
+        "latitude": rng.uniform(-13, -11, 200),
+        "longitude": rng.uniform(-78, -76, 200),
+        "magnitude": rng.uniform(2.5, 7, 200),
+        "hour": rng.uniform(0, 24, 200),
+    }
+    compiled = realtime.compile(scorer, (256,), progress=False)
+    answer = compiled.score(**columns)
+    assert not edge.disagreement(small.score(**columns), answer)
+    assert {Status.OK, Status.BEYOND} == set(answer.status.tolist())
