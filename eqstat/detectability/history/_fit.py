@@ -33,8 +33,8 @@ class HistoryFit(LaplaceFit):
 
     Attributes
     ----------
-    sensitivity
-        The parameters at the estimate.
+    found
+        The parameters at the estimate; None where nothing finite came out.
     history
         What was fitted.
 
@@ -43,8 +43,21 @@ class HistoryFit(LaplaceFit):
     See `fit`.
     """
 
-    sensitivity: Sensitivity = field(kw_only=True)
+    found: Sensitivity | None = field(kw_only=True)
     history: History = field(kw_only=True)
+
+    @property
+    def sensitivity(self) -> Sensitivity:
+        """The parameters at the estimate.
+
+        Raises
+        ------
+        eqstat.inference.InferenceError
+            Where nothing finite came out.
+        """
+        if self.found is None:
+            raise InferenceError(self.result)
+        return self.found
 
     def draws(self, key: PRNGKeyArray, count: int) -> dict[str, np.ndarray]:
         """Draw the model's sites.
@@ -170,10 +183,11 @@ def fit(
     if "count_share" in labels:
         labels["count_share"] = [f"count_share[{count}]" for count in data.counts]
     names, estimate, spread = approximation.marginal(labels)
-    with jax.enable_x64(True):
-        sensitivity = sensitivity_of(
-            {name: jnp.asarray(v) for name, v in {**approximation.sites, **fixed}.items()}
-        )
+    sites = {**approximation.sites, **fixed}
+    sensitivity: Sensitivity | None = None
+    if all(np.all(np.isfinite(value)) for value in sites.values()):
+        with jax.enable_x64(True):
+            sensitivity = sensitivity_of({name: jnp.asarray(v) for name, v in sites.items()})
     events = int(np.sum(data.weight))
     result = HistoryFit(
         names,
@@ -184,7 +198,7 @@ def fit(
         diagnostics={"events": events, **approximation.diagnostics, **fixed},
         laplace=approximation,
         labels=labels,
-        sensitivity=sensitivity,
+        found=sensitivity,
         history=history,
     )
     if throw and not result.result.ok:

@@ -1,6 +1,7 @@
 """Fits recover what made the history, and predict with the draws of their posterior."""
 
 import dataclasses
+import importlib
 
 import jax
 import numpy as np
@@ -19,7 +20,9 @@ from eqstat.detectability.history import (
     sample,
     simulate,
 )
+from eqstat.inference import InferenceError, Result
 
+LAPLACE = importlib.import_module("eqstat.inference._laplace")
 KEY = jax.random.key(5)
 TRUTH = Sensitivity(
     magnitude_50_km=1.8, event_sd=0.35, system_share=0.9, masked_share=0.6, masking_s=900.0
@@ -129,3 +132,25 @@ def test_priors_can_be_replaced():
     history = simulate(KEY, TRUTH, Design(events=60, stations=8, neighbours=8))
     sure = fit(history, prior=Prior(magnitude_50_km=dist.Normal(3.0, 1e-3)))
     assert abs(sure["magnitude_50_km"] - 3.0) < 0.01
+
+
+def test_without_throw_a_fit_answers_its_code(monkeypatch):
+    history = simulate(KEY, TRUTH, Design(events=60))
+    optimum = LAPLACE.find_mode
+
+    def lost(*args, **settings):
+        """End nowhere finite."""
+        return jax.tree.map(
+            lambda leaf: leaf * np.nan if leaf.dtype == float else leaf, optimum(*args, **settings)
+        )
+
+    monkeypatch.setattr(LAPLACE, "find_mode", lost)
+    found = fit(history, throw=False)
+    assert found.result is Result.NOT_FINITE and found.found is None
+    for use in (
+        lambda: found.sensitivity,
+        lambda: found.posterior(KEY, 10),
+        lambda: fit(history),
+    ):
+        with pytest.raises(InferenceError, match="not finite"):
+            use()
