@@ -15,6 +15,7 @@ import sys
 import zipfile
 from bisect import bisect_left, bisect_right
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -661,6 +662,58 @@ def source_rows(
     return {name: value.astype(np.float32) for name, value in made.items()}, status
 
 
+def _point_source(model: dict[str, np.ndarray], drawn: dict[str, np.ndarray]) -> Any:
+    """Share, mean and scale of log10 PGA by squared distance; see `ground_motion.PointSource`."""
+    saturation = model["saturation_km"] * np.exp(
+        model["saturation_slope"] * (drawn["magnitude"] - 6.0)
+    )
+    source = model["intercept"] + model["magnitude_slope"] * drawn["magnitude"]
+    parts = (float(model[name]) for name in ("event_sd", "station_sd", "record_sd"))
+    scale = math.hypot(*parts) / math.log(10)
+
+    def components(square: np.ndarray) -> list[tuple[Any, Any, Any]]:
+        square = square + saturation**2
+        natural = source - 0.5 * model["distance_slope"] * np.log(square)
+        natural -= model["anelastic_per_km"] * np.sqrt(square)
+        return [(1.0, natural / math.log(10) - 2.0, scale)]
+
+    return components
+
+
+def _tabulated(model: dict[str, np.ndarray], drawn: dict[str, np.ndarray]) -> Any:
+    """As `_point_source`, from a table; see `realtime.TabulatedPredictor`."""
+    z, lower = _place(drawn["depth_km"], model["depth_km"])
+    m, smaller = _place(drawn["magnitude"], model["magnitude"])
+    corners = ((i, j) for i in (0, 1) for j in (0, 1))  # of the axes that only draws have
+    table = sum(
+        np.abs(1 - i - lower)[:, None, None, None]
+        * np.abs(1 - j - smaller)[:, None, None, None]
+        * model["table"][z + i, m + j]
+        for i, j in corners
+    )
+    nodes, own = model["log_distance"], np.arange(len(table))
+
+    def components(square: np.ndarray) -> list[tuple[Any, Any, Any]]:
+        at, part = _place(0.5 * np.log(square), nodes)
+        return [
+            tuple(
+                table[own, at, field, number] * (1 - part)
+                + table[own, at + 1, field, number] * part
+                for field in range(3)
+            )
+            for number in range(table.shape[-1])
+        ]
+
+    return components
+
+
+def _place(value: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number of the lower node, and how far a value is on the way to the next."""
+    value = np.clip(value, nodes[0], nodes[-1])
+    at = np.clip(np.searchsorted(nodes, value, side="right") - 1, 0, len(nodes) - 2)
+    return at, (value - nodes[at]) / (nodes[at + 1] - nodes[at])
+
+
 class Exceedance:
     """Score the chance of strong shaking at registered sites; see `eqstat.exceedance.shaking`.
 
@@ -670,17 +723,17 @@ class Exceedance:
     """
 
     def __init__(self, artefact: Artefact) -> None:
-        if artefact.settings["predictor"] != "PointSource":
-            raise ArtefactError(f"{artefact.settings['predictor']!r:.40} needs eqstat.realtime")
         self._centre = tuple(artefact.settings["centre"])
         self._site_km = artefact.arrays["site_km"].astype(np.float64)
         self._threshold = artefact.arrays["log10_threshold"].astype(np.float64)
         self._action = float(artefact.settings["action_probability"])
-        self._model = {
-            name.removeprefix("predictor."): float(value)
+        model = {
+            name.removeprefix("predictor."): value
             for name, value in artefact.arrays.items()
             if name.startswith("predictor.")
         }
+        known = {"PointSource": _point_source, "TabulatedPredictor": _tabulated}
+        self._predict = partial(known[artefact.settings["predictor"]], model)
 
     def score(
         self, latitude: Any, longitude: Any, depth_km: Any, magnitude: Any, weight: Any = 1.0
@@ -695,24 +748,16 @@ class Exceedance:
             blank = np.full(shape, math.nan)
             return Answer(exceedance_probability=blank, margin=blank.copy(), status=int(status))
         drawn = {name: value.astype(np.float64) for name, value in drawn.items()}
-        model, probability = self._model, np.zeros(shape)
-        above = drawn["magnitude"] - 6.0
-        saturation = model["saturation_km"] * np.exp(model["saturation_slope"] * above)
-        source = model["intercept"] + model["magnitude_slope"] * drawn["magnitude"]
-        parts = (model[n] for n in ("event_sd", "station_sd", "record_sd"))
-        root = math.sqrt(0.5) * math.log(10) / math.sqrt(sum(sd * sd for sd in parts))
-        step = max(2**16 // max(len(above), 1), 1)  # sites at once: little memory
+        probability = np.zeros(shape)
+        components = self._predict(drawn)
+        step = max(2**16 // max(len(drawn["weight"]), 1), 1)  # sites at once: little memory
         for first in range(0, shape[0], step):
-            site = self._site_km[first : first + step]
-            apart = site[:, None, :] - drawn["place_km"]
-            near2 = np.einsum("sdi,sdi->sd", apart, apart) + 0.1**2
-            square = near2 + saturation**2
-            natural = source - 0.5 * model["distance_slope"] * np.log(square)
-            natural -= model["anelastic_per_km"] * np.sqrt(square)
-            log10_pga = natural / math.log(10) - 2.0
-            for number, threshold in enumerate(self._threshold):
-                tail = 0.5 * erfc((threshold - log10_pga) * root)
-                probability[first : first + step, number] = tail @ drawn["weight"]
+            apart = self._site_km[first : first + step, None, :] - drawn["place_km"]
+            square = np.einsum("sdi,sdi->sd", apart, apart) + 0.1**2
+            for share, mean, scale in components(square):
+                for number, threshold in enumerate(self._threshold):
+                    tail = 0.5 * share * erfc((threshold - mean) * (math.sqrt(0.5) / scale))
+                    probability[first : first + step, number] += tail @ drawn["weight"]
         probability = np.minimum(probability, 1.0)
         return Answer(
             exceedance_probability=probability,

@@ -19,8 +19,10 @@ from eqstat.exceedance import SourceDraws, exceedances
 from eqstat.geodesy import LocalFrame
 from eqstat.ground_motion import PointSource, Predictor
 from eqstat.realtime._protocol import BUCKETS, Prepared, Scorer, structs
+from eqstat.realtime._tabulated import TabulatedPredictor, tabulate_predictor
 
 GOOD = (Status.OK, Status.PARTIAL)
+PREDICTORS = {each.__name__: each for each in (PointSource, TabulatedPredictor)}
 
 
 class ExceedanceScorer(Scorer):
@@ -115,6 +117,14 @@ class ExceedanceScorer(Scorer):
             calibration=calibration,
         )
 
+    def tabulated(self) -> ExceedanceScorer:
+        """Return the same scorer with its predictor as a table, which an artefact can hold.
+
+        Sites are then of unknown Vs30, and probabilities differ by some thousandths.
+        """
+        table = tabulate_predictor(self.predictor)
+        return dataclasses.replace(self, predictor=table)
+
     def prepare(
         self, latitude: Any, longitude: Any, depth_km: Any, magnitude: Any, weight: Any = 1.0
     ) -> Prepared:
@@ -152,17 +162,19 @@ class ExceedanceScorer(Scorer):
         return made | {"status": jax.ShapeDtypeStruct((), np.int32)}
 
     def content(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Sites, thresholds, and the numbers of a point source."""
-        if not isinstance(self.predictor, PointSource):
-            kind = type(self.predictor).__name__
-            raise InputError(f"export: a predictor of type {kind} cannot be in an artefact yet")
+        """Sites, thresholds, and the numbers of the predictor."""
+        kind = type(self.predictor).__name__
+        if kind not in PREDICTORS:
+            raise InputError(
+                f"export: a predictor of type {kind} cannot be in an artefact, its table can: "
+                "export(scorer.tabulated(), ...)"
+            )
         names = ("site_km", "vs30_m_s", "log10_threshold")
         arrays = {name: np.asarray(getattr(self, name)) for name in names}
         for field in dataclasses.fields(self.predictor):
-            value = np.asarray(getattr(self.predictor, field.name), np.float64)
-            arrays[f"predictor.{field.name}"] = value
+            arrays[f"predictor.{field.name}"] = np.asarray(getattr(self.predictor, field.name))
         settings = {
-            "predictor": "PointSource",
+            "predictor": kind,
             "centre": list(self.centre),
             "action_probability": float(self.action_probability),
         }
@@ -176,12 +188,16 @@ class ExceedanceScorer(Scorer):
         calibration: Calibration | None,
     ) -> ExceedanceScorer:
         """Make the scorer of an artefact."""
-        if settings["predictor"] != "PointSource":
+        if settings["predictor"] not in PREDICTORS:
             raise InputError(f"no predictor {settings['predictor']!r:.40} here")
-        numbers = {n[10:]: float(v) for n, v in arrays.items() if n.startswith("predictor.")}
+        numbers: dict[str, Any] = {
+            name[10:]: value if value.ndim else float(value)
+            for name, value in arrays.items()
+            if name.startswith("predictor.")
+        }
         latitude, longitude = settings["centre"]
         return cls(
-            PointSource(**numbers),
+            PREDICTORS[settings["predictor"]](**numbers),
             arrays["site_km"],
             arrays["vs30_m_s"],
             arrays["log10_threshold"],

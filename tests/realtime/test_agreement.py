@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 import realtime_inputs as inputs
 
-from eqstat import detectability, edge, exceedance, geodesy, realtime, traveltime
+from eqstat import InputError, detectability, edge, exceedance, geodesy, realtime, traveltime
 from eqstat.counts import Background, Intensity, alarm, coincidence
 from eqstat.detectability import DeviceResponse, trigger_probability
-from eqstat.ground_motion import PointSource
+from eqstat.ground_motion import Design, GroundMotion, PointSource, fit, simulate
 from eqstat.ground_motion.mixture import mean_and_sd
 from eqstat.realtime import Status
 
@@ -129,6 +129,44 @@ def test_exceedances_are_those_of_the_package(pairs):
     answer = pairs["exceedance"][1].score(**columns)
     np.testing.assert_allclose(answer.exceedance_probability, own["probability"], atol=1e-5)
     np.testing.assert_allclose(answer.margin, own["probability"].values - 0.1, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_fitted_predictor_is_exported_as_a_table():
+    key = jax.random.key(0)
+    motions = simulate(key, GroundMotion(), Design(events=12, stations=8))
+    exact = realtime.ExceedanceScorer.init(
+        fit(motions).predictor(key), inputs.sites(20), [0.1, 0.5], action_probability=0.1
+    )
+    with pytest.raises(InputError, match=r"export\(scorer.tabulated\(\), ...\)"):
+        realtime.to_bytes(exact)
+    table = exact.tabulated()
+    content = realtime.to_bytes(table)
+    small, again = edge.load(content), realtime.load(content)
+    scorers = [realtime.compile(each, (64,), progress=False) for each in (exact, table, again)]
+    rng = np.random.default_rng(11)
+    for _ in range(5):
+        columns = inputs.sound("exceedance", rng)
+        own, near, read = (each.score(**columns) for each in scorers)
+        np.testing.assert_allclose(
+            near.exceedance_probability, own.exceedance_probability, atol=5e-3
+        )
+        assert not edge.disagreement(read, near)
+        assert not edge.disagreement(small.score(**columns), near)
+
+
+def test_a_table_gives_nearly_the_same_probabilities():
+    exact = inputs.exceedance()
+    table = exact.tabulated()
+    small = edge.load(realtime.to_bytes(table))
+    scorers = [realtime.compile(each, (64,), progress=False) for each in (exact, table)]
+    rng = np.random.default_rng(12)
+    for _ in range(5):
+        columns = inputs.sound("exceedance", rng)
+        own, near = (each.score(**columns) for each in scorers)
+        difference = np.abs(near.exceedance_probability - own.exceedance_probability)
+        assert difference.max() < 2e-3
+        assert not edge.disagreement(small.score(**columns), near)
 
 
 def test_classification_is_that_of_the_package(pairs):
