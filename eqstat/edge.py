@@ -685,7 +685,7 @@ def _tabulated(model: dict[str, np.ndarray], drawn: dict[str, np.ndarray]) -> An
     z, lower = _place(drawn["depth_km"], model["depth_km"])
     m, smaller = _place(drawn["magnitude"], model["magnitude"])
     corners = ((i, j) for i in (0, 1) for j in (0, 1))  # of the axes that only draws have
-    table = sum(
+    table: Any = sum(
         np.abs(1 - i - lower)[:, None, None, None]
         * np.abs(1 - j - smaller)[:, None, None, None]
         * model["table"][z + i, m + j]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -100,5 +99,7 @@ def tabulate_predictor(predictor: Predictor) -> TabulatedPredictor:
         mixture = call(own_magnitude, own_distance, own_depth, unknown)
         parts = (jnp.exp(mixture.log_weight), mixture.mean, mixture.scale)
         rows.append(np.stack([np.asarray(x) for x in jnp.broadcast_arrays(*parts)], axis=-2))
-    nodes = (np.asarray(x, np.float32) for x in (DEPTHS_KM, MAGNITUDES, np.log(DISTANCES_KM)))
-    return TabulatedPredictor(*nodes, jax.tree.map(np.float32, np.stack(rows)))
+    own = (DEPTHS_KM, MAGNITUDES, np.log(DISTANCES_KM))
+    nodes = [np.asarray(x, np.float32) for x in own]
+    table = np.asarray(np.stack(rows), np.float32)
+    return TabulatedPredictor(*nodes, table=table)
