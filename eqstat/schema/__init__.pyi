@@ -15,13 +15,13 @@ from ._counts import check_counts as check_counts
 from ._counts import check_detections as check_detections
 from ._counts import region_codes as region_codes
 from ._counts import spacing_s as spacing_s
+from ._devices import compare_places as compare_places
 from ._ground_motions import GROUND_MOTIONS as GROUND_MOTIONS
 from ._ground_motions import VS30 as VS30
 from ._ground_motions import check_ground_motions as check_ground_motions
 from ._names import PRESETS as PRESETS
 from ._names import rename_columns as rename_columns
 from ._read import read_table as read_table
-from ._reports import compare_places as compare_places
 from ._reports import groups_in_time as groups_in_time
 from ._reports import isolated_places as isolated_places
 from ._reports import unusable_reports as unusable_reports

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from eqstat._core.errors import InputError
 from eqstat.geodesy import great_circle_distance
 from eqstat.schema._check import add_note, rows_text, warn
+from eqstat.schema._devices import warn_of_names
 
 # A device cannot notice the same wave twice within this time; P and S have phases of their own.
 REPEAT_S = 1.0
@@ -20,17 +21,12 @@ EVENT_GAP_S = 600.0
 # Groups of at least this share of all rows are no outliers.
 LARGEST_SHARE = 0.2
 FAR_KM, FAR_RATIO, FASTEST_KM_S, SLOWEST_KM_S = 300.0, 10.0, 20.0, 2.5
-# Farther from its place in the network no device is taken for the same.
-AWAY_KM = 50.0
 # Fewer times do not show their resolution.
 LEAST_TIMES = 5
-# What times are that are cut, by the multiple of milliseconds, the coarsest first.
-COARSE_MS = {
-    "midnight": 86_400_000,
-    "whole minute": 60_000,
-    "multiple of 30 s": 30_000,
-    "multiple of 10 s": 10_000,
-}
+# Times that are all multiples of a step that divides the day are cut to it, where this is no
+# chance: so often rarer are so many different times.
+LEAST_STEP_S, RARE = 5, 30
+DAY_MS = 86_400_000
 
 REPEATED = "repeats a report of the same device"
 OTHER_TIME = "isolated in time"
@@ -111,36 +107,11 @@ def unusable_reports(
             shown = triggers["time"] if text != OTHER_PLACE else _places(triggers)
             rows = rows_text(shown, bad)
             warn(triggers, f"{name}: left out: {text} ({rows})", stacklevel=stacklevel + 1)
-    _warn_of_shared_names(triggers, seconds, name)
+    warn_of_names(triggers, seconds, name)
     if one_event:
         for text in _remarks(plain[reason == ""]):
             add_note(triggers, text)
     return reason
-
-
-def _warn_of_shared_names(triggers: Any, seconds: NDArray[np.float64], name: str) -> None:
-    """Warn where one device reports from places within minutes to which it cannot have moved."""
-    if "device" not in triggers or len(triggers) < 2:
-        return
-    columns = ["device", "latitude", "longitude"]
-    frame: Any = triggers[columns].reset_index(drop=True).assign(time=seconds)
-    frame = frame[frame["device"].notna()].sort_values(["device", "time"], kind="stable")
-    before = frame.groupby("device")[["latitude", "longitude", "time"]].shift()
-    moved = great_circle_distance(
-        *(each.to_numpy() for each in (frame["latitude"], frame["longitude"])),
-        *(each.to_numpy() for each in (before["latitude"], before["longitude"])),
-    )
-    soon = (frame["time"] - before["time"]).to_numpy() < EVENT_GAP_S
-    with np.errstate(invalid="ignore"):
-        bad = soon & (moved > AWAY_KM)
-    if bad.any():
-        devices, farthest = frame["device"].to_numpy(), int(np.argmax(np.where(bad, moved, 0.0)))
-        warn(
-            triggers,
-            f"{name}: names of devices that are not unique: {len(set(devices[bad]))} report from "
-            f"places more than {AWAY_KM:g} km apart within minutes ({str(devices[farthest])!r}: "
-            f"{moved[farthest]:.0f} km)",
-        )
 
 
 def _remarks(triggers: Any) -> list[str]:
@@ -290,7 +261,7 @@ def refuse_coarse_times(triggers: Any, *, name: str = "triggers") -> None:
     Raises
     ------
     eqstat.InputError
-        When all of at least five times are multiples of 10 s or more.
+        When all of at least five times are multiples of 5 s or more.
 
     Examples
     --------
@@ -307,8 +278,11 @@ def refuse_coarse_times(triggers: Any, *, name: str = "triggers") -> None:
     stamps = triggers["time"].to_numpy(dtype="datetime64[ms]").astype(np.int64)
     if len(stamps) < LEAST_TIMES:
         return
-    text = next((text for text, step in COARSE_MS.items() if not np.any(stamps % step)), None)
-    if text is not None:
+    step = int(np.gcd.reduce(np.append(np.unique(stamps), DAY_MS))) / 1000
+    if step >= LEAST_STEP_S and step ** len(np.unique(stamps)) >= RARE:
+        text = f"multiple of {step:g} s"
+        if step % 60 == 0:
+            text = "midnight" if step * 1000 == DAY_MS else "whole minute"
         raise InputError(
             f"{name}: every time is a {text}: the seconds are lost; give times to a tenth of a "
             "second"
@@ -318,62 +292,3 @@ def refuse_coarse_times(triggers: Any, *, name: str = "triggers") -> None:
     if whole.sum() >= max(3, 0.1 * len(stamps)) and np.any(stamps % 1000):
         rows = rows_text(triggers["time"], whole)
         warn(triggers, f"{name}: times that are whole minutes among others ({rows})")
-
-
-def compare_places(triggers: Any, network: Any) -> None:
-    """Compare the places of devices in two tables, matched by name.
-
-    Raises
-    ------
-    eqstat.InputError
-        When most devices that both tables name lie more than 50 km apart. Where fewer do, a warning
-        names the rows of the triggers.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from eqstat.schema import check_network, check_triggers
-    >>> network = pd.DataFrame({"device": ["a"], "latitude": [-77.0], "longitude": [-12.0]})
-    >>> triggers = pd.DataFrame({"device": ["a"], "latitude": [-12.0], "longitude": [-77.0],
-    ...                          "time": [1.8e9]})
-    >>> compare_places(check_triggers(triggers), check_network(network))
-    Traceback (most recent call last):
-        ...
-    eqstat._core.errors.InputError: network: 1 of 1 devices lie more than 50 km from where the
-    triggers say ('a': 8096 km); are latitude and longitude swapped?
-    """
-    if "device" not in triggers or "device" not in network:
-        return
-    columns = ["device", "latitude", "longitude"]
-    pairs: Any = (
-        triggers[columns].dropna().assign(row=np.arange(len(triggers))[triggers["device"].notna()])
-    ).merge(network[columns].dropna(), on="device", suffixes=("", "_listed"))
-    if not len(pairs):
-        return
-    columns += ["latitude_listed", "longitude_listed"]
-    own_latitude, own_longitude, latitude, longitude = (
-        pairs[name].to_numpy(np.float64) for name in columns[1:]
-    )
-    pairs["km"] = great_circle_distance(own_latitude, own_longitude, latitude, longitude)
-    pairs["swapped"] = great_circle_distance(own_latitude, own_longitude, longitude, latitude)
-    # A device that moves has several rows in the network.
-    best = pairs.groupby(["device", "row"], as_index=False, sort=False)[["km", "swapped"]].min()
-    away = best[(best["km"] > AWAY_KM).to_numpy()]
-    if not len(away):
-        return
-    names, known = away["device"].nunique(), best["device"].nunique()
-    first = f"{away['device'].iloc[0]!r}: {away['km'].iloc[0]:.0f} km"
-    text = f"devices lie more than {AWAY_KM:g} km from where the triggers say ({first})"
-    if names > 0.5 * known:
-        swapped = float(np.median(away["swapped"])) < AWAY_KM
-        advice = (
-            "are latitude and longitude swapped?"
-            if swapped
-            else "is it the network of these triggers, and are the signs right?"
-        )
-        raise InputError(f"network: {names} of {known} {text}; {advice}")
-    bad = np.zeros(len(triggers), bool)
-    bad[away["row"].to_numpy()] = True
-    rows = rows_text(triggers["device"], bad)
-    warn(triggers, f"triggers: {names} of {known} {text.replace('triggers say', 'network says')}"
-            f"; {rows}")  # fmt: skip

@@ -118,9 +118,13 @@ def test_s_before_p_at_a_device():
 
 @pytest.mark.parametrize(
     ("step", "words"),
-    [("10s", "multiple of 10 s"), ("30s", "multiple of 30 s"), ("1min", "whole minute"),
-     ("1h", "whole minute"), ("1D", "midnight")],
-)  # fmt: skip
+    [
+        *((f"{step}s", f"multiple of {step} s") for step in (5, 6, 10, 15, 30)),
+        ("1min", "whole minute"),
+        ("1h", "whole minute"),
+        ("1D", "midnight"),
+    ],
+)
 def test_times_that_are_cut_are_refused(step, words):
     table = reports(np.linspace(3, 200, 30))
     with pytest.raises(InputError, match=words):
@@ -130,7 +134,11 @@ def test_times_that_are_cut_are_refused(step, words):
 def test_whole_seconds_pass_and_some_whole_minutes_are_told():
     table = reports()
     assert set(judged(table.assign(time=table["time"].dt.floor("s")))[0]) <= {""}
-    # Devices that report at one moment have no resolution to judge.
+    # By chance four whole seconds of five are multiples of 5 s, or devices report at one moment.
+    few = pd.Series(START + pd.to_timedelta(np.array([5.0, 10.0, 5.0, 10.0, 5.0]), unit="s"))
+    assert set(judged(reports(np.arange(5.0)).assign(time=few))[0]) <= {""}
+    at_once = START + pd.Timedelta("35s")
+    assert set(judged(table.assign(time=at_once))[0]) <= {""}
     assert set(judged(table.assign(time=table["time"].iloc[0]))[0]) <= {""}
     table.loc[:4, "time"] = START
     with pytest.warns(TableWarning, match="whole minutes among others .row 0: .*5 rows in all"):
@@ -196,3 +204,21 @@ def test_late_stragglers_are_no_group():
     table = reports(count=40)
     table["time"] += pd.to_timedelta(np.where(np.arange(40) < 37, 0.0, 600.0), unit="s")
     assert remarks(table) == []
+
+
+@pytest.mark.parametrize("rename", [str.upper, "{}-1".format])
+def test_one_device_under_several_names_is_said(rename):
+    table = reports()
+    copies = table.assign(device=[rename(each) for each in table["device"]])
+    copies["time"] += pd.Timedelta("20ms")
+    with pytest.warns(TableWarning, match="30 of 60 reports .* another name .'[dD]"):
+        judged(pd.concat([table, copies]))
+    # A few neighbours, places on a coarse grid, and other moments are no copies.
+    for other in (
+        copies[:4],
+        copies.assign(time=copies["time"] + pd.Timedelta("300ms")),
+        copies.assign(latitude=copies["latitude"] + 1e-3),
+    ):
+        assert judged(pd.concat([table, other]))[1] == []
+    coarse = {"latitude": table["latitude"].round(2), "longitude": table["longitude"].round(2)}
+    assert judged(pd.concat([table.assign(**coarse), copies.assign(**coarse)]))[1] == []
