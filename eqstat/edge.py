@@ -574,13 +574,14 @@ def detectability(
     for name in axes:
         value, nodes, (low, high) = columns[name], model[f"axis.{name}"], LIMITS[name]
         bad = bad | ~((value >= low) & (value <= high))
+        value = xp.where(bad, 1.0, value)
         if name == "longitude":
             value = nodes[0] + (value - nodes[0]) % 360.0
         if name == "distance_km":
             value = xp.log(xp.maximum(value, 0.1))
         slack = 1e-5 * (nodes[-1] - nodes[0])  # rounding is not beyond
         beyond = beyond | (value < nodes[0] - slack) | (value > nodes[-1] + slack)
-        value = xp.clip(xp.where(bad, nodes[0], value), nodes[0], nodes[-1])
+        value = xp.clip(value, nodes[0], nodes[-1])
         at = xp.clip(xp.searchsorted(nodes, value, side="right") - 1, 0, len(nodes) - 2)
         part = (value - nodes[at]) / (nodes[at + 1] - nodes[at])
         weight = [w * side for w in weight for side in (1 - part, part)]

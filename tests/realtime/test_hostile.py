@@ -7,6 +7,7 @@ import realtime_inputs as inputs
 
 from eqstat import edge, realtime
 from eqstat.realtime import Status
+from eqstat.realtime._detectability import NETWORK_AXES
 
 KINDS = list(inputs.MAKERS)
 
@@ -105,3 +106,16 @@ def test_duplicates_and_broken_clocks_are_left_out(pairs):
         assert scorer.score(**late).margin == pytest.approx(expected.margin, abs=1e-6)
         few = {name: values[:4] for name, values in clean.items()}
         assert scorer.score(**few).status == Status.TOO_FEW
+
+
+def test_a_network_answers_whatever_arrives():
+    nodes = [np.linspace(low, low + 2, 3) for low in (-13.0, -78.0, 4.0)] + [np.array([0.0, 24.0])]
+    table = np.random.default_rng(0).normal(size=(3, 3, 3, 2))
+    scorer = realtime.DetectabilityScorer._tabulated(NETWORK_AXES, nodes, table, 1.0, 0.5, None)
+    small, odd = edge.load(realtime.to_bytes(scorer)), [np.nan, np.inf, -np.inf, 1e300, None, "x"]
+    for name in NETWORK_AXES:
+        columns = dict(zip(NETWORK_AXES, (-12.0, -77.0, 5.0, 3.0), strict=True))
+        assert small.score(**columns).status == Status.OK
+        answer = small.score(**columns | {name: odd})
+        assert set(answer.status.tolist()) == {Status.BAD_INPUT}
+    assert small.score(latitude=-12.0).status == Status.BAD_INPUT
