@@ -93,7 +93,12 @@ def agreement(number: int) -> list[Record]:
             answer, other = compiled.score(**columns), small.score(**columns)
             worst = max(worst, largest_difference(answer, other))
             beyond += bool(edge.disagreement(other, answer))
-            if turn % (1 if kind == "counts" else 20) == 0 and kind in FIGURES:
+            if turn % 20 == 0 and kind in FIGURES:
+                # Of one size, since the packages' own functions compile for each.
+                if kind == "classification":
+                    columns = inputs.detection(rng, MOST)
+                columns = {name: np.resize(values, MOST) for name, values in columns.items()}
+                answer = compiled.score(**columns)
                 figure = package_answer(kind, compiled.scorer, columns)
                 own = max(own, float(np.max(np.abs(figure - getattr(answer, FIGURES[kind])))))
         name = f"{kind}: largest difference of a probability, edge less JAX"
