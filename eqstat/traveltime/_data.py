@@ -14,6 +14,7 @@ from eqstat._core.checks import check_choice, check_kind
 from eqstat._core.errors import InputError
 from eqstat.geodesy import LocalFrame, great_circle_distance
 from eqstat.traveltime._arrays import UNKNOWN, Devices, P, S, TriggerData, padded, strong
+from eqstat.traveltime._silent import silent_devices
 from eqstat.velocity import VelocityLike, as_velocity
 
 MINIMUM_TRIGGERS = 5
@@ -150,32 +151,6 @@ def _column(table: Table, name: str, default: float) -> np.ndarray:
     if name not in table:
         return np.full(len(table), default)
     return table[name].to_numpy(np.float64, na_value=default)
-
-
-def _silent_devices(network: Table, triggers: Table, now: pd.Timestamp) -> tuple[Table, list[str]]:
-    """Active devices without a trigger, and what to say about the match of the tables."""
-    active, notes = network, []
-    if "active_from" in network:
-        active = active[~(active["active_from"] > now)]
-    if "active_to" in network:
-        active = active[~(active["active_to"] <= now)]
-    if len(active) < len(network):
-        gone = len(network) - len(active)
-        notes.append(f"{gone} devices of the network are not active at {now}: not silent")
-    if "device" in network and "device" in triggers:
-        known = active["device"].isin(set(triggers["device"]))
-        strangers = ~triggers["device"].isin(set(network["device"]))
-        asleep = triggers["device"].isin(set(network["device"]) - set(active["device"]))
-        if asleep.any():
-            notes.append(f"{int(asleep.sum())} triggers come from devices that are not active")
-    else:
-        places = pd.MultiIndex.from_frame(triggers[["latitude", "longitude"]].round(5))
-        sites = pd.MultiIndex.from_frame(active[["latitude", "longitude"]].round(5))
-        known: Table = pd.Series(sites.isin(places), index=active.index)
-        strangers: Table = pd.Series(~places.isin(sites), index=triggers.index)
-    if strangers.any():
-        notes.append(f"{int(strangers.sum())} triggers come from devices that the network lacks")
-    return active[~known], notes
 
 
 def _select(
@@ -369,7 +344,7 @@ def prepare(
             notes.append(f"{int(np.sum(~near))} devices are farther than {max_distance_km:g} km")
             sites = sites[near]
         # A device that triggered is not silent, whether its trigger is in use or not.
-        silent, said = _silent_devices(sites, checked[(checked["time"] <= end).to_numpy()], end)
+        silent, said = silent_devices(sites, checked[(checked["time"] <= end).to_numpy()], end)
         notes += said
 
     def places(table: Table) -> Devices:

@@ -175,6 +175,17 @@ def test_without_ids_places_decide(table):
     assert observations.notes == ("4 triggers come from devices that the network lacks",)
 
 
+@pytest.mark.parametrize("rename", [str.upper, "XX.{}".format])
+def test_a_network_of_other_names_is_refused(table, rename):
+    other = listed(14)
+    other["device"] = [rename(each) for each in other["device"]]
+    with pytest.raises(InputError, match=r"10 of 10 triggers .*each name written alike"):
+        prepare(table, network=other, now=NOW)
+    away = other.drop(columns="device").assign(latitude=lambda each: each["latitude"].round(1))
+    with pytest.raises(InputError, match=r"10 of 10 triggers .*each place written alike"):
+        prepare(table.drop(columns="device"), network=away, now=NOW)
+
+
 def test_only_active_devices_are_silent(table):
     network = listed(15)
     day = pd.Timedelta(days=1)
