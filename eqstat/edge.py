@@ -302,7 +302,10 @@ def rows(**values: Any) -> tuple[dict[str, np.ndarray], bool]:
 
     Columns that do not fit each other are NaN throughout.
     """
-    columns = {name: numbers(value) for name, value in values.items()}
+    columns = {
+        name: value if type(value) is np.ndarray and value.dtype == np.float32 else numbers(value)
+        for name, value in values.items()
+    }
     sizes = {column.shape for column in columns.values() if column.ndim}
     shape = max(sizes, key=math.prod, default=(1,))
     with np.errstate(all="ignore"):
@@ -310,7 +313,7 @@ def rows(**values: Any) -> tuple[dict[str, np.ndarray], bool]:
             broken = np.full(max(math.prod(shape), 1), math.nan, np.float32)
             return dict.fromkeys(columns, broken), False
         single = {
-            name: np.broadcast_to(column.astype(np.float32), shape)
+            name: np.broadcast_to(np.asarray(column, np.float32), shape)
             for name, column in columns.items()
         }
     return single, not sizes
