@@ -10,10 +10,11 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
-from eqstat.counts import Background, Design, fit, simulate
+from eqstat.counts import Background, Design, History, combine, fit, prepare, simulate
 from eqstat.counts.alarm import Scorer, score, score_one, scorer
 
 SCORES = 10**6
@@ -90,3 +91,30 @@ def test_fit(benchmark, background: Background) -> None:
     history = simulate(jax.random.key(0), background, Design(active=active, days=90))
     benchmark.extra_info["windows"] = history.total_windows
     benchmark.pedantic(lambda: fit(history), rounds=2, warmup_rounds=1)
+
+
+def in_order(number: int, rng: np.random.Generator) -> History:
+    """60 days of windows of 10 s of one region, in their order, with rare bursts."""
+    windows = 60 * 8640
+    active = round(60 * 20 ** (number / 19))
+    lifted = rng.gamma(1 / 0.15, 0.15, windows)
+    burst = (rng.uniform(size=windows) < 2e-5) * rng.binomial(active, 0.05, windows)
+    table = pd.DataFrame(
+        {
+            "time": pd.date_range("2026-01-05", periods=windows, freq="10s", tz="UTC"),
+            "triggers": np.minimum(rng.poisson(active * lifted / 600) + burst, active),
+            "active": active,
+            "region": f"r{number}",
+            "window_s": 10.0,
+        }
+    )
+    return prepare(table, time_zone="UTC")
+
+
+@pytest.mark.parametrize("bursts", [False, True])
+@pytest.mark.benchmark(group="60 days of 20 regions in their order, fitted once compiled")
+def test_fit_in_order(benchmark, bursts: bool) -> None:
+    rng = np.random.default_rng(4)
+    history = combine([in_order(number, rng) for number in range(20)])
+    benchmark.extra_info["windows"] = history.total_windows
+    benchmark.pedantic(lambda: fit(history, bursts=bursts), rounds=1, warmup_rounds=1)
