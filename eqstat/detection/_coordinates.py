@@ -88,13 +88,17 @@ def with_origins(
 
 
 def with_depths(
-    joint: np.ndarray, apparent_edges_km: np.ndarray, slowness: np.ndarray
+    joint: np.ndarray,
+    apparent_edges_km: np.ndarray,
+    slowness: np.ndarray,
+    edges: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Turn the axis of apparent depths of a grid into one of depths; return its edges, too."""
-    weight = joint.sum(axis=(0, 1, 3))  # depths, slowness
-    used = weight > 0.01 * TAIL * weight.max()
     ends = apparent_edges_km[:, None] / slowness
-    edges = depth_edges(ends[:-1][used].min(), ends[1:][used].max(), DEPTHS)
+    if edges is None:
+        weight = joint.sum(axis=(0, 1, 3))  # depths, slowness
+        used = weight > 0.01 * TAIL * weight.max()
+        edges = depth_edges(ends[:-1][used].min(), ends[1:][used].max(), DEPTHS)
     # The part of each cell of apparent depth that lies within each cell of depth.
     low = np.maximum(ends[:-1, :, None], edges[:-1])
     high = np.minimum(ends[1:, :, None], edges[1:])

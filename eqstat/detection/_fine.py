@@ -11,19 +11,18 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from eqstat._core.constants import HALF_LOG_2PI
-from eqstat.detection import _coordinates, _lateral, _terms
+from eqstat.detection import _coordinates, _lateral, _nodes, _terms
 from eqstat.detection._detector import Detector
 from eqstat.detection._sequential import log_background
 from eqstat.detection._state import Report, State, remembered_slots
 from eqstat.detection._terms import Tables
-from eqstat.detection.causes._cause import Cause, Nodes
+from eqstat.detection.causes._cause import Cause
 from eqstat.inference import bucket_size, pad_rows
 
 # Cells along east, north, apparent depth, arrival and slowness (`_coordinates`) of the three grids.
@@ -35,8 +34,6 @@ TIME_CELL_S, MAX_TIMES = (0.8, 0.4, 0.4), 44
 # A grid extends this many standard deviations of the posterior to both sides.
 REACH = 3.5
 MIN_SPACING_KM, MIN_SPACING_S, MIN_SLOWNESS = 0.25, 0.1, 0.002
-# Nuisance nodes are kept after the first grid until they hold this much of the posterior.
-KEPT = 0.999
 # Spacing of the rings about a trigger, km; their number is a power of two, at most MAX_GAPS.
 GAP_KM, MAX_GAPS = 2.0, 64
 
@@ -57,6 +54,9 @@ class Fine(NamedTuple):
     log_sum
         Log of prior times likelihood ratio, summed over the grid, in the units of the coarse
         grid's sum: the log Shiryaev-Roberts statistic.
+    magnitude
+        Probabilities of the cells of east, north, depth and magnitude, of `narrowed` with the
+        slowness before the magnitude; None where the earthquake has no magnitudes.
     """
 
     axes: list[np.ndarray]
@@ -64,6 +64,7 @@ class Fine(NamedTuple):
     depth_edges_km: np.ndarray
     joint: np.ndarray
     log_sum: float
+    magnitude: np.ndarray | None = None
 
 
 class _Box(NamedTuple):
@@ -80,6 +81,7 @@ def _log_posterior(
     is_silent: Array,
     trigger_position: Array,
     trigger_s: Array,
+    peak: Array,
     count: Array,
     log_rate: Array,
     latency_s: Array,
@@ -92,22 +94,15 @@ def _log_posterior(
 
     def add(index: Array, total: Array) -> Array:
         near, weight = _terms.about_device(tables, trigger_position[index], gaps)
-        terms = partial(_terms.trigger_terms, near, trigger_s[index] + tables.age, log_rate)
+        after = trigger_s[index] + tables.age
+        terms = partial(
+            _terms.trigger_terms, near, after, log_rate, (peak[0, index], peak[1, index])
+        )
         return total + _terms.at_places(weight, terms)
 
     no_evidence = jnp.zeros((places, depths * slots * nodes), jnp.float32)
     total = jax.lax.fori_loop(0, count, add, no_evidence)
     return _terms.log_posterior(tables, total, silent, tables.age - latency_s)
-
-
-def _likely_nodes(cause: Cause, probability: np.ndarray) -> tuple[Cause, float]:
-    """Drop the unlikely nodes of a cause; return the probability of those that are kept, too."""
-    order = np.argsort(probability)[::-1]
-    enough = 1 + int(np.sum(np.cumsum(probability[order]) < KEPT))
-    # Powers of two, so that few shapes are compiled.
-    best = np.sort(order[: bucket_size(enough, smallest=4)])
-    nodes = Nodes(*(np.asarray(array)[best] for array in cause.nodes))
-    return eqx.tree_at(lambda c: c.nodes, cause, nodes), float(probability[best].sum())
 
 
 def _start(detector: Detector, report: Report) -> _Box:
@@ -202,8 +197,14 @@ def refine(detector: Detector, state: State, report: Report) -> Fine:
         detector.causes[0], joint, axes[3], steps[3], fine.depth_edges_km, axes[4]
     )
     joint, edges = _coordinates.with_depths(joint, fine.depth_edges_km, axes[4])
+    magnitude = fine.magnitude
+    if magnitude is not None:
+        magnitude, _ = _coordinates.with_depths(
+            np.moveaxis(magnitude, 4, 3), fine.depth_edges_km, axes[4], edges
+        )
+        magnitude = magnitude.sum(axis=4)
     axes[2], steps[2] = (edges[1:] + edges[:-1]) / 2, float(np.diff(edges).mean())
-    return Fine(axes, steps, edges, joint, fine.log_sum)
+    return Fine(axes, steps, edges, joint, fine.log_sum, magnitude)
 
 
 def narrowed(detector: Detector, state: State, report: Report) -> Fine:
@@ -218,6 +219,7 @@ def narrowed(detector: Detector, state: State, report: Report) -> Fine:
         jnp.asarray(np.asarray(state.active) & ~np.isfinite(trigger_s), jnp.float32),
         jnp.asarray(pad_rows(np.asarray(core.position)[triggered], size)),
         jnp.asarray(pad_rows(trigger_s[triggered], size)),
+        jnp.asarray(pad_rows(np.asarray(state.peak).T[triggered], size).T),
         jnp.asarray(len(triggered)),
         log_rate,
         core.latency_s,
@@ -228,6 +230,7 @@ def narrowed(detector: Detector, state: State, report: Report) -> Fine:
     farthest = float(core.tables[0].rings[-2])
     box, support = _start(detector, report), _support(detector, state)
     axes, steps, depth_edges, joint, total = [], [], np.empty(0), np.empty(0), np.empty(0)
+    magnitude = None
     lateral_km2 = np.zeros((2, 2))
     for number, cells in enumerate(GRIDS):
         wanted_times = int(np.ceil(2 * box.half_width[3] / TIME_CELL_S[number]))
@@ -255,7 +258,8 @@ def narrowed(detector: Detector, state: State, report: Report) -> Fine:
         # The last axis holds the nodes and, varying fastest, the slowness factors.
         joint = np.exp(total - total.max()).reshape(*counts[:4], -1, counts[4])
         joint /= joint.sum()
-        node_probability = joint.sum(axis=(0, 1, 2, 3, 5))
+        of_nodes = np.moveaxis(joint.sum(axis=3), 3, 4)
+        node_probability = of_nodes.sum(axis=(0, 1, 2, 3))
         joint = joint.sum(axis=4)
         means, sds = moments(joint, axes)
         if cause.slowness_lateral_sd > 0:
@@ -265,15 +269,21 @@ def narrowed(detector: Detector, state: State, report: Report) -> Fine:
             shift = _lateral.shift(cause, node_probability, centre, *triggers)
             lateral_km2 = cause.slowness_lateral_sd**2 * shift @ shift.T
             sds[:2] = np.hypot(sds[:2], np.sqrt(np.diag(lateral_km2)))
-        if number == 0:
-            cause, kept_probability = _likely_nodes(cause, node_probability)
+        magnitude = None
+        if cause.magnitudes is not None and cause.apparent is not None:
+            magnitude = of_nodes @ cause.magnitudes.given(cause.apparent)[1]
+        if number == 0 and magnitude is not None:
+            cause = _nodes.finer(cause, node_probability)
+        elif number == (0 if magnitude is None else 1):
+            cause, kept_probability = _nodes.likely(cause, node_probability)
         box = _Box(means, REACH * sds + 0.5 * np.array(steps))
     if lateral_km2.any():
         joint = _lateral.smear(joint, steps, lateral_km2)
+        magnitude = magnitude if magnitude is None else _lateral.smear(magnitude, steps, lateral_km2)
     log_sum = total.max() + np.log(np.exp(total - total.max()).sum()) - np.log(kept_probability)
     # The coarse sum has a uniform prior over its whole area and weight 1 for each slot: rescale by
     # the area and the length of time that the fine grid covers with its own normalised weights.
     places = len(axes[0]) * len(axes[1])
     log_sum += np.log(steps[0] * steps[1] * places / detector.area_km2)
     log_sum += np.log(steps[3] / cause.slot_s)
-    return Fine(axes, steps, depth_edges, joint, float(log_sum))
+    return Fine(axes, steps, depth_edges, joint, float(log_sum), magnitude)

@@ -28,16 +28,18 @@ def _information(
     residual_s: np.ndarray,
     distance_km: np.ndarray,
     rate_s: float,
+    depth_km: float,
 ) -> np.ndarray:
     """Information of each trigger about the arrival of each phase, (2, devices), 1/s2.
 
     It is the posterior probability that the trigger is due to this phase, divided by the variance,
     averaged over the nuisance nodes.
     """
-    first, second, _, delay, sd, _, _ = (np.asarray(a, np.float64) for a in cause.nodes)
+    _, _, _, delay, sd, _, _ = (np.asarray(a, np.float64) for a in cause.nodes)
+    share = cause.trigger_shares(distance_km, np.array([max(depth_km, 0.0)]))[:, :, 0, :]
     after = residual_s[:, None, :] - delay[:, None]  # phases, nodes, devices
     density = np.exp(-0.5 * (after / sd[:, None]) ** 2) / (sd[:, None] * np.sqrt(2 * np.pi))
-    density = density * cause.reach_fraction(distance_km).T * np.stack([first, second])[:, :, None]
+    density = density * np.swapaxes(share, 1, 2)
     information = density / (density.sum(axis=0) + rate_s) / sd[:, None] ** 2
     return np.einsum("pnd,n->pd", information, node_probability)
 
@@ -90,7 +92,8 @@ def shift(
     difference = slow * (_travel(cause, distance + step, depth) - _travel(cause, inner, depth))
     by_distance = difference / (distance + step - inner)
     by_depth = slow * (_travel(cause, distance, depth + DEPTH_STEP_KM) - travel) / DEPTH_STEP_KM
-    weight = _information(cause, node_probability, trigger_s - origin - travel, distance, rate_s)
+    residual = trigger_s - origin - travel
+    weight = _information(cause, node_probability, residual, distance, rate_s, depth)
     ones = np.ones_like(travel)
     jacobian = np.stack(
         [-unit[:, 0] * by_distance, -unit[:, 1] * by_distance, by_depth, ones, travel], axis=-1

@@ -49,6 +49,9 @@ def locate(
         `weight` over all axes, with `origin_time_s` (after the epoch) and `slowness`, travel times
         over those of the velocity model; `latitude_mean`, `longitude_mean`, `depth_mean_km`,
         `origin_mean_s` (after the epoch), `slowness_mean` and standard deviations;
+        where the earthquake has magnitudes `magnitude_mean`, `magnitude_sd`, and `magnitude_low`
+        and `magnitude_high` (equal tails, of `probability`), and `magnitude_probability` given
+        place and depth;
         `log_shiryaev_roberts` of the earthquake on this grid, and with it `cause_probability` over
         `cause`, the last of which is "none". Fronts of unknown speed, which were evaluated on the
         coarse grid only, get the gain of the earthquake's evidence by the fine one.
@@ -99,7 +102,21 @@ def _dataset(detector: Detector, state: State, fine: Fine, probability: float) -
     axes["depth_km"] = hypocentre.Axis.of_edges(fine.depth_edges_km)
     # The few nodes of slowness have no width: spread over cells it would be too uncertain.
     axes["slowness"] = hypocentre.Axis(fine.axes[4])
-    result = hypocentre.from_grid(detector.frame, axes, fine.joint, reference_time=EPOCH)
+    magnitude, given = None, None
+    if fine.magnitude is not None:
+        model = detector.causes[0].magnitudes
+        magnitude = hypocentre.Axis.of_edges(model.magnitude_edges)
+        total = fine.magnitude.sum(axis=3, keepdims=True)
+        mean = fine.magnitude.sum(axis=(0, 1, 2))
+        given = np.where(total > 0, fine.magnitude / np.maximum(total, 1e-300), mean / mean.sum())
+    result = hypocentre.from_grid(
+        detector.frame,
+        axes,
+        fine.joint,
+        magnitude=magnitude,
+        magnitude_probability=given,
+        reference_time=EPOCH,
+    )
     means, sds = moments(fine.joint, fine.axes)
     mean = detector.frame.to_geographic(means[0], means[1])
     place = fine.joint.sum(axis=(2, 3, 4)).T
@@ -126,6 +143,10 @@ def _dataset(detector: Detector, state: State, fine: Fine, probability: float) -
         "slowness_sd": sds[4],
         "region_area_km2": cell * float(inside.sum()),
     }
+    if magnitude is not None:
+        size = hypocentre.summary(result, probability=probability)["magnitude"]
+        for name, statistic in (("mean", "mean"), ("sd", "sd"), ("low", "low"), ("high", "high")):
+            columns[f"magnitude_{name}"] = float(size.sel(statistic=statistic))
     result = result.assign(columns)
     for name in columns:
         end = name.rsplit("_", 1)[-1]

@@ -33,6 +33,7 @@ def step(
     now_s: float | int,
     device: np.ndarray | None = None,
     time_s: np.ndarray | None = None,
+    peak_m_s2: np.ndarray | None = None,
 ) -> tuple[State, Report]:
     """Update the posterior by the triggers that have been reported since the last step.
 
@@ -52,6 +53,9 @@ def step(
         Numbers of the devices that reported (rows of the network's table), (triggers,).
     time_s
         Their trigger times, s after the epoch, (triggers,).
+    peak_m_s2
+        The peaks that they reported, m/s2; NaN or not positive where there is none, (triggers,).
+        They count where the earthquake has magnitudes.
 
     Returns
     -------
@@ -81,18 +85,28 @@ def step(
         raise InputError(f"step: now_s must not be before {state.now_s!r}, got {now_s!r}")
     number = np.zeros(0, np.int32) if device is None else np.atleast_1d(np.asarray(device))
     time = np.zeros(0) if time_s is None else np.atleast_1d(np.asarray(time_s, np.float64))
+    peak = np.full(time.shape, np.nan)
+    if peak_m_s2 is not None:
+        peak = np.atleast_1d(np.asarray(peak_m_s2, np.float64))
     is_number = number.size == 0 or number.dtype.kind in "iu"
-    if number.shape != time.shape or number.ndim != 1 or not is_number:
-        raise InputError("step: device (whole numbers) and time_s must have one entry per trigger")
+    same = number.shape == time.shape == peak.shape
+    if not same or number.ndim != 1 or not is_number:
+        raise InputError(
+            "step: device (whole numbers), time_s and peak_m_s2 must have one entry per trigger"
+        )
     ignored = 0
     while len(number) > BATCH:
-        state, report = step(detector, state, now_s, number[:BATCH], time[:BATCH])
-        number, time = number[BATCH:], time[BATCH:]
+        part = number[:BATCH], time[:BATCH], peak[:BATCH]
+        state, report = step(detector, state, now_s, *part)
+        number, time, peak = number[BATCH:], time[BATCH:], peak[BATCH:]
         ignored += int(report.ignored)
     elapsed = float(now_s) - float(state.now_s)
-    # Sorted, so that triggers of one time follow each other and share their terms.
-    order = np.argsort(time, kind="stable")
-    number, time = number[order], np.round(time[order] / TICK_S) * TICK_S - float(now_s)
+    # Sorted, so that triggers of one time and bin of peaks follow each other and share their terms.
+    model = detector.causes[0].magnitudes
+    low, high = np.tile([[-np.inf], [np.inf]], len(peak)) if model is None else model.peak_bins(peak)
+    time = np.round(time / TICK_S) * TICK_S
+    order = np.lexsort([low, time])
+    number, time, low, high = number[order], time[order] - float(now_s), low[order], high[order]
     known = (number >= 0) & (number < detector.devices)
     newest, starts = newest_slots(detector, float(now_s))
     shifts = np.minimum(newest - newest_slots(detector, float(state.now_s))[0], 1e6)
@@ -105,6 +119,7 @@ def step(
         _hour(detector, float(now_s)),
         jnp.asarray(pad_rows(np.where(known, number, 0).astype(np.int32), BATCH + 1)),
         jnp.asarray(pad_rows(np.where(known, time, np.nan), BATCH + 1, np.nan), jnp.float32),
+        jnp.asarray(np.stack([pad_rows(end, BATCH + 1) for end in (low, high)]), jnp.float32),
         jnp.asarray(len(number), jnp.int32),
     )
     report = report._replace(ignored=report.ignored + ignored)
@@ -151,6 +166,7 @@ def _step(
     hour: Array,
     device: Array,
     since: Array,
+    peak: Array,
     count: Array,
 ) -> tuple[State, Report]:
     trigger_s = state.trigger_s - elapsed
@@ -177,9 +193,9 @@ def _step(
     )
 
     # A trigger moves its device from the silent ones to a set of rings of its own. Triggers of one
-    # (rounded) time share that set, and their terms are evaluated once.
+    # (rounded) time and bin of peaks share that set, and their terms are evaluated once.
     def add_trigger(carry: tuple) -> tuple:
-        index, times, silent, pending, ignored = carry
+        index, times, peaks, silent, pending, ignored = carry
         number, when = device[index], since[index]
         usable = (when > -core.dead_time_s) & (when <= AHEAD_S)
         usable = usable & state.active[number] & jnp.isinf(times[number])
@@ -187,31 +203,39 @@ def _step(
         silent = _shift_silent(core, silent, number, -weight)
         pending = _shift_silent(core, pending, number, weight)
         times = times.at[number].set(jnp.where(usable, when, times[number]))
-        return index + 1, times, silent, pending, ignored + jnp.where(usable, 0, 1)
+        bin_ = jnp.where(usable, peak[:, index], peaks[:, number])
+        peaks = peaks.at[:, number].set(bin_)
+        return index + 1, times, peaks, silent, pending, ignored + jnp.where(usable, 0, 1)
 
     no_pending = tuple(jnp.zeros_like(counts) for counts in silent)
 
     def add_time(carry: tuple) -> tuple:
-        first, times, silent, ratio, ignored = carry
-        when = since[first]
+        first, times, peaks, silent, ratio, ignored = carry
+        when, low = since[first], peak[0, first]
         # What is not a number equals nothing, but is passed, too.
-        index, times, silent, pending, ignored = jax.lax.while_loop(
-            lambda inner: (inner[0] == first) | (since[inner[0]] == when),
+        index, times, peaks, silent, pending, ignored = jax.lax.while_loop(
+            lambda inner: (
+                (inner[0] == first) | (since[inner[0]] == when) & (peak[0, inner[0]] == low)
+            ),
             add_trigger,
-            (first, times, silent, no_pending, ignored),
+            (first, times, peaks, silent, no_pending, ignored),
         )
         # A time that is not a number has no pending device, but 0 times NaN would be NaN.
         when = jnp.where(jnp.isfinite(when), when, 0.0)
         updated = []
         for i, tables in enumerate(core.tables):
             after = when - starts[i] + tables.age
-            terms = partial(_terms.trigger_terms, tables, after, log_rate)
+            terms = partial(
+                _terms.trigger_terms, tables, after, log_rate, (low, peak[1, first])
+            )
             updated.append(ratio[i] + _terms.at_places(pending[i], terms))
-        return index, times, silent, tuple(updated), ignored
+        return index, times, peaks, silent, tuple(updated), ignored
 
     zero = jnp.zeros((), jnp.int32)
-    _, trigger_s, silent, log_ratio, ignored = jax.lax.while_loop(
-        lambda carry: carry[0] < count, add_time, (zero, trigger_s, silent, log_ratio, zero)
+    _, trigger_s, peaks, silent, log_ratio, ignored = jax.lax.while_loop(
+        lambda carry: carry[0] < count,
+        add_time,
+        (zero, trigger_s, state.peak, silent, log_ratio, zero),
     )
     totals = [
         _terms.log_posterior(
@@ -244,16 +268,23 @@ def _step(
     busy = jnp.where(probability[-1] < 1 - QUIET, core.dead_time_s, state.busy_s - elapsed)
     discount = jnp.exp2(-elapsed / (3600 * core.half_life_h))
     new_counts = jnp.where(busy > 0, 0.0, jnp.stack([observed, expected]))
-    hypocentre = _terms.moments(core.tables[0], sums[0][1], starts[0])
+    hypocentre = (
+        *_terms.moments(core.tables[0], sums[0][1], starts[0]),
+        _terms.magnitude_weight(core.tables[0], totals[0], sums[0][0]),
+    )
     # An earthquake whose hypotheses have left the slots stays where it was.
     before = state.hypocentre[0].at[3:].add(-elapsed), *state.hypocentre[1:]
     kept = len(core.tables[0].age)
     is_past = logsumexp(by_slot[0][kept:]) > logsumexp(by_slot[0][:kept])
     hypocentre = jax.tree.map(partial(jnp.where, is_past), before, hypocentre)
-    means, sds, place = hypocentre
+    means, sds, place, of_magnitude = hypocentre
+    magnitude = core.tables[0].magnitude[0]
+    magnitude_mean = jnp.sum(of_magnitude * magnitude) / jnp.sum(of_magnitude)
+    spread = jnp.sum(of_magnitude * (magnitude - magnitude_mean) ** 2)
     new = State(
         now_s=None,
         trigger_s=trigger_s,
+        peak=peaks,
         active=state.active,
         log_ratio=log_ratio,
         silent=silent,
@@ -275,6 +306,9 @@ def _step(
         arrival_s=means[4],
         arrival_sd_s=sds[4],
         place_weight=place,
+        magnitude=magnitude_mean,
+        magnitude_sd=jnp.where(len(magnitude) > 0, jnp.sqrt(spread), jnp.nan),
+        magnitude_weight=of_magnitude,
         triggered=jnp.sum(jnp.isfinite(trigger_s)).astype(jnp.int32),
         expected_rate_h=jnp.exp(log_rate) * 3600,
         ignored=ignored,

@@ -27,6 +27,9 @@ class State(NamedTuple):
         The present, s after the epoch (a host number).
     trigger_s
         Time of each device's trigger less the present, s; infinite where it is silent, (devices,).
+    peak
+        Ends of the bin of log10 of each device's reported peak (m/s2), infinite where there is
+        none, (2, devices).
     active
         Whether each device is active, (devices,).
     log_ratio
@@ -38,7 +41,8 @@ class State(NamedTuple):
         For each cause, log likelihood ratio summed over its hypotheses in each slot, newest first,
         for as long as the dead time: of those that are no longer kept, as they were when they left.
     hypocentre
-        Moments of the earthquake in the last report, and the probabilities of its places.
+        Moments of the earthquake in the last report, and the probabilities of its places and of
+        its magnitudes.
     background_counts
         Discounted numbers of background triggers, observed and expected.
     busy_s
@@ -57,11 +61,17 @@ class State(NamedTuple):
 
     now_s: Any
     trigger_s: Float[Array, " devices"]
+    peak: Float[Array, "two devices"]
     active: Array
     log_ratio: tuple[Float[Array, "places columns"], ...]
     silent: tuple[Float[Array, "places rings"], ...]
     log_by_slot: tuple[Float[Array, " slots"], ...]
-    hypocentre: tuple[Float[Array, " five"], Float[Array, " five"], Float[Array, " places"]]
+    hypocentre: tuple[
+        Float[Array, " five"],
+        Float[Array, " five"],
+        Float[Array, " places"],
+        Float[Array, " magnitudes"],
+    ]
     background_counts: Float[Array, " two"]
     busy_s: Float[Array, ""]
 
@@ -92,6 +102,11 @@ class Report(NamedTuple):
         deviation. The common delay of the devices has its mean; it widens the origin time only.
     place_weight
         Posterior probabilities of the earthquake's places, (places,).
+    magnitude, magnitude_sd
+        Posterior mean and standard deviation of the magnitude; NaN where the earthquake of the
+        detector has no magnitudes.
+    magnitude_weight
+        Posterior probabilities of the magnitudes `MagnitudeModel.magnitudes`, (magnitudes,).
     triggered
         Number of devices within their dead time.
     expected_rate_h
@@ -124,6 +139,9 @@ class Report(NamedTuple):
     arrival_s: Scalar
     arrival_sd_s: Scalar
     place_weight: Float[Array, " places"]
+    magnitude: Scalar
+    magnitude_sd: Scalar
+    magnitude_weight: Float[Array, " magnitudes"]
     triggered: Int[Array, ""]
     expected_rate_h: Scalar
     ignored: Int[Array, ""]
@@ -168,6 +186,7 @@ def init(detector: Detector, now_s: float | int, *, active: np.ndarray | None = 
     return State(
         now_s=np.float64(now_s),
         trigger_s=jnp.full(count, NEVER, jnp.float32),
+        peak=jnp.tile(jnp.asarray([[-NEVER], [NEVER]], jnp.float32), count),
         active=jnp.asarray(is_active),
         log_ratio=tuple(_no_evidence(tables) for tables in detector.core.tables),
         silent=counts_on_rings(detector.core, jnp.asarray(is_active)),
@@ -178,6 +197,7 @@ def init(detector: Detector, now_s: float | int, *, active: np.ndarray | None = 
             jnp.zeros(5, jnp.float32),
             jnp.zeros(5, jnp.float32),
             jnp.zeros(len(detector.core.tables[0].place), jnp.float32),
+            jnp.zeros(len(detector.core.tables[0].magnitude[0]), jnp.float32),
         ),
         background_counts=jnp.zeros(2, jnp.float32),
         busy_s=jnp.zeros((), jnp.float32),

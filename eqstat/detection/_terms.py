@@ -22,7 +22,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import erf
+from jax.scipy.special import erf, ndtr
 from jaxtyping import Array, Float
 
 from eqstat.detection.causes._cause import (
@@ -38,6 +38,37 @@ RING_KM, RING_FRACTION = 2.0, 0.03
 BEYOND_KM = 1000.0
 # The hazard of an excess grows linearly for this time, s.
 RAMP_S = 6.0
+
+
+class Peaks(NamedTuple):
+    """What reported peaks tell of a cause whose nodes have magnitudes.
+
+    Attributes
+    ----------
+    reading
+        Mean of log10 of the reading (m/s2) of a device, (rings, depths, nodes).
+    sd
+        Its standard deviation, (depths_or_one, nodes).
+    able
+        Share of devices that are alive and able to notice, (nodes,).
+    limits
+        Ends of log10 of the readings that trigger after each phase, (2, 2).
+    shift
+        Log10 of the peak that a device reports after each phase, less that of its reading,
+        (2, rings, depths).
+    odd
+        Probability that a peak is not of the shaking.
+    handling
+        Mean and standard deviation of log10 of such peaks and of those of the background, (2,).
+    """
+
+    reading: Float[Array, "rings depths nodes"]
+    sd: Float[Array, "depths_or_one nodes"]
+    able: Float[Array, " nodes"]
+    limits: Float[Array, "two two"]
+    shift: Float[Array, "two rings depths"]
+    odd: Float[Array, ""]
+    handling: Float[Array, " two"]
 
 
 class Tables(NamedTuple):
@@ -58,7 +89,8 @@ class Tables(NamedTuple):
     sd
         Standard deviations of both phases, (2, depths, nodes) s.
     share
-        Trigger probability after each phase, decay with distance included, (2, rings, nodes).
+        Trigger probability after each phase, decay with distance included, (2, rings,
+        depths_or_one, nodes).
     excess
         Additional hazard after its ramp, (nodes,) 1/s.
     lead
@@ -71,6 +103,11 @@ class Tables(NamedTuple):
         Log prior of the nodes, (nodes,).
     age
         Seconds from each slot's start to that of the newest, (slots,).
+    magnitude
+        Magnitudes of the posterior, and the probability of each given the node, (magnitudes,) and
+        (nodes, magnitudes); empty where the cause has none.
+    peaks
+        See `Peaks`; None where the cause has no magnitude.
     """
 
     place: Float[Array, "places 3"]
@@ -80,13 +117,15 @@ class Tables(NamedTuple):
     rings: Float[Array, " rings"]
     arrival: Float[Array, "two rings depths nodes"]
     sd: Float[Array, "two depths nodes"]
-    share: Float[Array, "two rings nodes"]
+    share: Float[Array, "two rings depths_or_one nodes"]
     excess: Float[Array, " nodes"]
     lead: Float[Array, ""]
     vertical: Float[Array, "depths nodes_or_one"]
     delay: Float[Array, " two"]
     log_weight: Float[Array, " nodes"]
     age: Float[Array, " slots"]
+    magnitude: tuple[Float[Array, " magnitudes"], Float[Array, "nodes magnitudes"]]
+    peaks: Peaks | None = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -131,10 +170,14 @@ def tabulate(
     factor = np.ones(1) if slowness is None else slowness
     log_factor = np.zeros(1) if log_slowness is None else log_slowness
     nodes = [np.repeat(np.asarray(array, np.float64), len(factor)) for array in cause.nodes]
-    first, second, _, delay, sd, excess, weight = nodes
-    rho = np.repeat(cause.reach_fraction(rings), len(factor), axis=1)
+    _, _, _, delay, sd, excess, weight = nodes
     count = len(cause.nodes.weight)
     z = depths[:, None] / factor
+    # True depths by node: those of the factors, once for each node.
+    share = np.moveaxis(
+        np.stack([cause.trigger_shares(rings, column) for column in z.T]), 0, -1
+    )
+    share = share.reshape(*share.shape[:3], -1)
     travel = jax.vmap(lambda one: jnp.stack(cause.travel_s(jnp.asarray(rings), one)))(
         jnp.asarray(z.ravel())
     )
@@ -159,16 +202,53 @@ def tabulate(
         rings,
         after + delay + cause.lead_s,
         np.hypot(sd, within),
-        np.stack([first, second])[:, None, :] * rho,
+        share,
         excess / 3600,
         cause.lead_s,
         vertical if len(factor) == 1 else np.tile(vertical, count),
         delay_moments,
         np.log(weight) + np.tile(log_factor, count),
         age_s,
+        _magnitudes(cause, len(factor)),
+        _peaks(cause, rings, z, travel * factor),
     )
     # By `jnp.asarray` each shape would be a program.
-    return Tables(*jax.device_put([np.asarray(value, np.float32) for value in values]))
+    return Tables(*jax.device_put(jax.tree.map(partial(np.asarray, dtype=np.float32), values)))
+
+
+def _magnitudes(cause: Cause, factors: int) -> tuple[np.ndarray, np.ndarray]:
+    """Magnitudes and their probabilities given the nodes, each repeated for the factors."""
+    if cause.magnitudes is None or cause.apparent is None:
+        return np.zeros(0), np.zeros((len(cause.nodes.weight) * factors, 0))
+    given = cause.magnitudes.given(cause.apparent)[1]
+    return cause.magnitudes.magnitudes, np.repeat(given, factors, axis=0)
+
+
+def _peaks(
+    cause: Cause, rings: np.ndarray, depth_km: np.ndarray, travel_s: np.ndarray
+) -> Peaks | None:
+    """Tabulate readings; depths are (depths, factors), travel times (2, rings, depths, factors)."""
+    model, apparent = cause.magnitudes, cause.apparent
+    if model is None or apparent is None:
+        return None
+    factors = depth_km.shape[1]
+    magnitude = np.repeat(np.asarray(apparent.magnitude), factors)
+    depth = np.tile(depth_km, len(np.asarray(apparent.magnitude)))  # depths, nodes x factors
+    reading, sd = model.reading(magnitude, rings[:, None, None], depth)
+    threshold = float(np.log10(model.response.trigger_m_s2))
+    ratio = float(np.log10(model.response.p_amplitude_ratio))
+    # A device that P triggered has looked for its peak when S comes, or has not.
+    late = np.mean(travel_s[1] - travel_s[0], axis=-1) > model.peak_window_s
+    share = np.asarray(cause.nodes.first) + np.asarray(cause.nodes.second)
+    return Peaks(
+        reading=reading,
+        sd=np.broadcast_to(sd, (1, len(magnitude))),
+        able=np.repeat(share, factors),
+        limits=np.array([[threshold - ratio, np.inf], [threshold, threshold - ratio]]),
+        shift=np.stack([ratio * late, np.zeros_like(late, np.float64)]),
+        odd=np.asarray(model.odd_peak_share),
+        handling=np.array([model.handling_log10_mean, model.handling_log10_sd]),
+    )
 
 
 def ring_weights(tables: Tables, position: Float[Array, " 3"]) -> tuple[Array, Array]:
@@ -208,16 +288,48 @@ def ring_counts(
     return jax.lax.scan(add, start, (position, weight))[0]
 
 
-def _trigger_time(tables: Tables, after_s: Array) -> tuple[Array, Array]:
-    """Distribution function F and density f of the trigger time, (rings, depths, slots, nodes)."""
+def _trigger_time(
+    tables: Tables, after_s: Array, peak: tuple[Array, Array] | None = None
+) -> tuple[Array, Array]:
+    """Distribution function F and density f of the trigger time, (rings, depths, slots, nodes).
+
+    With a peak the density is that of both, over the density of the peak of a background trigger.
+    """
     probability, density = jnp.zeros(()), jnp.zeros(())
     for phase in (0, 1):
         sd = tables.sd[phase][:, None, :]
-        share = tables.share[phase][:, None, None, :]
+        share = tables.share[phase]
+        seen = share if peak is None else _share_with_peak(tables, phase, peak)
         z = (after_s[:, None] - tables.arrival[phase][:, :, None, :]) / sd
-        probability = probability + share * (0.5 + 0.5 * erf(z * 2**-0.5))
-        density = density + share / sd * jnp.exp(-0.5 * z * z)
+        probability = probability + share[:, :, None, :] * (0.5 + 0.5 * erf(z * 2**-0.5))
+        density = density + seen[:, :, None, :] / sd * jnp.exp(-0.5 * z * z)
     return probability, density * (2 * np.pi) ** -0.5
+
+
+def _share_with_peak(tables: Tables, phase: int, peak: tuple[Array, Array]) -> Array:
+    r"""Probability to trigger after a phase with a peak in a bin, over the background's of the bin.
+
+    A trigger without a peak has the bin from minus to plus infinity, and the probability of the
+    trigger alone. Since peaks are sorted into bins before both probabilities are taken, the
+    expectation of the ratio under the background is the same with and without peaks.
+    """
+    share, peaks = tables.share[phase], tables.peaks
+    if peaks is None:
+        return share
+    low, high = peak
+    centre = peaks.reading + peaks.shift[phase][:, :, None]
+    # The limits are those of readings, the bins those of peaks.
+    first, last = (peaks.limits[phase, i] + peaks.shift[phase] for i in (0, 1))
+    ends = [jnp.clip(end, first, last)[:, :, None] for end in peak]
+    below, above = (ndtr((end - centre) / peaks.sd) for end in ends)
+    mean, sd = peaks.handling
+    # Between the upper ends of the tails, so that a rare bin is not lost to rounding.
+    rare, common = ndtr((low - mean) / sd), ndtr((high - mean) / sd)
+    background = jnp.where(
+        low > mean, ndtr((mean - low) / sd) - ndtr((mean - high) / sd), common - rare
+    )
+    ratio = peaks.able * (above - below) / background
+    return (1 - peaks.odd) * ratio + peaks.odd * share
 
 
 def _excess(tables: Tables, after_s: Array) -> tuple[Array, Array]:
@@ -231,17 +343,22 @@ def _excess(tables: Tables, after_s: Array) -> tuple[Array, Array]:
     return tables.excess * ramp, tables.excess * ramp * (after - 0.5 * RAMP_S * ramp)
 
 
-def trigger_terms(tables: Tables, after_s: Array, log_background: Array) -> Array:
+def trigger_terms(
+    tables: Tables,
+    after_s: Array,
+    log_background: Array,
+    peak: tuple[Array, Array] | None = None,
+) -> Array:
     r"""Log ratio of a trigger, (rings, depths, slots, nodes).
 
     .. math:: -X(t) + \log\{(1 + x(t)/\lambda)(1 - F) + f / \lambda\}
 
     with the background rate $\lambda$, the hazard $x$ of the excess and its integral $X$ since the
-    start; `after_s` is the trigger's time less each slot's start, (slots,). A trigger before the
-    start is a background trigger, with ratio 1: so it does not matter whether the slot existed
+    start; `after_s` is the trigger's time less each slot's start, (slots,), and `peak` the ends of
+    the bin of log10 of its peak. A trigger before the start is a background trigger, with ratio 1: so it does not matter whether the slot existed
     when the trigger came.
     """
-    probability, density = _trigger_time(tables, after_s)
+    probability, density = _trigger_time(tables, after_s, peak)
     hazard, integral = _excess(tables, after_s)
     inverse = jnp.exp(-log_background)
     relative = hazard * inverse
@@ -275,8 +392,16 @@ def about_device(
         upper = part.reshape(-1, *(1,) * (values.ndim - 2))
         return (1 - upper) * values[:, lower] + upper * values[:, lower + 1]
 
+    peaks = tables.peaks
+    if peaks is not None:
+        peaks = peaks._replace(
+            reading=interpolated(peaks.reading[None])[0], shift=interpolated(peaks.shift)
+        )
     new = tables._replace(
-        rings=rings, arrival=interpolated(tables.arrival), share=interpolated(tables.share)
+        rings=rings,
+        arrival=interpolated(tables.arrival),
+        share=interpolated(tables.share),
+        peaks=peaks,
     )
     return new, jnp.maximum(1 - jnp.abs(distance[:, None] - rings) / width, 0.0)
 
@@ -329,6 +454,12 @@ def over_nodes(total: Array) -> tuple[Array, Float[Array, "places depths slots"]
     """Greatest log value, and the sums over the nodes of the exponentials of the others less it."""
     largest = jnp.max(total)
     return largest, jnp.exp(total - largest).sum(axis=3)
+
+
+def magnitude_weight(tables: Tables, total: Array, largest: Array) -> Float[Array, " magnitudes"]:
+    """Posterior probabilities of the magnitudes; empty where the cause has none."""
+    of_nodes = jnp.exp(total - largest).sum(axis=(0, 1, 2))
+    return (of_nodes / of_nodes.sum()) @ tables.magnitude[1]
 
 
 def moments(tables: Tables, joint: Array, start: Array) -> tuple[Array, Array, Array]:

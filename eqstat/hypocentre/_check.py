@@ -19,6 +19,7 @@ UNITS = {
     "origin_time_s": ("s", "origin time after the reference time"),
     "origin_time_sd_s": ("s", "standard deviation of the origin time within the cell"),
     "magnitude": ("1", "magnitude"),
+    "magnitude_probability": ("1", "probability of the magnitude given place and depth"),
     "weight": ("1", "posterior probability"),
     "east_km": ("km", "east of the frame's centre"),
     "north_km": ("km", "north of the frame's centre"),

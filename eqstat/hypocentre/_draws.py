@@ -30,7 +30,8 @@ def draw(key: PRNGKeyArray, hypocentre: xr.Dataset | xr.DataTree, count: int) ->
     """Draw independent hypocentres of equal weight.
 
     Draws are drawn with replacement; of a grid, a cell by its probability, then a point evenly
-    within the cell, and the origin time from its normal distribution given the cell.
+    within the cell, the origin time from its normal distribution given the cell, and the magnitude
+    from its probabilities given place and depth.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ def resample(hypocentre: xr.Dataset | xr.DataTree, count: int | None = None) -> 
 
 def _noises(hypocentre: xr.Dataset) -> int:
     """Number of uniform numbers that place a draw within its cell."""
-    return hypocentre["weight"].ndim + 1 if form_of(hypocentre) == GRID else 1
+    return hypocentre["weight"].ndim + 2 if form_of(hypocentre) == GRID else 1
 
 
 def _flat(hypocentre: xr.Dataset) -> xr.Dataset:
@@ -154,13 +155,29 @@ def _in_cells(hypocentre: xr.Dataset, index: np.ndarray, noise: np.ndarray) -> d
         where = {name: xr.DataArray(cells[str(name)]) for name in hypocentre["origin_time_s"].dims}
         origin = hypocentre["origin_time_s"].isel(where).to_numpy()
         if "origin_time_sd_s" in hypocentre:
-            score = ndtri(np.clip(noise[-1], 1e-9, 1 - 1e-9))
+            score = ndtri(np.clip(noise[-2], 1e-9, 1 - 1e-9))
             origin = origin + score * hypocentre["origin_time_sd_s"].isel(where).to_numpy()
         rows["origin_time_s"] = origin
+    if "magnitude_probability" in hypocentre:
+        where = {name: xr.DataArray(cells[name]) for name in ("east_km", "north_km", "depth_km")}
+        mass = hypocentre["magnitude_probability"].isel(where).transpose(..., "magnitude")
+        bounds = hypocentre["magnitude_bounds"].to_numpy()
+        rows["magnitude"] = _inverse(mass.to_numpy(), bounds, noise[-1])
     labels = {name: dict(hypocentre[name].attrs) for name in rows}
     for attrs in labels.values():
         attrs.pop("bounds", None)
     return {name: ("draw", np.asarray(values), labels[name]) for name, values in rows.items()}
+
+
+def _inverse(mass: np.ndarray, bounds: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Values at which the cumulative mass of each row (rows, cells) reaches a uniform number."""
+    reached = np.cumsum(mass, axis=1)
+    wanted = uniform[:, None] * reached[:, -1:]
+    cell = np.minimum(np.sum(reached <= wanted, axis=1), mass.shape[1] - 1)[:, None]
+    own = np.take_along_axis(mass, cell, 1)
+    part = 1 - (np.take_along_axis(reached, cell, 1) - wanted) / np.maximum(own, 1e-300)
+    low, high = bounds[cell[:, 0]].T
+    return low + (high - low) * np.clip(part[:, 0], 0.0, 1.0)
 
 
 def _labelled_latitude(given: xr.Dataset | xr.DataTree, checked: xr.Dataset) -> xr.DataArray:

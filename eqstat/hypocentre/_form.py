@@ -121,6 +121,8 @@ def from_grid(
     *,
     origin_time_s: Any = None,
     origin_time_sd_s: Any = None,
+    magnitude: Axis | None = None,
+    magnitude_probability: Any = None,
     reference_time: Any = None,
 ) -> xr.Dataset:
     r"""Make a hypocentre of the posterior probabilities of a grid's cells.
@@ -137,6 +139,9 @@ def from_grid(
     origin_time_s, origin_time_sd_s
         Where the origin time is no axis: its mean and standard deviation given the cell, over
         (east, north, depth); it is normal within a cell.
+    magnitude, magnitude_probability
+        Cells of the magnitude, where it is known, and their probabilities given place and depth,
+        over (east, north, depth, magnitude); the sum over the magnitudes is 1.
     reference_time
         As in `from_draws`.
 
@@ -168,11 +173,13 @@ def from_grid(
         raise InputError(f"hypocentre: weight has the shape {mass.shape}, the axes {shape}")
     if any(axes[name].edges is None for name in (*PLACE, "depth_km")):
         raise InputError("hypocentre: the cells of east_km, north_km and depth_km need edges")
+    if magnitude is not None:
+        axes = {**axes, "magnitude": magnitude}
     latitude, longitude = frame.to_geographic(
         axes["east_km"].centres[None, :], axes["north_km"].centres[:, None]
     )
     made = xr.Dataset(
-        {"weight": (tuple(axes), mass)},
+        {"weight": (tuple(name for name in axes if name != "magnitude"), mass)},
         coords={
             **{name: axis.centres for name, axis in axes.items()},
             "latitude": (PLACE, latitude),
@@ -189,6 +196,9 @@ def from_grid(
     for name, values in (("origin_time_s", origin_time_s), ("origin_time_sd_s", origin_time_sd_s)):
         if values is not None:
             made[name] = (within, np.asarray(values, np.float64))
+    if magnitude is not None:
+        values = np.asarray(magnitude_probability, np.float64)
+        made["magnitude_probability"] = ((*within, "magnitude"), values)
     made.attrs.update(frame_latitude=frame.latitude, frame_longitude=frame.longitude)
     return check(labelled(made, GRID, reference_time))
 

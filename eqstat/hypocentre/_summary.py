@@ -61,6 +61,17 @@ def _of_cells(hypocentre: xr.Dataset, name: str, at: np.ndarray) -> np.ndarray:
     """Mean, standard deviation and quantiles along an axis of a grid."""
     weight = hypocentre["weight"]
     mass = weight.sum([dim for dim in weight.dims if dim != name]).to_numpy()
+    return _of_mass(hypocentre, name, mass, at)
+
+
+def _magnitude_mass(hypocentre: xr.Dataset) -> np.ndarray:
+    """Probabilities of the cells of magnitude."""
+    given, weight = hypocentre["magnitude_probability"], hypocentre["weight"]
+    of_cells = weight.sum([dim for dim in weight.dims if dim not in given.dims])
+    return (of_cells * given).sum(of_cells.dims).to_numpy()
+
+
+def _of_mass(hypocentre: xr.Dataset, name: str, mass: np.ndarray, at: np.ndarray) -> np.ndarray:
     bounds = hypocentre[f"{name}_bounds"].to_numpy()
     # Mass lies evenly within a cell, a twelfth of the square of its width about the middle.
     centres = bounds.mean(axis=1)
@@ -87,6 +98,8 @@ def _rows(hypocentre: xr.Dataset, at: np.ndarray) -> tuple[LocalFrame, dict[str,
         elif "origin_time_s" in hypocentre:
             values = resample(hypocentre, POINTS)["origin_time_s"].to_numpy()
             rows["origin_time_s"] = _of_draws(values, np.full(POINTS, 1 / POINTS), at, False)
+        if "magnitude_probability" in hypocentre:
+            rows["magnitude"] = _of_mass(hypocentre, "magnitude", _magnitude_mass(hypocentre), at)
         return frame_of(hypocentre), rows
     frame, places, weight = local_draws(hypocentre)
     normal = form_of(hypocentre) == NORMAL

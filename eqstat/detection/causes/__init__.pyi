@@ -7,6 +7,8 @@ from ._default import gutenberg_richter_rate as gutenberg_richter_rate
 from ._default import network_burst as network_burst
 from ._default import sound as sound
 from ._default import venue as venue
+from ._magnitude import Apparent as Apparent
+from ._magnitude import MagnitudeModel as MagnitudeModel
 from ._unknown import fast_front as fast_front
 from ._unknown import front as front
 from ._unknown import other as other

@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from eqstat._core.arrays import FloatArray
 from eqstat._core.checks import check_range, refuse
+from eqstat.detection.causes._magnitude import Apparent, MagnitudeModel
 from eqstat.velocity import VelocityModel
 
 # A trigger time scatters about its arrival to both sides, but triggers before the start of a slot
@@ -28,7 +29,9 @@ class Nodes(NamedTuple):
     ----------
     first, second
         Probabilities $q_1, q_2$ that a device near the source triggers after the first phase (P)
-        and after the second (S); their sum lies in [0, 1).
+        and after the second (S); their sum lies in [0, 1). Where the cause has magnitudes, the sum
+        is the share of devices that are alive and able to notice, and which of them trigger on
+        which phase follows from the shaking.
     reach_km
         Distance $R$ at which these probabilities have fallen to half, above 0; may be infinite.
     delay_s, sd_s
@@ -86,6 +89,9 @@ class Cause(eqx.Module):
         reached at once.
     node_speed_km_s
         A speed for each node instead, where it is unknown, (nodes,); finite.
+    magnitudes, apparent
+        Where they are given, the nodes have apparent magnitudes, and the trigger probability at a
+        distance follows from the shaking there instead of $\rho$ (`MagnitudeModel.trigger_shares`).
     participation
         Where it is not empty, the cause has no source: the places of the grid are districts, joined
         to blocks of unknown size, and each block takes part with this probability (one of several
@@ -124,6 +130,8 @@ class Cause(eqx.Module):
     delay_sd_s: float = eqx.field(static=True, default=0.0)
     deepest_km: float | None = eqx.field(static=True, default=None)
     node_speed_km_s: FloatArray | None = None
+    magnitudes: MagnitudeModel | None = None
+    apparent: Apparent | None = None
     participation: tuple[float, ...] = eqx.field(static=True, default=())
 
     def __check_init__(self) -> None:
@@ -153,6 +161,14 @@ class Cause(eqx.Module):
                 self.node_speed_km_s is not None
                 and np.shape(self.node_speed_km_s) != np.shape(nodes.weight),
                 "node_speed_km_s must have one entry per node",
+            ),
+            (
+                (self.magnitudes is None) != (self.apparent is None)
+                or (
+                    self.apparent is not None
+                    and np.shape(self.apparent.magnitude) != np.shape(nodes.weight)
+                ),
+                "magnitudes need an apparent magnitude for each node",
             ),
             (abs(depths - 1) > 1e-6, "depth_weight must sum to 1"),
             (np.any(np.diff(self.depth_km) < 0), "depth_km must increase"),
@@ -233,6 +249,31 @@ class Cause(eqx.Module):
         finite_reach = np.where(np.isfinite(reach), reach, 1e9)
         distance = np.asarray(distance_km, np.float64)[:, None]
         return np.asarray(expit((finite_reach - distance) / (self.edge * finite_reach)))
+
+    def trigger_shares(self, distance_km: FloatArray, depth_km: FloatArray) -> np.ndarray:
+        r"""Probabilities that a device triggers after each phase, if it does not before.
+
+        Parameters
+        ----------
+        distance_km
+            Epicentral distances, km, (distances,).
+        depth_km
+            Depths, km, (depths,) or (depths, nodes).
+
+        Returns
+        -------
+        numpy.ndarray
+            (2, distances, depths, nodes); with one depth for all where it makes no difference.
+        """
+        first, second = (np.asarray(x, np.float64) for x in (self.nodes.first, self.nodes.second))
+        if self.magnitudes is None or self.apparent is None:
+            rho = self.reach_fraction(distance_km)[:, None, :]
+            return np.stack([first, second])[:, None, None, :] * rho
+        depth = np.asarray(depth_km, np.float64)
+        depth = depth[:, None] if depth.ndim == 1 else depth
+        distance = np.asarray(distance_km, np.float64)[:, None, None]
+        shares = self.magnitudes.trigger_shares(self.apparent.magnitude, distance, depth)
+        return (first + second) * shares
 
     def travel_s(
         self, distance_km: FloatArray, depth_km: FloatArray | float

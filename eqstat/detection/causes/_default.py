@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 
 from eqstat._core.checks import check_range
+from eqstat._core.errors import InputError
 from eqstat.detection.causes._cause import Cause, Nodes
 from eqstat.detection.causes._cause import nodes as equal_weight_nodes
-from eqstat.detection.causes._unknown import SHARES, fast_front, front, other
+from eqstat.detection.causes._magnitude import Apparent, MagnitudeModel, share_edges
+from eqstat.detection.causes._unknown import fast_front, front, other
 from eqstat.velocity import VelocityLike, as_velocity
 
 SOUND_KM_S = 0.34
 # Least time for which starting times are kept, s; for an earthquake until S of the deepest has been
 # reported everywhere, so long after P.
 KEPT, REPORTED_S = 36, 11.0
-EXCESS_H = 15.0
+EXCESS_H, EXCESS_SHARE = 15.0, 0.25
 # The same errors of the velocity model as in the mixture of `eqstat.traveltime`.
 SLOWNESS_SD, SLOWNESS_LATERAL_SD = 0.04, 0.02
-# Mean and standard deviation of the common delay, the prior of `eqstat.traveltime`, too.
-DELAY_S, DELAY_SD_S = 2.0, 1.0
+# Mean and standard deviation of the common delay, the prior of `eqstat.traveltime`, too; and of the
+# delays of devices about their mean.
+DELAY_S, DELAY_SD_S, SD_S = 2.0, 1.0, 1.3
+# Cells of the share of able devices, for each cell of the apparent magnitude: where shaking is weak
+# the two can hardly be told apart.
+SHARE_CELLS = (2, 2, 3, 4, 4, 6, 6, 6)
 # Edges of the default cells of depth, km: in wider ones S after P would be off by seconds at the
 # cell's ends, and a hundred triggers would fit any cause with a free course in time better.
 DEPTH_EDGES_KM = (0.0, 16.0, 30.0, 45.0, 62.0, *np.arange(80.0, 701.0, 20.0), 1000.0)
@@ -36,7 +40,10 @@ def earthquake(
     half_depth_km: float | int = 20.0,
     depth_km: Sequence[float] | None = None,
     depth_weight: Sequence[float] | None = None,
+    magnitudes: MagnitudeModel | None = None,
     nodes: Nodes | None = None,
+    delay_s: float | int = DELAY_S,
+    sd_s: float | int = SD_S,
     delay_sd_s: float = DELAY_SD_S,
     slots: int | None = None,
     slot_s: float = 1.0,
@@ -57,8 +64,8 @@ def earthquake(
     Parameters
     ----------
     rate_per_year
-        Earthquakes per year that trigger the network, from its catalogue or from a
-        Gutenberg-Richter law (`gutenberg_richter_rate`), above 0.
+        Earthquakes per year of the least magnitude or more within the grid, from its catalogue or
+        from a Gutenberg-Richter law (`gutenberg_richter_rate`), above 0.
     velocity
         Velocity model; by default 7.8 and 4.5 km/s.
     deepest_km
@@ -67,10 +74,16 @@ def earthquake(
         $h$: half of all earthquakes would be shallower, were there no greatest depth; km, above 0.
     depth_km, depth_weight
         Depths instead of those, km, and their prior probabilities (equal by default).
+    magnitudes
+        Magnitudes and which devices they trigger; `MagnitudeModel()` by default. The nodes are
+        combinations of cells of the apparent magnitude and shares of devices able to notice; with
+        probability 1/4 there is an excess of 15 triggers per device and hour, too.
     nodes
-        Nuisance parameters; by default trigger probabilities of 0.05, 0.12, 0.28 and 0.6, of which
-        0.9, 0.6 or 0.3 after P, a mean delay of 2 s with a standard deviation of 1.3 s between
-        devices, and with an excess of 15 triggers per device and hour for a quarter of them.
+        Nuisance parameters without magnitudes instead, of `eqstat.detection.causes.nodes`: then
+        the magnitude is not estimated, and `delay_s` and `sd_s` have no effect.
+    delay_s, sd_s
+        Mean delay of devices after a phase, s, and its standard deviation between devices, s,
+        above 0.
     delay_sd_s
         Standard deviation of the mean delay, which is common to all devices; see `Cause`.
     slots, slot_s, cells, margin_km
@@ -89,8 +102,10 @@ def earthquake(
     --------
     >>> quake = earthquake(rate_per_year=3.0, depth_km=(5.0, 15.0))
     >>> quake.name, len(quake.nodes.weight)
-    ('earthquake', 16)
+    ('earthquake', 37)
     """
+    if nodes is not None and magnitudes is not None:
+        raise InputError("earthquake: give magnitudes or nodes, not both")
     check_range("earthquake", 0, 1000, ends="(]", deepest_km=deepest_km)
     check_range("earthquake", 0, ends="()", half_depth_km=half_depth_km)
     greatest = None
@@ -102,13 +117,10 @@ def earthquake(
     else:
         depths = np.asarray(depth_km, np.float64)
     weight = np.full(len(depths), 1 / len(depths)) if depth_weight is None else depth_weight
+    apparent = None
     if nodes is None:
-        # With steps of more than about two in the shares, hundreds of devices would fit none.
-        common: Any = {"share": SHARES, "delay_s": DELAY_S, "sd_s": (1.3,)}
-        nodes = _joined(
-            equal_weight_nodes(**common, first_share=(0.9, 0.6, 0.3)),
-            equal_weight_nodes(**common, first_share=(0.6,), excess_h=(EXCESS_H,)),
-        )
+        magnitudes = MagnitudeModel() if magnitudes is None else magnitudes
+        nodes, apparent = magnitude_nodes(magnitudes, _cells(magnitudes), delay_s=delay_s, sd_s=sd_s)
     model = as_velocity(velocity)
     if slots is None:
         deepest = float(np.max(depths)) if greatest is None else greatest
@@ -118,6 +130,8 @@ def earthquake(
         name="earthquake",
         rate_per_year=rate_per_year,
         nodes=nodes,
+        magnitudes=magnitudes,
+        apparent=apparent,
         depth_km=depths,
         depth_weight=np.asarray(weight, np.float64),
         velocity=model,
@@ -130,6 +144,50 @@ def earthquake(
         delay_sd_s=delay_sd_s,
         deepest_km=greatest,
     )
+
+
+def _cells(
+    model: MagnitudeModel,
+) -> tuple[tuple[Apparent, Sequence[np.ndarray], float, float], ...]:
+    """Parts of the default nodes, for `magnitude_nodes`."""
+    # An excess matters little beside the others: half as many cells, each for any share.
+    shares = [share_edges(count) for count in SHARE_CELLS]
+    coarse = [share_edges(1)] * (len(shares) // 2)
+    return (
+        (model.cells(len(shares)), shares, 1 - EXCESS_SHARE, 0.0),
+        (model.cells(len(coarse)), coarse, EXCESS_SHARE, EXCESS_H),
+    )
+
+
+def magnitude_nodes(
+    model: MagnitudeModel,
+    parts: Sequence[tuple[Apparent, Sequence[np.ndarray], float, float]],
+    *,
+    delay_s: float | int,
+    sd_s: float | int,
+) -> tuple[Nodes, Apparent]:
+    """Nodes over apparent magnitude and share of able devices, with their prior probabilities.
+
+    Each part has cells of the apparent magnitude, edges of the shares for each, its probability,
+    and an excess.
+    """
+    each: list[tuple[float, ...]] = []
+    for cells, edges, part, excess_h in parts:
+        probability = part * model.given(cells)[0]
+        for *cell, of_cell, shares in zip(*cells, probability, edges, strict=True):
+            able = zip(*model.share_cells(shares), strict=True)
+            each += [(*cell, share, of_cell * mass, excess_h) for share, mass in able]
+    magnitude, low, high, share, weight, excess = np.array(each).T
+    nodes = Nodes(
+        first=np.zeros_like(share),
+        second=share,
+        reach_km=np.full_like(share, np.inf),
+        delay_s=np.full_like(share, delay_s),
+        sd_s=np.full_like(share, sd_s),
+        excess_h=excess,
+        weight=weight,
+    )
+    return nodes, Apparent(magnitude, low, high)
 
 
 def sound(*, rate_per_year: float = 20.0, cells: int = 150, margin_km: float = 10.0) -> Cause:
