@@ -237,21 +237,16 @@ def _step(
         add_time,
         (zero, trigger_s, state.peak, silent, log_ratio, zero),
     )
-    totals = [
-        _terms.log_posterior(
-            tables, log_ratio[i], silent[i], -starts[i] + tables.age - core.latency_s
-        )
-        for i, tables in enumerate(core.tables)
-    ]
-    by_slot, log_sr = [], []
-    sums = [_terms.over_nodes(total) for total in totals]
+    by_slot, log_sr, earthquake = [], [], None
     for i, (tables, districts) in enumerate(zip(core.tables, core.districts, strict=True)):
+        evidence = log_ratio[i], silent[i], -starts[i] + tables.age - core.latency_s
         # Places, depths and nodes have normalised priors, and starting times weight 1 each.
         if districts is None:
-            largest, joint = sums[i]
+            largest, joint, of_nodes = _terms.sums(tables, *evidence)
             now = largest + jnp.log(joint.sum(axis=(0, 1)))
+            earthquake = (joint, of_nodes) if earthquake is None else earthquake
         else:
-            now = _districts.log_moments(tables, totals[i], districts)
+            now = _districts.log_moments(tables, _terms.log_posterior(tables, *evidence), districts)
         by_slot.append(_terms.with_forgotten(now, state.log_by_slot[i], shifts[i]))
         log_sr.append(logsumexp(by_slot[i]))
         if districts is not None:
@@ -269,8 +264,8 @@ def _step(
     discount = jnp.exp2(-elapsed / (3600 * core.half_life_h))
     new_counts = jnp.where(busy > 0, 0.0, jnp.stack([observed, expected]))
     hypocentre = (
-        *_terms.moments(core.tables[0], sums[0][1], starts[0]),
-        _terms.magnitude_weight(core.tables[0], totals[0], sums[0][0]),
+        *_terms.moments(core.tables[0], earthquake[0], starts[0]),
+        _terms.magnitude_weight(core.tables[0], earthquake[1]),
     )
     # An earthquake whose hypotheses have left the slots stays where it was.
     before = state.hypocentre[0].at[3:].add(-elapsed), *state.hypocentre[1:]

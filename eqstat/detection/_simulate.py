@@ -31,6 +31,12 @@ class SimulatedStreams:
         Index of the cause; the number of causes stands for none, (streams,).
     latitude, longitude, depth_km, origin_s
         Source of the cause; NaN where there is none, (streams,).
+    magnitude
+        Magnitude of the earthquake; NaN for other causes and where the detector's earthquake has
+        none, (streams,).
+    peak_m_s2
+        Peak that each device reports with its trigger, m/s2; NaN where it is silent, and
+        everywhere where the detector's earthquake has no magnitudes, (streams, devices).
     now_s
         The present, s after the epoch.
 
@@ -45,6 +51,8 @@ class SimulatedStreams:
     longitude: np.ndarray
     depth_km: np.ndarray
     origin_s: np.ndarray
+    magnitude: np.ndarray
+    peak_m_s2: np.ndarray
     now_s: float
 
 
@@ -87,7 +95,9 @@ def simulate(
     """Simulate streams from the detector's model, as they are at one moment.
 
     Places and starting times are continuous, drawn within the cells of the detector's grid; depths
-    and nuisance parameters are those of the nodes. All devices are active, and silent at the
+    and nuisance parameters are those of the nodes, but for the magnitude, the shared terms of
+    shaking and the share of able devices, which are continuous, too. Readings of devices are drawn,
+    and decide which of them trigger, and on which phase. All devices are active, and silent at the
     beginning of the dead time before the present.
 
     Parameters
@@ -130,7 +140,9 @@ def simulate(
     devices = len(position)
     trigger = np.full((count, devices), np.inf)
     index = np.full(count, none)
-    truth = np.full((count, 4), np.nan)
+    truth = np.full((count, 5), np.nan)
+    peak = np.full((count, devices), np.nan)
+    model = detector.causes[0].magnitudes
     hour = int(np.floor(float(now_s) / 3600 + detector.background.utc_offset_h)) % 24
     rate_s = float(detector.background.rate_per_device_h[hour]) / 3600
     for number in range(count):
@@ -138,11 +150,18 @@ def simulate(
         factor = rng.gamma(detector.background.relative_sd**-2)
         factor *= detector.background.relative_sd**2
         first = now_s - detector.dead_time_s + rng.exponential(1 / (rate_s * factor), devices)
+        if model is not None:
+            peak[number] = 10 ** rng.normal(
+                model.handling_log10_mean, model.handling_log10_sd, devices
+            )
         index[number] = rng.choice(none + 1, p=prior)
         if index[number] < none:
-            times, truth[number] = _event(rng, detector, int(index[number]), float(now_s))
+            times, own, truth[number] = _event(rng, detector, int(index[number]), float(now_s))
+            is_own = (times < first) & np.isfinite(own)
+            peak[number] = np.where(is_own, own, peak[number])
             first = np.minimum(first, times)
         trigger[number] = np.where(first <= now_s, first, np.inf)
+        peak[number, first > now_s] = np.nan
     latitude, longitude = detector.frame.to_geographic(truth[:, 0], truth[:, 1])
     return SimulatedStreams(
         trigger_s=trigger,
@@ -151,27 +170,29 @@ def simulate(
         longitude=np.asarray(longitude),
         depth_km=truth[:, 2],
         origin_s=truth[:, 3],
+        magnitude=truth[:, 4],
+        peak_m_s2=peak,
         now_s=float(now_s),
     )
 
 
 def _event(
     rng: np.random.Generator, detector: Detector, index: int, now_s: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the trigger times of one cause, and its place, depth and origin time."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw trigger times and peaks of a cause, and its place, depth, origin time and magnitude."""
     cause = detector.causes[index]
     if cause.participation:
-        return _own_bursts(rng, detector, index, now_s)
+        times = _own_bursts(rng, detector, index, now_s)
+        return times, np.full_like(times, np.nan), np.full(5, np.nan)
     low, high = detector.extent_km[index]
     east, north = rng.uniform(low, high)
     depth = float(rng.choice(np.asarray(cause.depth_km), p=np.asarray(cause.depth_weight)))
     node = rng.choice(len(cause.nodes.weight), p=np.asarray(cause.nodes.weight))
-    first, second, _, delay, sd, excess, _ = (float(np.asarray(a)[node]) for a in cause.nodes)
+    _, _, _, delay, sd, excess, _ = (float(np.asarray(a)[node]) for a in cause.nodes)
     start = now_s - rng.uniform(0.0, cause.slots * cause.slot_s)
     place = np.array([float(x) for x in surface_point(east, north)])
     device = np.asarray(detector.core.position, np.float64)
     distance = np.linalg.norm(device - place, axis=1)
-    rho = cause.reach_fraction(distance)[:, node]
     factor = float(np.exp(cause.slowness_sd * rng.standard_normal()))
     lateral = cause.slowness_lateral_sd * rng.standard_normal(2)
     slow = factor + (device[:, :2] - place[:2]) @ lateral / np.maximum(distance, 0.1)
@@ -182,28 +203,65 @@ def _event(
     # The origin precedes what its slot represents, the arrival at the epicentre with a mean delay.
     vertical = factor * float(cause.vertical_s(depth))
     origin = start + cause.lead_s - vertical - float(cause.delay_departure.rvs(random_state=rng))
-    uniform = rng.uniform(size=len(distance))
-    after = np.where(uniform < rho * first, travel[0], travel[1]) - vertical + cause.lead_s + delay
+    by_first, by_either, peak, magnitude = _responses(rng, cause, int(node), distance, depth, travel)
+    after = np.where(by_first, travel[0], travel[1]) - vertical + cause.lead_s + delay
     time = start + after + sd * rng.standard_normal(len(distance))
-    times = np.where(uniform < rho * (first + second), time, np.inf)
+    times = np.where(by_either, time, np.inf)
     if excess > 0:
         # Inverse of the integrated hazard, which is quadratic during the ramp and linear after it.
         integral = rng.exponential(3600 / excess, len(distance))
         ramp = np.sqrt(2 * RAMP_S * integral)
-        times = np.minimum(times, start + np.where(ramp < RAMP_S, ramp, integral + 0.5 * RAMP_S))
-    return times, np.array([east, north, depth, origin])
+        reaction = np.where(ramp < RAMP_S, ramp, integral + 0.5 * RAMP_S)
+        peak = np.where(start + reaction < times, np.nan, peak)
+        times = np.minimum(times, start + reaction)
+    return times, peak, np.array([east, north, depth, origin, magnitude])
+
+
+def _responses(
+    rng: np.random.Generator,
+    cause: Cause,
+    node: int,
+    distance_km: np.ndarray,
+    depth_km: float,
+    travel_s: list[np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Draw which devices the first phase triggers, which either does, their peaks, and magnitude."""
+    model, count = cause.magnitudes, len(distance_km)
+    if model is None:
+        share = cause.trigger_shares(distance_km, np.array([depth_km]))[:, :, 0, node]
+        uniform = rng.uniform(size=count)
+        peak = np.full(count, np.nan)
+        return uniform < share[0], uniform < share.sum(axis=0), peak, np.nan
+    magnitude = float(model.quantile(rng.uniform()))
+    shared = model.shared_sd * rng.standard_normal()
+    able = rng.beta(
+        model.able_share * model.able_size, (1 - model.able_share) * model.able_size
+    )
+    # The terms that devices share, at their own distances: as great as a change of magnitude.
+    apparent = float(model.apparent(magnitude, shared))
+    mean, sd = model.reading(np.asarray(apparent), distance_km, np.asarray(depth_km))
+    reading = mean + sd * rng.standard_normal(count)
+    threshold = float(np.log10(model.response.trigger_m_s2))
+    ratio = float(np.log10(model.response.p_amplitude_ratio))
+    is_able = rng.uniform(size=count) < able
+    by_first = is_able & (reading + ratio > threshold)
+    late = travel_s[1] - travel_s[0] > model.peak_window_s
+    seen = reading + np.where(by_first & late, ratio, 0.0)
+    handled = rng.normal(model.handling_log10_mean, model.handling_log10_sd, count)
+    peak = 10 ** np.where(rng.uniform(size=count) < model.odd_peak_share, handled, seen)
+    return by_first, is_able & (reading > threshold), np.minimum(peak, model.clip_m_s2), magnitude
 
 
 def _own_bursts(
     rng: np.random.Generator, detector: Detector, index: int, now_s: float
-) -> tuple[np.ndarray, np.ndarray]:
+) -> np.ndarray:
     """Draw what has no source: bursts of districts, or an additional rate of any course."""
-    cause, nowhere = detector.causes[index], np.full(4, np.nan)
+    cause = detector.causes[index]
     districts = detector.core.districts[index]
     assert districts is not None
     nearest = np.asarray(districts.nearest)
     if rng.uniform() < 0.5:
-        return now_s - _course(rng, cause, districts), nowhere
+        return now_s - _course(rng, cause, districts)
     node = rng.choice(len(cause.nodes.weight), p=np.asarray(cause.nodes.weight))
     first, second, _, delay, sd, _, _ = (float(np.asarray(a)[node]) for a in cause.nodes)
     start = now_s - rng.uniform(0.0, cause.slots * cause.slot_s)
@@ -212,7 +270,7 @@ def _own_bursts(
     start = start + rng.uniform(0.0, rng.choice(WINDOWS) * cause.slot_s, count)
     start = np.where(rng.uniform(size=count) < rng.choice(cause.participation), start, np.inf)
     time = start[block[nearest]] + cause.lead_s + delay + sd * rng.standard_normal(len(nearest))
-    return np.where(rng.uniform(size=len(nearest)) < first + second, time, np.inf), nowhere
+    return np.where(rng.uniform(size=len(nearest)) < first + second, time, np.inf)
 
 
 def _course(rng: np.random.Generator, cause: Cause, districts: Districts) -> np.ndarray:

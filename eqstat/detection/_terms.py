@@ -38,6 +38,10 @@ RING_KM, RING_FRACTION = 2.0, 0.03
 BEYOND_KM = 1000.0
 # The hazard of an excess grows linearly for this time, s.
 RAMP_S = 6.0
+# Hypotheses of a block of places.
+CACHED = 1_000_000
+# Terms of the series of log(1 + x), and below which |x| it is used: errors of some 1e-7 of x.
+LOG_TERMS, SMALL = 7, 0.1
 
 
 class Peaks(NamedTuple):
@@ -85,9 +89,10 @@ class Tables(NamedTuple):
     rings
         Distances of the rings, increasing from 0, (rings,) km.
     arrival
-        Arrivals of both phases after a slot's start, delay included, (2, rings, depths, nodes) s.
+        Arrivals of both phases after a slot's start, delay included, (2, rings, depths,
+        nodes_or_one) s.
     sd
-        Standard deviations of both phases, (2, depths, nodes) s.
+        Standard deviations of both phases, (2, depths, nodes_or_one) s.
     share
         Trigger probability after each phase, decay with distance included, (2, rings,
         depths_or_one, nodes).
@@ -115,8 +120,8 @@ class Tables(NamedTuple):
     depth_km: Float[Array, " depths"]
     log_depth: Float[Array, "depths nodes_or_one"]
     rings: Float[Array, " rings"]
-    arrival: Float[Array, "two rings depths nodes"]
-    sd: Float[Array, "two depths nodes"]
+    arrival: Float[Array, "two rings depths nodes_or_one"]
+    sd: Float[Array, "two depths nodes_or_one"]
     share: Float[Array, "two rings depths_or_one nodes"]
     excess: Float[Array, " nodes"]
     lead: Float[Array, ""]
@@ -200,8 +205,8 @@ def tabulate(
         depths,
         log_z if log_z.shape[1] == 1 else np.tile(log_z, count),
         rings,
-        after + delay + cause.lead_s,
-        np.hypot(sd, within),
+        _one_if_equal(after + delay + cause.lead_s),
+        _one_if_equal(np.hypot(sd, within)),
         share,
         excess / 3600,
         cause.lead_s,
@@ -214,6 +219,12 @@ def tabulate(
     )
     # By `jnp.asarray` each shape would be a program.
     return Tables(*jax.device_put(jax.tree.map(partial(np.asarray, dtype=np.float32), values)))
+
+
+def _one_if_equal(values: np.ndarray) -> np.ndarray:
+    """Keep one of the nodes along the last axis where all are equal: exponentials are dear."""
+    first = values[..., :1]
+    return first if np.array_equal(values, np.broadcast_to(first, values.shape)) else values
 
 
 def _magnitudes(cause: Cause, factors: int) -> tuple[np.ndarray, np.ndarray]:
@@ -332,6 +343,14 @@ def _share_with_peak(tables: Tables, phase: int, peak: tuple[Array, Array]) -> A
     return (1 - peaks.odd) * ratio + peaks.odd * share
 
 
+def _log1p(x: Array) -> Array:
+    """Logarithm of 1 + x, by its series near 0: six times as fast as XLA's, and as accurate."""
+    series = jnp.zeros(())
+    for power in range(LOG_TERMS, 0, -1):
+        series = x * ((-1) ** (power + 1) / power + series)
+    return jnp.where(jnp.abs(x) < SMALL, series, jnp.log(1 + x))
+
+
 def _excess(tables: Tables, after_s: Array) -> tuple[Array, Array]:
     """Hazard of the excess and its integral, (slots, nodes).
 
@@ -362,14 +381,14 @@ def trigger_terms(
     hazard, integral = _excess(tables, after_s)
     inverse = jnp.exp(-log_background)
     relative = hazard * inverse
-    value = jnp.log1p(density * inverse + relative - probability * (1 + relative)) - integral
+    value = _log1p(density * inverse + relative - probability * (1 + relative)) - integral
     return jnp.where(after_s[:, None] > 0, value, 0.0)
 
 
 def silent_terms(tables: Tables, after_s: Array) -> Array:
     r"""Log ratio of a device that is silent until t, $\log(1 - F) - X(t)$."""
     probability, _ = _trigger_time(tables, after_s)
-    return jnp.log1p(-probability) - _excess(tables, after_s)[1]
+    return _log1p(-probability) - _excess(tables, after_s)[1]
 
 
 def about_device(
@@ -450,15 +469,48 @@ def with_forgotten(by_slot: Array, before: Array, shift: Array) -> Array:
     return jnp.concatenate([by_slot, moved[len(by_slot) :]])
 
 
-def over_nodes(total: Array) -> tuple[Array, Float[Array, "places depths slots"]]:
-    """Greatest log value, and the sums over the nodes of the exponentials of the others less it."""
-    largest = jnp.max(total)
-    return largest, jnp.exp(total - largest).sum(axis=3)
+def sums(
+    tables: Tables, log_ratio: Array, silent: Array, after_s: Array
+) -> tuple[Array, Float[Array, "places depths slots"], Float[Array, " nodes"]]:
+    """Greatest log posterior, and sums over the nodes, and over all but the nodes, relative to it.
+
+    Some places at a time, so that what is added up need not leave the processor's cache.
+    """
+    _, depths, slots, nodes = tables.shape
+    silence = silent_terms(tables, after_s).reshape(len(tables.rings), -1)
+    prior = (tables.log_depth[:, None, :] + tables.log_weight).reshape(depths, -1, nodes)
+    prior = jnp.broadcast_to(prior, (depths, slots, nodes)).ravel()
+
+    def block(rows: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        ratio, counts, log_place = rows
+        # In full precision: thousands of small terms are added up.
+        total = ratio + jnp.matmul(counts, silence, precision="highest") + prior
+        total = (total + log_place[:, None]).reshape(-1, depths, slots, nodes)
+        # Without the barrier each of the sums would compute it anew.
+        total = jax.lax.optimization_barrier(total)
+        largest = jnp.max(total)
+        joint, of_nodes = (jnp.exp(total - largest).sum(axis=a) for a in (3, (0, 1, 2)))
+        return largest, joint, of_nodes
+
+    number = blocks_of(tables)
+    split = [x.reshape(number, -1, *x.shape[1:]) for x in (log_ratio, silent, tables.log_place)]
+    largest, joint, of_nodes = jax.lax.map(block, tuple(split))
+    most = jnp.max(largest)
+    scale = jnp.exp(largest - most)
+    joint = (joint * scale[:, None, None, None]).reshape(-1, depths, slots)
+    return most, joint, scale @ of_nodes
 
 
-def magnitude_weight(tables: Tables, total: Array, largest: Array) -> Float[Array, " magnitudes"]:
+def blocks_of(tables: Tables) -> int:
+    """Number of blocks of places of about as many hypotheses as fit the processor's cache."""
+    places = len(tables.place)
+    per_place = int(np.prod(tables.shape[1:]))
+    wanted = max(1, places * per_place // CACHED)
+    return min((n for n in range(1, places + 1) if places % n == 0), key=lambda n: abs(n - wanted))
+
+
+def magnitude_weight(tables: Tables, of_nodes: Array) -> Float[Array, " magnitudes"]:
     """Posterior probabilities of the magnitudes; empty where the cause has none."""
-    of_nodes = jnp.exp(total - largest).sum(axis=(0, 1, 2))
     return (of_nodes / of_nodes.sum()) @ tables.magnitude[1]
 
 

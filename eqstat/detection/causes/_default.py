@@ -26,7 +26,8 @@ SLOWNESS_SD, SLOWNESS_LATERAL_SD = 0.04, 0.02
 DELAY_S, DELAY_SD_S, SD_S = 2.0, 1.0, 1.3
 # Cells of the share of able devices, for each cell of the apparent magnitude: where shaking is weak
 # the two can hardly be told apart.
-SHARE_CELLS = (2, 2, 3, 4, 4, 6, 6, 6)
+SHARE_CELLS = (1, 2, 2, 3, 4, 5, 5)
+EXCESS_CELLS = 2
 # Edges of the default cells of depth, km: in wider ones S after P would be off by seconds at the
 # cell's ends, and a hundred triggers would fit any cause with a free course in time better.
 DEPTH_EDGES_KM = (0.0, 16.0, 30.0, 45.0, 62.0, *np.arange(80.0, 701.0, 20.0), 1000.0)
@@ -102,7 +103,7 @@ def earthquake(
     --------
     >>> quake = earthquake(rate_per_year=3.0, depth_km=(5.0, 15.0))
     >>> quake.name, len(quake.nodes.weight)
-    ('earthquake', 37)
+    ('earthquake', 24)
     """
     if nodes is not None and magnitudes is not None:
         raise InputError("earthquake: give magnitudes or nodes, not both")
@@ -150,9 +151,9 @@ def _cells(
     model: MagnitudeModel,
 ) -> tuple[tuple[Apparent, Sequence[np.ndarray], float, float], ...]:
     """Parts of the default nodes, for `magnitude_nodes`."""
-    # An excess matters little beside the others: half as many cells, each for any share.
+    # An excess matters little beside the others: few cells, each for any share.
     shares = [share_edges(count) for count in SHARE_CELLS]
-    coarse = [share_edges(1)] * (len(shares) // 2)
+    coarse = [share_edges(1)] * EXCESS_CELLS
     return (
         (model.cells(len(shares)), shares, 1 - EXCESS_SHARE, 0.0),
         (model.cells(len(coarse)), coarse, EXCESS_SHARE, EXCESS_H),

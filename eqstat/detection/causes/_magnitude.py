@@ -20,9 +20,9 @@ REFERENCE_KM, REFERENCE_DEPTH_KM = 30.0, 10.0
 # Spacing of the magnitudes over which the posterior is tabulated, and of the inner table of
 # shaking.
 MAGNITUDE_STEP, INNER_STEP = 0.1, 0.02
-# How far the outermost cells of the apparent magnitude reach beyond the prior, in standard deviations
-# of the terms that all devices share.
-BEYOND_SD = (1.0, 0.5)
+# Ends of the cells of the apparent magnitude that are equally wide, beyond the range of magnitudes, in
+# standard deviations of the terms that all devices share; the outermost cells have no end.
+BEYOND_SD = (1.0, -1.0)
 # Width of the bins of the logarithm of peaks, much less than their scatter.
 PEAK_BIN = 0.1
 
