@@ -53,7 +53,12 @@ ALARM = {
         0.9,
         "least probability of an earthquake among all causes for an alarm",
     ),
-    "--earthquake-rate-per-year": ("RATE", RATE, 10.0, "earthquakes a year that the network feels"),
+    "--earthquake-rate-per-year": (
+        "RATE",
+        RATE,
+        10.0,
+        "earthquakes a year of the least magnitude or more below the network",
+    ),
     "--deepest-km": (
         "KM",
         (0.0, 1000.0, "(]"),
@@ -65,6 +70,18 @@ ALARM = {
         (0.0, 1000.0, "()"),
         20.0,
         "depth above which half of all earthquakes are; 100 above a slab",
+    ),
+}
+MAGNITUDES = {
+    "--least-magnitude": ("M", (-2.0, 9.0, "[]"), 3.0, "least magnitude of these earthquakes"),
+    "--greatest-magnitude": ("M", (0.0, 10.0, "[]"), 8.5, "greatest magnitude"),
+    "--b-value": ("B", (0.0, 5.0, "[]"), 1.0, "b of the Gutenberg-Richter law"),
+    "--trigger-m-s2": ("A", (1e-6, 100.0, "()"), 0.1, "reading that triggers a device, m/s2"),
+    "--able-share": (
+        "SHARE",
+        (0.0, 1.0, "()"),
+        0.6,
+        "prior mean of the share of listed devices that are alive and can notice",
     ),
 }
 DEVICES = {
@@ -119,6 +136,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     alarm = parser.add_argument_group("alarm")
     add_numbers(alarm, ALARM)
     add_probability(alarm, "--region-probability")
+    add_numbers(parser.add_argument_group("magnitude"), MAGNITUDES)
     _add_devices(parser.add_argument_group("devices"))
     add_seed(parser, "the draws of --posterior")
     add_velocity(parser)
@@ -255,23 +273,26 @@ def detector_of(
     velocity: Any,
     background: detection.BackgroundRate,
 ) -> detection.Detector:
-    """Detector of the options: the usual causes with the earthquake's rate, depths and delay."""
-    import numpy as np
-
+    """Detector of the options: the usual causes with the earthquake's rate, sizes and delay."""
+    from eqstat.detectability import DeviceResponse
     from eqstat.detection import causes
 
-    unknown = causes.earthquake().nodes
-    same = np.ones(len(np.asarray(unknown.sd_s)))
+    spread = {} if options.sd_s is None else {"sd_s": options.sd_s}
     earthquake = causes.earthquake(
         rate_per_year=options.earthquake_rate_per_year,
         velocity=velocity,
         deepest_km=options.deepest_km,
         half_depth_km=options.half_depth_km,
-        delay_sd_s=options.unknown_delay_s,
-        nodes=unknown._replace(
-            delay_s=options.delay_s * same,
-            sd_s=np.asarray(unknown.sd_s) if options.sd_s is None else options.sd_s * same,
+        magnitudes=causes.MagnitudeModel(
+            response=DeviceResponse(trigger_m_s2=options.trigger_m_s2),
+            least_magnitude=options.least_magnitude,
+            greatest_magnitude=options.greatest_magnitude,
+            b_value=options.b_value,
+            able_share=options.able_share,
         ),
+        delay_s=options.delay_s,
+        delay_sd_s=options.unknown_delay_s,
+        **spread,
     )
     return detection.detector(
         detection.unique_devices(network),
@@ -336,8 +357,17 @@ def location(found: dict[str, Any]) -> dict[str, Any]:
             "origin_time_s": spread["origin_sd_s"],
         },
         "region": found["region"],
+        **({"magnitude": found["magnitude"]} if "magnitude" in found else {}),
         "cause_probability": found["cause_probability"],
     }
+
+
+def magnitude(found: dict[str, float]) -> str:
+    """Mean and interval of a magnitude."""
+    return (
+        f"{found['mean']:.1f}, {percent(found['probability'])} interval {found['low']:.1f} to "
+        f"{found['high']:.1f}"
+    )
 
 
 def summary(replay: detection.Replay) -> list[str]:
@@ -384,6 +414,7 @@ def summary(replay: detection.Replay) -> list[str]:
                 f"{percent(region['probability'])} region",
                 f"{region['area_km2']:.0f} km2 ({region['kind']})",
             ),
+            ("Magnitude", magnitude(alarm["magnitude"])),
             ("Causes", causes),
         ]
     return facts(rows)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from eqstat._core.density import quantile
 from eqstat.detection._detector import Detector
 from eqstat.detection._match import EPOCH
 from eqstat.detection._state import Report
@@ -38,6 +39,7 @@ def history_of(
     cells = 1 + np.sum(np.cumsum(order, axis=1) < region_probability, axis=1)
     middle = np.stack([reports.east_km, reports.north_km], axis=1)
     latitude, longitude = geographic(detector, middle)
+    size = _magnitudes(detector, reports, region_probability)
     other_names = [cause.name for cause in detector.causes[1:]] + ["none"]
     columns = {
         "time": time,
@@ -49,6 +51,7 @@ def history_of(
         "depth_km": reports.depth_km,
         "origin_time": time + pd.to_timedelta(reports.origin_s.astype(np.float64), unit="s"),
         "region_area_km2": cell * np.minimum(cells, weight.shape[1]),
+        **size,
         **{f"probability_{n}": reports.probability[:, i + 1] for i, n in enumerate(other_names)},
         "triggers": rows.triggers,
         "ignored": reports.ignored,
@@ -70,6 +73,19 @@ def history_of(
         attrs={"units": "1", "long_name": "probability of a place, given an earthquake"},
     )
     return history, places
+
+
+def _magnitudes(
+    detector: Detector, reports: Report, probability: float
+) -> dict[str, np.ndarray]:
+    """Mean magnitude and the ends of its interval (equal tails) at each step."""
+    model = detector.causes[0].magnitudes
+    if model is None:
+        return {}
+    ends = (1 - probability) / 2 * np.array([1, -1]) + np.array([0, 1])
+    mass = np.asarray(reports.magnitude_weight, np.float64)
+    low, high = np.array([quantile(model.magnitude_edges, row, ends) for row in mass]).T
+    return {"magnitude": np.asarray(reports.magnitude), "magnitude_low": low, "magnitude_high": high}
 
 
 def geographic(detector: Detector, local_km: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -99,6 +115,15 @@ def location_of(found: xr.Dataset) -> dict[str, Any]:
     """A location in plain numbers."""
     value = {str(name): float(found[name]) for name in found.data_vars if not found[name].dims}
     chance = found["cause_probability"]
+    magnitude = {}
+    if "magnitude_mean" in value:
+        magnitude["magnitude"] = {
+            "mean": value["magnitude_mean"],
+            "standard_deviation": value["magnitude_sd"],
+            "low": value["magnitude_low"],
+            "high": value["magnitude_high"],
+            "probability": float(found.attrs["interval_probability"]),
+        }
     return {
         "latitude": value["latitude_mean"],
         "longitude": value["longitude_mean"],
@@ -113,6 +138,7 @@ def location_of(found: xr.Dataset) -> dict[str, Any]:
             "kind": str(found.attrs["interval_kind"]),
             "area_km2": value["region_area_km2"],
         },
+        **magnitude,
         "cause_probability": {
             str(name): float(one)
             for name, one in zip(chance["cause"].to_numpy(), chance, strict=True)

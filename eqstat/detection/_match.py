@@ -27,6 +27,13 @@ def seconds(times: Any) -> np.ndarray:
     return ((pd.Series(times) - EPOCH) / pd.Timedelta(seconds=1)).to_numpy(np.float64)
 
 
+def peaks_of(triggers: pd.DataFrame) -> np.ndarray:
+    """Return reported peaks, m/s2; NaN where there is none."""
+    if "pga_m_s2" not in triggers:
+        return np.full(len(triggers), np.nan)
+    return triggers["pga_m_s2"].to_numpy(np.float64)
+
+
 def places_of(network: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     """Return one row per device and place, and the number of that row for each row of a table.
 

@@ -41,12 +41,12 @@ def finer(cause: Cause, probability: np.ndarray) -> Cause:
     apparent, nodes = likely_ones.apparent, likely_ones.nodes
     assert apparent is not None
     first, last = np.argmin(apparent.low), np.argmax(apparent.high)
-    low, high = float(apparent.low[first]), float(apparent.high[last])
-    # The outermost cells have no end: as far beyond their magnitude as their other end is before it.
-    inner = [
-        low if np.isfinite(low) else 2 * apparent.magnitude[first] - apparent.high[first],
-        high if np.isfinite(high) else 2 * apparent.magnitude[last] - apparent.low[last],
-    ]
+    # Neighbouring cells may hold what the others hide; the outermost cells have no end.
+    step = np.diff(model.strength(model.cells(len(np.unique(cause.apparent.low))).magnitude)).mean()
+    middle = model.strength(np.array([apparent.magnitude[first], apparent.magnitude[last]]))
+    inner = model.magnitude_of(middle + step * np.array([-1, 1]))
+    low = -np.inf if np.isinf(apparent.low[first]) else inner[0]
+    high = np.inf if np.isinf(apparent.high[last]) else inner[1]
     angle = np.arcsin(np.sqrt(np.asarray(nodes.second)))
     # A node stands for a cell of about a quarter of the arc to both sides.
     ends = np.clip([angle.min() - np.pi / 8, angle.max() + np.pi / 8], 0.0, np.pi / 2)

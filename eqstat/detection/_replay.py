@@ -23,6 +23,7 @@ from eqstat.detection._locate import locate
 from eqstat.detection._match import (
     activity,
     moment,
+    peaks_of,
     seconds,
     stream,
 )
@@ -43,7 +44,8 @@ class Replay:
         A row for each step: `time` (UTC); `probability` of an earthquake among all causes;
         `log_evidence_ratio` and `log_shiryaev_roberts` of the earthquake; conditional on an
         earthquake, its mean `latitude`, `longitude`, `depth_km` and `origin_time` on the coarse
-        grid and the `region_area_km2` of its credible region; `probability_NAME` of each other
+        grid, the `region_area_km2` of its credible region, and where the earthquake has magnitudes
+        its mean `magnitude` with `magnitude_low` and `magnitude_high`; `probability_NAME` of each other
         cause and of `none`; numbers of `triggers` of this step, of those `ignored`, of devices
         `triggered` within their dead time and of `active` devices; and the estimated
         `background_rate_h` per device.
@@ -117,6 +119,18 @@ class Replay:
                         "probability": self.settings["region_probability"],
                         "area_km2": row["region_area_km2"],
                     },
+                    **(
+                        {
+                            "magnitude": {
+                                "mean": row["magnitude"],
+                                "low": row["magnitude_low"],
+                                "high": row["magnitude_high"],
+                                "probability": self.settings["region_probability"],
+                            }
+                        }
+                        if "magnitude" in row
+                        else {}
+                    ),
                     "alternatives": {name: row[f"probability_{name}"] for name in others},
                     "triggers": row["triggers"],
                 }
@@ -181,7 +195,7 @@ def replay(
         From `detector`.
     triggers
         Table of the triggers contract. With a column `received` (UTC) reports arrive late, at
-        that time. A trigger belongs to the device of its name where both tables have names, else
+        that time. Peaks (`pga_m_s2`) count where the earthquake has magnitudes. A trigger belongs to the device of its name where both tables have names, else
         to the nearest device `within_km`. Triggers of other devices, and those before `start` or
         after `end`, are left out and counted.
     network
@@ -237,6 +251,7 @@ def replay(
     schedule = activity(detector, network)
     arrival = table["_arrival"].to_numpy(np.float64)
     time_s, number = seconds(table["time"]), table["device_number"].to_numpy()
+    peak = peaks_of(table)
     first_s = moment(start, float(np.floor(arrival[0]) - 1.0) if len(arrival) else None, "start")
     last_s = moment(end, float(np.floor(arrival[-1]) + 1.0) if len(arrival) else None, "end")
     steps = int(np.ceil((last_s - first_s) / step_s - 1e-9))
@@ -271,7 +286,7 @@ def replay(
                 state = update_active(detector, state, active)
             arrived = int(np.searchsorted(arrival, now, side="right"))
             new = slice(done, arrived)
-            state, report = step(detector, state, now, number[new], time_s[new])
+            state, report = step(detector, state, now, number[new], time_s[new], peak[new])
             report = jax.device_get(report)
             if arrived > done:
                 last_report_s = now

@@ -28,6 +28,8 @@ DELAY_S, DELAY_SD_S, SD_S = 2.0, 1.0, 1.3
 # the two can hardly be told apart.
 SHARE_CELLS = (1, 2, 2, 3, 4, 5, 5)
 EXCESS_CELLS = 2
+# The first of these cells goes from 0 to as far beyond this share as the others are wide.
+FEW_ABLE = 0.1
 # Edges of the default cells of depth, km: in wider ones S after P would be off by seconds at the
 # cell's ends, and a hundred triggers would fit any cause with a free course in time better.
 DEPTH_EDGES_KM = (0.0, 16.0, 30.0, 45.0, 62.0, *np.arange(80.0, 701.0, 20.0), 1000.0)
@@ -152,7 +154,7 @@ def _cells(
 ) -> tuple[tuple[Apparent, Sequence[np.ndarray], float, float], ...]:
     """Parts of the default nodes, for `magnitude_nodes`."""
     # An excess matters little beside the others: few cells, each for any share.
-    shares = [share_edges(count) for count in SHARE_CELLS]
+    shares = [np.append(0.0, share_edges(count, FEW_ABLE)[1:]) for count in SHARE_CELLS]
     coarse = [share_edges(1)] * EXCESS_CELLS
     return (
         (model.cells(len(shares)), shares, 1 - EXCESS_SHARE, 0.0),

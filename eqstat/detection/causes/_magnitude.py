@@ -221,25 +221,26 @@ class MagnitudeModel(eqx.Module):
         value = np.maximum.accumulate(value) + 1e-3 * inner
         return np.interp(magnitude, inner, value)
 
-    def _magnitude_of(self, strength: FloatArray) -> np.ndarray:
+    def magnitude_of(self, strength: FloatArray) -> np.ndarray:
+        """Magnitude of a median log10 PGA (m/s2) at the reference distance."""
         inner = np.arange(-4.0, 12.0 + INNER_STEP, INNER_STEP)
         return np.interp(strength, self.strength(inner), inner)
 
     def apparent(self, magnitude: FloatArray, shared: FloatArray) -> np.ndarray:
         """Apparent magnitude of a magnitude with shared terms of this sum, log10 units."""
-        return self._magnitude_of(self.strength(magnitude) + shared)
+        return self.magnitude_of(self.strength(magnitude) + shared)
 
     def cells(self, count: int) -> Apparent:
         """Cells of the apparent magnitude that cover the prior, equally wide in log10 of shaking."""
         ends = self.strength(np.array([self.least_magnitude, self.greatest_magnitude]))
-        beyond = self._magnitude_of(ends + self.shared_sd * np.array([-1, 1]) * BEYOND_SD)
+        beyond = self.magnitude_of(ends + self.shared_sd * np.array([-1, 1]) * BEYOND_SD)
         edges = self.between(*beyond, count)
         return self.cells_of(np.concatenate([[-np.inf], edges[1:-1], [np.inf]]))
 
     def between(self, low: float, high: float, count: int) -> np.ndarray:
         """Edges of cells of magnitude that are equally wide in log10 of shaking."""
         ends = self.strength(np.array([low, high]))
-        return self._magnitude_of(np.linspace(*ends, count + 1))
+        return self.magnitude_of(np.linspace(*ends, count + 1))
 
     def cells_of(self, edges: np.ndarray) -> Apparent:
         """Cells of the apparent magnitude between edges; the outermost may be infinite."""
@@ -248,7 +249,7 @@ class MagnitudeModel(eqx.Module):
         half = (inner.mean() if len(inner) else self.shared_sd) / 2
         low = np.where(np.isfinite(edges[:-1]), strength[:-1], strength[1:] - 2 * half)
         high = np.where(np.isfinite(edges[1:]), strength[1:], low + 2 * half)
-        return Apparent(self._magnitude_of((low + high) / 2), edges[:-1], edges[1:])
+        return Apparent(self.magnitude_of((low + high) / 2), edges[:-1], edges[1:])
 
     def given(self, apparent: Apparent) -> tuple[np.ndarray, np.ndarray]:
         """Prior probability of each cell, and of the magnitudes given the cell.
