@@ -112,6 +112,8 @@ CHECKS = [
         needs_data=True,
     ),
     Check("exceedance_ridgecrest", {"sampler": "fit"}, needs_data=True, part="networks"),
+    Check("detection_magnitude", {"number": 100}, {"number": 10}),
+    Check("detection_magnitude", {"number": 40, "dead": True}, {"number": 4}, part="dead"),
     Check("detection_truth", {"number": 10_000, "located": 1000}, {"number": 200, "located": 20}),
     Check(
         "detection_truth",
