@@ -6,8 +6,8 @@ N earthquakes of M 3 to 7.5, evenly, in networks of 100 to 3,000 phones in a squ
 within the network or 20 km about it, of the world of `shaken_phones`. Each stream is followed
 second by second until 10 s after the alarm, with and without the peaks that phones report. The
 prior is that of the magnitudes drawn; with a Gutenberg-Richter prior the same posterior is
-weighted by 10^-M. With --dead, N earthquakes in one network of 300 phones of which 0, 10, 30 or 60 %
-are dead, by a detector with all phones on its list and one without the dead.
+weighted by 10^-M. With --dead, N earthquakes in one network of 300 phones of which 0, 10, 30 or
+60 % are dead, by a detector with all phones on its list and one without the dead.
 """
 
 from __future__ import annotations

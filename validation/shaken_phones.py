@@ -64,17 +64,26 @@ def earthquake(
     dead: np.ndarray | None = None,
     rate_s: float = 0.5 / 3600,
     before_s: float = 90.0,
+    delay_s: float | None = None,
+    factor: float | None = None,
+    skewed: bool = False,
+    reaction_s: float | None = None,
 ) -> Stream:
-    """Triggers of phones at `at` (km), and of people from some time before the origin on."""
+    """Triggers of phones at `at` (km), and of people from some time before the origin on.
+
+    Where they are not given, the mean delay, the factor on the travel times and the time at which
+    people begin to react (at the first arrival of P) are drawn.
+    """
     count = len(at)
     offset = at - place
     distance = np.linalg.norm(offset, axis=1)
-    factor = np.exp(0.04 * rng.standard_normal())
+    factor = np.exp(0.04 * rng.standard_normal()) if factor is None else factor
     slow = factor + offset @ (0.02 * rng.standard_normal(2)) / distance
     path = np.sqrt(distance**2 * (1 - depth_km / RADIUS_KM) + depth_km**2)
-    delay = -1.0
+    delay = -1.0 if delay_s is None else delay_s
     while delay < 0:
         delay = DELAY_S + DELAY_SD_S * rng.standard_normal()
+    own = rng.gamma(4.0, delay / 4.0, count) if skewed else rng.normal(delay, SD_S, count)
     pga = shaking(rng, magnitude, at, place, depth_km)
     reading = pga + GAIN + SLOPE * (pga - np.log10(0.980665))
     reading += SENSITIVITY_SD * rng.standard_normal() + DEVICE_SD * rng.standard_normal(count)
@@ -82,7 +91,7 @@ def earthquake(
     if dead is not None:
         able &= ~dead
     by_p = reading + P_RATIO > THRESHOLD
-    time = slow * path / np.where(by_p, P_KM_S, S_KM_S) + delay + SD_S * rng.standard_normal(count)
+    time = slow * path / np.where(by_p, P_KM_S, S_KM_S) + own
     time = np.where(able & (reading > THRESHOLD), time, np.inf)
     handled = rng.normal(*HANDLING, count)
     peak = np.where(rng.uniform(size=count) < ODD, rng.normal(*HANDLING, count), reading)
@@ -93,7 +102,7 @@ def earthquake(
     if rng.uniform() < 0.25:
         # People react: a hazard of 15 an hour that grows for 6 s and is constant then.
         wait = rng.exponential(240.0, count)
-        first = path.min() / P_KM_S + delay
+        first = path.min() / P_KM_S + delay if reaction_s is None else reaction_s
         reacted = first + np.where(wait < 3.0, np.sqrt(12.0 * wait), wait + 3.0)
         reacted = reacted if dead is None else np.where(dead, np.inf, reacted)
         peak = np.where(reacted < np.minimum(time, people), handled, peak)

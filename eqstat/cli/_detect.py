@@ -414,7 +414,7 @@ def summary(replay: detection.Replay) -> list[str]:
                 f"{percent(region['probability'])} region",
                 f"{region['area_km2']:.0f} km2 ({region['kind']})",
             ),
-            ("Magnitude", magnitude(alarm["magnitude"])),
+            *([("Magnitude", magnitude(alarm["magnitude"]))] if "magnitude" in alarm else []),
             ("Causes", causes),
         ]
     return facts(rows)

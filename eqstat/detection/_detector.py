@@ -19,9 +19,9 @@ from eqstat._core.constants import YEAR_S
 from eqstat._core.errors import InputError
 from eqstat.detection._districts import Districts
 from eqstat.detection._region import judge_cells, outside_region
-from eqstat.detection._terms import Tables, tabulate
 from eqstat.detection.causes._cause import Cause
 from eqstat.detection.causes._default import default_causes
+from eqstat.detection.causes._tables import Tables, tabulate
 from eqstat.geodesy import LocalFrame
 
 MOST_DEVICES = 200_000

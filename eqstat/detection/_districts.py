@@ -28,7 +28,7 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Int
 
-from eqstat.detection._terms import Tables
+from eqstat.detection.causes._tables import Tables
 
 # Probability with which a block is split.
 SPLIT = 2 / 3

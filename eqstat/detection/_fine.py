@@ -17,12 +17,13 @@ import numpy as np
 from jaxtyping import Array
 
 from eqstat._core.constants import HALF_LOG_2PI
-from eqstat.detection import _coordinates, _lateral, _nodes, _terms
+from eqstat.detection import _coordinates, _lateral, _terms
 from eqstat.detection._detector import Detector
 from eqstat.detection._sequential import log_background
 from eqstat.detection._state import Report, State, remembered_slots
-from eqstat.detection._terms import Tables
 from eqstat.detection.causes._cause import Cause
+from eqstat.detection.causes._finer import finer, likely
+from eqstat.detection.causes._tables import Tables, tabulate
 from eqstat.inference import bucket_size, pad_rows
 
 # Cells along east, north, apparent depth, arrival and slowness (`_coordinates`) of the three grids.
@@ -238,7 +239,7 @@ def narrowed(detector: Detector, state: State, report: Report) -> Fine:
         counts = (*cells[:3], times, cells[4] if cause.slowness_sd > 0 else 1)
         axes, steps, depth_edges = _axes(box, support, counts)
         east, north = np.meshgrid(axes[0], axes[1], indexing="ij")
-        tables = _terms.tabulate(
+        tables = tabulate(
             cause,
             east.ravel(),
             north.ravel(),
@@ -273,13 +274,15 @@ def narrowed(detector: Detector, state: State, report: Report) -> Fine:
         if cause.magnitudes is not None and cause.apparent is not None:
             magnitude = of_nodes @ cause.magnitudes.given(cause.apparent)[1]
         if number == 0 and magnitude is not None:
-            cause = _nodes.finer(cause, node_probability)
+            cause = finer(cause, node_probability)
         elif number == (0 if magnitude is None else 1):
-            cause, kept_probability = _nodes.likely(cause, node_probability)
+            cause, kept_probability = likely(cause, node_probability)
         box = _Box(means, REACH * sds + 0.5 * np.array(steps))
     if lateral_km2.any():
         joint = _lateral.smear(joint, steps, lateral_km2)
-        magnitude = magnitude if magnitude is None else _lateral.smear(magnitude, steps, lateral_km2)
+        magnitude = (
+            magnitude if magnitude is None else _lateral.smear(magnitude, steps, lateral_km2)
+        )
     log_sum = total.max() + np.log(np.exp(total - total.max()).sum()) - np.log(kept_probability)
     # The coarse sum has a uniform prior over its whole area and weight 1 for each slot: rescale by
     # the area and the length of time that the fine grid covers with its own normalised weights.

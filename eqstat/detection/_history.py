@@ -75,9 +75,7 @@ def history_of(
     return history, places
 
 
-def _magnitudes(
-    detector: Detector, reports: Report, probability: float
-) -> dict[str, np.ndarray]:
+def _magnitudes(detector: Detector, reports: Report, probability: float) -> dict[str, np.ndarray]:
     """Mean magnitude and the ends of its interval (equal tails) at each step."""
     model = detector.causes[0].magnitudes
     if model is None:
@@ -85,7 +83,11 @@ def _magnitudes(
     ends = (1 - probability) / 2 * np.array([1, -1]) + np.array([0, 1])
     mass = np.asarray(reports.magnitude_weight, np.float64)
     low, high = np.array([quantile(model.magnitude_edges, row, ends) for row in mass]).T
-    return {"magnitude": np.asarray(reports.magnitude), "magnitude_low": low, "magnitude_high": high}
+    return {
+        "magnitude": np.asarray(reports.magnitude),
+        "magnitude_low": low,
+        "magnitude_high": high,
+    }
 
 
 def geographic(detector: Detector, local_km: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

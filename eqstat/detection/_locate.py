@@ -103,8 +103,8 @@ def _dataset(detector: Detector, state: State, fine: Fine, probability: float) -
     # The few nodes of slowness have no width: spread over cells it would be too uncertain.
     axes["slowness"] = hypocentre.Axis(fine.axes[4])
     magnitude, given = None, None
-    if fine.magnitude is not None:
-        model = detector.causes[0].magnitudes
+    model = detector.causes[0].magnitudes
+    if fine.magnitude is not None and model is not None:
         magnitude = hypocentre.Axis.of_edges(model.magnitude_edges)
         total = fine.magnitude.sum(axis=3, keepdims=True)
         mean = fine.magnitude.sum(axis=(0, 1, 2))

@@ -45,9 +45,9 @@ class Replay:
         `log_evidence_ratio` and `log_shiryaev_roberts` of the earthquake; conditional on an
         earthquake, its mean `latitude`, `longitude`, `depth_km` and `origin_time` on the coarse
         grid, the `region_area_km2` of its credible region, and where the earthquake has magnitudes
-        its mean `magnitude` with `magnitude_low` and `magnitude_high`; `probability_NAME` of each other
-        cause and of `none`; numbers of `triggers` of this step, of those `ignored`, of devices
-        `triggered` within their dead time and of `active` devices; and the estimated
+        its mean `magnitude` with `magnitude_low` and `magnitude_high`; `probability_NAME` of each
+        other cause and of `none`; numbers of `triggers` of this step, of those `ignored`, of
+        devices `triggered` within their dead time and of `active` devices; and the estimated
         `background_rate_h` per device.
     alarms
         Each with `time`, `reason`, `false_alarm_rate_per_year`, `probability` and
@@ -195,9 +195,10 @@ def replay(
         From `detector`.
     triggers
         Table of the triggers contract. With a column `received` (UTC) reports arrive late, at
-        that time. Peaks (`pga_m_s2`) count where the earthquake has magnitudes. A trigger belongs to the device of its name where both tables have names, else
-        to the nearest device `within_km`. Triggers of other devices, and those before `start` or
-        after `end`, are left out and counted.
+        that time. Peaks (`pga_m_s2`) count where the earthquake has magnitudes. A trigger belongs
+        to the device of its name where both tables have names, else to the nearest device
+        `within_km`. Triggers of other devices, and those before `start` or after `end`, are left
+        out and counted.
     network
         Table of the network contract with `active_from` and `active_to`: devices join and leave.
         The detector must have been made from `unique_devices(network)`. Without it all its

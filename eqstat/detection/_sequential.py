@@ -101,9 +101,11 @@ def step(
         number, time, peak = number[BATCH:], time[BATCH:], peak[BATCH:]
         ignored += int(report.ignored)
     elapsed = float(now_s) - float(state.now_s)
-    # Sorted, so that triggers of one time and bin of peaks follow each other and share their terms.
+    # Sorted, so that triggers of one time and bin of peaks follow each other and share terms.
     model = detector.causes[0].magnitudes
-    low, high = np.tile([[-np.inf], [np.inf]], len(peak)) if model is None else model.peak_bins(peak)
+    low, high = (
+        np.tile([[-np.inf], [np.inf]], len(peak)) if model is None else model.peak_bins(peak)
+    )
     time = np.round(time / TICK_S) * TICK_S
     order = np.lexsort([low, time])
     number, time, low, high = number[order], time[order] - float(now_s), low[order], high[order]
@@ -225,9 +227,7 @@ def _step(
         updated = []
         for i, tables in enumerate(core.tables):
             after = when - starts[i] + tables.age
-            terms = partial(
-                _terms.trigger_terms, tables, after, log_rate, (low, peak[1, first])
-            )
+            terms = partial(_terms.trigger_terms, tables, after, log_rate, (low, peak[1, first]))
             updated.append(ratio[i] + _terms.at_places(pending[i], terms))
         return index, times, peaks, silent, tuple(updated), ignored
 
@@ -237,14 +237,14 @@ def _step(
         add_time,
         (zero, trigger_s, state.peak, silent, log_ratio, zero),
     )
-    by_slot, log_sr, earthquake = [], [], None
+    by_slot, log_sr, posterior = [], [], []
     for i, (tables, districts) in enumerate(zip(core.tables, core.districts, strict=True)):
         evidence = log_ratio[i], silent[i], -starts[i] + tables.age - core.latency_s
         # Places, depths and nodes have normalised priors, and starting times weight 1 each.
         if districts is None:
             largest, joint, of_nodes = _terms.sums(tables, *evidence)
             now = largest + jnp.log(joint.sum(axis=(0, 1)))
-            earthquake = (joint, of_nodes) if earthquake is None else earthquake
+            posterior.append((joint, of_nodes))
         else:
             now = _districts.log_moments(tables, _terms.log_posterior(tables, *evidence), districts)
         by_slot.append(_terms.with_forgotten(now, state.log_by_slot[i], shifts[i]))
@@ -264,8 +264,8 @@ def _step(
     discount = jnp.exp2(-elapsed / (3600 * core.half_life_h))
     new_counts = jnp.where(busy > 0, 0.0, jnp.stack([observed, expected]))
     hypocentre = (
-        *_terms.moments(core.tables[0], earthquake[0], starts[0]),
-        _terms.magnitude_weight(core.tables[0], earthquake[1]),
+        *_terms.moments(core.tables[0], posterior[0][0], starts[0]),
+        _terms.magnitude_weight(core.tables[0], posterior[0][1]),
     )
     # An earthquake whose hypotheses have left the slots stays where it was.
     before = state.hypocentre[0].at[3:].add(-elapsed), *state.hypocentre[1:]

@@ -203,7 +203,9 @@ def _event(
     # The origin precedes what its slot represents, the arrival at the epicentre with a mean delay.
     vertical = factor * float(cause.vertical_s(depth))
     origin = start + cause.lead_s - vertical - float(cause.delay_departure.rvs(random_state=rng))
-    by_first, by_either, peak, magnitude = _responses(rng, cause, int(node), distance, depth, travel)
+    by_first, by_either, peak, magnitude = _responses(
+        rng, cause, int(node), distance, depth, travel
+    )
     after = np.where(by_first, travel[0], travel[1]) - vertical + cause.lead_s + delay
     time = start + after + sd * rng.standard_normal(len(distance))
     times = np.where(by_either, time, np.inf)
@@ -225,7 +227,7 @@ def _responses(
     depth_km: float,
     travel_s: list[np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Draw which devices the first phase triggers, which either does, their peaks, and magnitude."""
+    """Draw which devices the first phase triggers, and which either; their peaks; magnitude."""
     model, count = cause.magnitudes, len(distance_km)
     if model is None:
         share = cause.trigger_shares(distance_km, np.array([depth_km]))[:, :, 0, node]
@@ -234,9 +236,7 @@ def _responses(
         return uniform < share[0], uniform < share.sum(axis=0), peak, np.nan
     magnitude = float(model.quantile(rng.uniform()))
     shared = model.shared_sd * rng.standard_normal()
-    able = rng.beta(
-        model.able_share * model.able_size, (1 - model.able_share) * model.able_size
-    )
+    able = rng.beta(model.able_share * model.able_size, (1 - model.able_share) * model.able_size)
     # The terms that devices share, at their own distances: as great as a change of magnitude.
     apparent = float(model.apparent(magnitude, shared))
     mean, sd = model.reading(np.asarray(apparent), distance_km, np.asarray(depth_km))

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 from eqstat._core.errors import InputError
 from eqstat.detection import _terms
 from eqstat.detection._detector import Core, Detector
-from eqstat.detection._terms import Tables
+from eqstat.detection.causes._tables import Tables
 
 NEVER = np.float32(np.inf)
 Scalar = Float[Array, ""]

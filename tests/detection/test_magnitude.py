@@ -1,6 +1,7 @@
 """Magnitude in the sequential posterior: shares, peaks, dead devices, and what it may not break."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -80,9 +81,7 @@ def test_the_posterior_is_that_of_the_formula(watch):
                                 for x in cells.high[:-1]), np.inf])  # fmt: skip
     inside = np.diff(ndtr((edge[:, None] - strength) / model.shared_sd), axis=0) * prior
     np.testing.assert_allclose(probability, inside.sum(axis=1), rtol=0.02)
-    np.testing.assert_allclose(
-        given @ model.magnitudes, inside @ m / inside.sum(axis=1), atol=0.02
-    )
+    np.testing.assert_allclose(given @ model.magnitudes, inside @ m / inside.sum(axis=1), atol=0.02)
 
 
 def test_peaks_say_more_than_triggers_alone(watch):
@@ -112,7 +111,7 @@ def test_the_expected_ratio_of_a_device_is_one(watch, peaks):
     bins = [(-np.inf, np.inf)]
     if peaks:
         ends = np.round(np.arange(-4.0, 1.21, 0.1), 1)
-        bins = [(-np.inf, -4.0), *zip(ends[:-1], ends[1:], strict=True), (1.2, np.inf)]
+        bins = [(-np.inf, -4.0), *itertools.pairwise(ends), (1.2, np.inf)]
     mean, sd = model.handling_log10_mean, model.handling_log10_sd
     total = 0.0
     for low, high in bins:
@@ -178,7 +177,7 @@ def test_magnitudes_of_simulated_streams_are_calibrated(peaks):
     often = dataclasses.replace(quake(), rate_per_year=1e3 * YEAR_S)
     watch = cases.small(causes=(often, network_burst()))
     drawn = simulate(jax.random.key(3), watch, 250)
-    edges, rank = watch.causes[0].magnitudes.magnitude_edges, []
+    edges, rank = MagnitudeModel().magnitude_edges, []
     for number, times in enumerate(drawn.trigger_s):
         who = np.flatnonzero(np.isfinite(times))
         if drawn.cause[number] == 0 and len(who) > 4:

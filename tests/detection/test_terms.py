@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from eqstat.detection import _terms
-from eqstat.detection.causes import default_causes, sound, venue
+from eqstat.detection.causes import _tables, default_causes, sound, venue
 
 FAR_KM, RATE_S = 120.0, 0.5 / 3600
 # Largest error of a silent device, and of a trigger, natural logarithm.
@@ -18,12 +18,12 @@ def test_rings_keep_the_stated_error(cause, monkeypatch):
     distance = np.arange(0, FAR_KM, 0.25)
 
     def tables():
-        return _terms.tabulate(
+        return _tables.tabulate(
             cause, origin, origin, age, FAR_KM, spacing_km=4.0, slot_s=cause.slot_s
         )
 
     rings = tables()
-    monkeypatch.setattr(_terms, "ring_nodes", lambda farthest: distance)
+    monkeypatch.setattr(_tables, "ring_nodes", lambda farthest: distance)
     exact = tables()
     nodes = np.asarray(rings.rings)
     lower = np.searchsorted(nodes, distance, side="right") - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -123,7 +124,9 @@ def earthquake(
     apparent = None
     if nodes is None:
         magnitudes = MagnitudeModel() if magnitudes is None else magnitudes
-        nodes, apparent = magnitude_nodes(magnitudes, _cells(magnitudes), delay_s=delay_s, sd_s=sd_s)
+        nodes, apparent = magnitude_nodes(
+            magnitudes, _cells(magnitudes), delay_s=delay_s, sd_s=sd_s
+        )
     model = as_velocity(velocity)
     if slots is None:
         deepest = float(np.max(depths)) if greatest is None else greatest

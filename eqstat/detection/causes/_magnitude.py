@@ -7,7 +7,6 @@ from typing import NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
 from scipy.special import betainc, ndtr
 
 from eqstat._core.arrays import FloatArray
@@ -20,17 +19,17 @@ REFERENCE_KM, REFERENCE_DEPTH_KM = 30.0, 10.0
 # Spacing of the magnitudes over which the posterior is tabulated, and of the inner table of
 # shaking.
 MAGNITUDE_STEP, INNER_STEP = 0.1, 0.02
-# Ends of the cells of the apparent magnitude that are equally wide, beyond the range of magnitudes, in
-# standard deviations of the terms that all devices share; the outermost cells have no end.
+# Ends of the cells of the apparent magnitude that are equally wide, beyond the range of magnitudes,
+# in standard deviations of the terms that all devices share; the outermost cells have no end.
 BEYOND_SD = (1.0, -1.0)
 # Width of the bins of the logarithm of peaks, much less than their scatter.
 PEAK_BIN = 0.1
 
 
 def share_edges(count: int, low: float = 0.0, high: float = 1.0) -> np.ndarray:
-    """Edges of cells of a share that binomial counts tell apart equally well: even in its arcsine."""
-    ends = np.arcsin(np.sqrt([low, high]))
-    return np.sin(np.linspace(*ends, count + 1)) ** 2
+    """Edges of cells of a share that counts tell apart equally well: even in its arcsine."""
+    first, last = np.arcsin(np.sqrt([low, high]))
+    return np.sin(np.linspace(first, last, count + 1)) ** 2
 
 
 class Apparent(NamedTuple):
@@ -186,9 +185,9 @@ class MagnitudeModel(eqx.Module):
         low, high = self.least_magnitude, self.greatest_magnitude
         if self.b_value == 0:
             return (high - magnitude) / (high - low)
-        return (10.0 ** (-self.b_value * (magnitude - low)) - 10.0 ** (-self.b_value * (high - low))) / (
-            1 - 10.0 ** (-self.b_value * (high - low))
-        )
+        return (
+            10.0 ** (-self.b_value * (magnitude - low)) - 10.0 ** (-self.b_value * (high - low))
+        ) / (1 - 10.0 ** (-self.b_value * (high - low)))
 
     def quantile(self, probability: FloatArray) -> np.ndarray:
         """Magnitude that is not exceeded with a prior probability."""
@@ -215,7 +214,9 @@ class MagnitudeModel(eqx.Module):
         """Median log10 PGA (m/s2) at the reference distance; it increases with magnitude."""
         inner = np.arange(-4.0, 12.0 + INNER_STEP, INNER_STEP)
         value = np.asarray(
-            median(self.motion, inner, REFERENCE_KM, REFERENCE_DEPTH_KM, self.motion.vs30_log10_mean)
+            median(
+                self.motion, inner, REFERENCE_KM, REFERENCE_DEPTH_KM, self.motion.vs30_log10_mean
+            )
         )
         # A fitted quadratic turns back at great magnitudes, where nothing was recorded.
         value = np.maximum.accumulate(value) + 1e-3 * inner
@@ -231,16 +232,16 @@ class MagnitudeModel(eqx.Module):
         return self.magnitude_of(self.strength(magnitude) + shared)
 
     def cells(self, count: int) -> Apparent:
-        """Cells of the apparent magnitude that cover the prior, equally wide in log10 of shaking."""
+        """Cells of the apparent magnitude over the prior, equally wide in log10 of shaking."""
         ends = self.strength(np.array([self.least_magnitude, self.greatest_magnitude]))
         beyond = self.magnitude_of(ends + self.shared_sd * np.array([-1, 1]) * BEYOND_SD)
-        edges = self.between(*beyond, count)
+        edges = self.between(beyond[0], beyond[1], count)
         return self.cells_of(np.concatenate([[-np.inf], edges[1:-1], [np.inf]]))
 
     def between(self, low: float, high: float, count: int) -> np.ndarray:
         """Edges of cells of magnitude that are equally wide in log10 of shaking."""
-        ends = self.strength(np.array([low, high]))
-        return self.magnitude_of(np.linspace(*ends, count + 1))
+        first, last = self.strength(np.array([low, high]))
+        return self.magnitude_of(np.linspace(first, last, count + 1))
 
     def cells_of(self, edges: np.ndarray) -> Apparent:
         """Cells of the apparent magnitude between edges; the outermost may be infinite."""
@@ -311,7 +312,7 @@ class MagnitudeModel(eqx.Module):
         return np.asarray(response.reading_log10(pga), np.float64), sd
 
     def peak_bins(self, peak_m_s2: FloatArray) -> tuple[np.ndarray, np.ndarray]:
-        """Ends of the bins of log10 of peaks (m/s2): infinite where there is none or it is clipped."""
+        """Ends of the bins of log10 of peaks (m/s2): infinite without one or if clipped."""
         peak = np.asarray(peak_m_s2, np.float64)
         known = np.isfinite(peak) & (peak > 0)
         low = np.floor(np.log10(np.where(known, peak, 1.0)) / PEAK_BIN) * PEAK_BIN

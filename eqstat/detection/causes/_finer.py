@@ -35,11 +35,9 @@ def finer(cause: Cause, probability: np.ndarray) -> Cause:
 
     Hundreds of devices determine both much better than the few cells of a step.
     """
-    model = cause.magnitudes
-    assert model is not None
-    likely_ones, _ = likely(cause, probability)
+    model, likely_ones = cause.magnitudes, likely(cause, probability)[0]
     apparent, nodes = likely_ones.apparent, likely_ones.nodes
-    assert apparent is not None
+    assert model is not None and apparent is not None and cause.apparent is not None
     first, last = np.argmin(apparent.low), np.argmax(apparent.high)
     # Neighbouring cells may hold what the others hide; the outermost cells have no end.
     step = np.diff(model.strength(model.cells(len(np.unique(cause.apparent.low))).magnitude)).mean()
@@ -55,11 +53,9 @@ def finer(cause: Cause, probability: np.ndarray) -> Cause:
     prior = [np.asarray(cause.nodes.weight)[cause.nodes.excess_h == e].sum() for e in of_excess]
     parts = []
     for excess_h, part, (magnitudes, shares) in zip(of_excess, prior, FINER, strict=False):
-        edges = model.between(*inner, magnitudes)
+        edges = model.between(inner[0], inner[1], magnitudes)
         edges[0], edges[-1] = low, high
         of_share = [share_edges(shares, share_low, share_high)] * magnitudes
         parts.append((model.cells_of(edges), of_share, float(part), float(excess_h)))
-    made = magnitude_nodes(
-        model, parts, delay_s=float(nodes.delay_s[0]), sd_s=float(nodes.sd_s[0])
-    )
+    made = magnitude_nodes(model, parts, delay_s=float(nodes.delay_s[0]), sd_s=float(nodes.sd_s[0]))
     return eqx.tree_at(lambda c: (c.nodes, c.apparent), cause, made)
