@@ -124,7 +124,7 @@ def one_dead(number: int) -> dict[str, float]:
         working = round(300 * (1 - share))
         magnitude, stream = drawn(number, everyone, np.arange(300) >= working)
         row["magnitude"] = magnitude
-        only = Stream(*(values[:working] for values in stream))
+        only = Stream(stream.time_s[:working], stream.peak_m_s2[:working])
         for name, watch, seen in (
             ("listed", everyone, stream),
             ("off", watch_of(300, working), only),

@@ -155,6 +155,10 @@ def test_an_alarm_in_json_lines_and_figure(capsys, tmp_path, tables):
     assert found["result"] == "ALARM"
     (alarm_at,) = found["alarms"]
     where, error = alarm_at["hypocentre"], alarm_at["standard_error"]
+    size = alarm_at["magnitude"]
+    assert 3.0 <= size["low"] < size["mean"] < size["high"] <= 8.5
+    drawn = xr.open_dataset(tmp_path / "drawn.nc", group="posterior")["magnitude"]
+    assert float(drawn.mean()) == pytest.approx(size["mean"], abs=0.2)
     off = (where["latitude"] - SOURCE[0]) * 111.2, (where["longitude"] - SOURCE[1]) * 108.8
     assert abs(off[0]) < 3 * error["latitude_km"]
     assert abs(off[1]) < 3 * error["longitude_km"]
