@@ -192,7 +192,7 @@ def _dead_records(rows: pd.DataFrame) -> list[Record]:
             label = f"{share:.0%} dead, {words}"
             records.append(
                 record(f"{label}: streams with an alarm", seen.mean(),
-                       interval=binomial_interval(int(seen.sum()), len(rows), 0.95), unit="%",
+                       interval=binomial_interval(int(seen.sum()), len(rows)), unit="%",
                        data_sets=len(rows))
             )  # fmt: skip
             for kind in ("mean", "gutenberg"):
