@@ -16,3 +16,5 @@ from ._response import DeviceResponse as DeviceResponse
 from ._response import ResponsePrior as ResponsePrior
 from ._response import trigger_probability as trigger_probability
 from ._simulate import simulate as simulate
+from ._simulated import miss_of_detector as miss_of_detector
+from ._warned import warned_share as warned_share

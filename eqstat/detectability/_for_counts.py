@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from eqstat._core.checks import check_range
+from eqstat._core.checks import check_kind, check_range
 from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
 from eqstat.detectability._miss import miss_probability
@@ -67,6 +67,9 @@ def miss_of_counts(
     True
     """
     check_range("miss_of_counts", 0, 10, b_value=b_value)
+    several = networks.values() if isinstance(networks, Mapping) else [networks]
+    for network in several:
+        check_kind("miss_of_counts", DeviceNetwork, "use `prepare`", network=network)
     size = np.atleast_1d(np.asarray(magnitude, np.float64))
     weight = 10 ** (-float(b_value) * (size - size.min()))
     weight /= weight.sum()

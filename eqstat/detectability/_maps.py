@@ -60,6 +60,7 @@ def miss_map(
     >>> dict(area.sizes)
     {'latitude': 2, 'longitude': 3, 'magnitude': 1, 'hour': 1}
     """
+    check_range("miss_map", latitude=latitude, longitude=longitude)
     axes = [np.atleast_1d(np.asarray(axis, np.float64)) for axis in (latitude, longitude)]
     for name, axis in zip(("latitude", "longitude"), axes, strict=True):
         if axis.ndim != 1 or np.any(np.diff(axis) <= 0):
@@ -74,6 +75,13 @@ def miss_map(
     for name, its in attributes.items():
         result[name].attrs.update(its)
     return result.transpose("latitude", "longitude", ...)
+
+
+def _check_result(owner: str, result: xr.Dataset) -> None:
+    if not isinstance(result, xr.Dataset) or not {"miss_probability", "magnitude"} <= {
+        *result.variables
+    }:
+        raise InputError(f"{owner}: result must be what miss_probability or miss_map returns")
 
 
 def smallest_magnitude(
@@ -112,6 +120,7 @@ def smallest_magnitude(
     >>> bool(2.5 < smallest[0] < smallest[1] < smallest[2] < 6)
     True
     """
+    _check_result("smallest_magnitude", result)
     share = np.atleast_1d(np.asarray(probability, np.float64))
     check_range("smallest_magnitude", 0, 1, ends="()", probability=share)
     sizes = result["magnitude"].to_numpy()
@@ -180,6 +189,7 @@ def blind_zone_km(
     >>> 15 < zone < 60
     True
     """
+    _check_result("blind_zone_km", result)
     if "delay_s" not in result:
         raise InputError("blind_zone_km: the result has no delays; use delays=True")
     check_range("blind_zone_km", 0, 3600, processing_s=processing_s)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
@@ -13,7 +10,14 @@ from scipy.spatial import KDTree
 from eqstat._core.checks import check_kind, check_probability, check_range
 from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
-from eqstat.detectability._circles import Given, log_miss_at_last, log_miss_by_time, tabulate
+from eqstat.detectability._circles import (
+    NEVER,
+    Given,
+    detections_by_time,
+    log_miss_at_last,
+    tabulate,
+)
+from eqstat.detectability._draws import pairs, parameters_or_defaults
 from eqstat.detectability._network import (
     Circles,
     DeviceNetwork,
@@ -23,16 +27,20 @@ from eqstat.detectability._network import (
     unit_vectors,
 )
 from eqstat.detectability._response import DeviceResponse, shaking, trigger_probability
-from eqstat.detectability._rings import choose_circles, ring_counts, ring_nodes
-from eqstat.ground_motion import GroundMotion
+from eqstat.detectability._results import Draw, labelled
+from eqstat.detectability._rings import (
+    REACH_KM,
+    blocks,
+    choose_circles,
+    ring_counts,
+    ring_nodes,
+    within_reach,
+)
+from eqstat.detectability._scores import NODES
+from eqstat.ground_motion import GroundMotion, event_design
 from eqstat.inference import bucket_size
 from eqstat.velocity import VelocityLike, VelocityModel, as_velocity
 
-# Devices farther than this are taken to be silent.
-REACH_KM = 300.0
-# Nodes of the shared term, in standard deviations, for the trapezoidal rule: it converges where the
-# miss probability falls over more than the spacing, finer where the rule needs many triggers.
-NODES, FINE_NODES, MANY = np.arange(-10, 11) * 0.45, np.arange(-30, 31) * 0.15, 60
 # Distances to which windows reach, km: a few, so that few programs are compiled.
 DISTANCES_KM = (100.0, 150.0, 200.0, REACH_KM)
 # Ends of the windows after the origin: steps for delays, and coarse ones for probabilities alone.
@@ -41,12 +49,8 @@ FINE_S, COARSE_S = 0.5, 3.0
 CHOSEN_AT = (3.5, 5.0, 6.5)
 # Places at once; with delays so many that intermediate arrays hold this many numbers a circle.
 CHUNK, MOST_NUMBERS = 512, 4_000_000
-QUANTILES = (0.16, 0.5, 0.84)
-# Detections rarer than this have no delay.
-RARE = 1e-6
-
-# Of one draw of the parameters: log miss probability, ends of windows, detections until then.
-_Draw = tuple[np.ndarray, np.ndarray, Any]
+# Correlation of residuals at the range, exp(-3).
+RANGE_DECAY = 3.0
 
 
 def miss_probability(
@@ -70,18 +74,17 @@ def miss_probability(
     With Z what the devices share, N the triggers in a circle and a window, and k(n) what the rule
     needs of n active devices,
 
-    .. math:: P(\text{miss}) = \operatorname{E}_Z \prod_{s=1}^2 \min_{\text{circles of } s}
-        \max\{P(N < k \mid Z),\; P(\text{no trigger near the centre with } N \ge k \mid Z)\},
-        \qquad N \mid Z \sim \text{Poisson-binomial}\{a_h\, p_i(t, Z)\},
+    .. math:: P(\text{miss}) = \operatorname{E}_Z P\Big(\bigcap_i \{N_i < k(n_i)\}
+        \,\Big|\, Z\Big), \qquad
+        N_i \mid Z \sim \text{Poisson-binomial}\{a_h\, p_j(t, Z)\},
 
-    where $a_h$ is the share of active devices at the hour and $p_i$ the probability that device i
-    triggers within the window that ends at t, from `trigger_probability` and its delay. The event's
-    strength and decay and the mean correlation of the neighbours' residuals are one normal Z, over
-    which is integrated by the trapezoidal rule. Circles are followed about the devices that are
-    likeliest to detect; those of the second set have no device in common with the best of the
-    first. Chances of overlapping circles are not added up, which errs on the side of missing.
-    Devices that are listed but dead count in n and never in N. Tails of N are approximate (see
-    `approximate_log_tails`).
+    where $a_h$ is the share of active devices at the hour and $p_j$ the probability that device j
+    triggers within the window that ends at t, from `trigger_probability` and its delay, and i runs
+    over circles about the devices that are likeliest to detect. One of the devices near its centre
+    has to trigger when the count suffices. The event's strength and decay are one normal Z, over
+    which is integrated; circles that overlap, or are near one another, have correlated counts (see
+    the page on the model). Devices that are listed but dead count in n and never in N. Tails of N
+    are approximate (see `approximate_log_tails`).
 
     Parameters
     ----------
@@ -118,7 +121,8 @@ def miss_probability(
         Over `place`, `magnitude` and `hour`: `miss_probability` and `log_miss_probability`;
         `low` and `high` of the miss probability (equal tails) where there are draws; with
         `delays` also `delay_s` over `quantile` (0.16, 0.5, 0.84), seconds from the origin to the
-        detection given that there is one, NaN where it has a chance below 1e-6.
+        detection given that there is one, and `distance_km`, from the epicentre to the device
+        whose trigger completes it; NaN where a detection has a chance below 1e-6.
 
     Raises
     ------
@@ -144,6 +148,7 @@ def miss_probability(
     check_range("miss_probability", -2, 10, magnitude=magnitude)
     check_range("miss_probability", 0, 24, ends="[)", hour=hour)
     check_range("miss_probability", 0, 1, ends="(]", active_share=active_share)
+    response, motion = parameters_or_defaults("miss_probability", response, motion)
     lat, lon = (np.asarray(x, np.float64) for x in (latitude, longitude))
     if lat.shape != lon.shape and lat.ndim and lon.ndim:
         raise InputError("miss_probability: latitude and longitude must be of one shape")
@@ -159,39 +164,26 @@ def miss_probability(
             "number or one for each hour"
         )
     share = np.broadcast_to(share, hours.shape)
-    motion = GroundMotion() if motion is None else motion
-    around = circles(network, rule.radius_km, float(np.mean(np.asarray(motion.correlation_km))))
-    draws = _draws(DeviceResponse() if response is None else response, motion)
+    ranges_km = _ranges_km(motion, float(depth_km))
+    around = circles(network, rule.radius_km, ranges_km)
+    draws = pairs("miss_probability", response, motion)
     results = [
         _one(
             network, rule, around, unit_vectors(lat, lon), size, hours, share, float(depth_km),
+            ranges_km=ranges_km,
             response=one, motion=its_motion, velocity=as_velocity(velocity), delays=delays,
         )
         for one, its_motion in draws
     ]  # fmt: skip
-    return _labelled(results, lat, lon, size, hours, float(depth_km), probability)
+    return labelled(results, lat, lon, size, hours, float(depth_km), probability)
 
 
-def _draws(
-    response: DeviceResponse, motion: GroundMotion
-) -> list[tuple[DeviceResponse, GroundMotion]]:
-    """Pairs of parameters without axes of draws."""
-    many = int(np.ndim(np.asarray(response.trigger_m_s2)) > 0)
-    counts = {len(np.asarray(response.trigger_m_s2)) if many else 1}
-    axis = np.ndim(np.asarray(motion.level)) > 0
-    counts |= {len(np.asarray(motion.level)) if axis else 1}
-    count = max(counts)
-    if len(counts - {1}) > 1:
-        raise InputError(
-            f"miss_probability: response and motion have different numbers of draws: {counts}"
-        )
-
-    def number(tree: DeviceResponse | GroundMotion, index: int, axis: bool) -> object:
-        if not axis:
-            return tree
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[min(index, len(leaf) - 1)], tree)
-
-    return [(number(response, i, bool(many)), number(motion, i, axis)) for i in range(count)]  # type: ignore[misc]
+def _ranges_km(motion: GroundMotion, depth_km: float) -> np.ndarray:
+    """Range of the residuals' correlation on each ring, km, at magnitude 5; mean of the draws."""
+    distance = jnp.asarray(np.hypot(ring_nodes(REACH_KM), max(depth_km, 0.1)))[:, None]
+    beyond = -event_design(motion, 5.0, distance)[..., 1]
+    ranges = jnp.atleast_1d(motion.correlation_km) * 10 ** (motion.correlation_growth * beyond)
+    return np.asarray(ranges, np.float64).mean(axis=1)
 
 
 def window_ends(
@@ -225,19 +217,18 @@ def _one(
     share: np.ndarray,
     depth_km: float,
     *,
+    ranges_km: np.ndarray,
     response: DeviceResponse,
     motion: GroundMotion,
     velocity: VelocityModel,
     delays: bool,
-) -> _Draw:
+) -> Draw:
     """Log miss probability (places, magnitudes, hours), times, and detections until then."""
     rings = ring_nodes(REACH_KM)
     step = min(FINE_S if delays else COARSE_S, float(rule.window_s) / 3)
     farthest = _farthest_km(network, places, rule.radius_km)
     ends = window_ends(velocity, depth_km, response, step, farthest)
     needed_of = rule.required(around.listed[:, None] * share, hours)
-    # Of many triggers the number is so sure that the probability steps along the shared term.
-    nodes = NODES if np.median(needed_of) <= MANY else FINE_NODES
     single = [np.asarray(x, np.float32) for x in (rings, magnitude, depth_km, ends)]
     tables = tabulate(
         response,
@@ -245,40 +236,56 @@ def _one(
         velocity,
         *single,
         np.float32(rule.window_s),
-        np.float32(around.neighbour_correlation),
-        np.asarray(nodes, np.float32),
+        np.asarray(around.neighbour_correlation, np.float32),
     )
     reach = _reach(response, motion, rings, depth_km, around.neighbour_correlation)
     log_miss = np.zeros((len(places), len(magnitude), len(hours)))
-    by_time = np.zeros((*log_miss.shape, len(ends)), np.float32) if delays else None
-    sizes = len(magnitude), len(ends)
-    most = max(1, MOST_NUMBERS // (len(magnitude) * len(ends) * len(nodes))) if delays else CHUNK
+    by_time, by_ring = (
+        np.zeros((*log_miss.shape, len(axis)), np.float32) if delays else None
+        for axis in (ends, rings)
+    )
+    most = max(1, MOST_NUMBERS // (len(NODES) * len(ends))) if delays else CHUNK
     # Few places are padded to a power of two, so that few programs are compiled.
     chunk = min(most, CHUNK, bucket_size(len(places), smallest=1))
-    for start in range(0, len(places), chunk):
-        rows = slice(start, start + chunk)
+    for rows in blocks(places, chunk):
         block = places[rows]
-        chosen, second = choose_circles(network, around, block, rings, reach, needed_of, share)
-        # Where there is no second set nothing suffices.
-        needed = np.where(chosen[..., None] < 0, np.inf, needed_of[chosen])
+        cells, some, which = within_reach(network, around, block, REACH_KM, float(rule.radius_km))
+        needed = needed_of[which]
+        chosen, overlap = choose_circles(cells, some, block, rings, reach, needed, share)
+        field = _field_correlation(block, some.position[chosen], rings, ranges_km)
         given = (
-            ring_counts(network, around.members, block, chosen, rings),
-            ring_counts(network, around.near, block, chosen, rings),
-            needed,
-            second,
+            ring_counts(cells, some.members, block, chosen, rings),
+            ring_counts(cells, some.near, block, chosen, rings),
+            np.where(chosen[..., None] < 0, NEVER, needed[chosen]),
+            overlap,
+            # Residuals of circles that overlap are as correlated as these at least.
+            np.maximum(overlap, field),
         )
         arguments = (
             Given(*(jnp.asarray(_padded(x, chunk), jnp.float32) for x in given)),
             share.astype(np.float32),
-            *sizes,
+            len(magnitude),
         )
-        if by_time is None:
+        if by_time is None or by_ring is None:
             log_miss[rows] = np.asarray(log_miss_at_last(tables, *arguments))[: len(block)]
         else:
-            of_times = np.asarray(log_miss_by_time(tables, *arguments), np.float64)[: len(block)]
+            of_times, of_rings = (
+                np.asarray(x, np.float64)[: len(block)]
+                for x in detections_by_time(tables, *arguments, len(ends))
+            )
             log_miss[rows] = of_times[..., -1]
-            by_time[rows] = -np.expm1(of_times)
-    return np.minimum(log_miss, 0.0), ends, by_time
+            by_time[rows], by_ring[rows] = -np.expm1(of_times), of_rings
+    return Draw(np.minimum(log_miss, 0.0), ends, by_time, by_ring)
+
+
+def _field_correlation(
+    places: np.ndarray, centres: np.ndarray, rings: np.ndarray, ranges_km: np.ndarray
+) -> np.ndarray:
+    """Correlation of the residuals at the centres of circles, (places, circles, circles)."""
+    away = arc_km(np.linalg.norm(centres - places[:, None], axis=-1))
+    ranges = np.interp(away, rings, ranges_km)
+    apart = arc_km(np.linalg.norm(centres[:, :, None] - centres[:, None], axis=-1))
+    return np.exp(-RANGE_DECAY * apart / (0.5 * (ranges[:, :, None] + ranges[:, None])))
 
 
 def _padded(array: np.ndarray, rows: int) -> np.ndarray:
@@ -291,7 +298,7 @@ def _reach(
     motion: GroundMotion,
     rings: np.ndarray,
     depth_km: float,
-    neighbours: float,
+    neighbours: np.ndarray,
 ) -> np.ndarray:
     """Trigger probability by distance at the magnitudes of the choice, (magnitudes, rings)."""
     distance = np.sqrt(rings**2 + max(depth_km, 0.1) ** 2)
@@ -300,76 +307,6 @@ def _reach(
         jnp.asarray(CHOSEN_AT)[:, None],
         jnp.asarray(distance),
         jnp.asarray(depth_km),
-        neighbours,
+        jnp.asarray(neighbours),
     )
     return np.asarray(sum(trigger_probability(response, of.log10_pga, of.own_sd)), np.float64)
-
-
-def _quantiles(draws: list[_Draw]) -> np.ndarray:
-    """Quantiles of the delay given a detection, over all draws.
-
-    Draws differ in their times, to which the probabilities of detection are interpolated.
-    """
-    longest = max((ends for _, ends, _ in draws), key=len)
-    step = min(ends[1] - ends[0] for _, ends, _ in draws)
-    time = np.arange(min(ends[0] for _, ends, _ in draws) - step, longest[-1] + step, step)
-    detected = np.zeros((*draws[0][0].shape, len(time)))
-    for _, ends, by_time in draws:
-        known = np.concatenate([[ends[0] - (ends[1] - ends[0])], ends])
-        low = np.clip(np.searchsorted(known, time, side="right") - 1, 0, len(known) - 2)
-        part = np.clip((time - known[low]) / (known[low + 1] - known[low]), 0, 1)
-        value = np.concatenate([np.zeros_like(by_time[..., :1]), by_time], axis=-1)
-        detected += value[..., low] * (1 - part) + value[..., low + 1] * part
-    detected /= len(draws)
-    final = detected[..., -1]
-    out = np.full((*final.shape, len(QUANTILES)), np.nan)
-    for number, q in enumerate(QUANTILES):
-        wanted = q * final[..., None]
-        above = np.maximum(np.argmax(detected >= wanted, axis=-1), 1)
-        high, low = (
-            np.take_along_axis(detected, at[..., None], -1)[..., 0] for at in (above, above - 1)
-        )
-        part = (q * final - low) / np.maximum(high - low, 1e-300)
-        value = time[above - 1] + np.clip(part, 0, 1) * (time[above] - time[above - 1])
-        out[..., number] = np.where(final > RARE, value, np.nan)
-    return out
-
-
-def _labelled(
-    results: list[_Draw],
-    latitude: np.ndarray,
-    longitude: np.ndarray,
-    magnitude: np.ndarray,
-    hours: np.ndarray,
-    depth_km: float,
-    probability: float,
-) -> xr.Dataset:
-    dims = ("place", "magnitude", "hour")
-    log_miss = np.stack([log for log, *_ in results])
-    mean = np.minimum(np.logaddexp.reduce(log_miss, axis=0) - np.log(len(results)), 0.0)
-    variables: dict = {
-        "miss_probability": (dims, np.exp(mean), {"long_name": "miss probability"}),
-        "log_miss_probability": (dims, mean, {"long_name": "log of the miss probability"}),
-    }
-    if len(results) > 1:
-        tail = (1 - probability) / 2
-        ends = np.quantile(np.exp(log_miss), [tail, 1 - tail], axis=0)
-        for name, values in zip(("low", "high"), ends, strict=True):
-            variables[name] = (dims, values, {"long_name": f"miss probability, {name} end"})
-    coords: dict = {
-        "latitude": ("place", latitude, {"units": "degrees_north", "long_name": "latitude"}),
-        "longitude": ("place", longitude, {"units": "degrees_east", "long_name": "longitude"}),
-        "magnitude": ("magnitude", magnitude, {"long_name": "magnitude"}),
-        "hour": ("hour", hours, {"units": "h", "long_name": "local hour of the day"}),
-    }
-    if results[0][2] is not None:
-        attributes = {"units": "s", "long_name": "delay of the detection after the origin"}
-        variables["delay_s"] = ((*dims, "quantile"), _quantiles(results), attributes)
-        coords["quantile"] = ("quantile", np.array(QUANTILES), {"long_name": "quantile"})
-    attributes = {
-        "depth_km": depth_km,
-        "draws": len(results),
-        "interval_probability": probability,
-        "interval_kind": "credible, equal tails, of the parameters",
-    }
-    return xr.Dataset(variables, coords, attributes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from scipy.spatial import KDTree
 
 from eqstat import schema
-from eqstat._core.checks import check_range, check_whole
+from eqstat._core.checks import check_kind, check_range, check_whole
 from eqstat._core.constants import EARTH_RADIUS_KM
 from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
@@ -28,7 +28,7 @@ else:
 # Candidates for the circle of a detection lie this share of the radius apart.
 CENTRES_APART = 0.1
 # Devices within this share of the radius have about the same circle, and those of so many cells.
-NEAR, NEAR_CELLS = 0.25, 8
+NEAR, NEAR_CELLS = 0.4, 8
 # Cells of a circle, and circles, whose pairs of devices serve for the mean correlation.
 MOST_PAIRS = 100
 MOST_CIRCLES = 300
@@ -174,20 +174,42 @@ class Circles:
     near
         Devices of each cell near the centre, whose circles are about the same, as `members`.
     neighbour_correlation
-        Mean of exp(-3 d / range) over pairs of devices within a circle.
+        Mean of exp(-3 d / range) over pairs of devices within a circle, for each range, (ranges,).
     """
 
     position: np.ndarray
     listed: np.ndarray
     members: csr_array
     near: csr_array
-    neighbour_correlation: float
+    neighbour_correlation: np.ndarray
 
-    def disjoint_from(self, circle: np.ndarray) -> np.ndarray:
-        """Return which circles have no devices in common with some, (of these, circles)."""
-        unique, back = np.unique(circle, return_inverse=True)
-        shared = _pattern(self.members[:, unique]).T @ self.members
-        return (shared.toarray() == 0)[back]
+    def within(self, cells: np.ndarray, circle: np.ndarray) -> Circles:
+        """Return some of the circles, over some of the cells."""
+        members, near = (x.tocsc()[:, circle].tocsr()[cells] for x in (self.members, self.near))
+        return replace(
+            self,
+            position=self.position[circle],
+            listed=self.listed[circle],
+            members=members.tocsc(),
+            near=near.tocsc(),
+        )
+
+    def overlap(self, circle: np.ndarray, weight: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """Weight that a circle of each place has in common with all, a share, (places, circles).
+
+        `weight` is that of a device in each cell, (places, cells), and `total` the sum over each
+        circle, (places, circles). The share is of the geometric mean of both sums: with the
+        probabilities of triggers as weights, about the correlation of their numbers.
+        """
+        columns = self.members.tocsc()
+        own = columns[:, circle]
+        place = np.repeat(np.arange(len(circle)), np.diff(own.indptr))
+        entries = weight[place, own.indices]
+        common = csr_array((entries, own.indices, own.indptr), (len(circle), weight.shape[1]))
+        mine = np.take_along_axis(total, circle[:, None], axis=1)
+        product: Any = common @ self.members
+        shared = product.toarray() / np.sqrt(np.maximum(mine * total, 1e-30))
+        return np.minimum(shared, 1.0)
 
 
 def prepare(
@@ -221,9 +243,10 @@ def prepare(
     400
     """
     check_range("prepare", 0, 100, ends="(]", cell_km=cell_km)
+    check_kind("prepare", pd.DataFrame, "use a pandas DataFrame of devices", network=network)
     number = np.ones(len(network))
     if devices is not None:
-        number = _numbers_of(network, devices)
+        number = numbers_of(network, devices)
         network = network.drop(columns=devices)
     checked = schema.check_network(network)
     keep = number > 0
@@ -243,17 +266,17 @@ def prepare(
     return DeviceNetwork(mean, weight, left_out, notes)
 
 
-def _numbers_of(network: pd.DataFrame, column: str) -> np.ndarray:
-    """Numbers of devices in a column of the table."""
-    if column not in network:
-        names = ", ".join(str(name) for name in network.columns)
-        raise InputError(f"network: has no column {column!r} of devices; its columns are {names}")
-    number = pd.to_numeric(network[column], errors="coerce").to_numpy(np.float64)
+def numbers_of(table: pd.DataFrame, column: str, name: str = "network") -> np.ndarray:
+    """Numbers of devices, or of people, in a column of a table."""
+    if column not in table:
+        names = ", ".join(str(each) for each in table.columns)
+        raise InputError(f"{name}: has no column {column!r} of numbers; its columns are {names}")
+    number = pd.to_numeric(table[column], errors="coerce").to_numpy(np.float64)
     bad = ~(number >= 0) | ~np.isfinite(number)
     if bad.any():
-        rows = ", ".join(str(index) for index in network.index[bad][:5])
+        rows = ", ".join(str(index) for index in table.index[bad][:5])
         raise InputError(
-            f"network: column {column!r} must hold numbers of at least 0; rows {rows} do not"
+            f"{name}: column {column!r} must hold numbers of at least 0; rows {rows} do not"
         )
     return number
 
@@ -288,8 +311,11 @@ def arc_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return arc_km(np.sqrt(np.maximum(2 - 2 * (a @ b.T), 0.0)))
 
 
-def circles(network: DeviceNetwork, radius_km: float | int, correlation_km: float) -> Circles:
-    """Circles of the radius about places where devices are, a tenth of the radius apart."""
+def circles(network: DeviceNetwork, radius_km: float | int, correlation_km: np.ndarray) -> Circles:
+    """Circles of the radius about places where devices are, a tenth of the radius apart.
+
+    `correlation_km` holds ranges of the residuals' correlation, (ranges,).
+    """
     order = np.argsort(-network.devices, kind="stable")
     tree = KDTree(network.position)
     near = tree.query_ball_point(network.position, chord(CENTRES_APART * radius_km))
@@ -307,17 +333,11 @@ def circles(network: DeviceNetwork, radius_km: float | int, correlation_km: floa
     near = np.clip(nearest * (1 + 1e-9), chord(NEAR * radius_km), chord(radius_km))
     return Circles(
         centres,
-        np.asarray(members.sum(axis=0)).ravel(),
+        np.asarray(members.sum(axis=0), np.float64).ravel(),
         members,
         _members(tree, network, centres, near),
         _neighbours(network, members, correlation_km),
     )
-
-
-def _pattern(array: csr_array) -> csr_array:
-    """Ones where a sparse array has entries."""
-    ones = np.ones_like(array.data)
-    return csr_array((ones, array.indices, array.indptr), shape=array.shape)
 
 
 def _members(
@@ -328,12 +348,15 @@ def _members(
     column = np.repeat(np.arange(len(centres)), [len(cells) for cells in within])
     cells = np.concatenate([np.asarray(cells, int) for cells in within])
     shape = (len(network.devices), len(centres))
-    return csr_array((network.devices[cells], (cells, column)), shape=shape)
+    return csr_array((network.devices[cells].astype(np.float32), (cells, column)), shape=shape)
 
 
-def _neighbours(network: DeviceNetwork, members: csr_array, correlation_km: float) -> float:
+def _neighbours(
+    network: DeviceNetwork, members: csr_array, correlation_km: np.ndarray
+) -> np.ndarray:
     """Mean correlation of pairs of different devices, over circles in proportion to devices."""
-    total, weight, columns = 0.0, 0.0, members.tocsc()
+    ranges, back = np.unique(correlation_km, return_inverse=True)
+    total, weight, columns = np.zeros(len(ranges)), 0.0, members.tocsc()
     step = -(-(len(columns.indptr) - 1) // MOST_CIRCLES)
     for start, end in zip(columns.indptr[:-1:step], columns.indptr[1::step], strict=True):
         some = columns.indices[start:end][:: -(-(end - start) // MOST_PAIRS)]
@@ -342,6 +365,6 @@ def _neighbours(network: DeviceNetwork, members: csr_array, correlation_km: floa
         pairs = np.outer(number, number) - np.diag(number)
         if pairs.sum() > 0:
             devices = columns.data[start:end].sum()
-            mean = np.sum(pairs * np.exp(-3.0 * apart / correlation_km)) / pairs.sum()
-            total, weight = total + devices * mean, weight + devices
-    return total / weight if weight else 0.0
+            mean = [np.sum(pairs * np.exp(-3.0 * apart / one)) / pairs.sum() for one in ranges]
+            total, weight = total + devices * np.array(mean), weight + devices
+    return (total / weight if weight else total)[back]

@@ -252,6 +252,15 @@ def approximate_log_tails(mean: Array, variance: Array, count: Array) -> tuple[A
     >>> round(float(jnp.exp(upper)), 3)
     0.047
     """
+    score = tail_score(mean, variance, count)
+    return log_ndtr(-score), log_ndtr(score)
+
+
+def tail_score(mean: Array, variance: Array, count: Array) -> Array:
+    r"""Score s of a Poisson-binomial number, $P(N < k) \approx \Phi(s)$; infinite where certain.
+
+    See `approximate_log_tails`.
+    """
     mean = jnp.maximum(mean, 1e-20)
     share = jnp.clip(1 - variance / mean, 1e-6, 1 - 1e-6)
     trials = mean / share
@@ -268,9 +277,7 @@ def approximate_log_tails(mean: Array, variance: Array, count: Array) -> tuple[A
     u = jnp.where(near, SMALL, 2 * jnp.sinh(jnp.clip(s, -80, 80) / 2) * jnp.sqrt(curvature))
     score = root + jnp.where(near, skewness / 6, jnp.log(u / w) / w)
     possible = count - 0.5 < trials
-    upper = jnp.where(count <= 0, 0.0, jnp.where(possible, log_ndtr(-score), -jnp.inf))
-    lower = jnp.where(count <= 0, -jnp.inf, jnp.where(possible, log_ndtr(score), 0.0))
-    return upper, lower
+    return jnp.where(count <= 0, -jnp.inf, jnp.where(possible, score, jnp.inf))
 
 
 def _excess(x: Array) -> Array:

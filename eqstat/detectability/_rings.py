@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-import jax.numpy as jnp
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.sparse import csr_array
+from scipy.special import ndtri
 
-from eqstat.detectability._circles import likely
 from eqstat.detectability._network import Circles, DeviceNetwork, arc_between, arc_km
 
+# Devices farther than this are taken to be silent.
+REACH_KM = 300.0
 # Rings of epicentral distance: RING_KM near the epicentre, RING_FRACTION of the distance far off.
 RING_KM, RING_FRACTION = 2.0, 0.08
-# Circles that are chosen at each magnitude of the choice, and of the second set.
-PER_MAGNITUDE = 2
+# Places are gathered in bands of latitude.
+BAND_DEG = 3.0
+# Circles that are followed. At each magnitude of the choice (the middle one first) in turn, the one
+# is added that is the likeliest to detect where those before do not.
+FOLLOWED, TURNS = 6, (1, 0, 2)
+# Mean of a standard normal variable that is below 0, without its sign.
+SHORT = 0.8
+
+
+def likely_score(expected: np.ndarray, near: np.ndarray, needed: np.ndarray) -> np.ndarray:
+    """Score of detection: the rarer of enough triggers and of one near the centre."""
+    count = (expected - needed) / np.sqrt(expected + 1.0)
+    # As if the devices near the centre were a Poisson number.
+    return np.minimum(count, ndtri(-np.expm1(-np.clip(near, 1e-6, 15.0))))
 
 
 def ring_nodes(reach_km: float) -> np.ndarray:
@@ -24,7 +39,7 @@ def ring_nodes(reach_km: float) -> np.ndarray:
 
 
 def choose_circles(
-    network: DeviceNetwork,
+    cells: np.ndarray,
     around: Circles,
     places: np.ndarray,
     rings: np.ndarray,
@@ -32,42 +47,71 @@ def choose_circles(
     needed: np.ndarray,
     share: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each place the circles with the most triggers in excess, and which are a second set.
+    """For each place the circles to follow, -1 for padding, and their overlap.
 
-    The best circles of the two sets have no device in common; -1 where a circle belongs to neither.
+    `cells` holds the cells' unit vectors, `reach` trigger probabilities by distance, (magnitudes,
+    rings). Returns arrays (places, circles) and (places, circles, circles).
     """
-    apart = arc_between(places, network.position)
+    apart = arc_between(places, cells)
     a, k = float(share.mean()), needed.mean(axis=1)
-    many = min(PER_MAGNITUDE, len(k))
-    score, fine = [], np.arange(0.0, rings[-1] + 1.0, 0.5)
+    fine = np.arange(0.0, rings[-1] + 1.0, 0.5)
     step = np.minimum(apart * 2, len(fine)).astype(np.intp)
+    score, weights, totals = [], [], []
     for row in reach:
-        weight = np.append(np.interp(fine, rings, row), 0.0)
-        expected, near = (a * (weight[step] @ members) for members in (around.members, around.near))
-        score.append(np.asarray(likely(*(jnp.asarray(x) for x in (expected, near, k)))))
-    # At the middle magnitude: the best circle, and the best one that is disjoint from it.
-    middle = score[len(score) // 2]
-    best = np.argmax(middle, axis=1)
-    apart_from_best = around.disjoint_from(best)
-    other = np.argmax(np.where(apart_from_best, middle, -np.inf), axis=1)
-    exists = np.asarray(np.any(apart_from_best, axis=1))
-    chosen = np.concatenate(
-        [np.argpartition(-values, many - 1, axis=1)[:, :many] for values in score]
-        + [best[:, None], np.where(exists, other, best)[:, None]],
-        axis=1,
+        weights.append(np.append(np.interp(fine, rings, row), 0.0).astype(np.float32)[step])
+        totals.append(weights[-1] @ around.members)
+        score.append(likely_score(a * totals[-1], a * (weights[-1] @ around.near), k))
+    # What circles share is weighed at the magnitude that is about as large as can be detected.
+    usual = np.argmin([np.abs(values.max(axis=1)) for values in score], axis=0)
+    everywhere = np.arange(len(places))
+    weight, total = (np.stack(each)[usual, everywhere] for each in (weights, totals))
+    count = min(FOLLOWED, len(k))
+    chosen = np.zeros((len(places), FOLLOWED), np.intp)
+    shared = np.zeros((len(places), len(k)), np.float32)
+    among = np.zeros((len(places), FOLLOWED, FOLLOWED))
+    rows = []
+    for slot in range(count):
+        value = score[TURNS[slot % len(TURNS)]]
+        value = value - value.max(axis=1, keepdims=True) - SHORT * shared
+        value /= np.sqrt(1 - (SHORT * shared) ** 2)
+        if slot:
+            np.put_along_axis(value, chosen[:, :slot], -np.inf, axis=1)
+        chosen[:, slot] = np.argmax(value, axis=1)
+        rows.append(around.overlap(chosen[:, slot], weight, total))
+        shared = np.maximum(shared, rows[-1])
+    for slot, row in enumerate(rows):
+        among[:, slot, :count] = row[everywhere[:, None], chosen[:, :count]]
+    chosen[:, count:] = -1
+    return chosen, among
+
+
+def blocks(places: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Indices of places in blocks of at most a size, of places that are near one another."""
+    latitude = np.rad2deg(np.arcsin(np.clip(places[:, 2], -1, 1)))
+    longitude = np.arctan2(places[:, 1], places[:, 0])
+    order = np.lexsort((longitude, np.floor(latitude / BAND_DEG)))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+def within_reach(
+    network: DeviceNetwork, around: Circles, places: np.ndarray, reach_km: float, radius_km: float
+) -> tuple[np.ndarray, Circles, np.ndarray]:
+    """Cells (unit vectors) and circles that may matter to some places, and the circles' indices."""
+    middle = places.mean(axis=0)
+    middle /= np.linalg.norm(middle)
+    far = reach_km + arc_km(np.linalg.norm(places - middle, axis=1)).max()
+    of_cells, of_circles = (
+        arc_km(np.linalg.norm(x - middle, axis=1)) for x in (network.position, around.position)
     )
-    # Each joins one of the two, from whose rival it is disjoint.
-    apart_from_other = around.disjoint_from(other)
-    in_first = np.take_along_axis(apart_from_other, chosen, 1) | ~exists[:, None]
-    in_second = np.take_along_axis(apart_from_best, chosen, 1) & exists[:, None]
-    second = (in_second & ~in_first).astype(np.float64)
-    # The same circle may be the best at several magnitudes; it is followed once.
-    repeated = np.tril(chosen[:, :, None] == chosen[:, None, :], -1).any(axis=2)
-    return np.where((in_first | in_second) & ~repeated, chosen, -1), second
+    # Devices of a circle may be nearer than its centre. One circle is always there.
+    chosen = np.flatnonzero(of_circles <= max(far + radius_km, of_circles.min()))
+    cells = np.flatnonzero(of_cells <= max(far + 2 * radius_km, of_circles.min() + radius_km))
+    return network.position[cells], around.within(cells, chosen), chosen
 
 
 def ring_counts(
-    network: DeviceNetwork,
+    cells: np.ndarray,
     devices_of: csr_array,
     places: np.ndarray,
     chosen: np.ndarray,
@@ -82,7 +126,7 @@ def ring_counts(
     offset = np.repeat(first - np.concatenate([[0], np.cumsum(last - first)[:-1]]), last - first)
     at = np.arange(len(pair)) + offset
     cell, devices = members.indices[at], members.data[at]
-    apart = arc_km(np.linalg.norm(places[pair // count] - network.position[cell], axis=-1))
+    apart = arc_km(np.linalg.norm(places[pair // count] - cells[cell], axis=-1))
     lower = np.clip(np.searchsorted(rings, apart, side="right") - 1, 0, len(rings) - 2)
     part = (apart - rings[lower]) / (rings[lower + 1] - rings[lower])
     # Devices beyond the last ring stay silent.

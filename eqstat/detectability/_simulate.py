@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +15,7 @@ from eqstat._core.constants import HOUR_S
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat._core.typing import ArrayLike
+from eqstat.detectability._draws import parameters_or_defaults, single
 from eqstat.detectability._network import arc_between, arc_km, cell_numbers, unit_vectors
 from eqstat.detectability._response import DeviceResponse
 from eqstat.ground_motion import (
@@ -91,16 +90,23 @@ def simulate(
     check_key("simulate", key)
     checked = schema.check_network(network)
     check_range("simulate", 0, 1, ends="(]", active_share=active_share)
-    arrays = np.broadcast_arrays(
-        *(np.asarray(x, np.float64) for x in (latitude, longitude, magnitude, depth_km))
-    )
+    given = {"latitude": latitude, "longitude": longitude, "magnitude": magnitude}
+    for name, values in (given | {"depth_km": depth_km}).items():
+        check_range("simulate", **{name: values})  # type: ignore[arg-type]
+    try:
+        arrays = np.broadcast_arrays(
+            *(np.asarray(x, np.float64) for x in (*given.values(), depth_km))
+        )
+    except ValueError as error:
+        raise InputError(f"simulate: the earthquakes' columns differ in length: {error}") from error
     lat, lon, size, depth = (x.ravel() for x in arrays)
     check_range("simulate", -90, 90, latitude=lat)
     check_range("simulate", -360, 540, longitude=lon)
     check_range("simulate", -2, 10, magnitude=size)
     check_range("simulate", 0, 700, depth_km=depth)
-    ground: GroundMotion = _plain(GroundMotion() if motion is None else motion)
-    of: DeviceResponse = _plain(DeviceResponse() if response is None else response)
+    response, motion = parameters_or_defaults("simulate", response, motion)
+    ground: GroundMotion = single("simulate", "motion", motion)
+    of: DeviceResponse = single("simulate", "response", response)
     rng = generator(key)
     places = unit_vectors(checked["latitude"].to_numpy(float), checked["longitude"].to_numpy(float))
     events, devices = len(size), len(places)
@@ -167,11 +173,6 @@ def simulate(
             "depth_km": ("earthquake", depth, {"units": "km"}),
         },
     )
-
-
-def _plain(parameters: Any) -> Any:
-    """Parameters as NumPy numbers."""
-    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), parameters)
 
 
 def _field(

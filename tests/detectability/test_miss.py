@@ -49,10 +49,13 @@ def test_prediction_is_what_simulated_networks_do():
     place = rng.normal(0, 0.06, (2, 300)) + np.array([[-12.0], [-77.0]])
     table = pd.DataFrame({"latitude": place[0], "longitude": place[1]})
     rule = Rule(20, window_s=30.0, radius_km=60.0)
-    seen, delay = [], []
+    away = 111.195 * np.hypot(place[0] + 12.2, (place[1] + 77.1) * np.cos(np.deg2rad(12.1)))
+    seen, delay, distance = [], [], []
     for number in range(30):
         triggers = simulate(jax.random.key(number), table, np.full(20, -12.2), -77.1, 4.0)
-        times = np.sort(triggers["trigger_time_s"].to_numpy(), axis=1)
+        times = triggers["trigger_time_s"].to_numpy()
+        distance.append(away[np.argsort(times, axis=1)[:, 19]])
+        times = np.sort(times, axis=1)
         # All devices lie within the radius: the rule is met when the twentieth comes soon enough.
         soon = times[:, 19:] <= times[:, :-19] + 30
         soon &= np.isfinite(times[:, 19:])
@@ -65,6 +68,9 @@ def test_prediction_is_what_simulated_networks_do():
     assert abs(seen.mean() - expected) < 3 * np.sqrt(expected * (1 - expected) / 300) + 0.01
     quantiles = result["delay_s"].to_numpy()
     np.testing.assert_allclose(np.quantile(delay[seen], [0.16, 0.5, 0.84]), quantiles, atol=0.8)
+    # The device that triggers as the twentieth; distances of cells are good to two kilometres.
+    of_device = np.quantile(np.concatenate(distance)[seen], [0.16, 0.5, 0.84])
+    np.testing.assert_allclose(of_device, result["distance_km"].squeeze(), atol=2.5)
     at_last = miss_probability(prepare(table), rule, -12.2, -77.1, [4.0])
     assert abs(float(at_last["miss_probability"].squeeze()) - (1 - expected)) < 0.03
 

@@ -32,18 +32,21 @@ def test_cells_and_circles_do_not_depend_on_where_they_are(centre):
     lon = (np.rad2deg(lon) + 180) % 360 - 180
     network = prepare(table(np.rad2deg(lat), lon))
     assert len(network) == 300
-    around = circles(network, 45.0, 20.0)
+    around = circles(network, 45.0, np.array([20.0]))
     # Everything lies within 40 km of everything.
     assert np.all(around.listed == 300)
-    assert not around.disjoint_from(np.arange(len(around.listed))).any()
+    number, places = len(around.listed), len(network.devices)
+    weight, total = np.ones((number, places)), np.full((number, number), 300.0)
+    np.testing.assert_allclose(around.overlap(np.arange(number), weight, total), 1.0, rtol=1e-6)
     apart = arc_between(network.position, unit_vectors(*np.array(centre)[:, None]))
     assert apart.max() < 22
 
 
 def test_circles_of_towns_far_apart_are_disjoint():
-    around = circles(prepare(table([0.0, 0.0], [0.0, 2.0])), 30.0, 20.0)
+    around = circles(prepare(table([0.0, 0.0], [0.0, 2.0])), 30.0, np.array([20.0]))
     assert around.listed.tolist() == [1, 1]
-    assert around.disjoint_from(np.array([0, 1])).tolist() == [[False, True], [True, False]]
+    overlap = around.overlap(np.array([0, 1]), np.ones((2, 2)), np.ones((2, 2)))
+    assert overlap.tolist() == [[1, 0], [0, 1]]
     assert around.neighbour_correlation == 0
 
 
@@ -58,7 +61,7 @@ def test_rules_that_give_no_counts_are_refused(needed):
 
 
 def test_devices_near_a_centre_are_some_where_they_are_sparse():
-    around = circles(prepare(table(np.arange(16) * 0.15, np.zeros(16))), 30.0, 20.0)
+    around = circles(prepare(table(np.arange(16) * 0.15, np.zeros(16))), 30.0, np.array([20.0]))
     near = np.asarray(around.near.sum(axis=0)).ravel()
     assert np.all(near >= 2)
     assert np.all(near <= around.listed)
@@ -86,3 +89,10 @@ def test_rules_take_numbers_and_functions():
     for wrong in ({"needed": 0}, {"needed": 5, "window_s": 0}, {"needed": 5, "radius_km": -1}):
         with pytest.raises(InputError):
             Rule(**wrong)
+
+
+def test_neighbours_are_correlated_over_the_range_of_each_ring():
+    ranges = np.array([10.0, 20.0, 10.0, 40.0])
+    apart = table([0.0, 0.0], [0.0, 0.1])
+    found = circles(prepare(apart), 30.0, ranges).neighbour_correlation
+    np.testing.assert_allclose(found, np.exp(-3 * 11.12 / ranges), rtol=0.02)

@@ -42,6 +42,7 @@ def kth_distance_km(history: History, events: pd.DataFrame) -> np.ndarray:
     --------
     See `logistic`.
     """
+    history = as_history("kth_distance_km", history)
     count = max(history.data.counts)
     distance, station = nearest(events, history.stations, count)
     if distance.shape[1] < count:

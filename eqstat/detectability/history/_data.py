@@ -190,7 +190,7 @@ def prepare(
     >>> len(history.events), history.data.distance_km.shape
     (2, (16, 4))
     """
-    wanted = _counts(counts)
+    wanted = checked_counts("prepare", counts)
     check_whole("prepare", max(wanted), neighbours=neighbours)
     given = check(events, EVENTS, name=name).reset_index(drop=True)
     network = check_network(stations, name="stations").reset_index(drop=True)
@@ -243,9 +243,12 @@ def prepare(
     return History(data, kept, network, groups, left_out, tuple(notes), masking_km)
 
 
-def _counts(counts: int | Sequence[int]) -> tuple[int, ...]:
+def checked_counts(owner: str, counts: int | Sequence[int]) -> tuple[int, ...]:
+    """Numbers of stations that a rule may need, in order."""
     several = np.atleast_1d(np.asarray(counts))
-    check_whole("prepare", 1, MOST_STATIONS, counts=several)
+    if several.ndim != 1 or not several.size:
+        raise InputError(f"{owner}: counts must be a number of stations, or a row of some")
+    check_whole(owner, 1, MOST_STATIONS, counts=several)
     return tuple(sorted({int(count) for count in several}))
 
 

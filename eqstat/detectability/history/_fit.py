@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from eqstat._core.checks import check_range
+from eqstat._core.checks import check_kind, check_range
 from eqstat._core.errors import InputError
 from eqstat.detectability.history._data import History, as_history
 from eqstat.detectability.history._model import Prior, model, sensitivity_of, site_names
@@ -160,6 +160,7 @@ def fit(
     """
     history = as_history("fit", history)
     prior = Prior() if prior is None else prior
+    check_kind("fit", Prior, "use `Prior(...)`", prior=prior)
     data = history.data
     start = start_values(history)
     fixed: dict[str, Any] = {}

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
-from eqstat._core.checks import check_key
+from eqstat._core.checks import check_key, check_kind
 from eqstat.detectability.history._data import History, HistoryData, as_history
 from eqstat.detectability.history._fit import fit
 from eqstat.detectability.history._likelihood import pointwise_log_likelihood
@@ -84,6 +84,7 @@ def sample(
     check_key("sample", key)
     history = as_history("sample", history)
     prior = Prior() if prior is None else prior
+    check_kind("sample", Prior, "use `Prior(...)`", prior=prior)
     cloud = fit(history, prior=prior).draws(jax.random.fold_in(key, 0), CLOUD)
     rows = np.asarray(history.data.weight) > 0
     constant = {name: history.events[name].to_numpy(np.float64) for name in COLUMNS}

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
 
-from eqstat._core.checks import check_fields, check_key, check_range, check_whole
+from eqstat._core.checks import check_fields, check_key, check_kind, check_range, check_whole
 from eqstat._core.random import generator
-from eqstat.detectability.history._data import History, prepare
+from eqstat.detectability.history._data import History, checked_counts, prepare
 from eqstat.detectability.history._likelihood import station_shift, working_share
 from eqstat.detectability.history._parameters import Sensitivity, trigger_probability
 from eqstat.geodesy import LocalFrame
@@ -79,6 +79,7 @@ class Design:
         check_range("Design", 0, ends="()", extent_km=self.extent_km, b_value=self.b_value)
         check_range("Design", 2, 700, max_depth_km=self.max_depth_km)
         check_range("Design", 0, ends="()", days=self.days)
+        checked_counts("Design", self.counts)
 
 
 def simulate(key: PRNGKeyArray, sensitivity: Sensitivity, design: Design | None = None) -> History:
@@ -111,6 +112,8 @@ def simulate(key: PRNGKeyArray, sensitivity: Sensitivity, design: Design | None 
     """
     check_key("simulate", key)
     design = Design() if design is None else design
+    check_kind("simulate", Sensitivity, "use `Sensitivity(...)`", sensitivity=sensitivity)
+    check_kind("simulate", Design, "use `Design(...)`", design=design)
     rng = generator(key)
     half, count = design.extent_km / 2, design.stations
     frame = LocalFrame(*CENTRE)

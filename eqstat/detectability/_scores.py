@@ -1,0 +1,97 @@
+"""Normal scores of probabilities, and the expectation over a shared normal term.
+
+Scores of the counts are nearly linear in the shared term: between nodes they are interpolated.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp, ndtri
+from jaxtyping import Array
+from scipy import special
+
+from eqstat._core.constants import HALF_LOG_2PI
+from eqstat._core.normal import log_ndtr
+from eqstat.detectability._poisson_binomial import tail_score
+
+# Nodes of the shared term, in standard deviations, at which sums over devices are taken, and the
+# intervals of the integral over it.
+NODES, FINE = np.linspace(-5.0, 5.0, 21), np.linspace(-4.5, 4.5, 49)
+# A detection that is impossible has this score at least; in log probabilities nothing is lost
+# above the second one.
+IMPOSSIBLE, SMALLEST = 6.0, 1e-30
+# Scores below which the mean over an interval is that of its ends: there it is small beside others.
+TAIL = -3.0
+
+
+def score_of_log(log_probability: Array) -> Array:
+    r"""Normal score of a log probability, $\Phi^{-1}(e^x)$, precise in both tails."""
+    far = log_probability < -40.0
+    # exp(-40) is a normal number in single precision.
+    body = ndtri(jnp.exp(jnp.where(far, -1.0, log_probability)))
+    likely = -ndtri(jnp.maximum(-jnp.expm1(log_probability), SMALLEST))
+    twice = -2 * jnp.where(far, log_probability, -40.0) - 2 * HALF_LOG_2PI
+    tail = -jnp.sqrt(twice - jnp.log(twice))
+    return jnp.where(far, tail, jnp.where(log_probability > -0.5, likely, body))
+
+
+def score_of_count(total: Array, square: Array, needed: Array) -> Array:
+    """Score of too few triggers; that of a normal number continues it to where none can be enough.
+
+    So it stays smooth along the nodes.
+    """
+    variance = total - square
+    normal = (needed - 0.5 - total) / jnp.sqrt(variance + 0.01)
+    score = tail_score(total, variance, needed)
+    return jnp.where(score == jnp.inf, jnp.maximum(normal, IMPOSSIBLE), score)
+
+
+def slope_along_nodes(score: Array, axis: int) -> Array:
+    """Slope of scores along the nodes, per standard deviation; the lesser one at a bend."""
+    step = (NODES[1] - NODES[0]).astype(score.dtype)
+    fall = -jnp.diff(score, axis=axis) / step
+    width = [(0, 0)] * score.ndim
+    width[axis % score.ndim] = (1, 0)
+    before = jnp.pad(fall, width, mode="edge")
+    width[axis % score.ndim] = (0, 1)
+    return jnp.maximum(jnp.minimum(before, jnp.pad(fall, width, mode="edge")), 0.0)
+
+
+def _interpolation(event_share: Array) -> Array:
+    """Weights of the nodes at those of the integral, cubic, (nodes, fine)."""
+    step, last = NODES[1] - NODES[0], len(NODES) - 1
+    at = (jnp.sqrt(event_share) * FINE.astype(event_share.dtype) - NODES[0]) / step
+    first = jnp.clip(jnp.floor(at).astype(int) - 1, 0, last - 3)
+    x = at - first
+    weights = [
+        -(x - 1) * (x - 2) * (x - 3) / 6,
+        x * (x - 2) * (x - 3) / 2,
+        -x * (x - 1) * (x - 3) / 2,
+        x * (x - 1) * (x - 2) / 6,
+    ]
+    rows = jnp.arange(last + 1)[:, None]
+    return sum((rows == first + i) * weight for i, weight in enumerate(weights))  # type: ignore[return-value]
+
+
+def log_expectation(least: Array, rest: Array, event_share: Array) -> Array:
+    r"""Log of the expectation over the event's terms; nodes along the last axis.
+
+    Within an interval the score is linear, and the mean of its probability in closed form,
+    $\int \Phi = s \Phi(s) + \varphi(s)$: exact for large networks as well, whose
+    probability steps from 1 to 0.
+    """
+    weights = _interpolation(event_share)
+    score, more = (jnp.matmul(x, weights, precision="highest") for x in (least, rest))
+    log_below = log_ndtr(score)
+    low, high = score[..., 1:], score[..., :-1]
+    apart = high - low
+    primitive = score * jnp.exp(log_below) + jnp.exp(-0.5 * score**2 - HALF_LOG_2PI)
+    steep = (jnp.abs(apart) > 0.3) & (jnp.maximum(low, high) > TAIL)
+    mean = (primitive[..., :-1] - primitive[..., 1:]) / jnp.where(steep, apart, 1.0)
+    of_ends = jnp.logaddexp(log_below[..., :-1], log_below[..., 1:]) - np.log(2)
+    log_mean = jnp.where(steep, jnp.log(jnp.maximum(mean, SMALLEST)), of_ends)
+    log_mean += 0.5 * jnp.minimum(more[..., 1:] + more[..., :-1], 0.0)
+    edges = np.concatenate([[-np.inf], FINE[1:-1], [np.inf]])
+    mass = np.diff(special.ndtr(edges))
+    return logsumexp(log_mean + np.log(mass).astype(least.dtype), axis=-1)
