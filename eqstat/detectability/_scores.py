@@ -5,6 +5,8 @@ Scores of the counts are nearly linear in the shared term: between nodes they ar
 
 from __future__ import annotations
 
+import math
+
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp, ndtri
@@ -17,7 +19,10 @@ from eqstat.detectability._poisson_binomial import tail_score
 
 # Nodes of the shared term, in standard deviations, at which sums over devices are taken, and the
 # intervals of the integral over it.
-NODES, FINE = np.linspace(-5.0, 5.0, 21), np.linspace(-4.5, 4.5, 49)
+NODES, FINE = np.linspace(-5.0, 5.0, 21), np.linspace(-4.5, 4.5, 97)
+CERTAIN = 6.0
+# Nodes through which a polynomial interpolates.
+POINTS = 6
 # A detection that is impossible has this score at least; in log probabilities nothing is lost
 # above the second one.
 IMPOSSIBLE, SMALLEST = 6.0, 1e-30
@@ -59,17 +64,12 @@ def slope_along_nodes(score: Array, axis: int) -> Array:
 
 
 def _interpolation(event_share: Array) -> Array:
-    """Weights of the nodes at those of the integral, cubic, (nodes, fine)."""
+    """Weights of the nodes at those of the integral, by polynomials through some, (nodes, fine)."""
     step, last = NODES[1] - NODES[0], len(NODES) - 1
     at = (jnp.sqrt(event_share) * FINE.astype(event_share.dtype) - NODES[0]) / step
-    first = jnp.clip(jnp.floor(at).astype(int) - 1, 0, last - 3)
+    first = jnp.clip(jnp.floor(at).astype(int) - (POINTS // 2 - 1), 0, last + 1 - POINTS)
     x = at - first
-    weights = [
-        -(x - 1) * (x - 2) * (x - 3) / 6,
-        x * (x - 2) * (x - 3) / 2,
-        -x * (x - 1) * (x - 3) / 2,
-        x * (x - 1) * (x - 2) / 6,
-    ]
+    weights = [math.prod((x - j) / (i - j) for j in range(POINTS) if j != i) for i in range(POINTS)]
     rows = jnp.arange(last + 1)[:, None]
     return sum((rows == first + i) * weight for i, weight in enumerate(weights))  # type: ignore[return-value]
 
@@ -82,7 +82,9 @@ def log_expectation(least: Array, rest: Array, event_share: Array) -> Array:
     probability steps from 1 to 0.
     """
     weights = _interpolation(event_share)
-    score, more = (jnp.matmul(x, weights, precision="highest") for x in (least, rest))
+    # Of a certain miss the least score tells more than its probability can.
+    together = jnp.where(least > CERTAIN, least, score_of_log(log_ndtr(least) + rest))
+    score = jnp.matmul(together, weights, precision="highest")
     log_below = log_ndtr(score)
     low, high = score[..., 1:], score[..., :-1]
     apart = high - low
@@ -91,7 +93,6 @@ def log_expectation(least: Array, rest: Array, event_share: Array) -> Array:
     mean = (primitive[..., :-1] - primitive[..., 1:]) / jnp.where(steep, apart, 1.0)
     of_ends = jnp.logaddexp(log_below[..., :-1], log_below[..., 1:]) - np.log(2)
     log_mean = jnp.where(steep, jnp.log(jnp.maximum(mean, SMALLEST)), of_ends)
-    log_mean += 0.5 * jnp.minimum(more[..., 1:] + more[..., :-1], 0.0)
     edges = np.concatenate([[-np.inf], FINE[1:-1], [np.inf]])
     mass = np.diff(special.ndtr(edges))
     return logsumexp(log_mean + np.log(mass).astype(least.dtype), axis=-1)
