@@ -35,7 +35,7 @@ from eqstat.velocity import VelocityModel
 # Circles of those followed that serve for a magnitude on maps.
 KEPT = 4
 # Nodes among which the window with the most triggers is chosen.
-SOME = slice(4, 17, 3)
+SOME = slice(8, 33, 6)
 # More triggers than there are: what a circle that pads others needs.
 NEVER = 1e9
 # Shared scatter is told apart into that of the event and the field's at this distance, km.

@@ -19,10 +19,10 @@ from eqstat.detectability._poisson_binomial import tail_score
 
 # Nodes of the shared term, in standard deviations, at which sums over devices are taken, and the
 # intervals of the integral over it.
-NODES, FINE = np.linspace(-5.0, 5.0, 21), np.linspace(-4.5, 4.5, 97)
+NODES, FINE = np.linspace(-5.0, 5.0, 41), np.linspace(-4.5, 4.5, 97)
 CERTAIN = 6.0
 # Nodes through which a polynomial interpolates.
-POINTS = 6
+POINTS = 4
 # A detection that is impossible has this score at least; in log probabilities nothing is lost
 # above the second one.
 IMPOSSIBLE, SMALLEST = 6.0, 1e-30
@@ -53,14 +53,14 @@ def score_of_count(total: Array, square: Array, needed: Array) -> Array:
 
 
 def slope_along_nodes(score: Array, axis: int) -> Array:
-    """Slope of scores along the nodes, per standard deviation; the lesser one at a bend."""
+    """Slope of scores along the nodes, per standard deviation: central differences."""
     step = (NODES[1] - NODES[0]).astype(score.dtype)
     fall = -jnp.diff(score, axis=axis) / step
     width = [(0, 0)] * score.ndim
     width[axis % score.ndim] = (1, 0)
     before = jnp.pad(fall, width, mode="edge")
     width[axis % score.ndim] = (0, 1)
-    return jnp.maximum(jnp.minimum(before, jnp.pad(fall, width, mode="edge")), 0.0)
+    return jnp.maximum(0.5 * (before + jnp.pad(fall, width, mode="edge")), 0.0)
 
 
 def _interpolation(event_share: Array) -> Array:
