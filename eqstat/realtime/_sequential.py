@@ -133,7 +133,9 @@ class SequentialScorer:
         """State when no device has triggered, as of `eqstat.detection.init`."""
         return detection.init(self.detector, now_s, active=active)
 
-    def step(self, state: State, now_s: Any, device: Any = (), time_s: Any = ()) -> Step:
+    def step(
+        self, state: State, now_s: Any, device: Any = (), time_s: Any = (), peak_m_s2: Any = None
+    ) -> Step:
         """Step to the present with the triggers since the last step; never raises on data.
 
         Parameters
@@ -145,20 +147,25 @@ class SequentialScorer:
         device, time_s
             Numbers of the devices and times of their triggers, (n,); rows that cannot be are left
             out, with status PARTIAL, as are those that `eqstat.detection.step` ignores.
+        peak_m_s2
+            Peaks that they reported, m/s2, (n,); what is no positive number is no peak.
         """
         now = numbers(now_s)
         gap = float(now) - float(state.now_s) if now.ndim == 0 else np.nan
         if not 0 <= gap <= self.largest_gap_s:
             return Step(state, Answer(status=int(Status.CLOCK)), None)
         number, time = np.atleast_1d(numbers(device)), np.atleast_1d(numbers(time_s))
-        if number.shape != time.shape or number.ndim != 1:
+        peak = np.full(time.shape, np.nan)
+        if peak_m_s2 is not None:
+            peak = np.atleast_1d(numbers(peak_m_s2))
+        if not number.shape == time.shape == peak.shape or number.ndim != 1:
             return Step(state, Answer(status=int(Status.BAD_INPUT)), None)
         if len(number) > MOST_TRIGGERS:
             return Step(state, Answer(status=int(Status.TOO_MANY)), None)
         good = (number >= 0) & (number < self.detector.devices) & (number == np.floor(number))
         good &= np.abs(time) < 1e12
         state, report = detection.step(
-            self.detector, state, float(now), number[good].astype(np.int32), time[good]
+            self.detector, state, float(now), number[good].astype(np.int32), time[good], peak[good]
         )
         report = jax.tree.map(np.asarray, report)
         left_out = int(report.ignored) > 0 or not good.all()

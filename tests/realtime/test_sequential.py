@@ -42,8 +42,12 @@ def test_steps_are_those_of_the_package(scorer):
     alarms = []
     for now in 1.8e9 + np.arange(1.0, 26.0):
         new = (time > now - 1) & (time <= now)
-        state, answer, _ = scorer.step(state, now, device[new].tolist(), time[new].tolist())
-        other, report = detection.step(scorer.detector, other, now, device[new], time[new])
+        peak = np.where(device[new] % 3 == 0, np.nan, 0.2)
+        state, answer, found = scorer.step(
+            state, now, device[new].tolist(), time[new].tolist(), peak.tolist()
+        )
+        other, report = detection.step(scorer.detector, other, now, device[new], time[new], peak)
+        assert float(found.magnitude) == pytest.approx(float(report.magnitude))
         assert answer.earthquake_probability == pytest.approx(float(report.probability[0]))
         alarms.append(answer.margin >= 0)
     assert answer.status == Status.OK
