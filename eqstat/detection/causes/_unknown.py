@@ -71,7 +71,7 @@ def front(
     )
 
 
-def fast_front(*, rate_per_year: float = 0.05, cells: int = 300) -> Cause:
+def fast_front(*, rate_per_year: float = 0.07, cells: int = 300) -> Cause:
     """Fronts with a speed of seismic waves, on as fine a grid as the earthquake; see `front`.
 
     None has been reported. They stand for what is not known, and as of earthquakes, those that
