@@ -138,9 +138,9 @@ def one(number: int, events: int) -> dict[str, Any]:
         ):  # fmt: skip
             miss = of_magnitudes(result, magnitude, "miss_probability")
             out.setdefault(label, []).append(1 - miss)
-        for name in ("delay_s", "distance_km"):
-            values = of_magnitudes(full, magnitude, name)
-            out.setdefault(f"quantiles, {name}", []).append(values)
+        for what in ("delay_s", "distance_km"):
+            values = of_magnitudes(full, magnitude, what)
+            out.setdefault(f"quantiles, {what}", []).append(values)
     joined = {key: np.concatenate(values) for key, values in out.items()}
     joined["dead phones not modelled"] = joined["all terms, as on maps"]
     return {"network": name} | {
