@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
+import pandas as pd
 import pytest
 from numpyro.infer import Predictive
 from numpyro.infer.util import log_density
@@ -92,9 +93,9 @@ def test_the_mixture_model_is_prior_times_likelihood(observations):
 
 def test_the_trigger_probability_is_learned_from_silence_only(observations):
     triggers = cases.quake(10, 3)
-    silent = prepare(
-        triggers, network=cases.network(30, 3), now=cases.EPOCH + np.timedelta64(60, "s")
-    )
+    others = cases.network(30, 3)
+    listed = pd.concat([others, triggers[list(others)]], ignore_index=True)
+    silent = prepare(triggers, network=listed, now=cases.EPOCH + np.timedelta64(60, "s"))
     _, plain = density(observations, Prior(), {**SITES, "sd_s": 0.9})
     assert "trigger_probability" not in plain
     sites = {**SITES, "sd_s": 0.9, "trigger_probability": 0.3}
