@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from eqstat._core.arrays import Number
 from eqstat._core.checks import check_kind
 from eqstat._core.errors import InputError
 from eqstat.detectability._response import DeviceResponse
@@ -51,7 +52,7 @@ def single(owner: str, name: str, parameters: Any) -> Any:
 def drawn(parameters: Any, index: int) -> Any:
     """One draw, as NumPy numbers."""
 
-    def one(path: Any, leaf: Any) -> np.ndarray:
+    def one(path: Any, leaf: Any) -> Number:
         value = np.asarray(leaf, np.float64)
         axes = value.ndim - (path[-1].name in OWN_AXIS)
         return value[min(index, len(value) - 1)] if axes else value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from scipy import stats
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 from scipy.spatial import KDTree
 
 from eqstat import schema
@@ -179,8 +179,8 @@ class Circles:
 
     position: np.ndarray
     listed: np.ndarray
-    members: csr_array
-    near: csr_array
+    members: csr_array | csc_array
+    near: csr_array | csc_array
     neighbour_correlation: np.ndarray
 
     def within(self, cells: np.ndarray, circle: np.ndarray) -> Circles:
@@ -352,7 +352,7 @@ def _members(
 
 
 def _neighbours(
-    network: DeviceNetwork, members: csr_array, correlation_km: np.ndarray
+    network: DeviceNetwork, members: csr_array | csc_array, correlation_km: np.ndarray
 ) -> np.ndarray:
     """Mean correlation of pairs of different devices, over circles in proportion to devices."""
     ranges, back = np.unique(correlation_km, return_inverse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 from scipy.special import ndtri
 
 from eqstat.detectability._network import Circles, DeviceNetwork, arc_between, arc_km
@@ -112,7 +112,7 @@ def within_reach(
 
 def ring_counts(
     cells: np.ndarray,
-    devices_of: csr_array,
+    devices_of: csr_array | csc_array,
     places: np.ndarray,
     chosen: np.ndarray,
     rings: np.ndarray,

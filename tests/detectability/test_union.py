@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from eqstat.detectability._union import log_none_detects
+from eqstat.detectability import _union
+
+
+def log_none_detects(*arrays):
+    return _union.log_none_detects(*(jnp.asarray(array, jnp.float32) for array in arrays))
 
 
 def exact(score, covariance):
