@@ -480,10 +480,10 @@ class Counts:
             hours = math.log(8766.0)
             log_year = _inflated(log_year - hours, u, ratio, scale, shape, block - sliding) + hours
         row = (place * 24 + int(hour)) * self._counts
-        found = bisect_left(self._limits, min(n, self._largest), row, row + self._counts) - row + 1
-        margin = k - max(found, self._least)
+        least = bisect_left(self._limits, min(n, self._largest), row, row + self._counts) - row + 1
+        margin = k - max(least, self._least)
         # Where no count of the table keeps the budget none is known to do so.
-        margin = min(margin, -1.0) if found > self._counts else margin
+        margin = min(margin, -1.0) if least > self._counts else margin
         status = Status.BEYOND if beyond or k > counts - 1 else Status.OK
         rate = math.exp(min(log_year, 700.0))
         return math.exp(log_tail), rate, margin, int(status)

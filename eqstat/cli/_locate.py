@@ -126,12 +126,12 @@ def run(options: argparse.Namespace) -> Outcome:
 
 def row_of(content: Mapping[str, Any]) -> list[str]:
     """Cells of one event of many."""
-    found = content["hypocentre"]
+    source = content["hypocentre"]
     return [
-        str(found["origin_time"])[:22],
-        f"{found['latitude']:.3f}",
-        f"{found['longitude']:.3f}",
-        f"{found['depth_km']:.1f}",
+        str(source["origin_time"])[:22],
+        f"{source['latitude']:.3f}",
+        f"{source['longitude']:.3f}",
+        f"{source['depth_km']:.1f}",
         number(content["region"]["area_km2"], 0),
     ]
 

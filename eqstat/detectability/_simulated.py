@@ -90,8 +90,8 @@ def miss_of_detector(
 
     >>> def posterior(triggers):
     ...     from eqstat.detection import replay
-    ...     found = replay(watch, triggers, progress=False).alarm
-    ...     return None if found is None else found["time"]
+    ...     first = replay(watch, triggers, progress=False).alarm
+    ...     return None if first is None else first["time"]
     """
     check_key("miss_of_detector", key)
     check_whole("miss_of_detector", 1, streams=streams)

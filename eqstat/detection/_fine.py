@@ -280,9 +280,8 @@ def narrowed(detector: Detector, state: State, report: Report) -> Fine:
         box = _Box(means, REACH * sds + 0.5 * np.array(steps))
     if lateral_km2.any():
         joint = _lateral.smear(joint, steps, lateral_km2)
-        magnitude = (
-            magnitude if magnitude is None else _lateral.smear(magnitude, steps, lateral_km2)
-        )
+        if magnitude is not None:
+            magnitude = _lateral.smear(magnitude, steps, lateral_km2)
     log_sum = total.max() + np.log(np.exp(total - total.max()).sum()) - np.log(kept_probability)
     # The coarse sum has a uniform prior over its whole area and weight 1 for each slot: rescale by
     # the area and the length of time that the fine grid covers with its own normalised weights.

@@ -145,8 +145,8 @@ def _dataset(detector: Detector, state: State, fine: Fine, probability: float) -
     }
     if magnitude is not None:
         size = hypocentre.summary(result, probability=probability)["magnitude"]
-        for name, statistic in (("mean", "mean"), ("sd", "sd"), ("low", "low"), ("high", "high")):
-            columns[f"magnitude_{name}"] = float(size.sel(statistic=statistic))
+        for name in ("mean", "sd", "low", "high"):
+            columns[f"magnitude_{name}"] = float(size.sel(statistic=name))
     result = result.assign(columns)
     for name in columns:
         end = name.rsplit("_", 1)[-1]

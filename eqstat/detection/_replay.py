@@ -119,22 +119,19 @@ class Replay:
                         "probability": self.settings["region_probability"],
                         "area_km2": row["region_area_km2"],
                     },
-                    **(
-                        {
-                            "magnitude": {
-                                "mean": row["magnitude"],
-                                "low": row["magnitude_low"],
-                                "high": row["magnitude_high"],
-                                "probability": self.settings["region_probability"],
-                            }
-                        }
-                        if "magnitude" in row
-                        else {}
-                    ),
+                    **self._magnitude(row),
                     "alternatives": {name: row[f"probability_{name}"] for name in others},
                     "triggers": row["triggers"],
                 }
             )
+
+    def _magnitude(self, row: dict[Any, Any]) -> dict[str, Any]:
+        """Magnitude of a step; empty where the earthquake has none."""
+        if "magnitude" not in row:
+            return {}
+        ends = {name: row[f"magnitude_{name}"] for name in ("low", "high")}
+        probability = self.settings["region_probability"]
+        return {"magnitude": {"mean": row["magnitude"], **ends, "probability": probability}}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain numbers, texts and lists, ready for JSON."""

@@ -103,9 +103,9 @@ def step(
     elapsed = float(now_s) - float(state.now_s)
     # Sorted, so that triggers of one time and bin of peaks follow each other and share terms.
     model = detector.causes[0].magnitudes
-    low, high = (
-        np.tile([[-np.inf], [np.inf]], len(peak)) if model is None else model.peak_bins(peak)
-    )
+    low, high = np.tile([[-np.inf], [np.inf]], len(peak))
+    if model is not None:
+        low, high = model.peak_bins(peak)
     time = np.round(time / TICK_S) * TICK_S
     order = np.lexsort([low, time])
     number, time, low, high = number[order], time[order] - float(now_s), low[order], high[order]

@@ -13,7 +13,7 @@ from scipy import special
 from eqstat._core.checks import check_probability, check_range
 from eqstat._core.errors import InputError
 from eqstat.edge import Answer, Calibration, Status, classification, trigger_rows
-from eqstat.realtime._protocol import BUCKETS, Prepared, Scorer, in_jax, structs
+from eqstat.realtime._protocol import BUCKETS, Prepared, TableScorer, in_jax, structs
 from eqstat.velocity import ConstantVelocity
 
 GOOD = (Status.OK, Status.PARTIAL)
@@ -23,7 +23,7 @@ SCATTER, COMMON = (1.29, 0.3), (0.5, 1.0)
 SCATTER_NODES, COMMON_NODES = np.arange(-4.0, 4.01, 0.2), np.arange(-4.0, 4.01, 0.08)
 
 
-class ClassificationScorer(Scorer):
+class ClassificationScorer(TableScorer):
     r"""Test whether trigger times fit an earthquake, and weigh the evidence.
 
     For P and for S the least-squares hypocentre is found, as by `eqstat.traveltime.classify`. An
@@ -54,7 +54,6 @@ class ClassificationScorer(Scorer):
     (True, 0)
     """
 
-    model: dict[str, Any]
     kind: ClassVar[str] = "classification"
     by_row: ClassVar[bool] = False
     is_double: ClassVar[bool] = True
@@ -149,20 +148,6 @@ class ClassificationScorer(Scorer):
         """Shapes of a bucket."""
         made = structs(size, np.float64, place_km=(3,), time_s=(), mask=())
         return made | {"status": jax.ShapeDtypeStruct((), np.int32)}
-
-    def content(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """The model's arrays."""
-        return {name: np.asarray(value) for name, value in self.model.items()}, {}
-
-    @classmethod
-    def from_content(
-        cls,
-        arrays: dict[str, np.ndarray],
-        settings: dict[str, Any],
-        calibration: Calibration | None,
-    ) -> ClassificationScorer:
-        """Make the scorer of an artefact."""
-        return cls(dict(arrays), calibration=calibration)
 
     def cases(self) -> list[dict[str, np.ndarray]]:
         """Detections: of P, of nothing, with rows that cannot be, and too few."""

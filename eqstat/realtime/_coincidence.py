@@ -17,12 +17,12 @@ from eqstat.counts.coincidence import (
     smallest_required,
 )
 from eqstat.edge import Answer, Calibration, coincidence, sensor_rows
-from eqstat.realtime._protocol import Prepared, Scorer, in_jax, rows_like, structs
+from eqstat.realtime._protocol import Prepared, TableScorer, in_jax, rows_like, structs
 
 MOST_CASES = 32
 
 
-class CoincidenceScorer(Scorer):
+class CoincidenceScorer(TableScorer):
     """Score which of a few sensors pre-warned within a frame.
 
     An answer has `earthquake_probability`; `false_alarm_probability` and
@@ -48,7 +48,6 @@ class CoincidenceScorer(Scorer):
     (0.9999, 0.0)
     """
 
-    model: dict[str, Any]
     kind: ClassVar[str] = "coincidence"
 
     @classmethod
@@ -118,20 +117,6 @@ class CoincidenceScorer(Scorer):
         """Shapes of a bucket."""
         width = (len(self.model["log_miss"]),)
         return structs(size, np.float32, pre_warned=width, listening=width)
-
-    def content(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """The model's arrays."""
-        return {name: np.asarray(value) for name, value in self.model.items()}, {}
-
-    @classmethod
-    def from_content(
-        cls,
-        arrays: dict[str, np.ndarray],
-        settings: dict[str, Any],
-        calibration: Calibration | None,
-    ) -> CoincidenceScorer:
-        """Make the scorer of an artefact."""
-        return cls(dict(arrays), calibration=calibration)
 
     def cases(self) -> list[dict[str, np.ndarray]]:
         """One set of rows, the last of which cannot be."""

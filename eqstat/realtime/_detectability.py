@@ -23,7 +23,7 @@ from eqstat.detectability import (
 from eqstat.edge import LIMITS, Answer, Calibration, detectability, rows
 from eqstat.ground_motion import GroundMotion, PointSource
 from eqstat.ground_motion.mixture import mean_and_sd
-from eqstat.realtime._protocol import Prepared, Scorer, in_jax, rows_like, structs
+from eqstat.realtime._protocol import Prepared, TableScorer, in_jax, rows_like, structs
 
 DEVICE_AXES = ("depth_km", "magnitude", "distance_km")
 NETWORK_AXES = ("latitude", "longitude", "magnitude", "hour")
@@ -35,7 +35,7 @@ DISTANCES_KM = np.geomspace(1.0, 1000.0, 150)
 FAR = 8.0
 
 
-class DetectabilityScorer(Scorer):
+class DetectabilityScorer(TableScorer):
     """Score the chance that a device, or the rule of a network, notices an earthquake.
 
     The model fills a table once, which is interpolated linearly on the normal scale. An answer has
@@ -59,7 +59,6 @@ class DetectabilityScorer(Scorer):
     [True, False]
     """
 
-    model: dict[str, Any]
     axes: tuple[str, ...] = eqx.field(static=True)
     kind: ClassVar[str] = "detectability"
     units: ClassVar[dict[str, str]] = {
@@ -177,8 +176,7 @@ class DetectabilityScorer(Scorer):
 
     def content(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """The model's arrays, and its axes."""
-        arrays = {name: np.asarray(value) for name, value in self.model.items()}
-        return arrays, {"axes": list(self.axes)}
+        return super().content()[0], {"axes": list(self.axes)}
 
     @classmethod
     def from_content(

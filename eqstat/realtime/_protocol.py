@@ -102,6 +102,36 @@ class Scorer(eqx.Module):
         return Answer(status=int(status))
 
 
+class TableScorer(Scorer):
+    """A scorer whose model is a dictionary of arrays.
+
+    Attributes
+    ----------
+    model
+        Arrays by name.
+
+    Examples
+    --------
+    See `Scorer`.
+    """
+
+    model: dict[str, Any]
+
+    def content(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """The model's arrays."""
+        return {name: np.asarray(value) for name, value in self.model.items()}, {}
+
+    @classmethod
+    def from_content(
+        cls,
+        arrays: dict[str, np.ndarray],
+        settings: dict[str, Any],
+        calibration: Calibration | None,
+    ) -> TableScorer:
+        """Make the scorer of an artefact."""
+        return cls(dict(arrays), calibration=calibration)
+
+
 def pad(inputs: Inputs, shapes: dict[str, jax.ShapeDtypeStruct]) -> Inputs:
     """Pad the rows to a bucket; data sets carry a mask."""
     made = {}

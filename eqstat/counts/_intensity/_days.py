@@ -183,7 +183,7 @@ def learn_days(ratios: Ratios, sd: float, correlation_h: float) -> Days | None:
     hours = np.arange(TIMES) * 24 / TIMES
     apart = np.abs(hours[:, None] - hours)
     shared = sd**2 * np.exp(-apart / correlation_h)
-    best, found = -np.inf, None
+    best, likeliest = -np.inf, None
     for length in LENGTHS_H:
         distance = np.sqrt(3) * apart / length
         shape = (1 + distance) * np.exp(-distance)
@@ -196,10 +196,10 @@ def learn_days(ratios: Ratios, sd: float, correlation_h: float) -> Days | None:
         probability = _proportions(logs)
         score = _log_mixture(logs, probability).sum()
         if score > max(best, logs[:, 0].sum() + GAIN):
-            best, found = score, (shape, logs, probability)
-    if found is None:
+            best, likeliest = score, (shape, logs, probability)
+    if likeliest is None:
         return None
-    shape, logs, probability = found
+    shape, logs, probability = likeliest
     posterior = np.exp(logs - _log_mixture(logs, probability)[:, None]) * probability
     given = [_given(ratios, size**2 * shape, shared) for size in SIZES]
     mean = np.stack([one for one, _ in given], axis=1)

@@ -136,7 +136,7 @@ class _Block:
         """Prepare for the nodes, from the largest down."""
         self.top, self.needed = top, (1, top)
         self.recent: deque[tuple[float, np.ndarray]] = deque(maxlen=STENCIL)
-        self.found = np.full((len(self.rows), top), np.inf)
+        self.crossings = np.full((len(self.rows), top), np.inf)
 
     def window(self, devices: float) -> tuple[int, int]:
         """First and last count that may lie at the budget at this node or at its neighbours."""
@@ -187,14 +187,14 @@ class _Block:
             return
         x = np.log([devices for devices, _ in self.recent])
         y = np.stack([row[rows, counts] for _, row in self.recent], axis=-1)
-        found = _root(x, y, self.log_goal[rows, 0], lower, cubic=bool(low >= EXACT))
-        self.found[rows, counts] = np.clip(np.exp(found), low, np.nextafter(high, 0))
+        root = _root(x, y, self.log_goal[rows, 0], lower, cubic=bool(low >= EXACT))
+        self.crossings[rows, counts] = np.clip(np.exp(root), low, np.nextafter(high, 0))
 
     def limits(self) -> np.ndarray:
         """Limits of all counts, after the last node."""
         self._cross(0)
         _, lowest = self.recent[0]
-        return np.where(lowest > self.log_goal, 0.0, self.found)
+        return np.where(lowest > self.log_goal, 0.0, self.crossings)
 
 
 def _weights(log_rates: np.ndarray, group: np.ndarray) -> tuple[int, np.ndarray]:

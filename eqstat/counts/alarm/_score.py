@@ -378,10 +378,10 @@ def _needed(scorer: Scorer, row: Array, n: Array) -> Array:
     """Smallest count whose limit is not below the devices: a search by halving."""
     counts = scorer.limits.shape[3]
     n = jnp.minimum(n, jnp.exp(scorer.log_devices[-1])).astype(scorer.limits.dtype)
-    found = jnp.zeros(n.shape, int)
+    least = jnp.zeros(n.shape, int)
     for power in reversed(range(counts.bit_length())):
-        further = found + (1 << power)
+        further = least + (1 << power)
         at = row * counts + jnp.minimum(further, counts) - 1
         below = (further <= counts) & (_run(scorer.limits, at, 1)[..., 0] < n)
-        found = jnp.where(below, further, found)
-    return (found + 1).astype(n.dtype)
+        least = jnp.where(below, further, least)
+    return (least + 1).astype(n.dtype)

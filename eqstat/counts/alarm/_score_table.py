@@ -220,11 +220,11 @@ def limits(
     if background.tails is not None:
         log_goal = background.tails.fixed.deflate(log_goal)
     goal = np.tile(np.repeat(log_goal, len(hours)), len(days))
-    found = _limits.device_limits(
+    limits = _limits.device_limits(
         cells.table, cells.nodes, rows, cells.shapes.group, goal, most, most
     )
-    found = found.reshape(len(days), len(regions), len(hours), most)
-    return np.moveaxis(np.broadcast_to(found, (8, *found.shape[1:])), 0, 1)
+    limits = limits.reshape(len(days), len(regions), len(hours), most)
+    return np.moveaxis(np.broadcast_to(limits, (8, *limits.shape[1:])), 0, 1)
 
 
 def crossing(log_rate: np.ndarray, log_budget: float, minimum: int) -> np.ndarray:

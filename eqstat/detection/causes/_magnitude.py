@@ -18,7 +18,8 @@ from eqstat.ground_motion import GroundMotion, event_design, median, record_sd_a
 REFERENCE_KM, REFERENCE_DEPTH_KM = 30.0, 10.0
 # Spacing of the magnitudes over which the posterior is tabulated, and of the inner table of
 # shaking.
-MAGNITUDE_STEP, INNER_STEP = 0.1, 0.02
+MAGNITUDE_STEP = 0.1
+INNER = np.linspace(-4.0, 12.0, 801)
 # Ends of the cells of the apparent magnitude that are equally wide, beyond the range of magnitudes,
 # in standard deviations of the terms that all devices share; the outermost cells have no end.
 BEYOND_SD = (1.0, -1.0)
@@ -181,13 +182,12 @@ class MagnitudeModel(eqx.Module):
         return -np.diff(self._exceeded(self.magnitude_edges))
 
     def _exceeded(self, magnitude: np.ndarray) -> np.ndarray:
-        """Prior probability of more than a magnitude, up to a constant."""
+        """Prior probability of more than a magnitude."""
         low, high = self.least_magnitude, self.greatest_magnitude
         if self.b_value == 0:
             return (high - magnitude) / (high - low)
-        return (
-            10.0 ** (-self.b_value * (magnitude - low)) - 10.0 ** (-self.b_value * (high - low))
-        ) / (1 - 10.0 ** (-self.b_value * (high - low)))
+        beyond, last = (10.0 ** (-self.b_value * (end - low)) for end in (magnitude, high))
+        return (beyond - last) / (1 - last)
 
     def quantile(self, probability: FloatArray) -> np.ndarray:
         """Magnitude that is not exceeded with a prior probability."""
@@ -212,20 +212,15 @@ class MagnitudeModel(eqx.Module):
 
     def strength(self, magnitude: FloatArray) -> np.ndarray:
         """Median log10 PGA (m/s2) at the reference distance; it increases with magnitude."""
-        inner = np.arange(-4.0, 12.0 + INNER_STEP, INNER_STEP)
-        value = np.asarray(
-            median(
-                self.motion, inner, REFERENCE_KM, REFERENCE_DEPTH_KM, self.motion.vs30_log10_mean
-            )
-        )
+        site = self.motion.vs30_log10_mean
+        value = median(self.motion, INNER, REFERENCE_KM, REFERENCE_DEPTH_KM, site)
         # A fitted quadratic turns back at great magnitudes, where nothing was recorded.
-        value = np.maximum.accumulate(value) + 1e-3 * inner
-        return np.interp(magnitude, inner, value)
+        value = np.maximum.accumulate(np.asarray(value)) + 1e-3 * INNER
+        return np.interp(magnitude, INNER, value)
 
     def magnitude_of(self, strength: FloatArray) -> np.ndarray:
         """Magnitude of a median log10 PGA (m/s2) at the reference distance."""
-        inner = np.arange(-4.0, 12.0 + INNER_STEP, INNER_STEP)
-        return np.interp(strength, self.strength(inner), inner)
+        return np.interp(strength, self.strength(INNER), INNER)
 
     def apparent(self, magnitude: FloatArray, shared: FloatArray) -> np.ndarray:
         """Apparent magnitude of a magnitude with shared terms of this sum, log10 units."""
