@@ -1,8 +1,9 @@
 """Fixtures of all tests, the compilation cache they share, and checks of types and shapes.
 
 Environment variables: EQSTAT_CHECK_TYPES=1 checks the type and shape annotations of every call,
-EQSTAT_TEST_GATE=5 fails unmarked tests that keep the processor busy for more than 5 s (CI sets
-both), EQSTAT_TEST_CACHE names another folder for the compiled programs, or "off".
+EQSTAT_TEST_GATE=5 fails unmarked tests that keep the processor busy for more than 5 s (for one's
+own machine: another's speed is unknown), EQSTAT_TEST_CACHE names another folder for the compiled
+programs, or "off".
 """
 
 import gc
@@ -113,6 +114,14 @@ def few_programs():
     if many or resident_mb() > MOST_RESIDENT_MB:
         jax.clear_caches()
         gc.collect()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """A test of a minute or more is slow, too, so that no mark has to be given twice."""
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.slow)
 
 
 compiling_s = 0.0

@@ -170,7 +170,7 @@ BAD_TABLES = {
 
 
 SLOW = {"an hour", "three windows", "one window"}
-LONG = (pytest.mark.slow, pytest.mark.long)
+LONG = pytest.mark.long
 TABLES = [pytest.param(case, marks=LONG if case in SLOW else ()) for case in BAD_TABLES]
 
 

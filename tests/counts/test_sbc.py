@@ -39,7 +39,6 @@ def truth(key):
     return values | {"region_effect": noise * values["region_sd"]}
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_ranks_are_uniform():
     design = Design(np.array([20, 120]), days=3, variation=0.0)

@@ -76,7 +76,6 @@ def test_smear_adds_the_covariance():
     np.testing.assert_allclose(wide.sum(axis=(0, 1)), [1 / 3, 2 / 3], rtol=1e-6)
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_regions_hold_where_one_side_is_slower():
     """Streams with a strong lateral change: its region holds it, one that ignores it does not."""

@@ -55,7 +55,6 @@ def test_streams_are_as_drawn(watch):
         simulate(jax.random.key(0), watch, 0)
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_probabilities_and_regions_are_true(watch):
     drawn = simulate(jax.random.key(1), watch, 150)

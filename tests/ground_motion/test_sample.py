@@ -62,7 +62,6 @@ def test_a_run_has_all_groups_and_leaves_out_single_records():
     assert np.mean(k > 0.7) < 0.02
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_ranks_of_the_truth_are_uniform():
     ranks = [ranks_of(number) for number in range(60)]

@@ -299,7 +299,6 @@ def test_too_few_triggers_give_no_posterior():
     assert caught.value.result is Result.TOO_FEW
 
 
-@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [4, 9])
 def test_mixture_grid_agrees_with_nuts(seed):

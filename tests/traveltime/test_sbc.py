@@ -38,7 +38,6 @@ def rank(draws, truth):
     return {name: int(np.sum(draws[name] < value)) for name, value in truth.items()}
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_the_plain_grid_is_calibrated():
     rng = np.random.default_rng(20260101)
@@ -76,7 +75,6 @@ def seismicity(sd_km):
     return xr.DataArray(values, {"latitude": latitude, "longitude": longitude})
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_the_grid_with_silent_devices_is_calibrated_while_the_wave_arrives():
     """Only moments are judged at which the last trigger is fresh: the front is on its way."""
@@ -122,7 +120,6 @@ def test_the_grid_with_silent_devices_is_calibrated_while_the_wave_arrives():
     judge(ranks, covered, bins=5)
 
 
-@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("silent", [False, True], ids=["triggers only", "silent devices"])
 def test_the_mixture_is_calibrated(silent, monkeypatch):

@@ -339,7 +339,6 @@ def _synthetic(error, events, seed):
     return pd.concat(tables, ignore_index=True), truth
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_numbers_are_found_again_and_regions_are_true_on_simulated_events():
     true = RegionalError(
