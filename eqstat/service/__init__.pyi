@@ -1,0 +1,10 @@
+from ._messages import FIELDS as FIELDS
+from ._messages import MOST_BYTES as MOST_BYTES
+from ._messages import Message as Message
+from ._messages import MessageStatus as MessageStatus
+from ._messages import encode as encode
+from ._messages import message_schema as message_schema
+from ._messages import parse as parse
+from ._topics import check_root as check_root
+from ._topics import subscriptions as subscriptions
+from ._topics import topic_of as topic_of
