@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaincc
-from scipy import special
+from scipy import special, stats
 
 from eqstat._core.checks import check_probability, check_range
 from eqstat._core.errors import InputError
-from eqstat.edge import Answer, Calibration, Status, classification, trigger_rows
+from eqstat.edge import FREEDOM, Answer, Calibration, Status, classification, trigger_rows
 from eqstat.realtime._protocol import BUCKETS, Prepared, TableScorer, in_jax, structs
 from eqstat.velocity import ConstantVelocity
 
@@ -23,6 +23,18 @@ SCATTER, COMMON = (1.29, 0.3), (0.5, 1.0)
 SCATTER_NODES, COMMON_NODES = np.arange(-4.0, 4.01, 0.2), np.arange(-4.0, 4.01, 0.08)
 
 
+# Points of the integral over hypocentres, of the prior and about the best hypocentre each.
+POINTS = 256
+
+
+def standard_points() -> np.ndarray:
+    """Quasi-random standard normals of three dimensions, and factors that make them Student's t."""
+    uniform = stats.qmc.Sobol(4, scramble=True, rng=0).random(POINTS)
+    normal = stats.norm.ppf(uniform[:, :3])
+    factor = np.sqrt(FREEDOM / stats.chi2.ppf(uniform[:, 3:], FREEDOM))
+    return np.concatenate([normal, factor], axis=1)
+
+
 class ClassificationScorer(TableScorer):
     r"""Test whether trigger times fit an earthquake, and weigh the evidence.
 
@@ -31,9 +43,9 @@ class ClassificationScorer(TableScorer):
     standard deviation delta, fit as badly as these; `margin`: how far the statistic of the better
     wave is below its critical value; and `earthquake_probability`: that of either wave against
     background, uniform over an interval of unknown start and length, and a cause that reaches all
-    devices at one time. The evidence of an earthquake is Laplace's approximation about the
-    least squares, with normal priors. Triggers of both P and S, or of an earthquake among
-    background, fit neither wave; see `eqstat.detection` for these.
+    devices at one time. The evidence of an earthquake is an integral over hypocentres with normal
+    priors, by points of the prior and about the least squares. Triggers of both P and S, or of an
+    earthquake among background, fit neither wave; see `eqstat.detection` for these.
 
     Attributes
     ----------
@@ -110,6 +122,7 @@ class ClassificationScorer(TableScorer):
             "scatter_weight": special.softmax(-0.5 * SCATTER_NODES**2),
             "common_s": COMMON[0] * np.exp(COMMON[1] * COMMON_NODES),
             "common_weight": special.softmax(-0.5 * COMMON_NODES**2),
+            "points": standard_points(),
             "lead_s": 10.0,
             "apertures": 4.0,
             "depth_sd_km": 40.0,

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import realtime_inputs as inputs
+from scipy import special
 
 from eqstat import InputError, detectability, edge, exceedance, geodesy, realtime, traveltime
 from eqstat.counts import Background, Intensity, alarm, coincidence
@@ -179,6 +180,58 @@ def test_classification_is_that_of_the_package(pairs):
         answer = pairs["classification"][1].score(**columns)
         assert answer.margin == pytest.approx(margin, rel=1e-3, abs=1e-3)
         assert (answer.margin >= 0) == own.is_earthquake
+
+
+def slow_probability(time_s, east_km, north_km, draws=400_000):
+    """Probability of an earthquake by draws of the prior, and of background by a plain sum."""
+    rng = np.random.default_rng(0)
+    k, first, last = len(time_s), time_s.min(), time_s.max()
+    window = last - first + 20.0
+    aperture = np.sqrt(np.mean((east_km - east_km.mean()) ** 2 + (north_km - north_km.mean()) ** 2))
+    reach = np.clip(4 * aperture, 50, 500) / np.sqrt(3)
+    x, y = rng.normal(0, reach, (2, draws))
+    depth, sd = abs(rng.normal(0, 40, draws)), 1.29 * np.exp(0.3 * rng.normal(size=draws))
+    path = np.sqrt(
+        (x[:, None] - east_km + east_km.mean()) ** 2
+        + (y[:, None] - north_km + north_km.mean()) ** 2
+        + depth[:, None] ** 2
+    )
+
+    def of_origin(residual, sd):
+        square = np.sum((residual - residual.mean(-1, keepdims=True)) ** 2, axis=-1)
+        log_sd = -0.5 * (k - 1) * np.log(2 * np.pi * sd**2) - 0.5 * np.log(k)
+        return np.mean(np.exp(log_sd - 0.5 * square / sd**2)) / window
+
+    quake = np.mean([of_origin(time_s - path / speed, sd) for speed in (7.8, 4.5)])
+    common = of_origin(np.tile(time_s, (draws, 1)), 0.5 * np.exp(rng.normal(size=draws)))
+    lead = (np.arange(1000) + 0.5) / 100
+    length = last - first + lead[:, None] + lead
+    spread = np.sum(length ** -(k + 1.0)) * 1e-4 / (window * np.log(window))
+    return quake / (quake + 0.5 * (spread + common))
+
+
+@pytest.mark.parametrize(
+    ("size", "at", "spread", "noise_s"),
+    [
+        pytest.param(12, (10.0, 5.0, 12.0), 25.0, 1.5, id="within the network"),
+        pytest.param(10, (150.0, -60.0, 30.0), 20.0, 1.2, id="far outside"),
+        pytest.param(9, (0.0, 0.0, 70.0), 30.0, 1.0, id="deep"),
+        pytest.param(8, (20.0, 0.0, 10.0), 8.0, 2.0, id="few, close together"),
+    ],
+)
+def test_the_probability_of_an_earthquake_is_that_of_draws_of_the_prior(
+    pairs, size, at, spread, noise_s
+):
+    rng = np.random.default_rng(11)
+    east, north = rng.uniform(-spread, spread, (2, size))
+    time = np.sqrt((east - at[0]) ** 2 + (north - at[1]) ** 2 + at[2] ** 2) / 7.8
+    time = time + rng.normal(0, noise_s, size)
+    answer = pairs["classification"][2].score(
+        time_s=time, latitude=north / 111.195, longitude=east / 111.195
+    )
+    expected = slow_probability(time, east, north)
+    odds = special.logit(answer.earthquake_probability) - special.logit(expected)
+    assert abs(odds) < 0.15
 
 
 def test_a_device_notices_as_the_package_says(pairs):
