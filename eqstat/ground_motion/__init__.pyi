@@ -1,4 +1,5 @@
 from . import event as event
+from . import magnitude as magnitude
 from . import mixture as mixture
 from . import network as network
 from ._attenuation import attenuation as attenuation

@@ -13,6 +13,7 @@ from eqstat._core.arrays import FloatArray
 from eqstat._core.checks import check_range, refuse
 from eqstat.detectability import DeviceResponse, trigger_probability
 from eqstat.ground_motion import GroundMotion, event_design, median, record_sd_at
+from eqstat.ground_motion.magnitude import GutenbergRichter
 
 # Apparent magnitudes are ordered by the median shaking at this hypocentral distance and depth, km.
 REFERENCE_KM, REFERENCE_DEPTH_KM = 30.0, 10.0
@@ -174,29 +175,20 @@ class MagnitudeModel(eqx.Module):
     @property
     def magnitude_edges(self) -> np.ndarray:
         """Edges of these cells, about 0.1 apart."""
-        cells = round((self.greatest_magnitude - self.least_magnitude) / MAGNITUDE_STEP)
-        return np.linspace(self.least_magnitude, self.greatest_magnitude, cells + 1)
+        return self.occurrence.edges(MAGNITUDE_STEP)
+
+    @property
+    def occurrence(self) -> GutenbergRichter:
+        """How often the magnitudes occur."""
+        return GutenbergRichter(self.least_magnitude, self.greatest_magnitude, self.b_value)
 
     def prior(self) -> np.ndarray:
         """Prior probabilities of the cells of magnitude, (magnitudes,)."""
-        return -np.diff(self._exceeded(self.magnitude_edges))
-
-    def _exceeded(self, magnitude: np.ndarray) -> np.ndarray:
-        """Prior probability of more than a magnitude."""
-        low, high = self.least_magnitude, self.greatest_magnitude
-        if self.b_value == 0:
-            return (high - magnitude) / (high - low)
-        beyond, last = (10.0 ** (-self.b_value * (end - low)) for end in (magnitude, high))
-        return (beyond - last) / (1 - last)
+        return -np.diff(self.occurrence.exceeded(self.magnitude_edges))
 
     def quantile(self, probability: FloatArray) -> np.ndarray:
         """Magnitude that is not exceeded with a prior probability."""
-        low, high = self.least_magnitude, self.greatest_magnitude
-        p = np.asarray(probability, np.float64)
-        if self.b_value == 0:
-            return low + p * (high - low)
-        lost = 1 - 10.0 ** (-self.b_value * (high - low))
-        return low - np.log10(1 - p * lost) / self.b_value
+        return self.occurrence.quantile(probability)
 
     @property
     def shared_sd(self) -> float:

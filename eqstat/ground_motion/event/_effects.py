@@ -95,7 +95,7 @@ class Effects(NamedTuple):
     log_evidence: Array
 
 
-class _Whitened(NamedTuple):
+class Whitened(NamedTuple):
     """Reports that are not clipped, whitened by their covariance given the effects."""
 
     root: Array  # lower triangular
@@ -108,7 +108,7 @@ def separations(one_km: Array, other_km: Array) -> Array:
     return jnp.sqrt(jnp.sum((one_km[:, None] - other_km) ** 2, axis=-1))
 
 
-def _whitened(motion: GroundMotion, reports: Reports, apart_km: Array, used: Array) -> _Whitened:
+def whitened(motion: GroundMotion, reports: Reports, apart_km: Array, used: Array) -> Whitened:
     size = jnp.asarray(reports.record_sd) * used
     design = jnp.asarray(reports.design)
     shared = field_correlation(motion, apart_km, design, design)
@@ -117,7 +117,7 @@ def _whitened(motion: GroundMotion, reports: Reports, apart_km: Array, used: Arr
     root = jnp.linalg.cholesky(jnp.where(jnp.eye(len(own)) > 0, own[:, None], shared))
     sides = jnp.concatenate([reports.residual[:, None], reports.design], axis=1) * used[:, None]
     white = jax.scipy.linalg.solve_triangular(root, sides, lower=True)
-    return _Whitened(root, white[:, 0], white[:, 1:])
+    return Whitened(root, white[:, 0], white[:, 1:])
 
 
 def _root(covariance: Array) -> Array:
@@ -126,6 +126,27 @@ def _root(covariance: Array) -> Array:
     second = jnp.where(first > 0, covariance[0, 1] / jnp.where(first > 0, first, 1.0), 0.0)
     third = jnp.sqrt(jnp.maximum(covariance[1, 1] - second**2, 0.0))
     return jnp.stack([jnp.stack([first, jnp.zeros_like(first)]), jnp.stack([second, third])])
+
+
+def by_plain(
+    motion: GroundMotion, prior: Array, reports: Reports, plain: Array, apart_km: Array
+) -> tuple[Effects, Whitened]:
+    """Condition the effects on the reports that are known exactly (`plain` is 1), as `_condition`.
+
+    It also returns these reports whitened, for what the others are given them.
+    """
+    white = whitened(motion, reports, apart_km, plain)
+    root = _root(prior)
+    scaled = white.design @ root
+    core = jnp.eye(2) + scaled.T @ scaled
+    covariance = root @ jnp.linalg.solve(core, root.T)
+    weighted = white.design.T @ white.residual
+    mean = covariance @ weighted
+    quadratic = white.residual @ white.residual - weighted @ mean
+    log_det = jnp.sum(plain * jnp.log(jnp.diagonal(white.root)))
+    evidence = -0.5 * (quadratic + jnp.log(jnp.linalg.det(core))) - log_det
+    evidence = evidence - HALF_LOG_2PI * jnp.sum(plain)
+    return Effects(mean, covariance, evidence), white
 
 
 def _condition(
@@ -138,19 +159,7 @@ def _condition(
     which stays finite where a variance of $P$ is 0.
     """
     clipped = used * reports.clipped
-    plain = used * (1 - reports.clipped)
-    white = _whitened(motion, reports, apart_km, plain)
-    root = _root(prior)
-    scaled = white.design @ root
-    core = jnp.eye(2) + scaled.T @ scaled
-    covariance = root @ jnp.linalg.solve(core, root.T)
-    weighted = white.design.T @ white.residual
-    mean = covariance @ weighted
-    quadratic = white.residual @ white.residual - weighted @ mean
-    log_det = jnp.sum(plain * jnp.log(jnp.diagonal(white.root)))
-    evidence = -0.5 * (quadratic + jnp.log(jnp.linalg.det(core))) - log_det
-    evidence = evidence - HALF_LOG_2PI * jnp.sum(plain)
-    before = Effects(mean, covariance, evidence)
+    before, _ = by_plain(motion, prior, reports, used * (1 - reports.clipped), apart_km)
     return jax.lax.cond(
         jnp.any(clipped > 0), lambda: _by_clipped(before, reports, clipped), lambda: before
     )
@@ -235,7 +244,7 @@ def krige_draws(
     def one(given: tuple) -> tuple[Array, Array]:
         own, (mean, covariance), (record_sd, design), parts = given
         seen = Reports(**parts, place_km=place, clipped=plain)
-        white = _whitened(own, seen, apart, plain)
+        white = whitened(own, seen, apart, plain)
         near = (record_sd * has_place)[:, None] * (jnp.asarray(seen.record_sd) * plain)
         near = field_correlation(own, across, design, jnp.asarray(seen.design)) * near
         near = jax.scipy.linalg.solve_triangular(white.root, near.T, lower=True)

@@ -151,33 +151,54 @@ class Sites(NamedTuple):
     has_place: np.ndarray
 
 
-def moments(posterior: MotionPosterior, motion: GroundMotion, table: Any) -> Sites:
-    """Mean and variance of checked rows given each draw, with the terms of known stations."""
-    known = [table[n].to_numpy(np.float64) for n in ("magnitude", "distance_km", "depth_km")]
+class StationInputs(NamedTuple):
+    """What a posterior knows of the stations of a table's rows.
+
+    Vs30 (m/s, NaN where unknown), covariate of distance (NaN for a new site), moments of the
+    station terms (draws, rows), and for which the term includes the effect of an unknown Vs30.
+    """
+
+    vs30_m_s: np.ndarray
+    covariate: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+    included: np.ndarray
+
+
+def station_inputs(posterior: MotionPosterior, table: Any) -> StationInputs:
+    """Look up the stations of checked rows."""
     vs30 = np.full(len(table), np.nan)
     if "vs30_m_s" in table.columns:
         vs30 = table["vs30_m_s"].to_numpy(np.float64)
     stations = table["station"] if "station" in table.columns else [None] * len(table)
-    station_mean, station_sd, known_station = posterior.station_moments(stations)
+    mean, sd, known = posterior.station_moments(stations)
     covariate = np.full(len(table), np.nan)
-    if known_station.any():
+    if known.any():
         # A station term is the residual given the Vs30 it was estimated with (NaN: without any).
         number = posterior.station_numbers(stations)
-        vs30 = np.where(known_station, posterior.station_vs30_m_s[number], vs30)
-        covariate = np.where(known_station, posterior.station_distance[number], covariate)
+        vs30 = np.where(known, posterior.station_vs30_m_s[number], vs30)
+        covariate = np.where(known, posterior.station_distance[number], covariate)
+    # The term of a known station without Vs30 already includes the effect of its Vs30.
+    return StationInputs(vs30, covariate, mean, sd, known & np.isnan(vs30))
+
+
+def moments(posterior: MotionPosterior, motion: GroundMotion, table: Any) -> Sites:
+    """Mean and variance of checked rows given each draw, with the terms of known stations."""
+    known = [table[n].to_numpy(np.float64) for n in ("magnitude", "distance_km", "depth_km")]
+    at = station_inputs(posterior, table)
     with jax.enable_x64(True):
         # Padded with the first row, so that tables of about this size share a program.
         rows = np.arange(bucket_size(len(table))) % max(len(table), 1)
-        arrays = [jnp.asarray(values[rows])[:, None] for values in (*known, vs30, covariate)]
+        arrays = [
+            jnp.asarray(values[rows])[:, None] for values in (*known, at.vs30_m_s, at.covariate)
+        ]
         parts = _row_moments(jax.tree.map(jnp.asarray, motion), tuple(arrays))
         mean, variance, design, record_sd = (np.array(part)[: len(table)] for part in parts)
         vs30_variance = np.asarray(site_variance(jax.tree.map(jnp.asarray, motion)))
-    # The term of a known station without Vs30 already includes the effect of its Vs30.
-    included = known_station & np.isnan(vs30)
-    variance = np.where(included[:, None], variance - vs30_variance, variance)
+    variance = np.where(at.included[:, None], variance - vs30_variance, variance)
     place_km, has_place = station_places(table)
-    variance = variance + station_sd.T**2
-    return Sites(mean + station_mean.T, variance, design, record_sd, place_km, has_place)
+    variance = variance + at.sd.T**2
+    return Sites(mean + at.mean.T, variance, design, record_sd, place_km, has_place)
 
 
 def predict(
