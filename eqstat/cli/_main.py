@@ -21,6 +21,8 @@ Research software: not a certified warning system."""
 EXIT_CODES = """\
 Exit code: 0 done; 1 failed, or a result that must not be used (its files are written, and standard
 error says why); 2 bad input; 130 interrupted."""
+# Those of these that run until they are stopped are modules of `_services`.
+SERVICES = ("agent",)
 # Each has a module `_NAME` with `add(commands, common)` and `run(options)`.
 COMMANDS = (
     "locate",
@@ -31,6 +33,7 @@ COMMANDS = (
     "detectability",
     "calibrate",
     "artefact",
+    "agent",
     "demo",
     "schema",
 )
@@ -51,7 +54,8 @@ def parser() -> Parser:
         dest="command", metavar="COMMAND", required=True, parser_class=Parser
     )
     for name in COMMANDS:
-        module = import_module(f"eqstat.cli._{name}")
+        folder = "_services." if name in SERVICES else ""
+        module = import_module(f"eqstat.cli.{folder}_{name}")
         module.add(commands, common)
         added = commands.choices[name]
         added.set_defaults(run=module.run)

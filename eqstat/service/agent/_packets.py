@@ -48,7 +48,8 @@ class Packet(NamedTuple):
     problem: str = ""
 
 
-def _refused(problem: str) -> Packet:
+def refused(problem: str) -> Packet:
+    """Packet that cannot be used."""
     return Packet("", math.nan, math.nan, {}, problem)
 
 
@@ -80,35 +81,36 @@ def parse_shake(datagram: object, rate_hz: float | int | None = None) -> Packet:
     'the sender ended'
     """
     if not isinstance(datagram, bytes) or len(datagram) > MOST_BYTES:
-        return _refused("too long")
+        return refused("too long")
     try:
         text = datagram.decode("ascii").strip()
     except UnicodeDecodeError:
-        return _refused("not plain text")
+        return refused("not plain text")
     if text == "TERM":
-        return _refused("the sender ended")
+        return refused("the sender ended")
     if not (text.startswith("{") and text.endswith("}")):
-        return _refused("not in braces")
+        return refused("not in braces")
     name, *numbers = (part.strip() for part in text[1:-1].split(",", MOST_SAMPLES + 2))
     channel = name[1:-1]
     if name[:1] not in ("'", '"') or name[-1:] != name[:1] or not _CHANNEL.fullmatch(channel):
-        return _refused("no channel")
+        return refused("no channel")
     if not 2 <= len(numbers) <= MOST_SAMPLES + 1:
-        return _refused("no samples, or too many")
+        return refused("no samples, or too many")
     if not all(_NUMBER.fullmatch(number) for number in numbers):
-        return _refused("not a number among the samples")
+        return refused("not a number among the samples")
     start, *samples = (float(number) for number in numbers)
-    return _packet("", start, rate_hz or SHAKE_PACKETS_PER_S * len(samples), {channel: samples})
+    return make_packet("", start, rate_hz or SHAKE_PACKETS_PER_S * len(samples), {channel: samples})
 
 
-def _packet(device: str, start_s: float, rate_hz: float, channels: dict[str, Any]) -> Packet:
+def make_packet(device: str, start_s: float, rate_hz: float, channels: dict[str, Any]) -> Packet:
+    """Packet of numbers, with a problem where they cannot be."""
     if not -1.0 <= start_s <= LATEST_S:
-        return _refused("no such time")
+        return refused("no such time")
     if not 0.1 <= rate_hz <= 10_000.0:
-        return _refused("no such sampling rate")
+        return refused("no such sampling rate")
     arrays = {name: np.asarray(samples, np.float64) for name, samples in channels.items()}
     if not all(np.all(np.abs(array) <= LARGEST) for array in arrays.values()):
-        return _refused("a sample that cannot be")
+        return refused("a sample that cannot be")
     return Packet(device, float(start_s), float(rate_hz), arrays)
 
 
@@ -144,24 +146,24 @@ def parse_openeew(line: object, received_s: float | int = math.nan) -> list[Pack
     ('7', 9.5, [3.0, 4.0])
     """
     if not isinstance(line, bytes | str) or len(line) > MOST_BYTES:
-        return [_refused("too long")]
+        return [refused("too long")]
     try:
         message = json.loads(line)
     except (ValueError, RecursionError):
-        return [_refused("not JSON")]
+        return [refused("not JSON")]
     body = message.get("d", message) if type(message) is dict else None
     if type(body) is not dict:
-        return [_refused("not a message of OpenEEW")]
+        return [refused("not a message of OpenEEW")]
     traces = body.get("traces", [body])
     if type(traces) is not list or not 1 <= len(traces) <= 64:
-        return [_refused("no traces, or too many")]
+        return [refused("no traces, or too many")]
     rate = body.get("sr", 31.25)
     device = body.get("device_id", "")
     last = body.get("device_t", body.get("cloud_t", received_s))
     if not (_plain(rate) and rate > 0 and type(device) is str and len(device) <= 64):
-        return [_refused("no such sampling rate or device")]
+        return [refused("no such sampling rate or device")]
     if not _plain(last):
-        return [_refused("no such time")]
+        return [refused("no such time")]
     packets = []
     for trace in reversed(traces):
         channels = {axis: trace.get(axis) for axis in "xyz"} if type(trace) is dict else {}
@@ -175,10 +177,10 @@ def parse_openeew(line: object, received_s: float | int = math.nan) -> list[Pack
 
 def _trace(device: str, last_s: float, rate_hz: float, channels: dict[str, Any]) -> Packet:
     if not channels or any(type(samples) is not list for samples in channels.values()):
-        return _refused("no samples of x, y and z")
+        return refused("no samples of x, y and z")
     (size, *others) = {len(samples) for samples in channels.values()}
     if others or not 1 <= size <= MOST_SAMPLES:
-        return _refused("no samples, or too many, or not as many on each axis")
+        return refused("no samples, or too many, or not as many on each axis")
     if not all(_plain(sample) for samples in channels.values() for sample in samples):
-        return _refused("not a number among the samples")
-    return _packet(device, last_s - (size - 1) / rate_hz, rate_hz, channels)
+        return refused("not a number among the samples")
+    return make_packet(device, last_s - (size - 1) / rate_hz, rate_hz, channels)
