@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Options that describe one window, which several events do not share.
-OF_ONE_EVENT = ("start", "now", "network", "truncated")
+OF_ONE_EVENT = ("start", "now", "network", "truncated", "peaks")
 SHOWN = 5
 
 

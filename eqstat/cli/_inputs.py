@@ -120,5 +120,5 @@ def inputs_of(options: argparse.Namespace) -> Inputs:
     return Inputs(
         options.columns,
         network_columns=options.network_columns,
-        tables=1 if options.network is None else 2,
+        tables=1 + (options.network is not None) + bool(getattr(options, "peaks", None)),
     )

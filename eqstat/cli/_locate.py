@@ -23,16 +23,16 @@ from eqstat.cli._options import (
     velocity_of,
 )
 from eqstat.cli._outcome import Outcome
+from eqstat.cli._peaks import AddMagnitude, add_peaks, reader_of_peaks
+from eqstat.cli._results._locate import delay_of, draws_of, silent_of
 from eqstat.cli._text import location_facts, number
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     import xarray as xr
 
     from eqstat.velocity import VelocityModel
 
-FIGURE_DRAWS = 4000
 # Shallowest depth of a regional error model, whose depths are spaced by their logarithm.
 LEAST_DEPTH_KM = 0.1
 TABLES = f"""\
@@ -92,12 +92,13 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="regional error model (JSON of RegionalError.to_json) for picks with their phase",
     )
+    add_peaks(parser)
     add_probability(parser)
     add_seed(parser, "NUTS and of the grid of the mixture")
     add_velocity(parser, region=True, several=True)
     add_outputs(
         parser,
-        inputs=("triggers", "network"),
+        inputs=("triggers", "network", "peaks", "model"),
         posterior=("FILE.nc", "write the posterior as NetCDF (grid and nuts)"),
         **{
             known.option: (f"FILE{known.endings[0]}", f"write {known.holds} as {known.name}")
@@ -151,9 +152,10 @@ def phones(options: argparse.Namespace) -> Task:
     inputs = inputs_of(options)
     triggers = inputs.table(options.triggers, "triggers")
     network = options.network and inputs.table(options.network, "network")
+    add_magnitude = reader_of_peaks(options, inputs)
 
     def one(table: pd.DataFrame) -> Outcome:
-        name, outcome = locate_phones(options, table, network, models)
+        name, outcome = locate_phones(options, table, network, models, add_magnitude)
         return replace(outcome, inputs=inputs, velocity=described[name][1])
 
     # Of several models each event may have its own.
@@ -166,6 +168,7 @@ def locate_phones(
     triggers: pd.DataFrame,
     network: Any,
     models: Mapping[str, VelocityModel],
+    add_magnitude: AddMagnitude,
 ) -> tuple[str, Outcome]:
     """Locate the triggers of one detection; the name of the velocity model, and the location."""
     import jax
@@ -212,6 +215,7 @@ def locate_phones(
         progress = False if options.quiet else None
         result = traveltime.sample(key, observations, progress=progress, **common)
     location = traveltime.report(observations, result, probability=options.probability)
+    location, said = add_magnitude(location)
 
     def figure() -> Any:
         from eqstat import plots
@@ -228,7 +232,7 @@ def locate_phones(
         )
 
     content = content_of(location)
-    notes = [*observations.notes, *said_of(choice), *notes_of(options, location)]
+    notes = [*observations.notes, *said_of(choice), *said, *notes_of(options, location)]
     if compared:
         content["diagnostics"]["log_evidence_of_velocity"] = dict(compared.log_evidence)
         notes.append(f"--velocity {options.velocity}: {compared}")
@@ -242,7 +246,7 @@ def locate_phones(
         result_text=location.result,
         exit_code=exit_code_of(code),
         notes=tuple(notes),
-        posterior=posterior_of(result),
+        posterior=location.hypocentre if location.magnitude else posterior_of(result),
         figure=figure,
         files=files_of(options, location),
     )
@@ -262,17 +266,20 @@ def regional(options: argparse.Namespace) -> Task:
     }
     if given := [name for name, value in others.items() if value]:
         raise InputError(f"{', '.join(given)}: not with --regional, which is a model of its own")
-    inputs = Inputs(options.columns)
+    inputs = Inputs(options.columns, tables=2 if options.peaks else 1)
     error = package.RegionalError.from_json(inputs.file(options.regional, "regional"))
     picks = inputs.table(options.triggers, "triggers")
+    add_magnitude = reader_of_peaks(options, inputs)
 
     def one(table: pd.DataFrame) -> Outcome:
-        return replace(locate_picks(options, table, error), inputs=inputs)
+        return replace(locate_picks(options, table, error, add_magnitude), inputs=inputs)
 
     return Task(one, picks, inputs, None)
 
 
-def locate_picks(options: argparse.Namespace, picks: pd.DataFrame, error: Any) -> Outcome:
+def locate_picks(
+    options: argparse.Namespace, picks: pd.DataFrame, error: Any, add_magnitude: AddMagnitude
+) -> Outcome:
     """Locate the picks of one event."""
     from eqstat.traveltime import regional as package
 
@@ -286,6 +293,7 @@ def locate_picks(options: argparse.Namespace, picks: pd.DataFrame, error: Any) -
         )
     result = package.locate(picks, error, **given)
     location = package.report(result, probability=options.probability)
+    location, said = add_magnitude(location)
 
     def figure() -> Any:
         from eqstat import plots
@@ -299,7 +307,8 @@ def locate_picks(options: argparse.Namespace, picks: pd.DataFrame, error: Any) -
         result=result.result.name,
         result_text=location.result,
         exit_code=exit_code_of(result.result.name),
-        posterior=result.hypocentre,
+        notes=tuple(said),
+        posterior=location.hypocentre,
         figure=figure,
         files=files_of(options, location),
     )
@@ -358,39 +367,3 @@ def posterior_of(result: Any) -> xr.Dataset | xr.DataTree | None:
     if isinstance(result, traveltime.GridPosterior):
         return result.hypocentre
     return result if hasattr(result, "children") else None
-
-
-def draws_of(result: Any, seed: int) -> dict[str, np.ndarray]:
-    """Draws of a posterior for figures; empty for a fit."""
-    if isinstance(result, traveltime.GridPosterior):
-        import jax
-
-        return result.draws(jax.random.key(seed), FIGURE_DRAWS)
-    if not hasattr(result, "children"):
-        return {}
-    posterior = result["posterior"].to_dataset()
-    return {str(name): values.to_numpy() for name, values in posterior.data_vars.items()}
-
-
-def delay_of(result: Any, draws: dict[str, np.ndarray]) -> float:
-    """Mean delay after a phase: the mixture's estimate, else 0."""
-    import numpy as np
-
-    if "delay_s" in draws:
-        return float(np.median(draws["delay_s"]))
-    if "delay_s" in getattr(result, "names", ()):
-        return result["delay_s"]
-    return 0.0
-
-
-def silent_of(
-    network: pd.DataFrame | None, observations: traveltime.Observations
-) -> pd.DataFrame | None:
-    """Devices of a network without a trigger in use, for the map."""
-    if network is None:
-        return None
-    keys = ["device"] if "device" in network and "device" in observations.triggers else None
-    keys = keys or ["latitude", "longitude"]
-    used = observations.triggers[keys].apply(tuple, axis=1)
-    silent = ~network[keys].apply(tuple, axis=1).isin(set(used))
-    return network.loc[silent.to_numpy()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def location_facts(location: Location, reason: str | None = None) -> list[str]:
         (f"{name} interval", f"depth {depth} km, origin {origin} ({interval['kind']})"),
         ("Triggers", f"{used + left_out} given, {used} used" + classes(location)),
     ]
+    if location.magnitude is not None:
+        rows.insert(2, ("Magnitude", magnitude(location.magnitude)))
     if left_out:
         reasons = location.left_out["reason"].value_counts()
         text = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
@@ -100,6 +102,14 @@ def location_facts(location: Location, reason: str | None = None) -> list[str]:
         ("Result", f"{location.method}, {location.likelihood}: {location.result}"),
     ]
     return facts(rows)
+
+
+def magnitude(found: Mapping[str, float]) -> str:
+    """Mean and interval of a magnitude."""
+    return (
+        f"{found['mean']:.1f}, {percent(found['probability'])} interval {found['low']:.1f} to "
+        f"{found['high']:.1f}"
+    )
 
 
 def number(value: float | None, digits: int = 1) -> str:

@@ -116,6 +116,16 @@ class Location:
         return dict(zip(CLASSES, expected.astype(float), strict=True))
 
     @property
+    def magnitude(self) -> dict[str, float] | None:
+        """Mean, sd and interval of the magnitude, if the hypocentre has one (see `from_peaks`)."""
+        if self.hypocentre is None or "magnitude" not in self.hypocentre:
+            return None
+        row = hypocentre.summary(self.hypocentre, probability=self.region.probability)["magnitude"]
+        names = {"mean": "mean", "standard_deviation": "sd", "low": "low", "high": "high"}
+        values = {name: float(row.sel(statistic=short)) for name, short in names.items()}
+        return {**values, "probability": float(self.region.probability)}
+
+    @property
     def advice(self) -> list[str]:
         """What to try where residuals or phases say that the model does not fit."""
         return advice_on(self.triggers, one_wave=self.likelihood == "gaussian")
@@ -142,6 +152,7 @@ class Location:
                     "kind": self.region.kind,
                     "polygon": [ring.tolist() for ring in self.region.polygons],
                 },
+                **({"magnitude": self.magnitude} if self.magnitude else {}),
                 "azimuthal_gap_deg": self.azimuthal_gap_deg,
                 "nearest_device_km": self.nearest_device_km,
                 "triggers": {

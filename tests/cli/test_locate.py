@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from eqstat import hypocentre, traveltime
+from eqstat import ground_motion, hypocentre, traveltime
 from eqstat.geodesy import LocalFrame, great_circle_distance, hypocentral_distance
 from eqstat.traveltime import comparison, regional
 
@@ -434,3 +434,59 @@ def test_phones_all_over_the_globe_are_refused(capsys, csv):
 def test_help_tells_the_exit_codes(capsys, command):
     code, out, _ = shell(capsys, command, "--help")
     assert code == 0 and "a result that must not be used" in " ".join(out.split())
+
+
+def peaks_of(magnitude, count=12):
+    """Peaks of the earthquake of `quake`, at stations of their own."""
+    latitude, longitude = network(count, 7, radius_km=60.0)
+    at = pd.DataFrame({"latitude": latitude, "longitude": longitude})
+    place = {"latitude": -12.06 + 0.05, "longitude": -77.0 - 0.08, "depth_km": 15.0}
+    motion = ground_motion.GroundMotion(event_sd=1e-3, spreading_sd=1e-3)
+    simulate = ground_motion.magnitude.simulate
+    return simulate(jax.random.key(3), motion, at, **place, magnitude=magnitude)
+
+
+@pytest.mark.slow
+def test_peaks_give_a_magnitude_that_exceed_takes(capsys, csv, tmp_path):
+    peaks = peaks_of(6.0)
+    files = "--posterior", tmp_path / "joint.nc", "--quakeml", tmp_path / "joint.xml"
+    quiet = csv(peaks.assign(pga_m_s2=peaks["pga_m_s2"].where(peaks["pga_m_s2"] > 0.3)), "weak.csv")
+    options = "locate", csv(quake()), "--likelihood", "gaussian", "--peaks"
+    path = csv(peaks, "peaks.csv")
+    code, out, lines = shell(capsys, *options, path, *files, "--json")
+    assert code == 0
+    found = checked(out)
+    size = found["magnitude"]
+    assert size["low"] < 6.0 < size["high"] and 0.2 < size["standard_deviation"] < 0.6
+    assert any("12 peaks" in line for line in lines) and any("generic" in line for line in lines)
+    joint = xr.open_dataset(tmp_path / "joint.nc").load()
+    assert float(joint["magnitude"].mean()) == pytest.approx(size["mean"])
+    assert "<mag>" in (tmp_path / "joint.xml").read_text()
+    sites = csv(pd.DataFrame({"latitude": [-12.0], "longitude": [-77.1]}), "sites.csv")
+    code, out, _ = shell(capsys, "exceed", "--posterior", tmp_path / "joint.nc", "--sites", sites,
+                         "--threshold", "5%g", "--json")  # fmt: skip
+    assert code == 0
+    assert json.loads(out)["source"]["magnitude"] == pytest.approx(size["mean"], abs=0.05)
+    code, out, _ = shell(capsys, *options, quiet, "--least-m-s2", 0.3)
+    assert code == 0 and "Magnitude" in out
+    narrow = "--least-magnitude", 5.5, "--b-value", 0
+    code, out, _ = shell(capsys, *options, quiet, "--least-m-s2", 0.3, *narrow, "--json")
+    assert json.loads(out)["magnitude"]["low"] > 5.5
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        (("--b-value", 0), "--b-value: only with --peaks"),
+        (("--triggered-only",), "--triggered-only: only with --peaks"),
+        (("--peaks", "PEAKS", "--triggered-only"), "need least_m_s2"),
+        (("--peaks", "PEAKS", "--each", "event"), "--peaks: not with --each"),
+        (("--peaks", "PEAKS", "--model", "PEAKS"), "not a ground-motion model"),
+        (("--peaks", "missing.csv"), "no file 'missing.csv'"),
+    ],
+)
+def test_peaks_that_cannot_be_used(capsys, csv, extra, words):
+    path = csv(peaks_of(5.0), "peaks.csv")
+    extra = [path if word == "PEAKS" else word for word in extra]
+    line = refused(capsys, "locate", csv(quake()), "--likelihood", "gaussian", *extra)
+    assert words in line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eqstat.cli._text import facts, percent, place
+from eqstat.cli._text import facts, magnitude, percent, place
 
 if TYPE_CHECKING:
     from eqstat import detection
@@ -39,14 +39,6 @@ def location(found: dict[str, Any]) -> dict[str, Any]:
         **({"magnitude": found["magnitude"]} if "magnitude" in found else {}),
         "cause_probability": found["cause_probability"],
     }
-
-
-def magnitude(found: dict[str, float]) -> str:
-    """Mean and interval of a magnitude."""
-    return (
-        f"{found['mean']:.1f}, {percent(found['probability'])} interval {found['low']:.1f} to "
-        f"{found['high']:.1f}"
-    )
 
 
 def summary(replay: detection.Replay) -> list[str]:
