@@ -43,7 +43,7 @@ def from_peaks(
     least_m_s2: float | int | None = None,
     triggered_only: bool = False,
     region: str | None = None,
-    draws: int = 128,
+    draws: int = 256,
     count: int = 1024,
 ) -> xr.Dataset:
     r"""Give a located earthquake its magnitude, jointly with place and depth, from peaks.
@@ -93,7 +93,8 @@ def from_peaks(
         As in `MotionPosterior.predictor`.
     draws
         Draws of the hypocentre for which the density of the peaks is computed, evenly spread; each
-        has a draw of the parameters of its own.
+        has a draw of the parameters of its own. More are needed where `effective_draws` of the
+        result is small, as with a model of few events.
     count
         Draws of the result.
 
@@ -123,7 +124,7 @@ def from_peaks(
     posterior, law, instrument = _checked(motion, prior, device, least_m_s2)
     check_whole("from_peaks", 1, draws=draws, count=count)
     seen = as_peaks(peaks, instrument, least_m_s2, triggered_only)
-    located = _draws_of(hypocentre, draws)
+    located = _draws_of(hypocentre, draws, several=posterior.draws > 1)
     weight = located["weight"].to_numpy() if "weight" in located else None
     size = located.sizes["draw"]
     weight = np.full(size, 1 / size) if weight is None else weight
@@ -164,11 +165,15 @@ def _checked(
     return MotionPosterior(one, none, none, none[0], none[0], (), names, ()), law, instrument
 
 
-def _draws_of(hypocentre: xr.Dataset | xr.DataTree, draws: int) -> xr.Dataset:
-    """At most so many draws of a hypocentre, with their weights where they are all there are."""
+def _draws_of(hypocentre: xr.Dataset | xr.DataTree, draws: int, several: bool) -> xr.Dataset:
+    """At most so many draws of a hypocentre, with their weights where they are all there are.
+
+    With several draws of the parameters they are as many, so that few hypocentres come repeatedly,
+    each time with other parameters.
+    """
     checked = form.check(hypocentre)
     is_grid = checked.attrs["form"] == "grid"
-    few = not is_grid and checked["latitude"].size <= draws
+    few = not (is_grid or several) and checked["latitude"].size <= draws
     located = form.resample(checked, None if few else draws)
     if checked.attrs["form"] == "normal":
         # A normal distribution knows no surface.
