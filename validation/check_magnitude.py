@@ -165,7 +165,7 @@ def selection(number: int) -> list[Record]:
 
 
 def independent(posterior: MotionPosterior) -> MotionPosterior:
-    """One regression with the total scatter, each record by itself: the usual fusion of stations."""
+    """One regression with the total scatter and independent records: the usual fusion."""
     motion = jax.tree.map(lambda leaf: np.mean(leaf, axis=0, keepdims=True), posterior.motion)
     total = np.sqrt(motion.record_sd**2 + motion.event_sd**2)
     none = np.zeros_like(total)
