@@ -259,10 +259,11 @@ def _step(
     probability = jnp.exp(weight - logsumexp(weight))
     slots = jnp.asarray([len(each) for each in by_slot], jnp.float32)
     # Triggers count for the background rate when their dead time ends: by then it is known whether
-    # a cause was at work.
+    # a cause was at work. A step that begins within the busy time would count the expected triggers
+    # of all of it, but observed ones of its last part only.
     busy = jnp.where(probability[-1] < 1 - QUIET, core.dead_time_s, state.busy_s - elapsed)
     discount = jnp.exp2(-elapsed / (3600 * core.half_life_h))
-    new_counts = jnp.where(busy > 0, 0.0, jnp.stack([observed, expected]))
+    new_counts = jnp.where((busy > 0) | (state.busy_s > 0), 0.0, jnp.stack([observed, expected]))
     hypocentre = (
         *_terms.moments(core.tables[0], posterior[0][0], starts[0]),
         _terms.magnitude_weight(core.tables[0], posterior[0][1]),

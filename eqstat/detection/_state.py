@@ -200,7 +200,9 @@ def init(detector: Detector, now_s: float | int, *, active: np.ndarray | None = 
             jnp.zeros(len(detector.core.tables[0].magnitude[0]), jnp.float32),
         ),
         background_counts=jnp.zeros(2, jnp.float32),
-        busy_s=jnp.zeros((), jnp.float32),
+        # Triggers count for the background when their dead time ends: until the first can have done
+        # so, their expected number does not count either.
+        busy_s=jnp.asarray(detector.dead_time_s, jnp.float32),
     )
 
 

@@ -2,12 +2,14 @@
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import logsumexp
 
 from eqstat import InputError
 from eqstat.detection import BackgroundRate, detector, init, shiryaev_roberts_threshold, step
 from eqstat.detection._detector import grid_over
+from eqstat.detection.causes import earthquake, network_burst
 
 from . import cases
 
@@ -261,3 +263,20 @@ def test_bad_arguments(watch):
 
         detector(frame)
     jax.block_until_ready(state.silent)
+
+
+def test_a_dense_network_takes_no_rate_of_its_start():
+    """Expected triggers count from the moment on at which observed ones do, when dead times end."""
+    rng = np.random.default_rng(2)
+    place = rng.uniform(0.0, 1.0, (2, 4000))
+    dense = detector(
+        pd.DataFrame({"latitude": place[0], "longitude": place[1]}),
+        causes=(earthquake(cells=25, depth_km=(10.0,)), network_burst()),
+        background=6.0,
+    )
+    state, rate_s = init(dense, 0.0), 6.0 / 3600
+    for now in np.arange(2.0, 125.0, 2.0):
+        who = np.flatnonzero(rng.uniform(size=dense.devices) < 2 * rate_s)
+        state, report = step(dense, state, now, who, rng.uniform(now - 2, now, len(who)))
+        assert float(report.probability[-1]) > 0.99
+    assert float(report.expected_rate_h) == pytest.approx(6.0, rel=0.25)
