@@ -1,3 +1,9 @@
+from ._config import Config as Config
+from ._config import read_config as read_config
+from ._earthquakes import Event as Event
+from ._engine import Engine as Engine
+from ._journal import Journal as Journal
+from ._journal import Received as Received
 from ._messages import FIELDS as FIELDS
 from ._messages import MOST_BYTES as MOST_BYTES
 from ._messages import Message as Message
@@ -5,6 +11,9 @@ from ._messages import MessageStatus as MessageStatus
 from ._messages import encode as encode
 from ._messages import message_schema as message_schema
 from ._messages import parse as parse
+from ._registry import Fate as Fate
+from ._snapshot import recover as recover
+from ._snapshot import save_snapshot as save_snapshot
 from ._topics import check_root as check_root
 from ._topics import subscriptions as subscriptions
 from ._topics import topic_of as topic_of

@@ -74,6 +74,10 @@ class Cells:
         self._safe, self._safe_until = [0] * len(unique), 0.0
         self._active = np.zeros(len(unique), int).tolist()
 
+    def set_scorer(self, scorer: Any) -> None:
+        """Take the scorer of counts, which may depend on the size of the cells."""
+        self._scorer = scorer
+
     @property
     def largest(self) -> int:
         """Devices of the largest cell."""
@@ -117,6 +121,17 @@ class Cells:
                 middle = self._place[0][cell], self._place[1][cell]
                 best = Fired(*middle, count, active, rate)
         return best
+
+    def content(self) -> np.ndarray:
+        """Triggers of the windows, for a snapshot: cell and time, (triggers, 2)."""
+        kept = [(cell, time) for cell, times in enumerate(self._times) for time in times]
+        return np.array(kept, np.float64).reshape(-1, 2)
+
+    def restore(self, content: np.ndarray) -> None:
+        """Take the triggers of a snapshot."""
+        self._times = [deque() for _ in self._times]
+        for cell, time in content.tolist():
+            self._times[int(cell)].append(time)
 
     def _score(self, count: int, active: int, now_s: float) -> Answer:
         local_h = now_s / 3600 + self.utc_offset_h

@@ -1,0 +1,117 @@
+"""Snapshots of the state of an engine, and its recovery from snapshot and journal."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eqstat import realtime
+from eqstat._core.errors import InputError
+from eqstat.service._cells import Fired
+from eqstat.service._earthquakes import Quake
+from eqstat.service._engine import Engine
+from eqstat.service._journal import Journal
+
+NUMBERS = ("awake_until_s", "active_at_s")
+
+
+def save_snapshot(engine: Engine, journal: Journal, seq: int) -> None:
+    """Write the state of an engine after a batch, and note it in the journal.
+
+    Parameters
+    ----------
+    engine
+        The engine.
+    journal
+        Its journal.
+    seq
+        Number of the last batch that it has taken.
+    """
+    folder = journal.folder / f"state-{seq}"
+    folder.mkdir(exist_ok=True)
+    arrays = engine.registry.arrays() | {"names": np.array(engine.registry.names)}
+    about: dict[str, Any] = {
+        "now_s": engine.now_s,
+        "expired_s": engine.expired_s,
+        "quakes": [quake.to_dict() for quake in engine.quakes],
+        "regions": {},
+    }
+    for model, watch in zip(engine.models, engine.watches, strict=True):
+        name = model.options.name
+        realtime.save_state(folder / f"{name}.state", model.scorer, watch.state)
+        arrays[f"pending.{name}"] = np.array(watch.pending, np.float64).reshape(-1, 3)
+        arrays[f"counts.{name}"] = model.cells.content()
+        fired = None if watch.fired is None else list(watch.fired)
+        about["regions"][name] = {n: getattr(watch, n) for n in NUMBERS} | {"fired": fired}
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    realtime.replace_file(folder / "arrays.npz", stream.getvalue())
+    realtime.replace_file(folder / "about.json", json.dumps(about).encode())
+    journal.add_snapshot(seq, folder)
+
+
+def recover(engine: Engine, journal: Journal) -> list[str]:
+    """Bring an engine to the state in which its process ended; remarks on what could not be kept.
+
+    The last snapshot is read, and the batches after it are taken again. Decisions that they lead to
+    are in the journal already.
+
+    Parameters
+    ----------
+    engine
+        A new engine of the same configuration.
+    journal
+        Its journal.
+    """
+    notes, seq = [], 0
+    last = journal.snapshot()
+    if last is not None:
+        try:
+            _restore(engine, last[1])
+            seq = last[0]
+        except (InputError, OSError, ValueError, KeyError) as error:
+            notes.append(f"snapshot not used: {error}; the journal alone is replayed")
+    count = 0
+    for batch in journal.since(seq):
+        if not count and seq == 0:
+            engine.now_s = engine.expired_s = batch.now_s
+            engine.restart(batch.now_s)
+        for message in batch.messages:
+            engine.take(message.topic, message.payload, message.received_s)
+        engine.advance(batch.now_s)
+        count += 1
+    if count:
+        notes.append(f"{count} batches of the journal taken again")
+    return notes
+
+
+def _restore(engine: Engine, folder: Path) -> None:
+    about = json.loads((folder / "about.json").read_text("utf-8"))
+    with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
+        states = {
+            model.options.name: realtime.load_state(
+                folder / f"{model.options.name}.state", model.scorer
+            )
+            for model in engine.models
+        }
+        engine.registry.restore(arrays)
+        engine.now_s, engine.expired_s = float(about["now_s"]), float(about["expired_s"])
+        engine.restart(engine.now_s)
+        engine.quakes = [Quake(**quake) for quake in about["quakes"]]
+        for model, watch in zip(engine.models, engine.watches, strict=True):
+            name = model.options.name
+            own = about["regions"][name]
+            watch.state = states[name]
+            for each in NUMBERS:
+                setattr(watch, each, float(own[each]))
+            watch.fired = None if own["fired"] is None else Fired(*own["fired"])
+            watch.pending = [
+                (int(device), float(time), float(peak))
+                for device, time, peak in arrays[f"pending.{name}"]
+            ]
+            model.cells.set_active(np.asarray(watch.state.active))
+            model.cells.restore(arrays[f"counts.{name}"])
