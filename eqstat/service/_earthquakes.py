@@ -59,6 +59,8 @@ class Quake:
         When the rule was fulfilled first and last.
     revision
         Number of the last message.
+    issued_s
+        When the last message was issued.
     update_s
         When the next update may follow.
     alarm
@@ -78,6 +80,7 @@ class Quake:
     alarm: dict[str, Any]
     evidence: float
     revision: int = 0
+    issued_s: float = 0.0
     update_s: float = 0.0
     changed: bool = False
     regions: list[str] = field(default_factory=list)

@@ -166,5 +166,8 @@ class Engine:
         if self.sites is not None and action in ("alarm", "update"):
             sites = self.sites.score(model, watch, quake.id)
         why = reasons(model, watch, self.now_s) | {"regions": list(quake.regions)}
+        if quake.revision:
+            why["previous_s"] = quake.issued_s
+        quake.issued_s = self.now_s
         encode("alarm", quake.id, **alarm)  # what cannot be sent fails here, not when it is sent
         return Event(alarm, why, sites)

@@ -33,7 +33,7 @@ def save_snapshot(engine: Engine, journal: Journal, seq: int) -> None:
     """
     folder = journal.folder / f"state-{seq}"
     folder.mkdir(exist_ok=True)
-    arrays = engine.registry.arrays() | {"names": np.array(engine.registry.names)}
+    arrays: dict[str, Any] = engine.registry.arrays() | {"names": np.array(engine.registry.names)}
     about: dict[str, Any] = {
         "now_s": engine.now_s,
         "expired_s": engine.expired_s,
