@@ -21,8 +21,8 @@ Research software: not a certified warning system."""
 EXIT_CODES = """\
 Exit code: 0 done; 1 failed, or a result that must not be used (its files are written, and standard
 error says why); 2 bad input; 130 interrupted."""
-# Those of these that run until they are stopped are modules of `_services`.
-SERVICES = ("agent",)
+# Those that run until they are stopped, and what asks their journals: modules of `_services`.
+SERVICES = ("agent", "serve", "explain")
 # Each has a module `_NAME` with `add(commands, common)` and `run(options)`.
 COMMANDS = (
     "locate",
@@ -33,6 +33,8 @@ COMMANDS = (
     "detectability",
     "calibrate",
     "artefact",
+    "serve",
+    "explain",
     "agent",
     "demo",
     "schema",

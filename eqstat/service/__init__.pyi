@@ -2,6 +2,7 @@ from ._config import Config as Config
 from ._config import read_config as read_config
 from ._earthquakes import Event as Event
 from ._engine import Engine as Engine
+from ._explain import explain as explain
 from ._journal import Journal as Journal
 from ._journal import Received as Received
 from ._messages import FIELDS as FIELDS
@@ -12,6 +13,7 @@ from ._messages import encode as encode
 from ._messages import message_schema as message_schema
 from ._messages import parse as parse
 from ._registry import Fate as Fate
+from ._serve import Service as Service
 from ._snapshot import recover as recover
 from ._snapshot import save_snapshot as save_snapshot
 from ._topics import check_root as check_root

@@ -131,6 +131,10 @@ class Engine:
         regions = zip(self.models, self.watches, strict=True)
         return now_s - self.expired_s >= EXPIRE_S or any(m.is_due(w, now_s) for m, w in regions)
 
+    def owners(self, device: int) -> list[tuple[int, int]]:
+        """Regions of a device, and its number in each."""
+        return self._owners[device]
+
     def is_awake(self, region: int) -> bool:
         """Whether the sequential posterior of a region steps often."""
         return self.now_s < self.watches[region].awake_until_s

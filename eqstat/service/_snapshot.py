@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,14 @@ from eqstat.service._engine import Engine
 from eqstat.service._journal import Journal
 
 NUMBERS = ("awake_until_s", "active_at_s")
+
+
+class Captured(NamedTuple):
+    """State of an engine at one moment, which nothing changes any more."""
+
+    states: list[tuple[str, realtime.SequentialScorer, Any]]
+    arrays: dict[str, Any]
+    about: dict[str, Any]
 
 
 def save_snapshot(engine: Engine, journal: Journal, seq: int) -> None:
@@ -31,8 +39,11 @@ def save_snapshot(engine: Engine, journal: Journal, seq: int) -> None:
     seq
         Number of the last batch that it has taken.
     """
-    folder = journal.folder / f"state-{seq}"
-    folder.mkdir(exist_ok=True)
+    write_snapshot(capture(engine), journal, seq)
+
+
+def capture(engine: Engine) -> Captured:
+    """Take the state of an engine as it is; what is long, writing it, another thread may do."""
     arrays: dict[str, Any] = engine.registry.arrays() | {"names": np.array(engine.registry.names)}
     about: dict[str, Any] = {
         "now_s": engine.now_s,
@@ -40,17 +51,27 @@ def save_snapshot(engine: Engine, journal: Journal, seq: int) -> None:
         "quakes": [quake.to_dict() for quake in engine.quakes],
         "regions": {},
     }
+    states = []
     for model, watch in zip(engine.models, engine.watches, strict=True):
         name = model.options.name
-        realtime.save_state(folder / f"{name}.state", model.scorer, watch.state)
+        states.append((name, model.scorer, watch.state))
         arrays[f"pending.{name}"] = np.array(watch.pending, np.float64).reshape(-1, 3)
         arrays[f"counts.{name}"] = model.cells.content()
         fired = None if watch.fired is None else list(watch.fired)
         about["regions"][name] = {n: getattr(watch, n) for n in NUMBERS} | {"fired": fired}
+    return Captured(states, arrays, about)
+
+
+def write_snapshot(captured: Captured, journal: Journal, seq: int) -> None:
+    """Write what was captured after a batch, and note it in the journal."""
+    folder = journal.folder / f"state-{seq}"
+    folder.mkdir(exist_ok=True)
+    for name, scorer, state in captured.states:
+        realtime.save_state(folder / f"{name}.state", scorer, state)
     stream = io.BytesIO()
-    np.savez(stream, **arrays)
+    np.savez(stream, **captured.arrays)
     realtime.replace_file(folder / "arrays.npz", stream.getvalue())
-    realtime.replace_file(folder / "about.json", json.dumps(about).encode())
+    realtime.replace_file(folder / "about.json", json.dumps(captured.about).encode())
     journal.add_snapshot(seq, folder)
 
 

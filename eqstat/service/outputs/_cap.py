@@ -40,9 +40,10 @@ def to_cap(event: Event, service: Service | None = None) -> bytes:
     """Write an event as a CAP 1.2 message.
 
     `status` is `Test` unless the service's mode says otherwise; `msgType` is `Alert`, then
-    `Update`, and `Cancel` where the alarm is taken back; updates name the message before. `certainty` follows
-    from the posterior probability (`certainty`), `severity` from the mean magnitude (7, 6 and 5 are
-    the limits of `Extreme`, `Severe`, `Moderate`), `urgency` is `Immediate`, and `Past` at the end.
+    `Update`, and `Cancel` where the alarm is taken back; updates name the message before. The
+    function `certainty` gives the word for the posterior probability; `severity` follows from the
+    mean magnitude (7, 6 and 5 are the limits of `Extreme`, `Severe`, `Moderate`); `urgency` is
+    `Immediate`, and `Past` at the end.
     The circle is centred at the epicentre; its radius holds 90 % of the epicentre's posterior and
     the distance to which such a magnitude is felt, about $10^{M/2 - 1}$ km.
 
