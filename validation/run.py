@@ -167,6 +167,20 @@ CHECKS = [
             ("classification", 4000, 100),
         )
     ),
+    *(
+        Check("agent", {"part": part, "number": number}, {"number": quick}, part=part)
+        for part, number, quick in (
+            ("maxima", 2, 1),
+            ("noise", 2, 1),
+            ("stomps", 400, 20),
+            ("fuzz", 100_000, 1000),
+            ("cost", 30, 2),
+        )
+    ),
+    *(
+        Check("agent", {"part": part}, needs_data=True, part=part)
+        for part in ("records", "earthquakes")
+    ),
     Check("detectability_history", {"part": "sbc", "datasets": 300}, {"datasets": 10}),
     Check("detectability_history", {"part": "nuts", "datasets": 100}, {"datasets": 4}, part="nuts"),
     Check("detectability_history", {"part": "california"}, needs_data=True, part="california"),

@@ -22,7 +22,7 @@ EXIT_CODES = """\
 Exit code: 0 done; 1 failed, or a result that must not be used (its files are written, and standard
 error says why); 2 bad input; 130 interrupted."""
 # Those that run until they are stopped, and what asks their journals: modules of `_services`.
-SERVICES = ("agent", "serve", "explain")
+SERVICES = ("agent", "load", "serve", "explain")
 # Each has a module `_NAME` with `add(commands, common)` and `run(options)`.
 COMMANDS = (
     "locate",
@@ -36,6 +36,7 @@ COMMANDS = (
     "serve",
     "explain",
     "agent",
+    "load",
     "demo",
     "schema",
 )

@@ -164,9 +164,7 @@ class Detector:
             return SensorStatus.DEAD
         if not any(state.is_warm for state in states):
             return SensorStatus.WARMING_UP
-        if math.isnan(self.learner.rate(self.last_s).per_hour):
-            return SensorStatus.LEARNING
-        return SensorStatus.OK
+        return SensorStatus.OK if self.learner.is_learned else SensorStatus.LEARNING
 
     def feed(self, packet: Packet) -> list[PreWarning]:
         """Take a packet; return the pre-warnings it gives. Never raises on what packets hold."""

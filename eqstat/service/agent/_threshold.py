@@ -135,6 +135,11 @@ class ThresholdLearner:
         """Number of blocks that are kept."""
         return self._count
 
+    @property
+    def is_learned(self) -> bool:
+        """Whether the threshold is learned, no longer the one given for the start."""
+        return self._tail is not None
+
     def threshold(self, time_s: float) -> float:
         """Threshold of the statistic at a time, seconds since 1970."""
         if self._tail is None:
