@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import tomllib
-import types
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from eqstat._core.checks import check_choice, check_range
 from eqstat._core.errors import InputError
+from eqstat.service._toml import read_toml, table
 from eqstat.service._topics import NAME, ROOT, check_root
 
 MODES = ("test", "exercise", "actual")
@@ -208,12 +205,7 @@ def read_config(path: str | Path) -> Config:
     eqstat._core.errors.InputError: service.toml: [broker] has no key 'prt'; it has host, port, ...
     """
     path = Path(path)
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"{path.name}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name}: no TOML: {error}") from None
+    content = read_toml(path)
     regions = content.pop("region", [])
     try:
         if not isinstance(regions, list) or not regions:
@@ -222,48 +214,13 @@ def read_config(path: str | Path) -> Config:
         if unknown:
             known = ", ".join([*TABLES, "region"])
             raise InputError(f"no table [{min(unknown)}]; there are {known}")
-        tables = {name: _table(f"[{name}]", TABLES[name], own) for name, own in content.items()}
-        made = tuple(_table("[[region]]", Region, own) for own in regions)
+        tables = {name: table(f"[{name}]", TABLES[name], own) for name, own in content.items()}
+        made = tuple(table("[[region]]", Region, own) for own in regions)
         config = Config(region=made, base=path.parent, **tables)
         _check(config)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from None
     return config
-
-
-def _table(title: str, kind: Any, content: Any) -> Any:
-    """Make a table of the file, each value of the type of its field."""
-    if not isinstance(content, dict):
-        raise InputError(f"{title} must be a table")
-    types_of = typing.get_type_hints(kind)
-    for name, value in content.items():
-        if name not in types_of:
-            raise InputError(f"{title} has no key {name!r:.60}; it has {', '.join(types_of)}")
-        if not _is_a(value, types_of[name]):
-            raise InputError(f"{title} {name} must be {_spoken(types_of[name])}, not {value!r:.60}")
-    for each in dataclasses.fields(kind):
-        missing = each.default is each.default_factory is dataclasses.MISSING
-        if missing and each.name not in content:
-            raise InputError(f"{title} needs {each.name}")
-    return kind(**content)
-
-
-def _is_a(value: Any, kind: Any) -> bool:
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        return any(_is_a(value, each) for each in typing.get_args(kind))
-    if typing.get_origin(kind) is list:
-        return isinstance(value, list) and all(_is_a(v, typing.get_args(kind)[0]) for v in value)
-    if kind is float:
-        return type(value) in (int, float)
-    return type(value) is kind
-
-
-def _spoken(kind: Any) -> str:
-    names = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
-    if typing.get_origin(kind) is list:
-        return f"a list, each {_spoken(typing.get_args(kind)[0])}"
-    parts = [each for each in typing.get_args(kind) if each is not type(None)]
-    return names[kind] if kind in names else " or ".join(map(_spoken, parts))
 
 
 POSITIVE = {
@@ -284,9 +241,9 @@ def _check(config: Config) -> None:
     check_range("[broker]", 1, 65535, port=config.broker.port)
     check_range("[page]", 0, 65535, port=config.page.port)
     check_range("[sites]", 0, 1, ends="()", action_probability=config.sites.action_probability)
-    for table, names in POSITIVE.items():
-        own = getattr(config, table)
-        check_range(f"[{table}]", 0, ends="()", **{n: getattr(own, n) for n in names})
+    for title, names in POSITIVE.items():
+        own = getattr(config, title)
+        check_range(f"[{title}]", 0, ends="()", **{n: getattr(own, n) for n in names})
     if config.outputs.webhook and not config.outputs.webhook.startswith(("http://", "https://")):
         raise InputError("[outputs] webhook must begin with http:// or https://")
     names = [config.service.name, *(region.name for region in config.region)]
