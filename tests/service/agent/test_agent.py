@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,19 @@ import eqstat
 from eqstat import realtime
 from eqstat.counts.coincidence import Sensors
 from eqstat.service import encode
-from eqstat.service.agent import Agent, Packet, read_agent_config, run_agent
+from eqstat.service.agent import (
+    Agent,
+    AgentBroker,
+    AgentConfig,
+    Input,
+    Neighbours,
+    Packet,
+    PreWarnings,
+    Sensor,
+    parse_shake,
+    read_agent_config,
+    run_agent,
+)
 
 from ...cli.shell import shell
 
@@ -73,8 +87,6 @@ def test_neighbours_make_an_alarm_and_the_service_confirms_it(folder):
     )
     now = BEGIN
     for line in text_of(quake()):
-        from eqstat.service.agent import parse_shake
-
         packet = parse_shake(line.encode())
         now = packet.start_s + 0.25
         agent.packet(packet, now)
@@ -128,8 +140,6 @@ def test_silence_and_a_wrong_clock_are_said(folder):
     said = []
     agent = Agent(read_agent_config(config_of(folder)), said.append)
     for line in text_of(quake(30, 20.0)):
-        from eqstat.service.agent import parse_shake
-
         agent.packet(parse_shake(line.encode()), BEGIN + 5000.0)
     agent.tick(BEGIN + 5001.0)
     agent.tick(BEGIN + 5100.0)
@@ -179,6 +189,18 @@ def test_shell_runs_the_agent_without_jax(folder):
     assert done.returncode == 0, done.stderr
     events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
     assert "prewarning" in events
+
+
+def test_example_configuration_shows_the_defaults():
+    config = read_agent_config(Path(__file__).parents[3] / "examples" / "agent.toml")
+    least = AgentConfig(Sensor("roof"))
+    assert config.input == least.input
+    assert replace(config.prewarning, record="") == least.prewarning
+    keys = {field.name for field in fields(AgentBroker)}
+    assert set(vars(config.broker)) == keys and config.broker.tls
+    text = (Path(__file__).parents[3] / "examples" / "agent.toml").read_text()
+    for kind in (Sensor, Input, PreWarnings, Neighbours, AgentBroker):
+        assert all(f"\n{field.name} = " in text for field in fields(kind))
 
 
 def free_port():
