@@ -14,11 +14,12 @@ export OPENBLAS_NUM_THREADS = 1
 PYTEST = -m pytest -n 2 --dist loadfile --benchmark-disable
 TEST = $(BIN)/python $(PYTEST)
 
-.PHONY: help demo test test-slow test-long test-examples test-lowest test-newest lint format docs bench \
+.PHONY: help demo serve-demo test test-slow test-long test-examples test-lowest test-newest lint format docs bench \
     validate spell links clean
 
 help:
 	@echo "make demo       follow one simulated earthquake from trigger counts to lead times; in $(OUT)/"
+	@echo "make serve-demo run a broker, phones, a detector service and its page until interrupted"
 	@echo "make test       run the tests, without the slow ones"
 	@echo "make test-slow  run the slow tests: simulations, samplers, the wheel"
 	@echo "make test-long  run the tests of a minute and more: simulation-based calibration"
@@ -34,6 +35,10 @@ help:
 
 demo: .venv/.with-plots
 	$(BIN)/eqstat demo --out $(OUT)
+
+# Mosquitto where it is installed, else the embedded broker. The page is at http://127.0.0.1:8080/.
+serve-demo: .venv/.with-service
+	$(BIN)/python scripts/serve_demo.py $(SERVE)
 
 test: .venv/.with-test
 	$(TEST) -m "not slow"
@@ -93,6 +98,11 @@ links: .venv/.with-docs
 .venv/.with-plots: .venv/.made pyproject.toml
 	@echo "Installing eqstat[plots] into .venv (once, a few minutes)"
 	$(PIP) -e ".[plots]"
+	@touch $@
+
+.venv/.with-service: .venv/.made pyproject.toml
+	@echo "Installing eqstat[service,broker] into .venv (once, a few minutes)"
+	$(PIP) -e ".[service,broker]"
 	@touch $@
 
 .venv/.with-test: .venv/.made pyproject.toml

@@ -181,6 +181,19 @@ CHECKS = [
         Check("agent", {"part": part}, needs_data=True, part=part)
         for part in ("records", "earthquakes")
     ),
+    Check(
+        "service",
+        {"phones": 100_000, "triggers_per_s": 200.0, "seconds": 600, "side": 3, "kills": 2},
+        {
+            "phones": 5000,
+            "triggers_per_s": 10.0,
+            "seconds": 90,
+            "side": 2,
+            "kills": 1,
+            "earthquake_every_s": 25.0,
+            "burst_every_s": 30.0,
+        },
+    ),
     Check("detectability_history", {"part": "sbc", "datasets": 300}, {"datasets": 10}),
     Check("detectability_history", {"part": "nuts", "datasets": 100}, {"datasets": 4}, part="nuts"),
     Check("detectability_history", {"part": "california"}, needs_data=True, part="california"),

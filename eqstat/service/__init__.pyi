@@ -1,5 +1,7 @@
 from ._config import Config as Config
 from ._config import read_config as read_config
+from ._demo import DemoBroker as DemoBroker
+from ._demo import write_demo as write_demo
 from ._earthquakes import Event as Event
 from ._engine import Engine as Engine
 from ._explain import explain as explain
