@@ -145,6 +145,10 @@ class Config:
         The other tables of the file.
     base
         Folder that paths in the file are relative to.
+
+    Examples
+    --------
+    See `read_config`.
     """
 
     region: tuple[Region, ...]

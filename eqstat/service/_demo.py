@@ -76,6 +76,10 @@ class DemoBroker:
     ------
     eqstat.InputError
         When there is neither.
+
+    Examples
+    --------
+    See `write_demo`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -83,6 +87,7 @@ class DemoBroker:
         found = [path for path in map(shutil.which, MOSQUITTO) if path]
         self._process: subprocess.Popen[bytes] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._broker: Any = None
         self.name = "Mosquitto" if found else "amqtt"
         if found:
             path = folder / "mosquitto.conf"

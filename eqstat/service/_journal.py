@@ -38,6 +38,10 @@ class Received(NamedTuple):
         When, s after 1970.
     topic, payload
         What.
+
+    Examples
+    --------
+    See `Journal`.
     """
 
     received_s: float

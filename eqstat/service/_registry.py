@@ -42,6 +42,11 @@ class Fate(IntEnum):
         Trigger of the future, or of a clock that is not known well enough.
     REPEATED
         Trigger within the dead time of its device, or one that came before.
+
+    Examples
+    --------
+    >>> Fate(4).name
+    'RATE'
     """
 
     TAKEN = 0

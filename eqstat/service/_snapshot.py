@@ -38,6 +38,10 @@ def save_snapshot(engine: Engine, journal: Journal, seq: int) -> None:
         Its journal.
     seq
         Number of the last batch that it has taken.
+
+    Examples
+    --------
+    See `recover`.
     """
     write_snapshot(capture(engine), journal, seq)
 
@@ -76,7 +80,7 @@ def write_snapshot(captured: Captured, journal: Journal, seq: int) -> None:
 
 
 def recover(engine: Engine, journal: Journal) -> list[str]:
-    """Bring an engine to the state in which its process ended; remarks on what could not be kept.
+    r"""Bring an engine to the state in which its process ended; remarks on what could not be kept.
 
     The last snapshot is read, and the batches after it are taken again. Decisions that they lead to
     are in the journal already.
@@ -87,6 +91,27 @@ def recover(engine: Engine, journal: Journal) -> list[str]:
         A new engine of the same configuration.
     journal
         Its journal.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from eqstat.service import read_config
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "net.csv").write_text(
+    ...     "device,latitude,longitude\na,1.0,2.0\nb,1.1,2.0\nc,1.0,2.1\nd,1.1,2.1\n")
+    >>> _ = (folder / "service.toml").write_text(
+    ...     "[[region]]\nname = 'x'\nnetwork = 'net.csv'\ncauses = ['network']\ncells = 25\n"
+    ...     "depth_km = [10.0]\n")
+    >>> config = read_config(folder / "service.toml")
+    >>> engine, journal = Engine(config, 1.8e9), Journal(config.folder)
+    >>> save_snapshot(engine, journal, journal.commit(1.8e9, [], [], []))
+    >>> journal.commit(1.8e9 + 3, [], engine.advance(1.8e9 + 3), [])
+    2
+    >>> again = Engine(config, 2e9)
+    >>> recover(again, journal)
+    ['1 batches of the journal taken again']
+    >>> again.now_s == engine.now_s
+    True
     """
     notes, seq = [], 0
     last = journal.snapshot()

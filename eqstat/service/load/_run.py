@@ -222,6 +222,16 @@ def _opened(stack: ExitStack, path: str | Path) -> TextIO:
         raise InputError(f"{path}: {error.strerror}") from None
 
 
+def _is_done(publication: Any, wait_s: float = 0.0) -> bool:
+    """Whether a message left, or was lost with the connection, as messages of phones are."""
+    try:
+        if wait_s > 0:
+            publication.wait_for_publish(wait_s)
+        return publication.is_published()
+    except RuntimeError:
+        return True
+
+
 @contextmanager
 def _broker(target: LoadTarget) -> Iterator[Send]:
     try:
@@ -244,15 +254,15 @@ def _broker(target: LoadTarget) -> Iterator[Send]:
 
     def publish(topic: str, payload: bytes) -> None:
         unsent.append(client.publish(topic, payload, qos=0))
-        while unsent and unsent[0].is_published():
+        while unsent and _is_done(unsent[0]):
             unsent.popleft()
         if len(unsent) > MOST_UNSENT:
-            unsent[0].wait_for_publish(10.0)
+            _is_done(unsent[0], 10.0)
 
     try:
         yield publish
         while unsent:
-            unsent.popleft().wait_for_publish(10.0)
+            _is_done(unsent.popleft(), 10.0)
     finally:
         client.disconnect()
         client.loop_stop()
