@@ -2,7 +2,8 @@
 
 Draw a network (`uniform_box`, `towns`, `population`) or read one (`from_table`), let the sources
 of `sources` make its devices trigger, `simulate` thousands of streams, and see which of them a
-rule of phone networks detects (`first_detections`). `study2023` repeats a published simulation.
+rule of phone networks detects (`first_detections`). `replicate` repeats any experiment, on one core
+or on many; `study2023` repeats a published simulation.
 """
 
 import lazy_loader

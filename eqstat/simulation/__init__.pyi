@@ -7,6 +7,7 @@ from ._networks import population as population
 from ._networks import towns as towns
 from ._networks import uniform_box as uniform_box
 from ._observe import observations as observations
+from ._replicate import replicate as replicate
 from ._rule import Detections as Detections
 from ._rule import count_rule as count_rule
 from ._rule import first_detections as first_detections
