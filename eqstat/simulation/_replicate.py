@@ -69,7 +69,8 @@ def replicate(
     >>> def mean_of_ten(key, number):
     ...     return {"mean": float(jax.random.normal(key, 10).mean())}
     >>> study = replicate(jax.random.key(0), mean_of_ten, 20)
-    >>> parts = [replicate(jax.random.key(0), mean_of_ten, part) for part in (range(8), range(8, 20))]
+    >>> halves = (range(8), range(8, 20))
+    >>> parts = [replicate(jax.random.key(0), mean_of_ten, half) for half in halves]
     >>> bool((pd.concat(parts)["mean"] == study["mean"]).all())
     True
     """

@@ -4,7 +4,6 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import jax
-import numpy as np
 import pandas as pd
 import pytest
 
