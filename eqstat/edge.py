@@ -797,9 +797,8 @@ def trigger_rows(most: int, **columns: Any) -> tuple[dict[str, np.ndarray], Stat
 _ANGLES = np.arange(16) * np.pi / 8
 _RADII = np.repeat(np.geomspace(0.25, 20.0, 9), 16)
 _TURNS = np.tile(_ANGLES, 9) + np.repeat(np.arange(9) % 2, 16) * np.pi / 16
-NET = np.concatenate(
-    [[[0.0, 0.0]], np.stack([_RADII * np.sin(_TURNS), _RADII * np.cos(_TURNS)], 1)]
-)
+_RINGS = np.stack([_RADII * np.sin(_TURNS), _RADII * np.cos(_TURNS)], axis=1)
+NET = np.concatenate([[[0.0, 0.0]], _RINGS])
 DEPTHS_KM = np.array([1.0, 8.0, 20.0, 45.0, 90.0, 170.0, 300.0, 480.0])
 STARTS, MOST_STEPS, DEEPEST_KM = 4, 100, 500.0
 # Points about a hypocentre: wider than normal by this factor, with so many degrees of freedom.
@@ -921,16 +920,14 @@ def hypocentres(
 def _drawn(
     xp: Any, model: dict[str, Any], data: dict[str, Any], prior: Any, node: Any, gram: Any
 ) -> tuple[Any, Any]:
-    """Sums of squared residuals at points about each wave's hypocentre, and their prior masses.
+    """Sums of squared residuals at points for each wave, and their prior masses, (2, points).
 
     Half of the points are of the prior, half of a Student t about the hypocentre `node`, (2, 3),
     with the curvature of `gram`, (2, 4, 4): where triggers determine the hypocentre the first are
     too few, where they do not the second are too close. A point's mass is the prior's density over
-    that of both (multiple importance sampling, Veach and Guibas 1995, balance heuristic). Returns
-    (2, points) each.
+    that of both (multiple importance sampling with the balance heuristic, Veach and Guibas 1995).
     """
-    place, time, mask, z = data["place_km"], data["time_s"], data["mask"], model["points"]
-    wide = model["delta_s"] ** 2 * WIDER**2
+    mask, z, wide = data["mask"], model["points"], model["delta_s"] ** 2 * WIDER**2
     a00, a01, a02, a11, a12, a22 = (
         (gram[:, i, j] + (prior[i] * wide if i == j else 0.0))[:, None] / wide for i, j in PAIRS
     )
@@ -940,18 +937,16 @@ def _drawn(
     c1 = xp.sqrt(xp.maximum(a11 - c01**2, 1e-12 * a11))
     c12 = (a12 - c01 * c02) / c1
     c2 = xp.sqrt(xp.maximum(a22 - c02**2 - c12**2, 1e-12 * a22))
-    z2 = z[:, 2] / c2
-    z1 = (z[:, 1] - c12 * z2) / c1
-    z0 = (z[:, 0] - c01 * z1 - c02 * z2) / c0
-    near = node[:, None, :] + z[:, 3:] * xp.stack([z0, z1, z2], axis=-1)
+    up = z[:, 2] / c2
+    north = (z[:, 1] - c12 * up) / c1
+    east = (z[:, 0] - c01 * north - c02 * up) / c0
+    near = node[:, None, :] + z[:, 3:] * xp.stack([east, north, up], axis=-1)
     of_prior = xp.broadcast_to(z[:, :3] / xp.sqrt(prior), near.shape)
     point = xp.concatenate([near, of_prior], axis=1)
-    # The surface reflects.
-    point = xp.concatenate([point[..., :2], xp.abs(point[..., 2:])], axis=-1)
+    point = xp.where(xp.arange(3) < 2, point, xp.abs(point))  # the surface reflects
 
     def log_t(sign: float) -> Any:
-        x, y = (point[..., i] - node[:, None, i] for i in (0, 1))
-        depth = sign * point[..., 2] - node[:, None, 2]
+        x, y, depth = (f * point[..., i] - node[:, None, i] for i, f in enumerate((1, 1, sign)))
         far = (
             (c0 * x + c01 * y + c02 * depth) ** 2 + (c1 * y + c12 * depth) ** 2 + (c2 * depth) ** 2
         )
@@ -959,11 +954,11 @@ def _drawn(
 
     scale = math.lgamma((FREEDOM + 3) / 2) - math.lgamma(FREEDOM / 2)
     log_near = xp.logaddexp(log_t(1.0), log_t(-1.0)) + scale - 1.5 * math.log(FREEDOM * math.pi)
-    log_prior = 0.5 * xp.log(prior[0] * prior[1] * prior[2]) + math.log(2.0)
-    log_prior = log_prior - 1.5 * math.log(2 * math.pi) - 0.5 * xp.sum(prior * point**2, axis=-1)
+    log_prior = 0.5 * (xp.log(prior).sum() - xp.sum(prior * point**2, axis=-1))
+    log_prior = log_prior + math.log(2.0) - 1.5 * math.log(2 * math.pi)
     log_mass = log_prior - xp.logaddexp(log_prior, log_near) - math.log(len(z))
-    path = _paths(xp, point, place)[0]
-    residual = time - path / model["velocity_km_s"][:, None, None]
+    path = _paths(xp, point, data["place_km"])[0]
+    residual = data["time_s"] - path / model["velocity_km_s"][:, None, None]
     mean = (residual @ mask) / xp.sum(mask)
     return ((residual - mean[..., None]) ** 2) @ mask, log_mass
 
@@ -985,9 +980,8 @@ def classification(
     freedom = count.astype(int) - 4 + bound
     statistic = square / model["delta_s"] ** 2
     critical = model["critical"][xp.clip(freedom, 0, len(model["critical"]) - 1)]
-    within = xp.max(xp.where(mask > 0, time, -math.inf)) - xp.min(
-        xp.where(mask > 0, time, math.inf)
-    )
+    last, first = xp.where(mask > 0, time, -math.inf), xp.where(mask > 0, time, math.inf)
+    within = xp.max(last) - xp.min(first)
     window = within + 2 * model["lead_s"]
     sd = model["scatter_s"][:, None]
     log_sd = -0.5 * (count - 1) * xp.log(2 * math.pi * sd**2) - 0.5 * xp.log(count)
@@ -1010,12 +1004,10 @@ def classification(
     false = xp.stack([spread, _log_sum(xp, at_once)])
     odds = quake - _log_sum(xp, false) + math.log(2) + model["log_prior_odds"]
     odds = xp.clip(model["slope"] * odds + model["intercept"], -80.0, 80.0)
+    rejected = xp.max(xp.stack([tail(statistic[i], freedom[i]) for i in (0, 1)]))
+    chance, margin = 1 / (1 + xp.exp(-odds)), xp.max(critical - statistic)
     return answer_of(
-        xp,
-        status,
-        miss_probability=xp.max(xp.stack([tail(statistic[i], freedom[i]) for i in (0, 1)])),
-        earthquake_probability=1 / (1 + xp.exp(-odds)),
-        margin=xp.max(critical - statistic),
+        xp, status, miss_probability=rejected, earthquake_probability=chance, margin=margin
     )
 
 
@@ -1044,21 +1036,14 @@ class Classification:
 
     def score(self, time_s: Any, latitude: Any, longitude: Any, elevation_m: Any = 0.0) -> Answer:
         """Score the triggers of one detection, (n,) each; times since any epoch."""
-        data, status = trigger_rows(
-            MOST_ROWS,
-            time_s=time_s,
-            latitude=latitude,
-            longitude=longitude,
-            elevation_m=elevation_m,
-        )
+        place = {"latitude": latitude, "longitude": longitude, "elevation_m": elevation_m}
+        data, status = trigger_rows(MOST_ROWS, time_s=time_s, **place)
         if not data:
             return Answer(status=int(status))
         data["mask"] = np.ones(len(data["time_s"]))
+        given = self._model, data, np.int32(status)
         with np.errstate(all="ignore"):
-            answer = classification(
-                np, _plain_loop, chi_square_tail, self._model, data, np.int32(status)
-            )
-        return first_of(answer)
+            return first_of(classification(np, _plain_loop, chi_square_tail, *given))
 
 
 KINDS: dict[str, Any] = {

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
@@ -87,7 +88,7 @@ def replicate(
         twice = index[index.duplicated()][0]
         raise InputError(f"replicate: replication {twice} is asked for twice")
     # Typed keys cannot be sent to other processes; their numbers can.
-    typed = jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     data = np.asarray(jax.random.key_data(key) if typed else key)
     task = partial(_several, experiment, data, str(jax.random.key_impl(key)) if typed else None)
     parts = [wanted[first : first + chunk] for first in range(0, len(wanted), chunk)]
@@ -116,7 +117,8 @@ def _several(
     experiment: Experiment, data: np.ndarray, kind: str | None, numbers: list[int]
 ) -> list[dict[str, Any]]:
     """Results of some replications; runs where the executor runs it."""
-    key = jax.numpy.asarray(data) if kind is None else jax.random.wrap_key_data(data, impl=kind)
+    bits = jnp.asarray(data)
+    key = bits if kind is None else jax.random.wrap_key_data(bits, impl=kind)
     rows = []
     for number in numbers:
         try:
