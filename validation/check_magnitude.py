@@ -336,9 +336,8 @@ def openeew() -> list[Record]:
         frame = LocalFrame(float(first["event_latitude"]), float(first["event_longitude"]))
         latitude, longitude = frame.to_geographic(*rng.normal(0, 5, (2, DRAWS)))
         place = hypocentre.from_draws(latitude, longitude, rng.uniform(5, 40, DRAWS))
-        return judged(posterior, rows, place, law, least_m_s2=NOISE_M_S2, draws=512) | {
-            "sensors": len(rows)
-        }
+        limits = {"least_m_s2": NOISE_M_S2, "draws": 512}
+        return {name: judged(posterior, rows, place, law, **limits) for name, law in laws.items()}
 
     lines = each(range(len(names)), one)
     out = []
