@@ -113,11 +113,18 @@ CHECKS = [
     ),
     Check("exceedance_ridgecrest", {"sampler": "fit"}, needs_data=True, part="networks"),
     Check("magnitude", {"part": "sbc", "number": 300}, {"number": 5}),
+    # Other data sets than those in which too few intervals held the truth, and more draws.
+    Check(
+        "magnitude",
+        {"part": "sbc", "number": 300, "kinds": "exact", "draws": 256, "first": 300},
+        {"number": 5},
+        part="draws",
+    ),
     Check("magnitude", {"part": "selection", "number": 60}, {"number": 3}, part="selection"),
     Check("magnitude", {"part": "ridgecrest"}, {"folds": 1}, needs_data=True, part="ridgecrest"),
     Check(
         "magnitude",
-        {"part": "ridgecrest", "stations": 8},
+        {"part": "ridgecrest", "stations": 8, "folds": 3},
         {"folds": 1},
         needs_data=True,
         part="ridgecrest-few",

@@ -73,6 +73,8 @@ ALARM = {
         "depth above which half of all earthquakes are; 100 above a slab",
     ),
 }
+# Below this probability the tails of later peaks do not fit what was learned.
+STRANGE_P = 0.01
 MAGNITUDES = {
     "--least-magnitude": ("M", (-2.0, 9.0, "[]"), 3.0, "least magnitude of these earthquakes"),
     "--greatest-magnitude": ("M", (0.0, 10.0, "[]"), 8.5, "greatest magnitude"),
@@ -137,13 +139,20 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     alarm = parser.add_argument_group("alarm")
     add_numbers(alarm, ALARM)
     add_probability(alarm, "--region-probability")
-    add_numbers(parser.add_argument_group("magnitude"), MAGNITUDES)
+    magnitude = parser.add_argument_group("magnitude")
+    add_numbers(magnitude, MAGNITUDES)
+    magnitude.add_argument(
+        "--peaks-history",
+        metavar="FILE",
+        help="table of triggers of a time without earthquakes, with pga_m_s2: the distribution of "
+        "the peaks of false triggers (default: that of one set of phones)",
+    )
     _add_devices(parser.add_argument_group("devices"))
     add_seed(parser, "the draws of --posterior")
     add_velocity(parser)
     add_outputs(
         parser,
-        inputs=("triggers", "network"),
+        inputs=("triggers", "network", "peaks_history"),
         history=("FILE.jsonl", "write each step as a line of JSON; - to standard output"),
         posterior=(
             "FILE.nc",
@@ -214,7 +223,8 @@ def run(options: argparse.Namespace) -> Outcome:
     if options.network is not None:
         network = inputs.table(options.network, "network")
     known = detection.triggered_devices(triggers) if network is None else network
-    detector = detector_of(options, known, velocity, background_of(options, inputs))
+    peaks, learned = peaks_of(options, inputs)
+    detector = detector_of(options, known, velocity, background_of(options, inputs), peaks)
     replay = detection.replay(
         detector,
         triggers,
@@ -235,7 +245,7 @@ def run(options: argparse.Namespace) -> Outcome:
         result_text=text,
         inputs=inputs,
         velocity=described,
-        notes=(*replay.notes, *([SILENT] if options.silent_unknown else [])),
+        notes=(*learned, *replay.notes, *([SILENT] if options.silent_unknown else [])),
         posterior=posterior_of(detector, replay, options.seed) if options.posterior else None,
         figure=lambda: plots().detection_figure(replay, title="Sequential posterior of the causes"),
         files={
@@ -268,11 +278,32 @@ def background_of(options: argparse.Namespace, inputs: Inputs) -> detection.Back
     )
 
 
+def peaks_of(options: argparse.Namespace, inputs: Inputs) -> tuple[dict[str, float], list[str]]:
+    """Distribution of the peaks of false triggers, learned from a history, and notes."""
+    from eqstat.detection import causes
+
+    if options.peaks_history is None:
+        return {}, []
+    learned = causes.learn_false_peaks(inputs.table(options.peaks_history, "peaks history"))
+    notes = [
+        f"peaks of false triggers: median {10**learned.log10_mean:.3g} m/s2, "
+        f"{learned.log10_sd:.2f} log10 units, by {learned.peaks} peaks"
+    ]
+    if learned.p_value < STRANGE_P:
+        notes.append(
+            f"--peaks-history: the tails of {learned.held_out} later peaks do not fit (p = "
+            f"{learned.p_value:.2g}); leave pga_m_s2 out of the triggers"
+        )
+    names = ("log10_mean", "log10_sd")
+    return {f"handling_{name}": getattr(learned, name) for name in names}, notes
+
+
 def detector_of(
     options: argparse.Namespace,
     network: pd.DataFrame,
     velocity: Any,
     background: detection.BackgroundRate,
+    peaks: dict[str, float],
 ) -> detection.Detector:
     """Detector of the options: the usual causes with the earthquake's rate, sizes and delay."""
     from eqstat.detectability import DeviceResponse
@@ -290,6 +321,7 @@ def detector_of(
             greatest_magnitude=options.greatest_magnitude,
             b_value=options.b_value,
             able_share=options.able_share,
+            **peaks,
         ),
         delay_s=options.delay_s,
         delay_sd_s=options.unknown_delay_s,

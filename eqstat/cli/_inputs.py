@@ -113,6 +113,10 @@ def columns_of(given: Sequence[tuple[str, str]], option: str) -> list[Mapping[st
     return [*presets, dict(pairs)] if pairs else presets
 
 
+# Options that name a table beside the triggers.
+MORE_TABLES = ("network", "peaks", "peaks_history")
+
+
 def inputs_of(options: argparse.Namespace) -> Inputs:
     """Reader of a command that takes triggers and, perhaps, a network."""
     if options.network_columns and options.network is None:
@@ -120,5 +124,9 @@ def inputs_of(options: argparse.Namespace) -> Inputs:
     return Inputs(
         options.columns,
         network_columns=options.network_columns,
-        tables=1 + (options.network is not None) + bool(getattr(options, "peaks", None)),
+        tables=1
+        + sum(
+            getattr(options, name, None) is not None
+            for name in ("network", "peaks", "peaks_history")
+        ),
     )

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from eqstat import counts, detection, hypocentre
+from eqstat import InputError, counts, detection, hypocentre
 from eqstat.geodesy import hypocentral_distance
 
 from .shell import ZERO, network, refused, shell
@@ -274,3 +274,27 @@ def test_bad_input_is_one_line(capsys, tmp_path, tables):
     }
     for message, command in cases.items():
         assert message in refused(capsys, *command), message
+
+
+def test_peaks_of_a_history_reach_the_detector(capsys, tables, tmp_path, monkeypatch):
+    """The detector is made of them; the replay, which takes seconds, is not run."""
+    made = []
+
+    def no_replay(detector, *_, **__):
+        made.append(detector)
+        raise InputError("no replay")
+
+    monkeypatch.setattr(detection, "replay", no_replay)
+    rng = np.random.default_rng(0)
+    calm = pd.DataFrame({"time": ZERO + pd.to_timedelta(np.arange(400), unit="min"),
+                         "latitude": -12.0, "longitude": -77.0,
+                         "pga_m_s2": 10 ** rng.normal(0.1, 0.5, 400)})  # fmt: skip
+    path = tmp_path / "calm.csv"
+    calm.to_csv(path, index=False)
+    given = ("detect", tables["triggers"], "--network", tables["network"], *CALM)
+    assert "no replay" in refused(capsys, *given, "--peaks-history", path)
+    model = made[0].causes[0].magnitudes
+    assert model.handling_log10_mean == pytest.approx(0.1, abs=0.1)
+    assert model.handling_log10_sd == pytest.approx(0.5, abs=0.1)
+    calm[:60].to_csv(path, index=False)
+    assert "60 peaks, of which 18" in refused(capsys, *given, "--peaks-history", path)

@@ -9,6 +9,8 @@ from ._default import sound as sound
 from ._default import venue as venue
 from ._magnitude import Apparent as Apparent
 from ._magnitude import MagnitudeModel as MagnitudeModel
+from ._peaks import FalsePeaks as FalsePeaks
+from ._peaks import learn_false_peaks as learn_false_peaks
 from ._unknown import fast_front as fast_front
 from ._unknown import front as front
 from ._unknown import other as other
