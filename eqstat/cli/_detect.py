@@ -278,7 +278,7 @@ def background_of(options: argparse.Namespace, inputs: Inputs) -> detection.Back
     )
 
 
-def peaks_of(options: argparse.Namespace, inputs: Inputs) -> tuple[dict[str, float], list[str]]:
+def peaks_of(options: argparse.Namespace, inputs: Inputs) -> tuple[dict[str, Any], list[str]]:
     """Distribution of the peaks of false triggers, learned from a history, and notes."""
     from eqstat.detection import causes
 
@@ -303,7 +303,7 @@ def detector_of(
     network: pd.DataFrame,
     velocity: Any,
     background: detection.BackgroundRate,
-    peaks: dict[str, float],
+    peaks: dict[str, Any],
 ) -> detection.Detector:
     """Detector of the options: the usual causes with the earthquake's rate, sizes and delay."""
     from eqstat.detectability import DeviceResponse
