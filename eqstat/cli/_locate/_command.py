@@ -12,6 +12,7 @@ from eqstat._core.errors import InputError
 from eqstat.cli._each import add_each, each, refuse_what_is_of_one_event
 from eqstat.cli._errors import DONE, FAILED
 from eqstat.cli._inputs import Inputs, inputs_of
+from eqstat.cli._locate._peaks import AddMagnitude, add_peaks, reader_of_peaks
 from eqstat.cli._options import (
     ROWS,
     add_outputs,
@@ -23,7 +24,6 @@ from eqstat.cli._options import (
     velocity_of,
 )
 from eqstat.cli._outcome import Outcome
-from eqstat.cli._peaks import AddMagnitude, add_peaks, reader_of_peaks
 from eqstat.cli._results._locate import delay_of, draws_of, silent_of
 from eqstat.cli._text import location_facts, number
 
