@@ -108,7 +108,7 @@ def one(name: str, number: int) -> dict[str, Any]:
     slow = fit(history)
     # As `fit(history, slow=False)` gives it, from the same Laplace approximation.
     without = replace(slow.background, tails=None, clock_shift_h=0.0)
-    plain = replace(slow, slow=None, found=without)
+    plain = replace(slow, slow=None, mode=without)
     of_plain, of_slow = (one.posterior(jax.random.key(0), DRAWS) for one in (plain, slow))
     tables = scorer(of_slow, most_active=1500, most_triggers=96)
     needed = {

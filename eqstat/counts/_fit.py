@@ -37,8 +37,8 @@ class BackgroundFit(LaplaceFit):
 
     Attributes
     ----------
-    found
-        The background at the estimate; None where nothing finite came out.
+    mode
+        The background at the mode of the posterior; None where nothing finite came out.
     slow
         Weekly profile, slow intensity and dispersion as the order in time of the history shows
         them; None where it is not known.
@@ -53,7 +53,7 @@ class BackgroundFit(LaplaceFit):
     'poisson'
     """
 
-    found: Background | None = field(kw_only=True)
+    mode: Background | None = field(kw_only=True)
     slow: Slow | None = field(kw_only=True, default=None)
 
     @property
@@ -65,9 +65,9 @@ class BackgroundFit(LaplaceFit):
         eqstat.inference.InferenceError
             Where nothing finite came out.
         """
-        if self.found is None:
+        if self.mode is None:
             raise InferenceError(self.result)
-        return self.found
+        return self.mode
 
     def posterior(self, key: PRNGKeyArray, count: int = DRAWS) -> Background:
         """Draw backgrounds from the Laplace approximation of the posterior.
@@ -254,7 +254,7 @@ def fit(
         ranges={} if terms is None else terms.ranges,
         laplace=approximation,
         labels=of_site,
-        found=background,
+        mode=background,
         slow=terms,
     )
     if throw and not result.result.ok:

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 
 from eqstat._core.errors import InputError
 from eqstat.plots import _style
+from eqstat.plots._map_axes import Projection, scale_bar, set_limits
 from eqstat.plots._series import INK, series, share
-from eqstat.plots.maps import _limits, _Projection, _scale_bar
 
 __all__ = ["detection_curves", "smallest_magnitude_map"]
 
@@ -55,7 +55,7 @@ def smallest_magnitude_map(
         raise InputError("a map needs at least two latitudes and two longitudes")
     ax = _style.new_axes(ax, 6.6, 5.8)
     latitude, longitude = np.meshgrid(smallest["latitude"], smallest["longitude"], indexing="ij")
-    project = _Projection(latitude.ravel(), longitude.ravel())
+    project = Projection(latitude.ravel(), longitude.ravel())
     x, y = project(latitude, longitude)
     value = smallest.transpose("latitude", "longitude").to_numpy()
     if np.isfinite(value).any():
@@ -89,11 +89,11 @@ def smallest_magnitude_map(
                         fontsize=_style.SMALL - 1, zorder=4,
                         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.8},
                         )  # fmt: skip
-    _limits(ax, x.ravel(), y.ravel(), project.aspect)
+    set_limits(ax, x.ravel(), y.ravel(), project.aspect)
     ax.set_xlim(x.min(), x.max())
     ax.set_ylim(y.min(), y.max())
     project.label(ax)
-    _scale_bar(ax, project.km_per_x)
+    scale_bar(ax, project.km_per_x)
     _style.legend_above(ax, columns=3)
     return ax
 

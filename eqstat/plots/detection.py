@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from eqstat.plots import _style
+from eqstat.plots._map_axes import Projection, scale_bar, set_limits
 from eqstat.plots._series import INK, SERIES
-from eqstat.plots.maps import _limits, _Projection, _scale_bar
 
 __all__ = ["animate", "causes", "detection_figure", "evidence", "place_map", "write_animation"]
 
@@ -156,7 +156,7 @@ def place_map(
     devices, places = outcome.devices, outcome.place_probability
     at = places["latitude"].to_numpy(), places["longitude"].to_numpy()
     known = (devices["latitude"].to_numpy(), devices["longitude"].to_numpy())
-    project = _Projection(*known)
+    project = Projection(*known)
     x, y = project(*known)
     weight = places.to_numpy()[step]
     _shade(ax, *project(*at), weight)
@@ -183,9 +183,9 @@ def place_map(
         corners.append(np.array([star]))
         ax.plot(*star, ls="none", zorder=3.5, label="true epicentre", **_style.TRUTH)
     every = np.concatenate(corners)
-    _limits(ax, every[:, 0], every[:, 1], project.aspect)
+    set_limits(ax, every[:, 0], every[:, 1], project.aspect)
     project.label(ax)
-    _scale_bar(ax, project.km_per_x)
+    scale_bar(ax, project.km_per_x)
     _style.legend_above(ax, columns=4)
     return ax
 

@@ -14,9 +14,9 @@ from matplotlib.ticker import FuncFormatter
 from eqstat._core.constants import STANDARD_GRAVITY_M_S2
 from eqstat._core.errors import InputError
 from eqstat.plots import _style
+from eqstat.plots._map_axes import Projection, scale_bar, set_limits
 from eqstat.plots._series import BAND, INK, plain, series, share
 from eqstat.plots._shaking_checks import pit, reliability
-from eqstat.plots.maps import _limits, _Projection, _scale_bar
 
 __all__ = [
     "attenuation",
@@ -81,7 +81,7 @@ def exceedance_map(
         raise InputError("a map needs at least two latitudes and two longitudes")
     ax = _style.new_axes(ax, 6.6, 5.6)
     latitude, longitude = np.meshgrid(grid["latitude"], grid["longitude"], indexing="ij")
-    project = _Projection(latitude.ravel(), longitude.ravel())
+    project = Projection(latitude.ravel(), longitude.ravel())
     x, y = project(latitude, longitude)
     chance = grid["probability"].isel(threshold=threshold).transpose("latitude", "longitude")
     # The lowest class stays white.
@@ -112,11 +112,11 @@ def exceedance_map(
     if truth is not None:
         star = project(*truth)
         ax.plot(*star, ls="none", label="true epicentre", zorder=3.5, **_style.TRUTH)
-    _limits(ax, x.ravel(), y.ravel(), project.aspect)
+    set_limits(ax, x.ravel(), y.ravel(), project.aspect)
     ax.set_xlim(x.min(), x.max())
     ax.set_ylim(y.min(), y.max())
     project.label(ax)
-    _scale_bar(ax, project.km_per_x)
+    scale_bar(ax, project.km_per_x)
     _style.legend_above(ax, columns=4)
     return ax
 

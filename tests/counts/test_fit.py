@@ -119,7 +119,7 @@ def test_without_throw_a_fit_answers_its_code():
         }
     )
     found = fit(prepare(windows), family="beta_binomial", throw=False)
-    assert found.result is Result.NOT_FINITE and found.found is None
+    assert found.result is Result.NOT_FINITE and found.mode is None
     for use in (
         lambda: found.background,
         lambda: found.posterior(jax.random.key(0), 10),

@@ -33,8 +33,8 @@ class HistoryFit(LaplaceFit):
 
     Attributes
     ----------
-    found
-        The parameters at the estimate; None where nothing finite came out.
+    mode
+        The parameters at the mode of the posterior; None where nothing finite came out.
     history
         What was fitted.
 
@@ -43,7 +43,7 @@ class HistoryFit(LaplaceFit):
     See `fit`.
     """
 
-    found: Sensitivity | None = field(kw_only=True)
+    mode: Sensitivity | None = field(kw_only=True)
     history: History = field(kw_only=True)
 
     @property
@@ -55,9 +55,9 @@ class HistoryFit(LaplaceFit):
         eqstat.inference.InferenceError
             Where nothing finite came out.
         """
-        if self.found is None:
+        if self.mode is None:
             raise InferenceError(self.result)
-        return self.found
+        return self.mode
 
     def draws(self, key: PRNGKeyArray, count: int) -> dict[str, np.ndarray]:
         """Draw the model's sites.
@@ -199,7 +199,7 @@ def fit(
         diagnostics={"events": events, **approximation.diagnostics, **fixed},
         laplace=approximation,
         labels=labels,
-        found=sensitivity,
+        mode=sensitivity,
         history=history,
     )
     if throw and not result.result.ok:

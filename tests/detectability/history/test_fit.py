@@ -146,7 +146,7 @@ def test_without_throw_a_fit_answers_its_code(monkeypatch):
 
     monkeypatch.setattr(LAPLACE, "find_mode", lost)
     found = fit(history, throw=False)
-    assert found.result is Result.NOT_FINITE and found.found is None
+    assert found.result is Result.NOT_FINITE and found.mode is None
     for use in (
         lambda: found.sensitivity,
         lambda: found.posterior(KEY, 10),

@@ -14,11 +14,11 @@ from eqstat.detectability.history import (
     Design,
     Sensitivity,
     log_likelihood,
-    log_outcomes,
     pointwise_log_likelihood,
     prepare,
     simulate,
 )
+from eqstat.detectability.history._likelihood import log_outcomes
 
 KEY = jax.random.key(0)
 TRUTH = Sensitivity(
