@@ -15,7 +15,7 @@ import pytest
 
 from eqstat.detectability import (
     Rule,
-    _circles,
+    _at_last,
     log_tails,
     miss_map,
     miss_probability,
@@ -58,7 +58,7 @@ def test_map_of_a_country(benchmark: Any, network: Any) -> None:
 def test_one_place_compiled(benchmark: Any, network: Any, monkeypatch: Any) -> None:
     """The compiled part for one place and magnitude."""
     calls = []
-    original = _circles.log_miss_at_last
+    original = _at_last.log_miss_at_last
     monkeypatch.setattr(
         "eqstat.detectability._miss.log_miss_at_last",
         lambda *given: (calls.append(given), original(*given))[1],

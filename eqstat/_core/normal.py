@@ -12,14 +12,16 @@ from eqstat._core.constants import HALF_LOG_2PI
 
 # Beyond this many standard deviations the tail comes from a continued fraction.
 FAR = 6.0
-# Its terms: from 6 standard deviations on 12 leave nothing that float64 could hold.
-TERMS = 12
+# Its terms: from 6 standard deviations on 12 leave nothing that float64 could hold, and 4 nothing
+# that float32 could.
+TERMS, TERMS_SINGLE = 12, 4
 
 
 def hazard(t: Float[Array, "..."]) -> Float[Array, "..."]:
     r"""Ratio $\varphi(t) / \Phi(-t)$ for $t \ge 6$, by Laplace's continued fraction."""
-    value = 0.5 * (t + jnp.sqrt(t * t + 4 * TERMS))  # what the rest is about
-    for term in range(TERMS, 0, -1):
+    terms = TERMS_SINGLE if jnp.asarray(t).dtype == jnp.float32 else TERMS
+    value = 0.5 * (t + jnp.sqrt(t * t + 4 * terms))  # what the rest is about
+    for term in range(terms, 0, -1):
         value = t + term / value
     return value
 

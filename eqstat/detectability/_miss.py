@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
@@ -10,11 +11,11 @@ from scipy.spatial import KDTree
 from eqstat._core.checks import check_kind, check_probability, check_range
 from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
+from eqstat.detectability._at_last import evaluated_hours, log_miss_at_last
 from eqstat.detectability._circles import (
     NEVER,
     Given,
     detections_by_time,
-    log_miss_at_last,
     tabulate,
 )
 from eqstat.detectability._draws import pairs, parameters_or_defaults
@@ -48,7 +49,7 @@ FINE_S, COARSE_S = 0.5, 3.0
 # Magnitudes at which the circle with the most triggers in excess is chosen.
 CHOSEN_AT = (3.5, 5.0, 6.5)
 # Places at once; with delays so many that intermediate arrays hold this many numbers a circle.
-CHUNK, MOST_NUMBERS = 512, 4_000_000
+CHUNK, MOST_NUMBERS = 256, 4_000_000
 # Correlation of residuals at the range, exp(-3).
 RANGE_DECAY = 3.0
 
@@ -239,7 +240,11 @@ def _one(
         np.asarray(around.neighbour_correlation, np.float32),
     )
     reach = _reach(response, motion, rings, depth_km, around.neighbour_correlation)
-    log_miss = np.zeros((len(places), len(magnitude), len(hours)))
+    evaluated, back = evaluated_hours(share, needed_of)
+    # Hours that are alike are one.
+    first = np.unique(back, return_index=True)[1]
+    share, needed_of = share[first], needed_of[:, first]
+    log_miss = np.zeros((len(places), len(magnitude), len(share)))
     by_time, by_ring = (
         np.zeros((*log_miss.shape, len(axis)), np.float32) if delays else None
         for axis in (ends, rings)
@@ -247,6 +252,7 @@ def _one(
     most = max(1, MOST_NUMBERS // (len(NODES) * len(ends))) if delays else CHUNK
     # Few places are padded to a power of two, so that few programs are compiled.
     chunk = min(most, CHUNK, bucket_size(len(places), smallest=1))
+    pending: list[tuple[np.ndarray, jax.Array]] = []
     for rows in blocks(places, chunk):
         block = places[rows]
         cells, some, which = within_reach(network, around, block, REACH_KM, float(rule.radius_km))
@@ -261,21 +267,24 @@ def _one(
             # Residuals of circles that overlap are as correlated as these at least.
             np.maximum(overlap, field),
         )
-        arguments = (
-            Given(*(jnp.asarray(_padded(x, chunk), jnp.float32) for x in given)),
-            share.astype(np.float32),
-            len(magnitude),
-        )
+        padded = Given(*(jnp.asarray(_padded(x, chunk), jnp.float32) for x in given))
         if by_time is None or by_ring is None:
-            log_miss[rows] = np.asarray(log_miss_at_last(tables, *arguments))[: len(block)]
+            # Not waited for, so that the next block is prepared meanwhile.
+            pending.append((rows, log_miss_at_last(tables, padded, evaluated, len(magnitude))))
         else:
             of_times, of_rings = (
                 np.asarray(x, np.float64)[: len(block)]
-                for x in detections_by_time(tables, *arguments, len(ends))
+                for x in detections_by_time(
+                    tables, padded, share.astype(np.float32), len(magnitude), len(ends)
+                )
             )
             log_miss[rows] = of_times[..., -1]
             by_time[rows], by_ring[rows] = -np.expm1(of_times), of_rings
-    return Draw(np.minimum(log_miss, 0.0), ends, by_time, by_ring)
+    for rows, values in pending:
+        log_miss[rows] = np.asarray(values)[: len(rows)]
+    log_miss = np.minimum(log_miss, 0.0)[..., back]
+    by_time, by_ring = (x if x is None else x[:, :, back] for x in (by_time, by_ring))
+    return Draw(log_miss, ends, by_time, by_ring)
 
 
 def _field_correlation(

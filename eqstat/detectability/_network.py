@@ -208,8 +208,9 @@ class Circles:
         common = csr_array((entries, own.indices, own.indptr), (len(circle), weight.shape[1]))
         mine = np.take_along_axis(total, circle[:, None], axis=1)
         product: Any = common @ self.members
-        shared = product.toarray() / np.sqrt(np.maximum(mine * total, 1e-30))
-        return np.minimum(shared, 1.0)
+        shared = product.toarray()
+        shared /= np.sqrt(np.maximum(mine, 1e-15)) * np.sqrt(np.maximum(total, 1e-15))
+        return np.minimum(shared, 1.0, out=shared)
 
 
 def prepare(

@@ -15,19 +15,25 @@ REACH_KM = 300.0
 # Rings of epicentral distance: RING_KM near the epicentre, RING_FRACTION of the distance far off.
 RING_KM, RING_FRACTION = 2.0, 0.08
 # Places are gathered in bands of latitude.
-BAND_DEG = 3.0
+BAND_DEG = 2.0
 # Circles that are followed. At each magnitude of the choice (the middle one first) in turn, the one
 # is added that is the likeliest to detect where those before do not.
 FOLLOWED, TURNS = 6, (1, 0, 2)
 # Mean of a standard normal variable that is below 0, without its sign.
 SHORT = 0.8
+# Score of at least one of a Poisson number, by its expectation in logarithmic steps.
+NEAR_LEAST, NEAR_STEPS = 1e-6, 50
+_EXPECTED = NEAR_LEAST * np.exp(np.arange(NEAR_STEPS * np.log(15 / NEAR_LEAST)) / NEAR_STEPS)
+SCORE_OF_NEAR = ndtri(-np.expm1(-_EXPECTED)).astype(np.float32)
 
 
 def likely_score(expected: np.ndarray, near: np.ndarray, needed: np.ndarray) -> np.ndarray:
     """Score of detection: the rarer of enough triggers and of one near the centre."""
-    count = (expected - needed) / np.sqrt(expected + 1.0)
+    count = (expected - needed) / np.sqrt(expected + np.float32(1))
     # As if the devices near the centre were a Poisson number.
-    return np.minimum(count, ndtri(-np.expm1(-np.clip(near, 1e-6, 15.0))))
+    step = np.log(np.maximum(near, np.float32(NEAR_LEAST)) / np.float32(NEAR_LEAST))
+    step = np.minimum(step * np.float32(NEAR_STEPS), np.float32(len(SCORE_OF_NEAR) - 1))
+    return np.minimum(count, SCORE_OF_NEAR[step.astype(np.int32)])
 
 
 def ring_nodes(reach_km: float) -> np.ndarray:
@@ -53,7 +59,7 @@ def choose_circles(
     rings). Returns arrays (places, circles) and (places, circles, circles).
     """
     apart = arc_between(places, cells)
-    a, k = float(share.mean()), needed.mean(axis=1)
+    a, k = np.float32(share.mean()), needed.mean(axis=1).astype(np.float32)
     fine = np.arange(0.0, rings[-1] + 1.0, 0.5)
     step = np.minimum(apart * 2, len(fine)).astype(np.intp)
     score, weights, totals = [], [], []
@@ -62,9 +68,15 @@ def choose_circles(
         totals.append(weights[-1] @ around.members)
         score.append(likely_score(a * totals[-1], a * (weights[-1] @ around.near), k))
     # What circles share is weighed at the magnitude that is about as large as can be detected.
-    usual = np.argmin([np.abs(values.max(axis=1)) for values in score], axis=0)
+    greatest = [values.max(axis=1, keepdims=True) for values in score]
+    usual = np.argmin(np.abs(np.concatenate(greatest, axis=1)), axis=1)
     everywhere = np.arange(len(places))
-    weight, total = (np.stack(each)[usual, everywhere] for each in (weights, totals))
+    weight, total = (np.empty_like(each[0]) for each in (weights, totals))
+    for number, (its_weight, its_total) in enumerate(zip(weights, totals, strict=True)):
+        weight[usual == number] = its_weight[usual == number]
+        total[usual == number] = its_total[usual == number]
+    for values, most in zip(score, greatest, strict=True):
+        values -= most
     count = min(FOLLOWED, len(k))
     chosen = np.zeros((len(places), FOLLOWED), np.intp)
     shared = np.zeros((len(places), len(k)), np.float32)
@@ -72,13 +84,12 @@ def choose_circles(
     rows = []
     for slot in range(count):
         value = score[TURNS[slot % len(TURNS)]]
-        value = value - value.max(axis=1, keepdims=True) - SHORT * shared
-        value /= np.sqrt(1 - (SHORT * shared) ** 2)
         if slot:
+            value = (value - shared) / np.sqrt(1 - shared**2)
             np.put_along_axis(value, chosen[:, :slot], -np.inf, axis=1)
         chosen[:, slot] = np.argmax(value, axis=1)
         rows.append(around.overlap(chosen[:, slot], weight, total))
-        shared = np.maximum(shared, rows[-1])
+        np.maximum(shared, SHORT * rows[-1], out=shared)
     for slot, row in enumerate(rows):
         among[:, slot, :count] = row[everywhere[:, None], chosen[:, :count]]
     chosen[:, count:] = -1
