@@ -241,6 +241,9 @@ def check(
         "keep_alive_s": 300.0,
         "birth_s": 20.0,
         "seed": seed,
+        # Regions of a degree and a half.
+        "latitude": (-12.0 - 0.75 * side, -12.0 + 0.75 * side),
+        "longitude": (-76.0 - 0.75 * side, -76.0 + 0.75 * side),
     }
     with tempfile.TemporaryDirectory() as folder:
         made = run(Path(folder), options, side, kills)
@@ -283,5 +286,14 @@ def check(
 
 
 if __name__ == "__main__":
-    show(check(phones=5000, triggers_per_s=10.0, seconds=90, side=2, kills=1,
-               earthquake_every_s=25.0, burst_every_s=30.0))  # fmt: skip
+    show(
+        check(
+            phones=3000,
+            triggers_per_s=6.0,
+            seconds=120,
+            side=1,
+            kills=1,
+            earthquake_every_s=25.0,
+            burst_every_s=30.0,
+        )
+    )

@@ -43,6 +43,16 @@ class Sender:
         Connection to the broker.
     told
         Called with each output and event that was sent.
+
+    Examples
+    --------
+    Without files and webhook there is one output:
+
+    >>> import tempfile
+    >>> from eqstat.service._config import Region
+    >>> config, journal = Config((Region("x", "x.csv"),)), Journal(tempfile.mkdtemp())
+    >>> Sender(config, journal, Client(config), lambda output, event: None).names
+    ('mqtt',)
     """
 
     def __init__(
