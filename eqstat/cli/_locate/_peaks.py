@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # What gives a location its magnitude, and notes.
 AddMagnitude = Callable[["Location"], "tuple[Location, list[str]]"]
 
+# Fewer effective draws leave the interval too narrow.
+FEW_DRAWS = 20
 # Options that are of no use without peaks.
 NEEDS_PEAKS = (
     "model",
@@ -127,4 +129,9 @@ def notes_of(attrs: Any, *, generic: bool) -> list[str]:
         f"magnitude from {', '.join(counted)} peaks; the hypocentre above is by times alone, the "
         "posterior by times and peaks"
     )
+    if attrs["effective_draws"] < FEW_DRAWS:
+        notes.append(
+            f"the peaks leave {attrs['effective_draws']:.0f} effective draws of place and model: "
+            "the interval of the magnitude is too narrow; do times and peaks contradict each other?"
+        )
     return notes
