@@ -128,7 +128,7 @@ def selection(number: int) -> list[Record]:
 
     def one(code: int) -> dict[str, float]:
         rng = np.random.default_rng([SEED, 7, code])
-        at = CENTRE.to_geographic(*rng.uniform(-60, 60, (2, 60)))
+        at = CENTRE.to_geographic(*rng.uniform(-40, 40, (2, 24)))
         stations = pd.DataFrame({"latitude": at[0], "longitude": at[1]})
         peaks = simulate(
             jax.random.fold_in(jax.random.key(SEED + 1), code), GroundMotion(), stations,

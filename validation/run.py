@@ -120,7 +120,7 @@ CHECKS = [
         {"number": 5},
         part="draws",
     ),
-    Check("magnitude", {"part": "selection", "number": 60}, {"number": 3}, part="selection"),
+    Check("magnitude", {"part": "selection", "number": 40}, {"number": 3}, part="selection"),
     Check("magnitude", {"part": "ridgecrest"}, {"folds": 1}, needs_data=True, part="ridgecrest"),
     Check(
         "magnitude",
