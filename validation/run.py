@@ -177,8 +177,8 @@ CHECKS = [
     *(
         Check("agent", {"part": part, "number": number}, {"number": quick}, part=part)
         for part, number, quick in (
-            ("maxima", 2, 1),
-            ("noise", 2, 1),
+            ("maxima", 1, 1),
+            ("noise", 1, 1),
             ("stomps", 400, 20),
             ("fuzz", 100_000, 1000),
             ("cost", 30, 2),
