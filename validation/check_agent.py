@@ -113,7 +113,7 @@ def noise(number: int) -> list[Record]:
 def real_records(folder: Path) -> list[Record]:
     """False pre-warnings in real records without earthquakes, against the rate set."""
     made = []
-    for rate in (1.0, 4.0):
+    for rate in (4.0,):
         counted = [watched(worlds.phone_packets(folder, device), rate) for device in "AB"]
         warned, hours = np.sum(counted, axis=0)
         made += [
