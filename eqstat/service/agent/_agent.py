@@ -114,15 +114,11 @@ class Agent:
         pga = min(warning.peak * unit, 100.0) if unit > 0 else math.nan
         sensor = self.config.sensor
         place = {n: getattr(sensor, n) for n in ("latitude", "longitude", "elevation_m")}
-        self._send(
-            "prewarning",
-            time_s=warning.onset_s,
-            sent_s=now_s,
-            number=self._number,
-            duration_s=min(duration, 600.0),
-            pga_m_s2=pga,
-            **place,
-        )
+        known = {"time_s": warning.onset_s, "sent_s": now_s, "number": self._number,
+                 "pga_m_s2": pga, **place}  # fmt: skip
+        # For the neighbours, and for a service.
+        self._send("prewarning", duration_s=min(duration, 600.0), **known)
+        self._send("trigger", **known)
         self._say(
             {
                 "event": "prewarning",

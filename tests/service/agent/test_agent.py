@@ -99,7 +99,8 @@ def test_neighbours_make_an_alarm_and_the_service_confirms_it(folder):
     assert sorted(alarm["sensors"]) == sorted(NAMES) and alarm["earthquake_probability"] > 0.99
     assert alarm["said_s"] - BEGIN - 40 <= 0.8
     kinds = [kind for kind, _ in sent]
-    assert kinds.count("prewarning") == 1 and "alive" in kinds
+    assert kinds.count("prewarning") == kinds.count("trigger") == 1 and "alive" in kinds
+    assert encode("trigger", "roof", **dict(sent)["trigger"])[0] == "eqstat/device/roof/trigger"
     fields = dict(sent)["prewarning"]
     assert encode("prewarning", "roof", **fields)[0] == "eqstat/device/roof/prewarning"
     place = {"latitude": 1.0, "longitude": 2.0, "origin_s": BEGIN + 35, "issued_s": now}
