@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import tracemalloc
 import urllib.request
 from collections import Counter
 from pathlib import Path
@@ -27,7 +28,9 @@ import pandas as pd
 from records import Record, record, show
 
 from eqstat.geodesy import great_circle_distance
-from eqstat.service import Journal, load, parse, read_config
+from eqstat.service import Journal, encode, load, parse, read_config
+from eqstat.service._config import Devices
+from eqstat.service._registry import Registry
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
 # An earthquake that makes so many active phones trigger must not be missed.
@@ -233,7 +236,77 @@ def is_clear(event: dict[str, Any], events: list[dict[str, Any]], connected: np.
     return bool(event["triggers"] >= CLEAR_TRIGGERS and alone and gaps.max() < 8.0)
 
 
+SOUND = [
+    encode("trigger", "a7", time_s=1.8e9, number=7, phase="P", pga_m_s2=0.2),
+    encode("birth", "a7", latitude=-12.0, longitude=-77.0, type="phone", keep_alive_s=600.0),
+    encode("prewarning", "a7", time_s=1.8e9, earthquake_probability=0.4),
+    encode("alarm", "x-1", id="x-1", revision=0, action="alarm", mode="test", issued_s=1.8e9,
+           probability=0.9, origin_s=1.8e9, latitude=1.0, longitude=2.0),
+    ("/pga-trigger", b"{'device_id': '310a2f', 'time': '1595000000.25', 'pga': '0.05'}"),
+    ("iot-2/type/OpenEEW/id/310a2f/evt/status/fmt/json",
+     b'{"d":{"device_id":"310a2f","traces":[{"x":[1,2.5],"y":[0,1e3],"z":[3,4]}]}}'),
+]  # fmt: skip
+PIECES = (
+    b"NaN",
+    b"1e999",
+    b"-",
+    b"null",
+    b'"',
+    b"{",
+    b"[" * 500,
+    b"9" * 400,
+    b"\x00",
+    b"\xff",
+    b"\\u",
+)
+
+
+def damaged(rng: np.random.Generator, payload: bytes) -> bytes:
+    """A message with one to four damages."""
+    text = bytearray(payload)
+    for _ in range(rng.integers(1, 5)):
+        at = int(rng.integers(0, len(text) + 1))
+        kind = rng.integers(0, 4)
+        if kind == 0 and text:
+            text[at % len(text)] ^= 1 << int(rng.integers(0, 8))
+        elif kind == 1:
+            text[at:at] = PIECES[rng.integers(0, len(PIECES))]
+        elif kind == 2:
+            del text[at : at + int(rng.integers(1, 30))]
+        else:
+            text[at:at] = bytes(text[: int(rng.integers(0, len(text) + 1))])
+    return bytes(text)
+
+
+def fuzz(number: int) -> list[Record]:
+    """Damaged messages through parser and registry of devices: exceptions and growth."""
+    rng, devices = np.random.default_rng(0), Registry(["a7", "310a2f"], Devices(), dead_time_s=90.0)
+    raised, fates = 0, Counter()
+    tracemalloc.start()
+    for index in range(number):
+        if index == number // 10:
+            before = tracemalloc.get_traced_memory()[0]
+        topic, payload = SOUND[index % len(SOUND)]
+        try:
+            message = parse(topic, damaged(rng, payload))
+            fates[devices.take(message, 1.8e9 + 0.01 * index).fate.name] += 1
+        except Exception as error:  # noqa: BLE001 what is to be counted
+            raised += 1
+            print(repr(error)[:200])
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    return [
+        record("exceptions of damaged messages", raised, bounds=(0, 0), data_sets=number),
+        record(
+            "growth of memory after the first tenth", grown / 1e3, bounds=(None, 100.0), unit="kB"
+        ),
+        record("damaged messages that were unreadable", fates["UNREADABLE"] / number, unit="%"),
+    ]
+
+
 def check(
+    part: str = "load",
+    number: int = 100_000,
     phones: int = 100_000,
     triggers_per_s: float = 200.0,
     seconds: int = 600,
@@ -244,6 +317,8 @@ def check(
     seed: int = 1,
 ) -> list[Record]:
     """Latency, backlog, alarms of the earthquakes, and what kills do."""
+    if part == "fuzz":
+        return fuzz(number)
     if MOSQUITTO is None:
         raise SystemExit("Mosquitto is not installed")
     options = {
