@@ -30,6 +30,8 @@ def main() -> None:
         burst_every_s=90.0,
         keep_alive_s=300.0,
         birth_s=10.0,
+        latitude=(-12.75, -11.25),
+        longitude=(-77.25, -75.75),
     )
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)

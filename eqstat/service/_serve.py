@@ -68,6 +68,7 @@ class Service:
         self._sender = Sender(config, self.journal, self.client, self._was_sent)
         self._stopping = threading.Event()
         self._came: list[list[float]] = [[] for _ in self.engine.models]
+        self._newest = time.monotonic()
         self._came_of: dict[tuple[str, int], float] = {}
         self._shown = [deque[tuple[int, float]](maxlen=MOST_SHOWN) for _ in self.engine.models]
         self._history = [
@@ -105,12 +106,12 @@ class Service:
     def turn(self) -> None:
         """Take what waits, decide, write the journal, acknowledge, tell the outputs."""
         waiting = self.client.take()
-        quiet, newest = [], 0.0
+        quiet = []
         for message in waiting:
             taken = self.engine.take(message.topic, message.payload, message.received_s)
             if taken.fate != Fate.TAKEN:
                 continue
-            newest = message.came_s
+            self._newest = message.came_s
             for region, number in self.engine.owners(taken.device):
                 self._shown[region].append((number, taken.time_s))
                 awake = self.engine.is_awake(region)
@@ -127,7 +128,7 @@ class Service:
         received = [Received(m.received_s, m.topic, m.payload) for m in waiting]
         self._seq = self.journal.commit(self.engine.now_s, received, events, self._sender.names)
         self.client.acknowledge(waiting)
-        self._tell(events, newest)
+        self._tell(events)
         done = time.monotonic()
         for region, watch in enumerate(self.engine.watches):
             if float(watch.state.now_s) == before[region]:
@@ -142,13 +143,13 @@ class Service:
         """Text of Prometheus."""
         return self.metrics.text(dict(self.engine.registry.fates), dict(self.client.counted))
 
-    def _tell(self, events: list[Event], newest: float) -> None:
+    def _tell(self, events: list[Event]) -> None:
         for event in events:
             alarm = event.alarm
             self._alarms.append(alarm)
             self.metrics.counters[alarm["action"]] += 1
-            if alarm["action"] == "alarm" and newest:
-                self._came_of[alarm["id"], alarm["revision"]] = newest
+            if alarm["action"] == "alarm":
+                self._came_of[alarm["id"], alarm["revision"]] = self._newest
             log.warning(
                 "%s %s revision %d: probability %.3f, M %.1f at %.2f, %.2f",
                 alarm["action"], alarm["id"], alarm["revision"], alarm["probability"],
