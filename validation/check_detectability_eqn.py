@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import eqn_learned
 import numpy as np
 import pandas as pd
 from records import Record, each, record, show
@@ -108,11 +109,13 @@ def of_delays(
     return records
 
 
-def check(number: int | None = None) -> list[Record]:
-    """Delays of all detections, or of the first `number` of them."""
+def check(number: int | None = None, part: str = "quantiles") -> list[Record]:
+    """Delays of all detections, or of the first `number` of them; or the learned model."""
     table = load_eqn()
     table = table[table["is_earthquake"] & (table["separation"] <= MOST_KM)]
     table = table[(table["depth"] >= 0) & (table["depth"] <= 200)].head(number or len(table))
+    if part == "learned":
+        return show(eqn_learned.records_of(table))
     results = each(range(len(TRIGGERS)), lambda index: predicted(table, TRIGGERS[index]))
     quantiles, detected = (
         np.array([result[name] for result in results]) for name in ("quantiles", "detected")

@@ -161,6 +161,15 @@ CHECKS = [
     Check("regional_origin", {"events": 100}, {"events": 10}),
     Check("eqn_thresholds", needs_data=True),
     Check("detectability_eqn", {}, {"number": 20}, needs_data=True),
+    Check(
+        "detectability_eqn",
+        {"part": "learned"},
+        {"number": 100},
+        needs_data=True,
+        part="learned",
+    ),
+    Check("detectability_day", {}, {"phones": (100,)}),
+    Check("detectability_warned", {"streams": 100}, {"streams": 20}),
     Check("detectability", {"events": 1000}, {"events": 100}),
     *(
         Check("realtime", {"part": part, "number": number}, {"number": quick}, part=part)

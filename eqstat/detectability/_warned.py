@@ -20,6 +20,8 @@ from eqstat.velocity import VelocityLike, as_velocity
 
 # Scores of the quantiles of the delay, of which the middle one is 0.
 SCORE = float(ndtri(QUANTILES[-1]))
+# Correlation of the delay's score with the earthquake's strength, and values of the latter.
+DEPENDENCE, NODES = 0.9, np.linspace(-3.5, 3.5, 15)
 
 
 def warned_share(
@@ -41,9 +43,14 @@ def warned_share(
         {\sum_j w_j\, P(A_j \ge u)} .
 
     Between and beyond its quantiles the delay is taken as normal, with a scatter of its own on
-    either side. Shaking and delay are taken as independent given the magnitude, although an
-    earthquake that shakes strongly for it is detected early: of strong shaking a little too few
-    are counted as warned.
+    either side. An earthquake that shakes strongly for its magnitude is detected early, and by
+    more networks: with the strength z of the earthquake, and $p_j$ the probability of a
+    detection in time,
+
+    .. math:: P(A_j \ge u,\ T + \Delta < t_j) = \operatorname{E}_z P(A_j \ge u \mid z)\,
+        \Phi\Big(\frac{\Phi^{-1}(p_j) + \kappa z}{\sqrt{1 - \kappa^2}}\Big) ,
+
+    where $\kappa = 0.9$: what decides on the delay is mostly the earthquake's strength.
 
     Parameters
     ----------
@@ -110,9 +117,15 @@ def warned_share(
         jnp.asarray(depth),
         0.0,
     )
-    sd = np.hypot(np.asarray(of.shared_sd), np.asarray(of.own_sd))
-    score = (np.asarray(of.log10_pga) - np.log10(level)[:, None, None, None]) / sd
-    strong = weight * ndtr(score)
+    # Without a field of residuals what is shared is the earthquake's.
+    of_event, own = np.asarray(of.shared_sd), np.asarray(of.own_sd)
+    above = np.asarray(of.log10_pga) - np.log10(level)[:, None, None, None]
+    mass = np.exp(-0.5 * NODES**2) / np.exp(-0.5 * NODES**2).sum()
+    # By the earthquake's strength along the last axis.
+    strong = weight[:, None] * ndtr(
+        (above[..., None] + of_event[..., None] * NODES) / own[..., None]
+    )
+    strong *= mass
     delay = result["delay_s"].transpose("place", "magnitude", "hour", "quantile").to_numpy()
     detected = 1 - result["miss_probability"].transpose("place", "magnitude", "hour").to_numpy()
     low, middle, high = (delay[..., i, None] + float(processing_s) for i in range(len(QUANTILES)))
@@ -120,8 +133,13 @@ def warned_share(
     spread = np.where(late < 0, middle - low, high - middle) / SCORE
     in_time = ndtr(late / np.maximum(spread, 1e-3)) * detected[..., None]
     # Where there is no detection there is no delay.
-    in_time = np.nan_to_num(in_time)
-    share = np.einsum("upmt,pmht->upmh", strong, in_time) / strong.sum(axis=-1)[..., None]
+    in_time = ndtri(np.clip(np.nan_to_num(in_time), 1e-12, 1 - 1e-12))
+    total = strong.sum(axis=(-2, -1))[..., None]
+    share = np.zeros((*total.shape[:-1], detected.shape[-1]))
+    for node, strength in enumerate(NODES):
+        given = ndtr((in_time + DEPENDENCE * strength) / np.sqrt(1 - DEPENDENCE**2))
+        share += np.einsum("upmt,pmht->upmh", strong[..., node], given)
+    share /= total
     coords = {name: c for name, c in result.coords.items() if "quantile" not in c.dims}
     return xr.DataArray(
         share,

@@ -63,6 +63,18 @@ def test_strong_shaking_is_near_and_warned_less(result):
     assert float(share.isel(place=1).max()) < 1e-6
 
 
+def test_strong_earthquakes_are_detected_rather_than_others(result):
+    """Of an earthquake that is mostly missed, those who are shaken strongly are mostly warned."""
+    rare = result.isel(place=[0], magnitude=[0])
+    rare = rare.assign(miss_probability=rare["miss_probability"] * 0 + 0.7)
+    weak, strong = (
+        warned_share(rare, TOWNS.iloc[[1]], pga, people="people").item() for pga in (1e-6, 0.3)
+    )
+    # Of all shaking it is the chance of a detection.
+    assert weak == pytest.approx(0.3, abs=0.01)
+    assert strong > 0.6
+
+
 @pytest.mark.parametrize(
     ("wrong", "match"),
     [
