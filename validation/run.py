@@ -124,7 +124,7 @@ CHECKS = [
     Check("magnitude", {"part": "ridgecrest"}, {"folds": 1}, needs_data=True, part="ridgecrest"),
     Check(
         "magnitude",
-        {"part": "ridgecrest", "stations": 8, "folds": 3},
+        {"part": "ridgecrest", "stations": 8, "folds": 2},
         {"folds": 1},
         needs_data=True,
         part="ridgecrest-few",
