@@ -234,7 +234,7 @@ def _responses(
         uniform = rng.uniform(size=count)
         peak = np.full(count, np.nan)
         return uniform < share[0], uniform < share.sum(axis=0), peak, np.nan
-    magnitude = float(model.quantile(np.array(rng.uniform())))
+    magnitude = float(model.quantile(np.array([rng.uniform()]))[0])
     shared = model.shared_sd * rng.standard_normal()
     able = rng.beta(model.able_share * model.able_size, (1 - model.able_share) * model.able_size)
     # The terms that devices share, at their own distances: as great as a change of magnitude.
