@@ -177,8 +177,8 @@ def _records(rows: pd.DataFrame) -> list[Record]:
                 )  # fmt: skip
                 if at == "later":
                     records.append(
-                        record(f"{name}: the same with b = 1", prior[band].mean(),
-                               data_sets=band.sum())
+                        record(f"{name}: with b = 1, M {low:g} to {high:g}",
+                               prior[band].mean(), data_sets=band.sum())
                     )  # fmt: skip
     return records
 
