@@ -238,7 +238,7 @@ def _responses(
     shared = model.shared_sd * rng.standard_normal()
     able = rng.beta(model.able_share * model.able_size, (1 - model.able_share) * model.able_size)
     # The terms that devices share, at their own distances: as great as a change of magnitude.
-    apparent = float(model.apparent(magnitude, shared))
+    apparent = float(model.apparent(np.asarray(magnitude), np.asarray(shared)))
     mean, sd = model.reading(np.asarray(apparent), distance_km, np.asarray(depth_km))
     reading = mean + sd * rng.standard_normal(count)
     threshold = float(np.log10(model.response.trigger_m_s2))

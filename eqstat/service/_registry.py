@@ -189,7 +189,7 @@ class Registry:
         tokens = min(self.tokens[device] + gained, float(self.options.burst))
         self.tokens_at_s[device] = received_s
         self.tokens[device] = max(tokens - 1.0, 0.0) if tokens >= 1 else tokens
-        return tokens >= 1
+        return bool(tokens >= 1)
 
     def expire(self, now_s: float) -> None:
         """Devices that were not heard for several keep-alives are no longer active."""

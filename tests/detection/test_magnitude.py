@@ -6,6 +6,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import ndtr
 from scipy.stats import binomtest, kstest
@@ -13,7 +14,7 @@ from scipy.stats import binomtest, kstest
 from eqstat import InputError, hypocentre
 from eqstat._core.constants import YEAR_S
 from eqstat.detectability import DeviceResponse
-from eqstat.detection import _terms, init, locate, simulate, step
+from eqstat.detection import _terms, detector, init, locate, simulate, step
 from eqstat.detection.causes import MagnitudeModel, earthquake, network_burst, nodes
 from eqstat.ground_motion import GroundMotion, median
 
@@ -144,6 +145,25 @@ def test_dead_devices_do_not_lower_the_magnitude():
         change.append(found[1] - found[0])
     # Six differences that scatter by about 0.3; without the share the magnitude would fall by 1.
     assert np.mean(change) == pytest.approx(0.0, abs=0.3)
+
+
+def test_reactions_alone_do_not_speak_for_a_great_depth():
+    """A tenth of the phones react to a weak earthquake and none is shaken: the prior's depths."""
+    rng = np.random.default_rng(0)
+    network = pd.DataFrame(
+        {
+            "latitude": rng.uniform(-12.39, -11.74, 150),
+            "longitude": rng.uniform(-77.17, -76.66, 150),
+        }
+    )
+    everywhere = detector(network)
+    depths = []
+    for _ in range(3):
+        device, time = rng.choice(150, 15, replace=False), 1000.0 + rng.uniform(0, 30, 15)
+        _, report = step(everywhere, init(everywhere, 900.0), 1030.0, device, time)
+        depths.append(float(report.depth_km))
+    # The prior's mean is 42 km; where shaking begins at magnitude 4 for all nodes it is above 190.
+    assert np.mean(depths) < 100.0
 
 
 def test_nodes_without_magnitudes_have_none():

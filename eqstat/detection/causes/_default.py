@@ -28,7 +28,9 @@ DELAY_S, DELAY_SD_S, SD_S = 2.0, 1.0, 1.3
 # Cells of the share of able devices, for each cell of the apparent magnitude: where shaking is weak
 # the two can hardly be told apart.
 SHARE_CELLS = (1, 2, 2, 3, 4, 5, 5)
-EXCESS_CELLS = 2
+# Cells of the magnitude where there is an excess: the least of fewer would stand for a magnitude
+# that shakes a town, so that reactions alone would speak for a great depth.
+EXCESS_CELLS = 4
 # The first of these cells goes from 0 to as far beyond this share as the others are wide.
 FEW_ABLE = 0.1
 # Edges of the default cells of depth, km: in wider ones S after P would be off by seconds at the
@@ -106,7 +108,7 @@ def earthquake(
     --------
     >>> quake = earthquake(rate_per_year=3.0, depth_km=(5.0, 15.0))
     >>> quake.name, len(quake.nodes.weight)
-    ('earthquake', 24)
+    ('earthquake', 26)
     """
     if nodes is not None and magnitudes is not None:
         raise InputError("earthquake: give magnitudes or nodes, not both")
