@@ -139,7 +139,7 @@ CHECKS = [
         {"number": 200, "located": 20},
         part="faster",
     ),
-    Check("detection_sbc", {"number": 150}, {"number": 20}),
+    Check("detection_sbc", {"number": 400}, {"number": 20}),
     Check("detection_sbc", {"number": 150, "peaks": True}, {"number": 20}, part="peaks"),
     Check("detection_sbc", {"number": 200, "skewed": True}, {"number": 20}, part="skewed"),
     Check("detection_fronts", {"number": 31}, {"number": 2}),
