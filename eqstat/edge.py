@@ -794,17 +794,15 @@ def trigger_rows(most: int, **columns: Any) -> tuple[dict[str, np.ndarray], Stat
 
 
 # Where a search starts: rings about the middle of the triggers, in apertures, and depths, km.
-_ANGLES = np.arange(16) * np.pi / 8
 _RADII = np.repeat(np.geomspace(0.25, 20.0, 9), 16)
-_TURNS = np.tile(_ANGLES, 9) + np.repeat(np.arange(9) % 2, 16) * np.pi / 16
+_TURNS = np.tile(np.arange(16) * np.pi / 8, 9) + np.repeat(np.arange(9) % 2, 16) * np.pi / 16
 _RINGS = np.stack([_RADII * np.sin(_TURNS), _RADII * np.cos(_TURNS)], axis=1)
 NET = np.concatenate([[[0.0, 0.0]], _RINGS])
 DEPTHS_KM = np.array([1.0, 8.0, 20.0, 45.0, 90.0, 170.0, 300.0, 480.0])
 STARTS, MOST_STEPS, DEEPEST_KM = 4, 100, 500.0
 # Points about a hypocentre: wider than normal by this factor, with so many degrees of freedom.
 WIDER, FREEDOM = 1.2, 5.0
-# Entries of symmetric 3 x 3 matrices.
-PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))  # of symmetric 3 x 3 matrices
 
 
 def _paths(xp: Any, node: Any, place: Any) -> tuple[Any, Any, Any]:
@@ -910,10 +908,13 @@ def hypocentres(
         return xp.any(state[-2] < 4) & (state[-1] < MOST_STEPS)
 
     gram, curve, square = terms(node)
-    still = xp.zeros(square.shape, int)
-    state = (node, gram, curve, square, 1e-2 + 0.0 * square, still, 0)
+    state = (node, gram, curve, square, 1e-2 + 0.0 * square, xp.zeros(square.shape, int), 0)
     node, gram, _, square, *_ = loop(goes_on, step, state)
-    at = xp.argmin(square.reshape(4, STARTS), axis=1) + STARTS * xp.arange(4)
+    square = square.reshape(4, STARTS)
+    # Of mirror images, which fit alike, the same one whatever the rounding.
+    near = square <= xp.min(square, axis=1, keepdims=True) * (1 + 1e-6) + 1e-9
+    side = xp.where(near, (node[:, 0] + 0.618 * node[:, 1]).reshape(4, STARTS), -math.inf)
+    at = xp.argmax(side, axis=1) + STARTS * xp.arange(4)
     return node[at], gram[at]
 
 
@@ -1004,11 +1005,10 @@ def classification(
     false = xp.stack([spread, _log_sum(xp, at_once)])
     odds = quake - _log_sum(xp, false) + math.log(2) + model["log_prior_odds"]
     odds = xp.clip(model["slope"] * odds + model["intercept"], -80.0, 80.0)
-    rejected = xp.max(xp.stack([tail(statistic[i], freedom[i]) for i in (0, 1)]))
+    missed = xp.max(xp.stack([tail(statistic[i], freedom[i]) for i in (0, 1)]))
     chance, margin = 1 / (1 + xp.exp(-odds)), xp.max(critical - statistic)
-    return answer_of(
-        xp, status, miss_probability=rejected, earthquake_probability=chance, margin=margin
-    )
+    given = {"miss_probability": missed, "earthquake_probability": chance, "margin": margin}
+    return answer_of(xp, status, **given)
 
 
 def _log_sum(xp: Any, logs: Any) -> Any:

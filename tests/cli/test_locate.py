@@ -209,6 +209,7 @@ def test_velocity_wave_and_probability_arrive(capsys, csv):
     assert found["region"]["probability"] == 0.5
 
 
+@pytest.mark.slow
 def test_of_several_velocity_models_the_one_with_most_evidence_is_taken(capsys, csv):
     path = csv(cases.quake(40, 2, sd_s=0.1, radius_km=150.0))
     options = ["--likelihood", "gaussian", "--velocity", "iasp91,constant"]

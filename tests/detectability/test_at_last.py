@@ -76,6 +76,7 @@ def test_small_towns_nearby_do_not_hide_a_city():
     assert both <= city + 0.01
 
 
+@pytest.mark.slow
 def test_with_and_without_delays_agree(coast):
     """One window for each value of the shared term against all of them in time."""
     given = (coast, Rule(poisson_rule(0.016)), *PLACES, SIZES)

@@ -44,6 +44,7 @@ def test_one_town_without_shared_terms_is_binomial(town):
         assert np.exp(log_miss) == pytest.approx(np.exp(exact), abs=0.02)
 
 
+@pytest.mark.slow
 def test_prediction_is_what_simulated_networks_do():
     rng = np.random.default_rng(8)
     place = rng.normal(0, 0.06, (2, 300)) + np.array([[-12.0], [-77.0]])
@@ -236,6 +237,7 @@ def test_dead_devices_are_not_triggered_by_people_either(town):
     assert dead == pytest.approx(absent, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_large_networks_have_no_steps_along_magnitude():
     city = prepare(TOWN.assign(phones=20_000), devices="phones")
     sizes = np.arange(2.2, 3.0, 0.05)
@@ -264,6 +266,7 @@ def test_delays_of_draws_are_those_of_their_mixture(town):
     assert mixed[2] > two[1]
 
 
+@pytest.mark.slow
 def test_probabilities_of_draws_do_not_exceed_one(town):
     draws = ResponsePrior().draws(jax.random.key(0), 20)
     far = miss_probability(town, Rule(12), [-12.1, 30.0], [-77.3, 90.0], [1.0], response=draws)

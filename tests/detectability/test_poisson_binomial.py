@@ -44,6 +44,7 @@ def test_tails_far_below_the_smallest_float(count, share):
     assert result == pytest.approx((upper, lower), rel=1e-11, abs=1e-300)
 
 
+@pytest.mark.slow
 def test_five_thousand_devices_against_a_million_draws():
     rng = np.random.default_rng(5)
     probability = rng.beta(0.3, 3, 5000)

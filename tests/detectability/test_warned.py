@@ -95,6 +95,7 @@ def phones(count=60):
     return pd.DataFrame({"latitude": place[0], "longitude": place[1]})
 
 
+@pytest.mark.slow
 def test_a_count_as_a_detector_is_the_rule():
     network, needed = phones(), 15
 

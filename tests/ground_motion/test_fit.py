@@ -54,6 +54,7 @@ def test_the_truth_is_recovered(found):
     assert found.diagnostics["records"] == len(found.motions.table)
 
 
+@pytest.mark.slow
 def test_station_terms_are_recovered(found):
     posterior = found.posterior(KEY, 50)
     truth = found.motions.table.groupby("station")["station_term"].first()
@@ -78,6 +79,7 @@ def test_predictions_hold_for_new_events_and_sites(found):
     assert abs(np.mean(np.abs(pit - 0.5) < 0.45) - 0.9) < 4 * np.sqrt(0.09 / len(pit))
 
 
+@pytest.mark.slow
 def test_new_sites_of_a_sequence_are_predicted_by_their_distance():
     # In a sequence a near station is near in all its records: what its term has of distance must
     # not be lost for new sites.
@@ -114,6 +116,7 @@ def test_distances_of_stations_by_hand():
     assert float(share) == 0.0
 
 
+@pytest.mark.slow
 def test_a_missing_vs30_is_integrated_not_replaced(found):
     predictor = found.predictor(KEY, components=None)
     known, unknown = (predictor(6.0, 30.0, 8.0, v) for v in (10**2.6, np.nan))
@@ -125,6 +128,7 @@ def test_a_missing_vs30_is_integrated_not_replaced(found):
     assert np.all(expected > 0)
 
 
+@pytest.mark.slow
 def test_few_components_keep_mean_and_variance(found):
     distance = jnp.array([8.0, 40.0, 200.0])
     every = eqx.filter_jit(found.predictor(KEY, components=None))(7.5, distance, 8.0, np.nan)

@@ -61,6 +61,7 @@ def test_a_shallow_source_is_not_at_the_end_of_anything():
     assert found.result in (Result.CONVERGED, Result.NOT_RESOLVED)
 
 
+@pytest.mark.slow
 def test_a_mixture_beyond_its_prior_is_said():
     found = grid(deep(), likelihood="mixture", key=jax.random.key(0),
                  prior=Prior(depth=dist.Uniform(0.0, 50.0)))  # fmt: skip

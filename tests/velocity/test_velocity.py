@@ -221,6 +221,7 @@ class TestLayered:
     @pytest.mark.parametrize(
         ("layers", "elevation"), [(CRUST, 0.0), (CRUST, 2.0), (SLOW_LAYER, 0.0)]
     )
+    @pytest.mark.slow
     def test_is_the_least_time_over_all_paths(self, layers, elevation):
         from .fermat import fermat_time
 

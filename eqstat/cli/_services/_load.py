@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> Outcome:
     lines = (
         f"{report.messages:,} messages, {report.triggers:,} triggers and {report.earthquakes} "
         f"earthquakes of {report.active:,} active phones",
-        f"{report.seconds:g} s in {report.wall_s:.1f} s: "
+        f"{report.simulated_s:g} s in {report.wall_s:.1f} s: "
         f"{report.messages / report.wall_s:,.0f} messages a second, at most "
         f"{report.largest_lag_s:.2f} s late",
     )

@@ -48,7 +48,7 @@ class LoadReport(NamedTuple):
 
     Attributes
     ----------
-    seconds
+    simulated_s
         Simulated time, s.
     wall_s
         Time that it took, s.
@@ -67,7 +67,7 @@ class LoadReport(NamedTuple):
     100
     """
 
-    seconds: float
+    simulated_s: float
     wall_s: float
     messages: int
     triggers: int

@@ -148,6 +148,7 @@ def test_tail_counts_are_those_of_a_plain_loop(dispersed):
     assert np.all(found["observed_low"] <= found["observed"])
 
 
+@pytest.mark.slow
 def test_the_right_family_passes_and_the_wrong_one_does_not(dispersed, learned):
     right, wrong = (
         check.tail_calibration(learned[name], dispersed, probability=0.99)

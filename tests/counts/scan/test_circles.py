@@ -57,6 +57,7 @@ def test_one_circle_is_the_sliding_window():
     assert rate.log_per_hour == pytest.approx(alone, abs=4 * rate.standard_error + 0.02)
 
 
+@pytest.mark.slow
 def test_a_slow_intensity_is_averaged_over():
     members = members_of_circles(*country())
     known = {"rate_per_device_h": 4.0, "window_s": WINDOW_S, "draws": 1500}

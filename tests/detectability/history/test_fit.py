@@ -59,6 +59,7 @@ def test_probability_is_that_of_the_draws(fitted):
     assert float(far["detection_probability"][0]) < 0.01
 
 
+@pytest.mark.slow
 def test_predictions_are_checked(fitted):
     posterior = fitted.posterior(KEY, 8)
     with pytest.raises(InputError, match="latitude must lie in"):

@@ -119,6 +119,7 @@ def test_likelihood_is_of_hits_and_misses(small):
     assert np.all(each[12:] == 0) and abs(total - wanted.sum()) < 1e-9
 
 
+@pytest.mark.slow
 def test_detected_only_is_conditional_on_detection():
     """The density of each magnitude integrates to one, and is that of brute integration."""
     truth = dataclasses.replace(TRUTH, count_share=(1.0,), group_shift=(0.0,), station_sd=0.0)

@@ -113,6 +113,7 @@ def test_the_prior_probability_moves_the_odds(lima):
     assert odds[0] == pytest.approx(1e-3 / 0.999 * odds[1], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_mixed_phases_choose_the_mixture_and_one_wave_the_gaussian():
     triggers, _ = cases.phones(40, 2)
     choice = choose_likelihood(KEY, prepare(triggers))

@@ -286,6 +286,7 @@ def test_inverse_by_sweeps_agrees_with_lapack():
     np.testing.assert_allclose(slope, expected, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_tails_come_from_events_that_did_not_teach_the_numbers(monkeypatch):
     # The numbers of each fold are those of the other events; each event is located once.
     picks, truth = _synthetic(RegionalError(), 4, seed=3)
