@@ -124,9 +124,5 @@ def inputs_of(options: argparse.Namespace) -> Inputs:
     return Inputs(
         options.columns,
         network_columns=options.network_columns,
-        tables=1
-        + sum(
-            getattr(options, name, None) is not None
-            for name in ("network", "peaks", "peaks_history")
-        ),
+        tables=1 + sum(getattr(options, name, None) is not None for name in MORE_TABLES),
     )

@@ -43,6 +43,9 @@ class Cells:
     ----------
     of_device
         Cells of each device, (devices, 4).
+    scorer
+        Scorer of counts, which may depend on the size of the cells: to be set before the first
+        trigger.
     """
 
     def __init__(
@@ -53,9 +56,9 @@ class Cells:
         cell_km: float,
         window_s: float,
         utc_offset_h: float,
-        scorer: Any,
     ) -> None:
-        self.window_s, self.utc_offset_h, self._scorer = window_s, utc_offset_h, scorer
+        self.window_s, self.utc_offset_h = window_s, utc_offset_h
+        self.scorer: Any = None
         frame = LocalFrame.around(latitude, longitude)
         local = np.stack(frame.to_local(latitude, longitude), axis=1) / cell_km
         keys = np.concatenate(
@@ -73,10 +76,6 @@ class Cells:
         self._times: list[deque[float]] = [deque() for _ in unique]
         self._safe, self._safe_until = [0] * len(unique), 0.0
         self._active = np.zeros(len(unique), int).tolist()
-
-    def set_scorer(self, scorer: Any) -> None:
-        """Take the scorer of counts, which may depend on the size of the cells."""
-        self._scorer = scorer
 
     @property
     def largest(self) -> int:
@@ -136,4 +135,4 @@ class Cells:
     def _score(self, count: int, active: int, now_s: float) -> Answer:
         local_h = now_s / 3600 + self.utc_offset_h
         day = int(local_h // 24 + 3) % 7  # 1970 began on a Thursday
-        return self._scorer.score(count, active, local_h % 24, 0, day)
+        return self.scorer.score(count, active, local_h % 24, 0, day)

@@ -84,15 +84,15 @@ class DemoBroker:
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
-        found = [path for path in map(shutil.which, MOSQUITTO) if path]
+        mosquitto = next(filter(None, map(shutil.which, MOSQUITTO)), None)
         self._process: subprocess.Popen[bytes] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._broker: Any = None
-        self.name = "Mosquitto" if found else "amqtt"
-        if found:
+        self.name = "Mosquitto" if mosquitto else "amqtt"
+        if mosquitto:
             path = folder / "mosquitto.conf"
             path.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
-            self._process = subprocess.Popen([found[0], "-c", str(path)])
+            self._process = subprocess.Popen([mosquitto, "-c", str(path)])
         else:
             self._embedded()
         for _ in range(200):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import resource
-import threading
 from collections import Counter
 from collections.abc import Mapping
 
@@ -57,7 +56,11 @@ class Metrics:
         self.quiet, self.awake, self.alarm = Histogram(), Histogram(), Histogram()
         self.counters: Counter[str] = Counter()
         self.gauges: dict[str, float] = {}
-        self.lock = threading.Lock()
+
+    @property
+    def stages(self) -> dict[str, Histogram]:
+        """Latencies by stage."""
+        return {"quiet": self.quiet, "awake": self.awake, "alarm": self.alarm}
 
     def text(self, fates: Mapping[str, int], client: Mapping[str, int]) -> str:
         """Text of Prometheus, exposition format 0.0.4."""
@@ -71,8 +74,7 @@ class Metrics:
         for name, value in (self.gauges | {"largest_resident_bytes": memory}).items():
             lines += [f"# TYPE eqstat_{name} gauge", f"eqstat_{name} {value:.10g}"]
         lines.append("# TYPE eqstat_decision_seconds histogram")
-        for stage in ("quiet", "awake", "alarm"):
-            histogram: Histogram = getattr(self, stage)
+        for stage, histogram in self.stages.items():
             sums = np.cumsum(histogram.counts)
             for bound, count in zip([*map(repr, BOUNDS), "+Inf"], sums, strict=True):
                 lines.append(
@@ -92,6 +94,5 @@ class Metrics:
                 "p999_ms": 1e3 * histogram.quantile(0.999),
                 "largest_ms": 1e3 * histogram.largest,
             }
-            for stage in ("quiet", "awake", "alarm")
-            if (histogram := getattr(self, stage)) is not None
+            for stage, histogram in self.stages.items()
         }

@@ -120,9 +120,8 @@ class RegionModel:
             cell_km=options.counts_cell_km,
             window_s=options.counts_window_s,
             utc_offset_h=options.utc_offset_h,
-            scorer=None,
         )
-        self.cells.set_scorer(self._counts(config, hourly))
+        self.cells.scorer = self._counts(config, hourly)
 
     def _counts(self, config: Config, hourly: np.ndarray) -> Any:
         """Scorer of counts: of an artefact, or of the background rate, the highest of the day."""
