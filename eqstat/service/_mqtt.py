@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 import time
 from collections import Counter, deque
 from typing import Any, NamedTuple
 
-from eqstat._core.errors import InputError
 from eqstat.service._config import Config
+from eqstat.service._connection import mqtt_module, secure
 from eqstat.service._messages import MOST_BYTES_OPENEEW
 from eqstat.service._topics import LONGEST, OF_DEVICES, OPENEEW_FILTERS, subscriptions
 
@@ -27,17 +26,6 @@ class Waiting(NamedTuple):
     payload: bytes
     mid: int
     qos: int
-
-
-def mqtt_module() -> Any:
-    """The client library; imported when it is needed."""
-    try:
-        import paho.mqtt.client as module
-    except ImportError as error:
-        raise ImportError(
-            "the service needs paho-mqtt: install eqstat with the extra `service`"
-        ) from error
-    return module
 
 
 class Client:
@@ -69,10 +57,7 @@ class Client:
             clean_session=False,
             manual_ack=True,
         )
-        if broker.username:
-            self._client.username_pw_set(broker.username, _password(config))
-        if broker.tls:
-            self._client.tls_set_context(_tls(config))
+        secure(self._client, broker, config.path)
         self._client.reconnect_delay_set(*RECONNECT_S)
         self._client.max_queued_messages_set(10_000)
         self._client.on_connect = self._connected
@@ -153,26 +138,3 @@ class Client:
             Waiting(time.time(), came, topic, bytes(payload), message.mid, message.qos)
         )
         self._arrived.set()
-
-
-def _password(config: Config) -> str | None:
-    name = config.broker.password_file
-    if not name:
-        return None
-    try:
-        return config.path(name).read_text("utf-8").rstrip("\n")
-    except OSError as error:
-        raise InputError(f"[broker] password_file: {error.strerror}") from None
-
-
-def _tls(config: Config) -> ssl.SSLContext:
-    broker = config.broker
-    try:
-        own = str(config.path(broker.ca_file)) if broker.ca_file else None
-        context = ssl.create_default_context(cafile=own)
-        if broker.certificate_file:
-            key = str(config.path(broker.key_file)) if broker.key_file else None
-            context.load_cert_chain(str(config.path(broker.certificate_file)), key)
-    except (OSError, ssl.SSLError) as error:
-        raise InputError(f"[broker] tls: {error}") from None
-    return context

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 from eqstat._core.errors import InputError
+from eqstat.service._connection import mqtt_module, secure
 from eqstat.service._messages import MOST_BYTES_OPENEEW, encode
 from eqstat.service._topics import subscriptions, topic_of
 from eqstat.service.agent._config import AgentConfig
@@ -24,31 +24,19 @@ class Link:
     """
 
     def __init__(self, config: AgentConfig) -> None:
-        try:
-            from paho.mqtt.client import Client
-            from paho.mqtt.enums import CallbackAPIVersion
-        except ImportError:
-            raise InputError("[broker] needs paho-mqtt: pip install 'eqstat[service]'") from None
-        broker = config.broker
+        mqtt, broker = mqtt_module(), config.broker
         if broker is None:
             raise InputError("needs a table [broker]")
         self._config, self._root = config, broker.root
         self.received: deque[tuple[float, str, bytes]] = deque(maxlen=MOST_WAITING)
         self.is_connected = False
         name = config.sensor.name
-        self._client: Any = Client(
-            CallbackAPIVersion.VERSION2, client_id=broker.client or f"eqstat-{name}"
+        self._client: Any = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2, client_id=broker.client or f"eqstat-{name}"
         )
         self._client.max_queued_messages_set(MOST_WAITING)
         self._client.reconnect_delay_set(1, 30)
-        if broker.username:
-            self._client.username_pw_set(broker.username, _password(config))
-        if broker.tls:
-            files = (broker.ca_file, broker.certificate_file, broker.key_file)
-            try:
-                self._client.tls_set(*(str(config.path(f)) if f else None for f in files))
-            except (OSError, ValueError) as error:
-                raise InputError(f"[broker] tls: {error}") from None
+        secure(self._client, broker, config.path)
         topic, payload = encode("death", name, root=self._root)
         self._client.will_set(topic, payload, qos=1)
         self._client.on_connect = self._connected
@@ -94,14 +82,3 @@ class Link:
             self._client.publish(topic, payload, qos=1).wait_for_publish(2.0)
         self._client.disconnect()
         self._client.loop_stop()
-
-
-def _password(config: AgentConfig) -> str | None:
-    broker = config.broker
-    if broker is None or not broker.password_file:
-        return None
-    path: Path = config.path(broker.password_file)
-    try:
-        return path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        raise InputError(f"[broker] password_file: {path.name} cannot be read") from None

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TextIO
 
 from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
+from eqstat.service._connection import mqtt_module
 from eqstat.service._topics import ROOT, check_root
 from eqstat.service.load._world import BIRTH, DEATH, KINDS, TRIGGER, LoadWorld, Messages
 
@@ -234,12 +235,8 @@ def _is_done(publication: Any, wait_s: float = 0.0) -> bool:
 
 @contextmanager
 def _broker(target: LoadTarget) -> Iterator[Send]:
-    try:
-        from paho.mqtt.client import Client
-        from paho.mqtt.enums import CallbackAPIVersion
-    except ImportError:
-        raise InputError("a broker needs paho-mqtt: pip install 'eqstat[service]'") from None
-    client = Client(CallbackAPIVersion.VERSION2)
+    mqtt = mqtt_module()
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
     client.max_queued_messages_set(0)
     if target.username:
         client.username_pw_set(target.username, target.password)
