@@ -1,5 +1,7 @@
 from . import causes as causes
 from ._active import update_active as update_active
+from ._alarms import Alarm as Alarm
+from ._alarms import Alarms as Alarms
 from ._arrivals import expected_arrivals as expected_arrivals
 from ._detector import BackgroundRate as BackgroundRate
 from ._detector import Detector as Detector

@@ -1,4 +1,4 @@
-"""Alarms of a replay: several earthquakes at a time, told apart by origin and place.
+"""Alarms of a detector: several earthquakes at a time, told apart by origin and place.
 
 The posterior of a step allows for one earthquake at a time. While the alarm of one is in progress,
 the triggers at which its P or S was due are set aside, with their devices, and a posterior of the
@@ -38,23 +38,30 @@ class Alarm:
 
     Attributes
     ----------
-    row
-        Step at which it began.
+    began_s
+        Step at which it began, s after the epoch.
     began
         Report of that step.
     last_s
         Last step at which its conditions held, s after the epoch.
     state, report
         At the step of the greatest evidence, without the triggers of other alarms.
+    probability
+        Probability of an earthquake at the last look, without the triggers of other alarms.
     triggers
         Number of triggers at the last look that other alarms do not explain.
+
+    Examples
+    --------
+    See `Alarms`.
     """
 
-    row: int
+    began_s: float
     began: Report
     last_s: float
     state: State
     report: Report
+    probability: float
     triggers: int = -1
 
     @property
@@ -78,12 +85,31 @@ def moments(state: State, report: Report) -> tuple[np.ndarray, np.ndarray]:
 class Alarms:
     """Alarms so far; `update` after each step.
 
+    The posterior of a step allows for one earthquake at a time. While the alarm of one is in
+    progress, the triggers at which its P or S was due are set aside, with their devices, and a
+    posterior of the others alone says whether there is another earthquake.
+
     Attributes
     ----------
-    detector, log_threshold, least_probability
-        As of `replay`.
+    detector
+        The detector.
+    log_threshold
+        Of the Shiryaev-Roberts statistic, from `shiryaev_roberts_threshold`.
+    least_probability
+        Smallest probability of an earthquake for an alarm.
     all
-        Alarms in the order of their beginning.
+        Alarms in the order of their beginning; those that are over may be removed.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from eqstat.detection import detector, init, step
+    >>> from eqstat.detection.causes import network_burst
+    >>> network = pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]})
+    >>> watch = detector(network, causes=(network_burst(),))
+    >>> alarms = Alarms(watch, log_threshold=15.0, least_probability=0.9)
+    >>> alarms.update(*step(watch, init(watch, now_s=0.0), now_s=1.0))
+    []
     """
 
     detector: Detector
@@ -92,22 +118,23 @@ class Alarms:
     all: list[Alarm] = field(default_factory=list)
     _judged: int = 0
 
-    def update(self, row: int, state: State, report: Report) -> None:
+    def update(self, state: State, report: Report) -> list[Alarm]:
         """Begin an alarm, or update those in progress.
 
         Parameters
         ----------
-        row
-            Number of the step.
         state, report
-            Of all triggers.
+            What `step` gives, of all triggers.
+
+        Returns
+        -------
+        list of Alarm
+            Those in progress: their conditions held within the dead time.
         """
         now = float(state.now_s)
         current = [each for each in self.all if now - each.last_s <= self.detector.dead_time_s]
         if not current:
-            if self._is_alarm(report):
-                self.all.append(Alarm(row, report, now, state, report))
-            return
+            return [self._begun(state, report)] if self._is_alarm(report) else []
         since = np.asarray(state.trigger_s, np.float64)
         device = np.flatnonzero(np.isfinite(since))
         explained = np.stack([self._explained(one, state)[device] for one in current])
@@ -119,6 +146,7 @@ class Alarms:
                 continue
             one.triggers = count
             own = self._without(state, device[of_others]) if of_others.any() else (state, report)
+            one.probability = float(own[1].probability[0])
             if not self._is_alarm(own[1]) or not _same(moments(*own), one.moments()):
                 continue
             one.last_s = now
@@ -129,8 +157,14 @@ class Alarms:
             rest, judged = self._without(state, np.setdiff1d(device, others))
             own = moments(rest, judged)
             if self._is_alarm(judged) and not any(_same(own, one.moments()) for one in current):
-                self.all.append(Alarm(row, judged, now, rest, judged))
+                current.append(self._begun(rest, judged))
         self._judged = len(others)
+        return current
+
+    def _begun(self, state: State, report: Report) -> Alarm:
+        now = float(state.now_s)
+        self.all.append(Alarm(now, report, now, state, report, float(report.probability[0])))
+        return self.all[-1]
 
     def _is_past(self, alarm: Alarm, now_s: float) -> bool:
         cause = self.detector.causes[0]

@@ -293,7 +293,7 @@ def replay(
             rows.active.append(int(active.sum()))
             rows.report.append(report)
             done, last = arrived, now
-            alarms.update(len(rows.now_s) - 1, state, report)
+            alarms.update(state, report)
     history, places = history_of(detector, rows, region_probability)
     ignored = int(history["ignored"].to_numpy().sum())
     if ignored:
@@ -306,7 +306,7 @@ def replay(
         history=history,
         alarms=tuple(
             alarm_of(
-                history["time"].iloc[each.row],
+                history["time"].iloc[rows.now_s.index(each.began_s)],
                 each.began,
                 log_threshold,
                 least_probability,

@@ -181,14 +181,19 @@ class SequentialScorer:
             digest.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
         return digest.hexdigest()
 
+    def false_alarm_rate_per_year(self, report: Report) -> float:
+        """Nominal rate of a rule that alarms at the Shiryaev-Roberts statistic of a report."""
+        log_rate = np.log(YEAR_S / self.detector.causes[0].slot_s)
+        log_rate = float(log_rate) - float(report.log_shiryaev_roberts[0])
+        return float(np.exp(min(log_rate, 690.0)))
+
     def _answer(self, report: Report, status: Status) -> Answer:
         log_ratio = float(report.log_shiryaev_roberts[0])
         probability = float(report.probability[0])
         odds = special.logit(np.clip(probability, 1e-12, 1 - 1e-7))
-        log_rate = np.log(YEAR_S / self.detector.causes[0].slot_s) - log_ratio
         return Answer(
             earthquake_probability=probability,
-            false_alarm_rate_per_year=float(np.exp(min(log_rate, 700.0))),
+            false_alarm_rate_per_year=self.false_alarm_rate_per_year(report),
             margin=float(
                 min(log_ratio - self.log_threshold, odds - special.logit(self.least_probability))
             ),

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from eqstat.detection import Alarm
 from eqstat.geodesy import great_circle_distance
-from eqstat.service._region import RegionModel, Watch
+from eqstat.service._region import RegionModel
 
 # Alarms whose epicentres and origin times differ by no more than this and three standard deviations
-# are of one earthquake: of two regions, or of one posterior that moves.
+# are of one earthquake: of two regions, or of one region whose posterior moved.
 SAME_KM, SAME_S, REACH = 50.0, 15.0, 3.0
 # Updates follow after 1, 2, 4, ... seconds, the last after this.
 LAST_UPDATE_S = 64.0
@@ -53,28 +54,26 @@ class Quake:
     ----------
     id
         Identifier, which follows from region, time and place: a replay gives the same.
-    region
-        Whose posterior has the greatest evidence.
+    sources
+        Alarms that are of it: region, and when each began. The first has the greatest evidence.
     began_s, last_s
         When the rule was fulfilled first and last.
+    alarm
+        Fields of its message.
+    evidence
+        Log Shiryaev-Roberts statistic of the first source.
     revision
         Number of the last message.
     issued_s
         When the last message was issued.
     update_s
         When the next update may follow.
-    alarm
-        Fields of its message, with the greatest evidence so far.
-    evidence
-        Log Shiryaev-Roberts statistic of that moment.
     changed
         Whether anything changed since the last message.
-    regions
-        All regions whose rule it fulfilled.
     """
 
     id: str
-    region: str
+    sources: list[tuple[str, float]]
     began_s: float
     last_s: float
     alarm: dict[str, Any]
@@ -83,36 +82,40 @@ class Quake:
     issued_s: float = 0.0
     update_s: float = 0.0
     changed: bool = False
-    regions: list[str] = field(default_factory=list)
+
+    @property
+    def regions(self) -> list[str]:
+        """Regions whose rule it fulfilled, that of the greatest evidence first."""
+        return list(dict.fromkeys(region for region, _ in self.sources))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a snapshot."""
         return asdict(self)
 
 
-def quake_of(
-    model: RegionModel, watch: Watch, now_s: float, quakes: list[Quake]
-) -> tuple[Quake, bool]:
-    """Earthquake of a posterior that fulfils the rule, and whether it is a new one."""
-    alarm = alarm_fields(model, watch, now_s)
-    assert watch.report is not None
-    evidence = float(watch.report.log_shiryaev_roberts[0])
-    for quake in quakes:
-        if not is_same(alarm, quake.alarm):
-            continue
-        quake.last_s = now_s
-        if model.options.name not in quake.regions:
-            quake.regions.append(model.options.name)
-        if evidence > quake.evidence or model.options.name == quake.region:
-            quake.changed = quake.changed or alarm != quake.alarm
-            quake.alarm, quake.evidence, quake.region = alarm, evidence, model.options.name
+def quake_of(model: RegionModel, alarm: Alarm, quakes: list[Quake]) -> tuple[Quake, bool]:
+    """Earthquake of an alarm of a region, and whether it is a new one."""
+    name, fields = model.options.name, alarm_fields(model, alarm)
+    source = (name, alarm.began_s)
+    known = [quake for quake in quakes if source in quake.sources]
+    for quake in known or [each for each in quakes if is_same(fields, each.alarm)]:
+        quake.last_s = max(quake.last_s, alarm.last_s)
+        if source not in quake.sources:
+            quake.sources.append(source)
+        if alarm.evidence > quake.evidence or source == quake.sources[0]:
+            quake.sources.remove(source)
+            quake.sources.insert(0, source)
+            quake.changed = quake.changed or fields != quake.alarm
+            quake.alarm, quake.evidence = fields, alarm.evidence
         return quake, False
-    moment = datetime.fromtimestamp(now_s, UTC)
-    told = f"{model.options.name} {now_s:.3f} {alarm['latitude']:.4f} {alarm['longitude']:.4f}"
+    began = alarm.began_s
+    moment = datetime.fromtimestamp(began, UTC)
+    told = f"{name} {began:.3f} {fields['latitude']:.4f} {fields['longitude']:.4f}"
     short = hashlib.sha256(told.encode()).hexdigest()[:6]
-    name = f"{moment:%Y%m%dT%H%M%SZ}-{model.options.name[:32]}-{short}"
-    quake = Quake(name, model.options.name, now_s, now_s, alarm, evidence, update_s=now_s + 1)
-    quake.regions.append(model.options.name)
+    quake = Quake(
+        f"{moment:%Y%m%dT%H%M%SZ}-{name[:32]}-{short}", [source], began, alarm.last_s, fields,
+        alarm.evidence, update_s=began + 1,
+    )  # fmt: skip
     return quake, True
 
 
@@ -124,7 +127,7 @@ def actions(quake: Quake, probability: float, now_s: float, dead_time_s: float) 
     quake
         The earthquake.
     probability
-        Of an earthquake, in its region, now.
+        That it is one, by what is known now.
     now_s
         The present.
     dead_time_s
@@ -143,16 +146,16 @@ def actions(quake: Quake, probability: float, now_s: float, dead_time_s: float) 
     return ""
 
 
-def alarm_fields(model: RegionModel, watch: Watch, now_s: float) -> dict[str, Any]:
+def alarm_fields(model: RegionModel, alarm: Alarm) -> dict[str, Any]:
     """Fields of an alarm that follow from the posterior: moments on the coarse grid."""
-    report: Any = watch.report
+    report, now_s = alarm.report, float(alarm.state.now_s)
     latitude, longitude = model.detector.frame.to_geographic(
         np.float64(report.east_km), np.float64(report.north_km)
     )
     magnitude = float(report.magnitude)
     fields = {
-        "probability": float(min(max(watch.answer.earthquake_probability, 0.0), 1.0)),
-        "false_alarm_rate_per_year": float(min(watch.answer.false_alarm_rate_per_year, 1e300)),
+        "probability": min(max(alarm.probability, 0.0), 1.0),
+        "false_alarm_rate_per_year": model.scorer.false_alarm_rate_per_year(report),
         "origin_s": now_s + float(report.origin_s),
         "origin_sd_s": float(report.origin_sd_s),
         "latitude": float(latitude),
@@ -163,7 +166,7 @@ def alarm_fields(model: RegionModel, watch: Watch, now_s: float) -> dict[str, An
             for axis, sd in zip(("east", "north", "depth"), report.sd_km, strict=True)
         },
         "triggers": int(report.triggered),
-        "active": int(np.asarray(watch.state.active).sum()),
+        "active": int(np.asarray(alarm.state.active).sum()),
     }
     if math.isfinite(magnitude):
         fields |= {"magnitude": magnitude, "magnitude_sd": float(report.magnitude_sd)}
@@ -183,35 +186,34 @@ def is_same(one: dict[str, Any], two: dict[str, Any]) -> bool:
     return away <= SAME_KM + REACH * sd_km and apart_s <= SAME_S + REACH * sd_s
 
 
-def reasons(model: RegionModel, watch: Watch, now_s: float, most: int = 200) -> dict[str, Any]:
+def reasons(model: RegionModel, alarm: Alarm, fired: Any, most: int = 200) -> dict[str, Any]:
     """Why there is an alarm: what `eqstat explain` prints.
 
     Parameters
     ----------
-    model, watch
-        Region and its state.
-    now_s
-        The present.
+    model, alarm
+        Region, and the alarm with its state.
+    fired
+        The count that woke the region last, or None.
     most
         Most triggers that are listed, the latest ones.
     """
-    report: Any = watch.report
-    since = np.asarray(watch.state.trigger_s, np.float64)
+    report, now_s = alarm.report, float(alarm.state.now_s)
+    since = np.asarray(alarm.state.trigger_s, np.float64)
     triggered = np.flatnonzero(np.isfinite(since))
     latest = triggered[np.argsort(-since[triggered], kind="stable")][:most]
     names = [*(cause.name for cause in model.detector.causes), "none"]
-    fired = watch.fired._asdict() if watch.fired is not None else None
     return {
         "region": model.options.name,
         "now_s": now_s,
-        "counts": fired,
-        "log_shiryaev_roberts": float(report.log_shiryaev_roberts[0]),
+        "counts": None if fired is None else fired._asdict(),
+        "log_shiryaev_roberts": alarm.evidence,
         "log_threshold": model.scorer.log_threshold,
         "probability": float(report.probability[0]),
         "least_probability": model.scorer.least_probability,
         "causes": {n: float(p) for n, p in zip(names, report.probability, strict=True)},
         "background_rate_h": float(report.expected_rate_h),
-        "active": int(np.asarray(watch.state.active).sum()),
+        "active": int(np.asarray(alarm.state.active).sum()),
         "triggered": len(triggered),
         "triggers": [
             {

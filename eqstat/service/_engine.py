@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from eqstat.detection import Alarm
 from eqstat.service._config import Config
 from eqstat.service._earthquakes import Event, Quake, actions, quake_of, reasons
 from eqstat.service._messages import Message, encode, parse
@@ -117,11 +118,12 @@ class Engine:
             if not model.is_due(watch, now_s):
                 continue
             model.step(watch, now_s, self.registry.active[self._members[region]])
-            if watch.report is not None and watch.answer.margin >= 0:
-                quake, is_new = quake_of(model, watch, now_s, self.quakes)
-                if is_new:
-                    self.quakes.append(quake)
-                    events.append(self._event(quake, "alarm", model, watch))
+            if watch.report is not None:
+                for alarm in watch.alarms.update(watch.state, watch.report):
+                    quake, is_new = quake_of(model, alarm, self.quakes)
+                    if is_new:
+                        self.quakes.append(quake)
+                        events.append(self._event(quake, "alarm", model, watch, alarm))
             events += self._follow(model, watch)
         return events
 
@@ -142,19 +144,24 @@ class Engine:
     def _follow(self, model: RegionModel, watch: Watch) -> list[Event]:
         """Updates, ends and cancellations of the earthquakes of a region."""
         events = []
-        for quake in [one for one in self.quakes if one.region == model.options.name]:
-            probability = float(watch.answer.earthquake_probability)
-            action = actions(quake, probability, self.now_s, model.options.dead_time_s)
+        sources = {(model.options.name, alarm.began_s): alarm for alarm in watch.alarms.all}
+        for quake in [one for one in self.quakes if one.sources[0] in sources]:
+            alarm = sources[quake.sources[0]]
+            action = actions(quake, alarm.probability, self.now_s, model.options.dead_time_s)
             if not action:
                 continue
             quake.revision += 1
             quake.changed = False
-            events.append(self._event(quake, action, model, watch))
+            events.append(self._event(quake, action, model, watch, alarm))
             if action in ("cancel", "end"):
                 self.quakes.remove(quake)
+        kept = {source for quake in self.quakes for source in quake.sources}
+        watch.alarms.all[:] = [alarm for source, alarm in sources.items() if source in kept]
         return events
 
-    def _event(self, quake: Quake, action: str, model: RegionModel, watch: Watch) -> Event:
+    def _event(
+        self, quake: Quake, action: str, model: RegionModel, watch: Watch, source: Alarm
+    ) -> Event:
         alarm: dict[str, Any] = {
             "id": quake.id,
             "revision": quake.revision,
@@ -165,11 +172,11 @@ class Engine:
             **quake.alarm,
         }
         if action == "cancel":
-            alarm["probability"] = float(watch.answer.earthquake_probability)
+            alarm["probability"] = source.probability
         sites = ()
         if self.sites is not None and action in ("alarm", "update"):
-            sites = self.sites.score(model, watch, quake.id)
-        why = reasons(model, watch, self.now_s) | {"regions": list(quake.regions)}
+            sites = self.sites.score(model, source.report, quake.id)
+        why = reasons(model, source, watch.fired) | {"regions": quake.regions}
         if quake.revision:
             why["previous_s"] = quake.issued_s
         quake.issued_s = self.now_s

@@ -12,7 +12,7 @@ from eqstat import edge, realtime, schema
 from eqstat._core.errors import InputError
 from eqstat.counts import Background, alarm
 from eqstat.detectability import DeviceResponse
-from eqstat.detection import BackgroundRate, Report, State, detector, update_active
+from eqstat.detection import Alarms, BackgroundRate, Report, State, detector, update_active
 from eqstat.detection.causes import MagnitudeModel, default_causes, earthquake
 from eqstat.service._cells import Cells, Fired
 from eqstat.service._config import Config, Region
@@ -35,6 +35,8 @@ class Watch:
     ----------
     state
         State of the sequential posterior.
+    alarms
+        Alarms in progress, and those of earthquakes that have not ended.
     report
         Its last report.
     answer
@@ -50,6 +52,7 @@ class Watch:
     """
 
     state: State
+    alarms: Alarms
     report: Report | None = None
     answer: edge.Answer = field(default_factory=edge.Answer)
     pending: list[tuple[int, float, float]] = field(default_factory=list)
@@ -148,7 +151,12 @@ class RegionModel:
     def start(self, now_s: float, active: np.ndarray) -> Watch:
         """State of the region when it starts."""
         self.cells.set_active(active)
-        return Watch(self.scorer.start(now_s, active=active), active_at_s=now_s)
+        alarms = Alarms(
+            self.detector,
+            log_threshold=self.scorer.log_threshold,
+            least_probability=self.scorer.least_probability,
+        )
+        return Watch(self.scorer.start(now_s, active=active), alarms, active_at_s=now_s)
 
     def take(
         self, watch: Watch, device: int, time_s: float, peak_m_s2: float, now_s: float

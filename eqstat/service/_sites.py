@@ -10,9 +10,10 @@ import pandas as pd
 
 from eqstat import realtime
 from eqstat._core.errors import InputError
+from eqstat.detection import Report
 from eqstat.ground_motion import PointSource
 from eqstat.service._config import Config
-from eqstat.service._region import RegionModel, Watch
+from eqstat.service._region import RegionModel
 
 DRAWS = 256
 
@@ -42,9 +43,9 @@ class Sites:
         )  # fmt: skip
         self._scorer = realtime.compile(scorer, buckets=(DRAWS,), progress=False)
 
-    def score(self, model: RegionModel, watch: Watch, alarm: str) -> tuple[dict[str, Any], ...]:
+    def score(self, model: RegionModel, report: Report, alarm: str) -> tuple[dict[str, Any], ...]:
         """Probabilities at all sites, of draws that follow from the alarm's identifier."""
-        drawn = draws(model, watch, alarm)
+        drawn = draws(model, report, alarm)
         if drawn is None:
             return ()
         answer = self._scorer.score(**drawn)
@@ -60,13 +61,12 @@ class Sites:
         )
 
 
-def draws(model: RegionModel, watch: Watch, alarm: str) -> dict[str, np.ndarray] | None:
+def draws(model: RegionModel, report: Report, alarm: str) -> dict[str, np.ndarray] | None:
     """Draws of the source from the coarse posterior; None where it has no magnitude.
 
     Places by their probabilities, uniform within a cell; the depth normal, and the magnitude by its
     marginal probabilities, both independent of the place.
     """
-    report: Any = watch.report
     sizes = model.detector.causes[0].magnitudes
     weight = np.asarray(report.magnitude_weight, np.float64)
     place_weight = np.asarray(report.place_weight, np.float64)

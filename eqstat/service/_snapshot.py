@@ -11,12 +11,14 @@ import numpy as np
 
 from eqstat import realtime
 from eqstat._core.errors import InputError
+from eqstat.detection import Alarm, Report
 from eqstat.service._cells import Fired
 from eqstat.service._earthquakes import Quake
 from eqstat.service._engine import Engine
 from eqstat.service._journal import Journal
 
 NUMBERS = ("awake_until_s", "active_at_s")
+OF_ALARM = ("began_s", "last_s", "probability", "triggers")
 
 
 class Captured(NamedTuple):
@@ -62,7 +64,15 @@ def capture(engine: Engine) -> Captured:
         arrays[f"pending.{name}"] = np.array(watch.pending, np.float64).reshape(-1, 3)
         arrays[f"counts.{name}"] = model.cells.content()
         fired = None if watch.fired is None else list(watch.fired)
-        about["regions"][name] = {n: getattr(watch, n) for n in NUMBERS} | {"fired": fired}
+        about["regions"][name] = {n: getattr(watch, n) for n in NUMBERS} | {
+            "fired": fired,
+            "alarms": [{n: getattr(one, n) for n in OF_ALARM} for one in watch.alarms.all],
+        }
+        for number, alarm in enumerate(watch.alarms.all):
+            states.append((f"{name}@{number}", model.scorer, alarm.state))
+            for kind, report in (("began", alarm.began), ("report", alarm.report)):
+                for item, value in report._asdict().items():
+                    arrays[f"{kind}.{name}@{number}.{item}"] = np.asarray(value)
     return Captured(states, arrays, about)
 
 
@@ -147,7 +157,10 @@ def _restore(engine: Engine, folder: Path) -> None:
         engine.registry.restore(arrays)
         engine.now_s, engine.expired_s = float(about["now_s"]), float(about["expired_s"])
         engine.restart(engine.now_s)
-        engine.quakes = [Quake(**quake) for quake in about["quakes"]]
+        engine.quakes = [
+            Quake(**quake | {"sources": [(name, began_s) for name, began_s in quake["sources"]]})
+            for quake in about["quakes"]
+        ]
         for model, watch in zip(engine.models, engine.watches, strict=True):
             name = model.options.name
             own = about["regions"][name]
@@ -159,5 +172,18 @@ def _restore(engine: Engine, folder: Path) -> None:
                 (int(device), float(time), float(peak))
                 for device, time, peak in arrays[f"pending.{name}"]
             ]
+            watch.alarms.all[:] = [
+                Alarm(
+                    state=realtime.load_state(folder / f"{name}@{number}.state", model.scorer),
+                    began=_report(arrays, f"began.{name}@{number}"),
+                    report=_report(arrays, f"report.{name}@{number}"),
+                    **numbers,
+                )
+                for number, numbers in enumerate(own["alarms"])
+            ]
             model.cells.set_active(np.asarray(watch.state.active))
             model.cells.restore(arrays[f"counts.{name}"])
+
+
+def _report(arrays: Any, start: str) -> Report:
+    return Report(**{name: arrays[f"{start}.{name}"] for name in Report._fields})

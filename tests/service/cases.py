@@ -70,6 +70,18 @@ def earthquake(engine, *, seed=0, at_s=NOW_S + 100.0, least_triggers=25):
     return sorted(sent), truth
 
 
+def pair(engine):
+    """Messages of two earthquakes 60 km and 39 s apart; a phone sends one trigger only."""
+    (one, first), (two, second) = (
+        earthquake(engine),
+        earthquake(engine, seed=3, at_s=NOW_S + 160.0),
+    )
+    by_topic = {}
+    for message in sorted(one + two):
+        by_topic.setdefault(message[1], message)
+    return sorted(by_topic.values()), (first, second)
+
+
 def run(engine, messages, until_s, *, since_s=NOW_S, by_s=0.1):
     """Feed messages as a service does; the events."""
     events, at = [], 0

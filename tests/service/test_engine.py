@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from eqstat.geodesy import great_circle_distance
 from eqstat.service import Engine, Fate, Journal, Received, encode, parse, recover, save_snapshot
 from eqstat.service._registry import Registry
 
@@ -48,14 +49,45 @@ def test_an_earthquake_is_one_alarm_with_updates_and_an_end(story):
         assert parse(*encode("alarm", event.alarm["id"], **event.alarm)).status == 0
 
 
+@pytest.fixture(scope="module")
+def two(config):
+    """An engine through two earthquakes, of which the second begins within a minute."""
+    engine = Engine(config, NOW_S)
+    messages, truth = cases.pair(engine)
+    messages = cases.births(engine) + messages
+    return messages, truth, cases.run(engine, messages, NOW_S + 350.0)
+
+
 @pytest.mark.slow
-def test_a_killed_engine_goes_on_from_snapshot_and_journal(config, story, tmp_path):
+def test_two_earthquakes_within_a_minute_are_two_alarms(two):
+    """The first is not cancelled for the triggers of the second, nor does it begin twice."""
+    _, truth, events = two
+    alarms = {event.alarm["id"]: [] for event in events}
+    for event in events:
+        alarms[event.alarm["id"]].append(event.alarm)
+    assert len(alarms) == 2
+    for revisions, quake in zip(alarms.values(), truth, strict=True):
+        assert [each["action"] for each in (revisions[0], revisions[-1])] == ["alarm", "end"]
+        assert 0 < revisions[0]["issued_s"] - quake["origin_s"] < 20
+        last = revisions[-1]
+        assert abs(last["origin_s"] - quake["origin_s"]) < 6
+        place = [(one["latitude"], one["longitude"]) for one in (last, quake)]
+        assert great_circle_distance(*place[0], *place[1]) < 20
+
+
+@pytest.mark.slow
+def test_a_killed_engine_goes_on_from_snapshot_and_journal(config, two, tmp_path):
     """Whatever the moment of the crash, the same alarms with the same identifiers follow."""
-    messages, _, events = story
-    alarm_s = events[0].alarm["issued_s"]
-    # Before the alarm, during it, and a snapshot in between or none.
+    messages, _, events = two
+    begun = [event.alarm["issued_s"] for event in events if event.alarm["action"] == "alarm"]
+    # Before the alarm, during it, a snapshot in between or none, and during two of them.
     for number, (snapshot_s, crash_s) in enumerate(
-        [(alarm_s - 4, alarm_s - 1.05), (alarm_s + 0.5, alarm_s + 3.05), (np.inf, alarm_s + 0.05)]
+        [
+            (begun[0] - 4, begun[0] - 1.05),
+            (begun[0] + 0.5, begun[0] + 3.05),
+            (np.inf, begun[0] + 0.05),
+            (begun[1] + 0.5, begun[1] + 3.05),
+        ]
     ):
         journal = Journal(tmp_path / str(number))
         engine, at, saved = Engine(config, NOW_S), 0, False
