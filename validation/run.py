@@ -145,7 +145,7 @@ CHECKS = [
     Check("detection_fronts", {"number": 31}, {"number": 2}),
     Check("detection_fronts", {"number": 37, "rivals": "earlier"}, {"number": 2}, part="earlier"),
     Check("detection_speeds", {"number": 400}, {"number": 30}),
-    Check("detection_dead", {"number": 20}, {"number": 2}),
+    Check("detection_dead", {"number": 30}, {"number": 2}),
     Check("detection_pairs", {"number": 3}, {"number": 1}),
     Check("detection_alarms", {"part": "guarantee", "number": 40}, {"number": 1}, part="guarantee"),
     Check("detection_alarms", {"part": "causes", "number": 200}, {"number": 10}, part="causes"),

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from eqstat._core.checks import check_range, check_whole
 from eqstat._core.errors import InputError
+from eqstat.detectability import DeviceResponse, trigger_probability
+from eqstat.ground_motion import GroundMotion, median, record_sd_at
 from eqstat.simulation import Network, active_share, simulate, uniform_box
-from eqstat.simulation.sources import Crowd, Earthquakes, ShakingProbability
+from eqstat.simulation.sources import Crowd, Earthquakes
 
 KINDS = ("birth", "death", "alive", "trigger")
 BIRTH, DEATH, ALIVE, TRIGGER = range(4)
@@ -81,6 +85,18 @@ class LoadSettings:
             raise InputError("LoadSettings: magnitude must be two numbers from 0 to 9 in order")
 
 
+def shaken_shares(distance_km: Array, magnitude: Array) -> tuple[Array, Array]:
+    """Trigger probabilities by P, and by S if not by P, of phones as detectors expect them.
+
+    Median shaking at a depth of 10 km, with the scatter between places and phones.
+    """
+    motion, response = GroundMotion(), DeviceResponse()
+    pga = median(motion, magnitude, distance_km, 10.0, motion.vs30_log10_mean)
+    own_sd = jnp.hypot(record_sd_at(motion, magnitude), motion.station_sd)
+    by_p, by_s = trigger_probability(response, pga, own_sd)
+    return by_p, by_s / (1 - by_p)
+
+
 class Messages(NamedTuple):
     """Messages of one second, in the order in which they are sent.
 
@@ -114,7 +130,8 @@ class LoadWorld:
 
     Background triggers are a Poisson process over the phones that are active, which follow the
     cycle of the day; earthquakes and bursts are those of `eqstat.simulation`, over all phones at
-    once, of which the active ones send.
+    once, of which the active ones send. An earthquake shakes phones as the default `GroundMotion`
+    and `DeviceResponse` say, with which a service expects them to be shaken.
 
     Parameters
     ----------
@@ -173,7 +190,7 @@ class LoadWorld:
             north_km=(-north, north),
             depth_km=(5.0, 60.0),
             magnitude=own.magnitude,
-            probability=ShakingProbability(),
+            probability=shaken_shares,
         )
 
     def share(self, second: int) -> float:
