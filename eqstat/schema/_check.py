@@ -195,7 +195,7 @@ def _check(table: pd.DataFrame, contract: Contract, name: str, stacklevel: int) 
             raise _error(name, column.name, table[column.name], problem) from None
     for note in _columns.remarks(table, out, contract):
         add_note(out, f"{name}: {note}")
-    for ours, theirs in _names.near_names(list(map(str, table.columns)), contract).items():
+    for ours, theirs in _names.near_names(table, contract).items():
         remedy = f"rename it (--columns {_names.pair(ours, theirs)})"
         note = f"{name}: column {theirs!r} is not used; if it holds {ours}, {remedy}"
         warn(out, note, stacklevel=stacklevel + 1)
@@ -215,7 +215,7 @@ def _check_names(table: pd.DataFrame, contract: Contract, name: str) -> None:
         words = "column" if len(missing) == 1 else "columns"
         advice = f"give {'it' if len(missing) == 1 else 'them'}"
         if similar:
-            similar |= _names.near_names(existing, contract)
+            similar |= _names.near_names(table, contract)
             pairs = " ".join(_names.pair(new, old) for new, old in similar.items())
             advice = (
                 f"if you mean {pairs}, use --columns {pairs} or rename_columns(table, {similar})"

@@ -15,6 +15,8 @@ from eqstat.schema._check import rows_text, warn
 AWAY_KM = 50.0
 # A device does not move far in this time.
 SOON_S = 600.0
+# Reports from within this many degrees (11 m) are from one place.
+SAME_DEG = 1e-4
 # Reports of one place and moment under other names: few are of neighbours, many of one device.
 MOMENT_S, LEAST_COPIES, LEAST_SHARE = 0.1, 3, 0.2
 
@@ -26,8 +28,35 @@ def warn_of_names(triggers: Any, seconds: NDArray[np.float64], name: str) -> Non
         _warn_of_copies(triggers, seconds, name)
 
 
-def _warn_of_shared_names(triggers: Any, seconds: NDArray[np.float64], name: str) -> None:
-    """Warn where one device reports from places within minutes to which it cannot have moved."""
+def fine_places(latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> Any:
+    """Whether places have four decimals or more; those on a coarse grid are shared by neighbours.
+
+    Examples
+    --------
+    >>> fine_places(np.array([-12.1, -12.1]), np.array([-77.0, -77.00012])).tolist()
+    [False, True]
+    """
+    degrees = np.stack([latitude, longitude]) * 1e3
+    return np.max(np.abs(degrees - np.round(degrees)), axis=0) > 1e-6
+
+
+def shared_names(triggers: Any, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which reports have a name that stands for several devices.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"device": ["a", "a", "b"], "latitude": [1.0, 3.0, 3.0],
+    ...                       "longitude": 2.0})
+    >>> shared_names(table, np.array([0.0, 5.0, 6.0])).tolist()
+    [True, True, False]
+    """
+    device = triggers["device"].reset_index(drop=True)
+    away = _moved_km(triggers, seconds) > AWAY_KM
+    return (device.isin(device[away]) & device.notna()).to_numpy()
+
+
+def _moved_km(triggers: Any, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far a device is from its report of the minutes before; 0 where there is none."""
     columns = ["device", "latitude", "longitude"]
     frame: Any = triggers[columns].reset_index(drop=True).assign(time=seconds)
     frame = frame[frame["device"].notna()].sort_values(["device", "time"], kind="stable")
@@ -37,10 +66,17 @@ def _warn_of_shared_names(triggers: Any, seconds: NDArray[np.float64], name: str
         *(each.to_numpy() for each in (before["latitude"], before["longitude"])),
     )
     soon = (frame["time"] - before["time"]).to_numpy() < SOON_S
-    with np.errstate(invalid="ignore"):
-        bad = soon & (moved > AWAY_KM)
+    out = np.zeros(len(triggers))
+    out[frame.index] = np.where(soon, moved, 0.0)
+    return out
+
+
+def _warn_of_shared_names(triggers: Any, seconds: NDArray[np.float64], name: str) -> None:
+    """Warn where one device reports from places within minutes to which it cannot have moved."""
+    moved = _moved_km(triggers, seconds)
+    bad = moved > AWAY_KM
     if bad.any():
-        devices, farthest = frame["device"].to_numpy(), int(np.argmax(np.where(bad, moved, 0.0)))
+        devices, farthest = triggers["device"].to_numpy(), int(np.argmax(moved))
         warn(
             triggers,
             f"{name}: names of devices that are not unique: {len(set(devices[bad]))} report from "
@@ -53,14 +89,13 @@ def _warn_of_copies(triggers: Any, seconds: NDArray[np.float64], name: str) -> N
     """Warn where many reports are of the very place and moment of one under another name."""
     columns = ["device", "latitude", "longitude"]
     frame: Any = triggers[columns].reset_index(drop=True).assign(time=seconds)
+    frame["fine"] = fine_places(*(frame[each].to_numpy(np.float64) for each in columns[1:]))
+    frame[columns[1:]] = np.round(frame[columns[1:]].to_numpy(np.float64) / SAME_DEG)
     frame = frame[frame["device"].notna()].sort_values(["latitude", "longitude", "time"])
     before = frame.shift()
-    same = (frame[columns[1:]] == before[columns[1:]]).all(axis=1)
+    same = (frame[columns[1:]] == before[columns[1:]]).all(axis=1) & frame["fine"]
     same &= (frame["time"] - before["time"] < MOMENT_S) & (frame["device"] != before["device"])
-    # Places on a coarse grid are shared by neighbours.
-    degrees = frame[columns[1:]].to_numpy(np.float64) * 1e3
-    fine = np.max(np.abs(degrees - np.round(degrees)), axis=1) > 1e-6
-    bad = same.to_numpy() & fine
+    bad = same.to_numpy(dtype=bool)
     if bad.sum() < max(LEAST_COPIES, LEAST_SHARE * len(triggers)):
         return
     pair = frame["device"].to_numpy()[bad][0], before["device"].to_numpy()[bad][0]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from eqstat._core.errors import InputError
 from eqstat.schema._contracts import Contract
@@ -15,18 +18,24 @@ from eqstat.schema._contracts import Contract
 Columns = Mapping[str, str] | str | Sequence[Mapping[str, str] | str]
 """Mappings from the names of the contracts to those of a table, and names of presets."""
 
-# Names of other tools, in lower case and without other characters than letters and digits.
+# Names of other tools and languages, in lower case, letters and digits only.
 ALIASES: dict[str, tuple[str, ...]] = {
     "time": ("triggertime", "timestamp", "datetime", "timeutc", "phasetime", "picktime", "peaktime",
-             "origintime", "t", "epoch"),
-    "latitude": ("lat", "latdeg", "stationlatitude", "stla", "y"),
-    "longitude": ("lon", "long", "lng", "londeg", "stationlongitude", "stlo", "x"),
+             "origintime", "t", "epoch", "tiempo", "fechahora", "zeit", "zeitpunkt", "temps",
+             "tempo", "hora"),
+    "latitude": ("lat", "latdeg", "stationlatitude", "stla", "y", "latitud", "breite",
+                 "breitengrad"),
+    "longitude": ("lon", "long", "lng", "londeg", "stationlongitude", "stlo", "x", "longitud",
+                  "lange", "laenge", "langengrad", "laengengrad"),
     "device": ("station", "stationid", "stationcode", "sensor", "sensorid", "deviceid", "phone",
-               "phoneid", "deviceuuid", "uuid", "traceid", "id"),
-    "phase": ("type", "phasehint", "phasetype", "phasename", "wave", "pickphase"),
-    "time_sd_s": ("timesd", "timeuncertainty", "timeerror", "timesigma", "sigma", "uncertaintys"),
+               "phoneid", "deviceuuid", "uuid", "traceid", "id", "sta", "name", "user", "userid",
+               "imei", "dispositivo", "gerat", "geraet", "appareil"),
+    "phase": ("type", "phasehint", "phasetype", "phasename", "wave", "pickphase", "fase"),
+    "time_sd_s": ("timesd", "timeuncertainty", "timeerror", "timesigma", "sigma", "uncertaintys",
+                  "uncertainty", "timeerrors", "sd", "std", "stddev", "err", "error"),
     "pga_m_s2": ("pga", "pgams2", "pgag", "peakacceleration", "amplitude"),
-    "elevation_m": ("elevation", "elev", "elevationm", "stel", "altitude", "height"),
+    "elevation_m": ("elevation", "elev", "elevationm", "stel", "altitude", "height",
+                    "alt", "altitud", "altitudine", "elevacion", "quota", "hohe", "hoehe"),
     "received": ("receivedat", "receivetime", "receptiontime", "arrivedat", "servertime"),
     "active_from": ("starttime", "startdate", "start", "activefrom", "installed", "ondate"),
     "active_to": ("endtime", "enddate", "end", "activeto", "removed", "offdate", "until"),
@@ -110,14 +119,15 @@ has."""
 
 
 def plain(label: str) -> str:
-    """Reduce a name to its lower-case letters and digits.
+    """Reduce a name to its lower-case letters, without accents, and digits.
 
     Examples
     --------
-    >>> plain("Is_Earthquake"), plain("#Start Date")
-    ('isearthquake', 'startdate')
+    >>> plain("Is_Earthquake"), plain("#Start Date"), plain("Höhe")
+    ('isearthquake', 'startdate', 'hohe')
     """
-    return re.sub(r"[^a-z0-9]", "", label.lower())
+    letters = unicodedata.normalize("NFKD", label)
+    return re.sub(r"[^a-z0-9]", "", letters.lower())
 
 
 def similar(name: str, existing: Iterable[str], *, guess: bool = True) -> str | None:
@@ -141,26 +151,43 @@ def similar(name: str, existing: Iterable[str], *, guess: bool = True) -> str | 
     return by_plain[close[0]] if close else None
 
 
-def near_names(columns: Sequence[str], contract: Contract) -> dict[str, str]:
+def near_names(table: pd.DataFrame, contract: Contract) -> dict[str, str]:
     """Return the optional columns of a contract that a table has under another name, and which.
+
+    Columns are recognised by their names; those of which only some texts are allowed, such as
+    phases, by these, too.
 
     Examples
     --------
     >>> from eqstat.schema import TRIGGERS
-    >>> near_names(["time", "latitude", "longitude", "Phase"], TRIGGERS)
-    {'phase': 'Phase'}
+    >>> table = pd.DataFrame({"time": [1.8e9, 1.9e9], "latitude": 1.0, "longitude": 2.0})
+    >>> near_names(table.assign(Phase=1), TRIGGERS), near_names(table.assign(onda="P"), TRIGGERS)
+    ({'phase': 'Phase'}, {'phase': 'onda'})
     """
+    columns = [str(label) for label in table.columns]
     known = {column.name for column in contract.columns}
     free = [label for label in columns if label not in known and plain(label) not in SWITCHES]
+    # No model uses the accelerations of reports.
+    missing = [c for c in contract.columns if c.name not in columns and c.name != "pga_m_s2"]
     near: dict[str, str] = {}
-    for column in contract.columns:
-        # No model uses the accelerations of reports.
-        if column.name in columns or column.name == "pga_m_s2":
-            continue
+    for column in missing:
         label = similar(column.name, free, guess=False)
         if label is not None and label not in near.values():
             near[column.name] = label
+    for column in missing:
+        if column.allowed and column.name not in near:
+            holds = (each for each in free if _holds(table[each], column.allowed))
+            label = next((each for each in holds if each not in near.values()), None)
+            near |= {column.name: label} if label else {}
     return near
+
+
+def _holds(values: Any, allowed: Sequence[str]) -> bool:
+    """Whether a column has none but the allowed texts, in any case."""
+    if not isinstance(values, pd.Series) or is_numeric_dtype(values):
+        return False
+    texts = {str(value).strip().lower() for value in values.dropna().unique()} - {""}
+    return bool(texts) and texts <= {each.lower() for each in allowed}
 
 
 def rename_columns(table: pd.DataFrame, columns: Columns, *, name: str = "table") -> pd.DataFrame:

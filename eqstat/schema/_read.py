@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Sequence
@@ -19,6 +20,17 @@ LABELS = ("device", "region", "event", "station", "site")
 _BLANK = ("", "NaN", "nan", "null", "NULL", "None", "<NA>")
 _MISSING = (*_BLANK, "NA", "N/A", "-nan", "none", "NaT")
 _DELIMITERS = ",;\t|"
+# How files begin that are no text, and what they are.
+_OTHER_FILES = {
+    b"PK\x03\x04": "an Excel workbook or another ZIP archive",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook",
+    b"\x1f\x8b": "compressed",
+    b"\x89HDF": "HDF5 or NetCDF",
+    b"{": "JSON",
+    b"[": "JSON",
+    b"<": "XML",
+}
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_table(
@@ -30,7 +42,8 @@ def read_table(
 ) -> pd.DataFrame:
     r"""Read a table from a CSV or Parquet file, as it is written.
 
-    Columns of a CSV are separated by commas, semicolons, tabs or vertical bars. Labels (`device`,
+    A CSV is in UTF-8, or in UTF-16 with its mark. Its columns are separated by commas, semicolons,
+    tabs or vertical bars. Labels (`device`,
     `region`, `event`, `station`, `site`) stay texts: 007 is not 7, and NA is a name.
 
     Parameters
@@ -88,10 +101,7 @@ def _bytes_of(path: Path, name: str) -> bytes:
 
 
 def _read_csv(content: bytes, columns: Columns, name: str) -> pd.DataFrame:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name}: cannot read it: it is not UTF-8 text") from error
+    text = _text(content, name)
     header, delimiter, first = _header(text, name)
     rows, lines, extra = _shape(text, delimiter, len(header), first, name)
     labels = _labels(header, columns)
@@ -130,6 +140,21 @@ def _read_csv(content: bytes, columns: Columns, name: str) -> pd.DataFrame:
     return table
 
 
+def _text(content: bytes, name: str) -> str:
+    """Decode a CSV, with line feeds for the line ends of every system."""
+    for start, kind in _OTHER_FILES.items():
+        if content.lstrip().startswith(start):
+            raise InputError(f"{name}: cannot read it: it is {kind}; save it as CSV or Parquet")
+    try:
+        text = content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{name}: cannot read it: it is not UTF-8 text (byte {error.start}); save it as CSV in "
+            "UTF-8"
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def _header(text: str, name: str) -> tuple[list[str], str, int]:
     """Names of the columns, the delimiter, and the number of lines up to the first row."""
     for number, line in enumerate(io.StringIO(text), start=1):
@@ -142,7 +167,8 @@ def _header(text: str, name: str) -> tuple[list[str], str, int]:
         header[0] = header[0].lstrip("#").strip()
         if len(header) == 1 and len(header[0].split()) > 2:
             raise InputError(
-                f"{name}: the columns are separated by blanks; separate them by commas"
+                f"{name}: the columns are separated by blanks, or row {number} is no header; "
+                "separate them by commas, and remove lines above the header"
             )
         return header, delimiter, number
     raise InputError(f"{name}: it is empty")
@@ -174,7 +200,9 @@ def _shape(
         at, size = wrong[0]
         rest = f"; {len(wrong)} rows in all" if len(wrong) > 1 else ""
         remedy = (
-            "put texts that hold the delimiter in quotation marks, or name every column"
+            f"is row {first} the header? Remove lines above it"
+            if len(wrong) == len(lines) > 1 and width <= 2
+            else "put texts that hold the delimiter in quotation marks, or name every column"
             if size > width
             else "was the file cut short? End short rows with empty fields"
         )

@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from eqstat._core.errors import InputError
 from eqstat.geodesy import great_circle_distance
 from eqstat.schema._check import add_note, rows_text, warn
-from eqstat.schema._devices import warn_of_names
+from eqstat.schema._devices import SAME_DEG, fine_places, shared_names, warn_of_names
 
 # A device cannot notice the same wave twice within this time; P and S have phases of their own.
 REPEAT_S = 1.0
+# Reports that follow earlier ones of their devices by one lag were delivered again: at least so
+# many, this share of those that follow one, to within this time.
+LEAST_AGAIN, SHARE_AGAIN, SAME_LAG_S, LONGEST_LAG_S = 5, 0.8, 0.05, 3600.0
 # Triggers of one earthquake lie within minutes, even those of two waves at far stations.
 EVENT_GAP_S = 600.0
-# Groups of at least this share of all rows are no outliers.
-LARGEST_SHARE = 0.2
+# Groups of at least this share of all rows are no outliers; of places alone, of this one.
+LARGEST_SHARE, FEW = 0.2, 0.02
 FAR_KM, FAR_RATIO, FASTEST_KM_S, SLOWEST_KM_S = 300.0, 10.0, 20.0, 2.5
 # Fewer times do not show their resolution.
 LEAST_TIMES = 5
@@ -27,7 +30,10 @@ LEAST_TIMES = 5
 # chance: so often rarer are so many different times.
 LEAST_STEP_S, RARE = 5, 30
 DAY_MS = 86_400_000
+# Places that are all multiples of this many degrees (11 km, 1.4 s of P) are coarse.
+COARSE_DEG = 0.1
 
+_PLACE = ("latitude", "longitude")
 REPEATED = "repeats a report of the same device"
 OTHER_TIME = "isolated in time"
 OTHER_PLACE = "isolated in place"
@@ -44,13 +50,13 @@ def unusable_reports(
 ) -> NDArray[np.object_]:
     """Return why each report cannot be used, "" where it can, with a warning for each reason.
 
-    - Repeats: reports of the same device, phase and place within 1 s of one before, such as those
-      of a queue that delivers again. Without devices, places of at least four decimals stand for
-      them.
+    - Repeats: reports of the same device and phase within 1 s of one before, or after one lag that
+      is the same for all devices, such as those of a queue that delivers again. Without devices,
+      places of at least four decimals stand for them.
     - Isolated in time: separated from the largest group by more than `gap_s` and twenty times its
       length, and few: a clock that was not set.
-    - Isolated in place: more than 300 km and ten times the median distance from the middle, and
-      too early or too late for any wave from there; a receiver that reports 0, 0.
+    - Isolated in place: more than 300 km and ten times the median distance from the middle, too
+      early or too late for any wave from there, and few; a receiver that reports 0, 0.
     - S before P at the same device.
 
     Parameters
@@ -117,17 +123,24 @@ def unusable_reports(
 def _remarks(triggers: Any) -> list[str]:
     """Say what a location of these triggers depends on.
 
-    - Times that are all whole seconds.
+    - Times that are all whole seconds, or as far from these; places that are all coarse.
     - Groups too far apart in time for one earthquake: of five triggers or more, with a minute and
       the time that S takes across the network between them.
     """
-    stamps = triggers["time"].to_numpy(dtype="datetime64[ms]").astype(np.int64)
-    if len(stamps) < LEAST_TIMES:
+    if len(triggers) < LEAST_TIMES:
         return []
     said = []
-    if not np.any(stamps % 1000):
-        text = "times cut to it are early by half a second on average; give tenths of a second"
-        said.append(f"every time is a whole second: {text}")
+    step_s, _ = _step(triggers["time"])
+    if step_s >= 1:
+        what = "whole second" if step_s == 1 else f"multiple of {step_s:g} s"
+        text = "times cut to it are early by half of it on average; give tenths of a second"
+        said.append(f"every time is a {what}, or as far from one: {text}")
+    places = triggers[["latitude", "longitude"]].to_numpy(np.float64) / COARSE_DEG
+    if len(np.unique(places)) > 2 and np.all(np.abs(places - np.round(places)) < 1e-6):
+        said.append(
+            f"every latitude and longitude is a multiple of {COARSE_DEG:g} degrees: the devices "
+            "are kilometres away from there; give four decimals"
+        )
     seconds = seconds_of(triggers["time"])
     distance = _far(*(triggers[k].to_numpy(np.float64) for k in ("latitude", "longitude")))[1]
     number = groups_in_time(seconds, 60.0 + 2 * float(np.max(distance)) / SLOWEST_KM_S)
@@ -175,34 +188,37 @@ def _isolated_times(seconds: NDArray[np.float64], gap_s: float | None) -> NDArra
 
 
 def _repeats(triggers: Any, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
-    latitude, longitude = (triggers[each].to_numpy() for each in ("latitude", "longitude"))
-    keys: dict[str, Any] = {
-        "north": np.round(latitude, 2),
-        "east": np.round(longitude, 2),
-        "phase": triggers["phase"].fillna("") if "phase" in triggers else "",
-    }
-    fine = np.maximum(
-        *(np.abs(each * 1e3 - np.round(each * 1e3)) for each in (latitude, longitude))
-    )
-    known = fine > 1e-6
+    latitude, longitude = (triggers[each].to_numpy(np.float64) for each in _PLACE)
+    keys: dict[str, Any] = {"phase": triggers["phase"].fillna("") if "phase" in triggers else ""}
     if "device" in triggers:
-        known = triggers["device"].notna().to_numpy()
         keys["device"] = triggers["device"].to_numpy()
+        known = triggers["device"].notna().to_numpy() & ~shared_names(triggers, seconds)
     else:
-        keys |= {"north": latitude, "east": longitude}
+        keys |= {"north": np.round(latitude / SAME_DEG), "east": np.round(longitude / SAME_DEG)}
+        known = fine_places(latitude, longitude)
     frame: Any = pd.DataFrame(keys, index=np.arange(len(triggers))).assign(time=seconds)[known]
     frame = frame.sort_values("time", kind="stable")
-    since = frame.groupby([each for each in keys], sort=False, dropna=False)["time"].diff()
+    since = frame.groupby([*keys], sort=False, dropna=False)["time"].diff().to_numpy()
     bad = np.zeros(len(triggers), bool)
-    bad[frame.index[(since < REPEAT_S).to_numpy()]] = True
+    bad[frame.index[(since < REPEAT_S) | _delivered_again(since)]] = True
     return bad
 
 
-def isolated_places(latitude: Any, longitude: Any) -> NDArray[np.bool_]:
+def _delivered_again(since_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether reports follow the one before by the same lag; waves lag by what distances give."""
+    none = np.zeros(len(since_s), bool)
+    later = (since_s >= REPEAT_S) & (since_s < LONGEST_LAG_S)
+    if later.sum() < LEAST_AGAIN:
+        return none
+    same = later & (np.abs(since_s - np.median(since_s[later])) <= SAME_LAG_S)
+    return same if same.sum() >= max(LEAST_AGAIN, SHARE_AGAIN * later.sum()) else none
+
+
+def isolated_places(latitude: Any, longitude: Any, *, share: float = FEW) -> NDArray[np.bool_]:
     """Return the few places that lie far from all others, and those at 0, 0 among others.
 
-    Far is more than 300 km, and ten times the median distance, from the middle. More than 2 % of
-    the places (and more than one) are no outliers.
+    Far is more than 300 km, and ten times the median distance, from the middle. More than `share`
+    of the places (and more than one) are no outliers.
 
     Examples
     --------
@@ -213,7 +229,7 @@ def isolated_places(latitude: Any, longitude: Any) -> NDArray[np.bool_]:
     far = _far(lat, lon)[0]
     zero = far & (lat == 0) & (lon == 0)
     others = far & ~zero
-    return far if others.sum() <= max(1, 0.02 * len(lat)) else zero
+    return far if others.sum() <= max(1, share * len(lat)) else zero
 
 
 def _far(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> tuple[NDArray[np.bool_], Any]:
@@ -228,8 +244,9 @@ def _far(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> tuple[NDArray[np
 
 
 def _isolated_places(triggers: Any, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
-    lat, lon = (triggers[each].to_numpy(np.float64) for each in ("latitude", "longitude"))
-    bad = isolated_places(lat, lon)
+    lat, lon = (triggers[each].to_numpy(np.float64) for each in _PLACE)
+    # That no wave joins them to the others is evidence of its own: they may be more.
+    bad = isolated_places(lat, lon, share=LARGEST_SHARE)
     lag_s = np.abs(seconds - np.median(seconds))
     return bad & (lag_s < _far(lat, lon)[1] / FASTEST_KM_S)
 
@@ -278,11 +295,12 @@ def refuse_coarse_times(triggers: Any, *, name: str = "triggers") -> None:
     stamps = triggers["time"].to_numpy(dtype="datetime64[ms]").astype(np.int64)
     if len(stamps) < LEAST_TIMES:
         return
-    step = int(np.gcd.reduce(np.append(np.unique(stamps), DAY_MS))) / 1000
-    if step >= LEAST_STEP_S and step ** len(np.unique(stamps)) >= RARE:
+    step, rest = _step(triggers["time"])
+    if step >= LEAST_STEP_S:
         text = f"multiple of {step:g} s"
         if step % 60 == 0:
             text = "midnight" if step * 1000 == DAY_MS else "whole minute"
+        text += f" and {rest:g} s" if rest else ""
         raise InputError(
             f"{name}: every time is a {text}: the seconds are lost; give times to a tenth of a "
             "second"
@@ -292,3 +310,18 @@ def refuse_coarse_times(triggers: Any, *, name: str = "triggers") -> None:
     if whole.sum() >= max(3, 0.1 * len(stamps)) and np.any(stamps % 1000):
         rows = rows_text(triggers["time"], whole)
         warn(triggers, f"{name}: times that are whole minutes among others ({rows})")
+
+
+def _step(times: Any) -> tuple[float, float]:
+    """Largest step that divides the day and all times, or their differences, and what is over, s.
+
+    Zero where the times may be such by chance: so often rarer are so many different ones.
+    """
+    stamps = np.unique(times.to_numpy(dtype="datetime64[ms]").astype(np.int64))
+    for rest in (0, int(stamps[0])):
+        step_ms = int(np.gcd.reduce(np.append(stamps - rest, DAY_MS)))
+        step_s, different = step_ms / 1000, len(stamps) - (rest != 0)
+        rare = step_s**different >= RARE or (step_ms == 1000 and different >= LEAST_TIMES)
+        if step_ms >= 1000 and rare:
+            return step_s, rest % step_ms / 1000
+    return 0.0, 0.0

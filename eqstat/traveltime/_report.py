@@ -128,7 +128,8 @@ class Location:
     @property
     def advice(self) -> list[str]:
         """What to try where residuals or phases say that the model does not fit."""
-        return advice_on(self.triggers, one_wave=self.likelihood == "gaussian")
+        one_wave = self.likelihood == "gaussian"
+        return advice_on(self.triggers, one_wave=one_wave, depth_km=self.depth_km)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, texts and lists, ready for JSON; NaN becomes None."""

@@ -43,6 +43,8 @@ AMBIGUOUS, LIKELY = 0.5, 0.8
 STRUCTURE, ENOUGH = 0.01, 12
 # A smaller part of the residuals, s, moves no hypocentre.
 LEAST_STRUCTURE_S = 0.05
+# Significance, among all triggers, from which one is off the wave of the others, and by how long.
+ODD, LEAST_ODD_S = 1e-4, 1.0
 REMEDY = {
     "epicentre": "widen the region (`region_km`, --region-km)",
     "depth": "give a prior that reaches there (`depth`, --depth-km); two earthquakes within "
@@ -187,7 +189,9 @@ def undetermined(half_width_km: float) -> Verdict:
     )
 
 
-def advice_on(triggers: pd.DataFrame, *, one_wave: bool) -> list[str]:
+def advice_on(
+    triggers: pd.DataFrame, *, one_wave: bool, depth_km: float | None = None
+) -> list[str]:
     """What to try where residuals or phases say that the model does not fit.
 
     Parameters
@@ -197,6 +201,8 @@ def advice_on(triggers: pd.DataFrame, *, one_wave: bool) -> list[str]:
         `probability_p`, `probability_s` and `probability_background`.
     one_wave
         Whether the likelihood takes all triggers for one wave, or for what their phases say.
+    depth_km
+        Depth of the hypocentre, for `odd_trigger`, which needs `azimuth_deg`, too.
 
     Examples
     --------
@@ -214,6 +220,12 @@ def advice_on(triggers: pd.DataFrame, *, one_wave: bool) -> list[str]:
         advice.append(
             f"the times scatter by {np.std(residual_s):.1f} s about one wave: where devices report "
             "P, S and other shaking, likelihood='mixture' (--likelihood mixture) fits better"
+        )
+    elif one_wave and depth_km is not None and (odd := odd_trigger(triggers, depth_km)) is not None:
+        advice.append(
+            f"the trigger of row {odd} is off the wave of all others, and may have moved the "
+            "hypocentre: are its time and place right? likelihood='mixture' (--likelihood mixture) "
+            "takes it for background"
         )
     elif p_value := _follows(residual_s, distance_km, chances):
         advice.append(
@@ -236,6 +248,51 @@ def advice_on(triggers: pd.DataFrame, *, one_wave: bool) -> list[str]:
                 "P and S exchanged?"
             )
     return advice
+
+
+def odd_trigger(triggers: pd.DataFrame, depth_km: float) -> Any:
+    """Return the row of a trigger that the one wave of all others misses; None for no such.
+
+    Its residual is compared with theirs after it is left out, to first order in the hypocentre: a
+    trigger far from all others draws the hypocentre to itself, so that its own residual is small.
+
+    Parameters
+    ----------
+    triggers
+        `residual_s`, `distance_km` and `azimuth_deg`.
+    depth_km
+        Depth of the hypocentre.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> triggers = pd.DataFrame({"distance_km": rng.uniform(5, 90, 30), "residual_s":
+    ...                          rng.normal(0, 0.3, 30), "azimuth_deg": rng.uniform(0, 360, 30)})
+    >>> odd_trigger(triggers, 20.0)
+    >>> triggers.loc[7, "residual_s"] += 5.0
+    >>> odd_trigger(triggers, 20.0)
+    7
+    """
+    columns = ("residual_s", "distance_km", "azimuth_deg")
+    residual_s, distance_km, azimuth = (triggers[name].to_numpy(float) for name in columns)
+    count, freedom = len(triggers), len(triggers) - 5
+    if freedom < 1 or not np.all(np.isfinite(residual_s)):
+        return None
+    path_km = np.maximum(np.hypot(distance_km, depth_km), 1e-6)
+    east, north = (turn(np.radians(azimuth)) for turn in (np.sin, np.cos))
+    horizontal = distance_km / path_km
+    design = np.stack([np.ones(count), horizontal * east, horizontal * north, depth_km / path_km])
+    basis, singular, _ = np.linalg.svd(design.T, full_matrices=False)
+    basis = basis[:, singular > 1e-9 * singular[0]]
+    residual_s = residual_s - basis @ (basis.T @ residual_s)
+    left = np.maximum(1 - np.sum(basis**2, axis=1), 1e-9)
+    # What the sum of squares loses where a trigger is left out.
+    loss = residual_s**2 / left
+    at = int(np.argmax(loss))
+    without = max(float(np.sum(residual_s**2) - loss[at]), 1e-12 * float(loss[at]))
+    chance = count * fdtrc(1, freedom, loss[at] * freedom / without)
+    off_s = float(np.sqrt(loss[at] / left[at]))
+    return triggers.index[at] if chance < ODD and off_s > LEAST_ODD_S else None
 
 
 def _follows(

@@ -1,5 +1,7 @@
 """Files of tables: read as they are written, or refused with the remedy."""
 
+import gzip
+
 import pytest
 
 from eqstat import InputError, schema
@@ -44,6 +46,40 @@ def test_ragged_files_are_refused(text, words):
     with pytest.raises(InputError, match="sites: ") as caught:
         read(text, name="sites")
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda text: text.encode("utf-8-sig"),
+        lambda text: text.encode("utf-16"),
+        lambda text: text.replace(",", "\t").encode("utf-16"),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace("\n", "\r").encode(),
+    ],
+    ids=["mark", "UTF-16", "Unicode text of Excel", "Windows", "old Mac"],
+)
+def test_encodings_and_line_ends(encode):
+    table = schema.read_table(encode(SITES))
+    assert list(table.columns) == ["latitude", "longitude", "vs30_m_s"]
+    assert table["longitude"].tolist() == [12.5, 12.6]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PK\x03\x04\x00\x00", "Excel workbook"),
+        (gzip.compress(SITES.encode()), "compressed"),
+        (b'[{"latitude": 41.9, "longitude": 12.5}]', "JSON"),
+        ("site,latitude\nM\xe1laga,36.7\n".encode("latin-1"), "byte 15.; save it as CSV in UTF-8"),
+        (("sep=,\n" + SITES).encode(), "is row 1 the header"),
+        (("Our sites\n" + SITES).encode(), "is row 1 the header"),
+        (("# made on a Monday\n" + SITES).encode(), "remove lines above the header"),
+    ],
+)
+def test_files_that_are_no_table_are_refused_with_the_remedy(content, words):
+    with pytest.raises(InputError, match=words):
+        schema.read_table(content)
 
 
 @pytest.mark.parametrize("mark", [";", "\t", "|"])

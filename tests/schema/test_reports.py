@@ -48,6 +48,28 @@ def test_reports_that_a_queue_delivers_again(times, apart_s, named):
     assert reason == [""] * 30 + ["repeats a report of the same device"] * (30 * times)
 
 
+@pytest.mark.parametrize("later_s", [1.5, 5.0, 60.0])
+@pytest.mark.parametrize("named", [True, False])
+def test_reports_that_are_all_delivered_again_after_one_lag(later_s, named):
+    table = reports()
+    again = [table.assign(time=table["time"] + pd.Timedelta(seconds=later_s * n)) for n in (1, 2)]
+    whole = pd.concat([table, *again], ignore_index=True)
+    with pytest.warns(TableWarning, match="repeats .*row 30.*60 rows in all"):
+        reason, _ = judged(whole if named else whole.drop(columns="device"))
+    assert reason == [""] * 30 + ["repeats a report of the same device"] * 60
+
+
+@pytest.mark.parametrize("degrees", [1e-6, 1e-5, 0.02])
+def test_a_repeat_of_a_device_that_measured_its_place_again(degrees):
+    table = reports()
+    again = table.assign(
+        time=table["time"] + pd.Timedelta("20ms"), latitude=table["latitude"] + degrees
+    )
+    with pytest.warns(TableWarning, match="repeats .*30 rows in all"):
+        reason, _ = judged(pd.concat([table, again], ignore_index=True))
+    assert reason == [""] * 30 + ["repeats a report of the same device"] * 30
+
+
 def test_other_waves_devices_and_rounded_places_are_no_repeats():
     table = reports(phase="P")
     later = table.assign(phase="S", time=table["time"] + pd.Timedelta(seconds=0.5))
@@ -55,7 +77,9 @@ def test_other_waves_devices_and_rounded_places_are_no_repeats():
     crowd = reports().assign(latitude=-12.1, longitude=-77.0)
     assert set(judged(crowd)[0]) == {""}
     assert set(judged(crowd.drop(columns="device"))[0]) == {""}
-    later = reports().assign(time=lambda t: t["time"] + pd.Timedelta(seconds=2))
+    # S follows P by what the distance gives; a second report in a second is another wave's.
+    lag_s = np.random.default_rng(1).uniform(1.5, 6.0, 30)
+    later = reports().assign(time=lambda t: t["time"] + pd.to_timedelta(lag_s, unit="s"))
     assert set(judged(pd.concat([reports(), later], ignore_index=True))[0]) == {""}
 
 
@@ -88,6 +112,15 @@ def test_a_wrong_place_is_named(place):
     with pytest.warns(TableWarning, match="isolated in place .row 7: "):
         reason, _ = judged(table)
     assert [i for i, each in enumerate(reason) if each] == [7]
+
+
+@pytest.mark.parametrize("many", [2, 4])
+def test_several_wrong_places_are_named(many):
+    table = reports(count=40)
+    table.loc[: many - 1, "latitude"] *= -1
+    with pytest.warns(TableWarning, match="isolated in place .row 0: "):
+        reason, _ = judged(table)
+    assert [i for i, each in enumerate(reason) if each] == list(range(many))
 
 
 def test_a_far_station_that_a_wave_can_reach_is_used():
@@ -129,6 +162,14 @@ def test_times_that_are_cut_are_refused(step, words):
     table = reports(np.linspace(3, 200, 30))
     with pytest.raises(InputError, match=words):
         judged(table.assign(time=table["time"].dt.floor(step)))
+
+
+@pytest.mark.parametrize("rest_s", [0.999, 7.3, 59.0])
+def test_times_that_are_cut_and_shifted_are_refused(rest_s):
+    table = reports(np.linspace(3, 200, 30))
+    cut = table["time"].dt.floor("1min") + pd.Timedelta(seconds=rest_s)
+    with pytest.raises(InputError, match=f"whole minute and {rest_s:g} s: the seconds are lost"):
+        judged(table.assign(time=cut))
 
 
 def test_whole_seconds_pass_and_some_whole_minutes_are_told():
@@ -181,7 +222,16 @@ def remarks(table):
 def test_whole_seconds_are_said():
     seconds = np.arange(3.0, 18.0)
     assert "every time is a whole second" in remarks(reports(seconds))[0]
-    assert remarks(reports(seconds + 0.25)) == []
+    assert "every time is a whole second" in remarks(reports(seconds + 0.25))[0]
+    assert "multiple of 2 s" in remarks(reports(2 * seconds))[0]
+    assert remarks(reports(seconds + 0.25 * (seconds % 2))) == []
+
+
+def test_coarse_places_are_said():
+    table = reports()
+    rounded = table.assign(latitude=table["latitude"].round(1), longitude=-77.0)
+    assert "multiple of 0.1 degrees" in remarks(rounded)[0]
+    assert remarks(table.assign(latitude=table["latitude"].round(2))) == []
 
 
 def test_one_name_at_many_places_is_said():
@@ -206,10 +256,13 @@ def test_late_stragglers_are_no_group():
     assert remarks(table) == []
 
 
+@pytest.mark.parametrize("degrees", [0.0, 1e-6])
 @pytest.mark.parametrize("rename", [str.upper, "{}-1".format])
-def test_one_device_under_several_names_is_said(rename):
+def test_one_device_under_several_names_is_said(rename, degrees):
     table = reports()
-    copies = table.assign(device=[rename(each) for each in table["device"]])
+    copies = table.assign(
+        device=[rename(each) for each in table["device"]], latitude=table["latitude"] + degrees
+    )
     copies["time"] += pd.Timedelta("20ms")
     with pytest.warns(TableWarning, match="30 of 60 reports .* another name .'[dD]"):
         judged(pd.concat([table, copies]))
@@ -218,6 +271,7 @@ def test_one_device_under_several_names_is_said(rename):
         copies[:4],
         copies.assign(time=copies["time"] + pd.Timedelta("300ms")),
         copies.assign(latitude=copies["latitude"] + 1e-3),
+        copies.assign(latitude=copies["latitude"].round(2), longitude=-77.0),
     ):
         assert judged(pd.concat([table, other]))[1] == []
     coarse = {"latitude": table["latitude"].round(2), "longitude": table["longitude"].round(2)}

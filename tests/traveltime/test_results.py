@@ -11,7 +11,7 @@ import pytest
 from eqstat import hypocentre
 from eqstat.inference import InferenceError, Result
 from eqstat.traveltime import Prior, fit, grid, prepare, report, sample, to_hypocentre
-from eqstat.traveltime._results import advice_on, of_depth, piled_end
+from eqstat.traveltime._results import advice_on, odd_trigger, of_depth, piled_end
 
 from . import cases
 
@@ -138,6 +138,44 @@ def test_good_fits_rarely_get_advice():
         triggers = pd.DataFrame({"residual_s": residual_s, "distance_km": distance_km, **chances})
         said += bool(advice_on(triggers, one_wave=True))
     assert 5 < said < 40
+
+
+def off_by(seconds, distance_km, rng, count=40):
+    """Residuals of a least-squares fit, the first trigger late and at a distance."""
+    triggers = pd.DataFrame(
+        {
+            "distance_km": np.r_[distance_km, rng.uniform(2, 80, count - 1)],
+            "azimuth_deg": rng.uniform(0, 360, count),
+        },
+        index=np.arange(2, count + 2),
+    )
+    path_km = np.hypot(triggers["distance_km"], 25.0)
+    slope = (triggers["distance_km"] / path_km).to_numpy()
+    azimuth = np.radians(triggers["azimuth_deg"])
+    design = np.stack([np.ones(count), slope * np.sin(azimuth), slope * np.cos(azimuth),
+                       25.0 / path_km], axis=1)  # fmt: skip
+    late_s = rng.normal(0, 0.4, count) + np.r_[seconds, np.zeros(count - 1)]
+    fitted = design @ np.linalg.lstsq(design, late_s, rcond=None)[0]
+    return triggers.assign(residual_s=late_s - fitted)
+
+
+@pytest.mark.parametrize("distance_km", [5.0, 60.0, 200.0])
+def test_one_trigger_off_the_wave_of_all_others_is_found(distance_km):
+    rng = np.random.default_rng(2)
+    for seconds in (-8.0, 8.0):
+        assert odd_trigger(off_by(seconds, distance_km, rng), 25.0) == 2
+
+
+def test_good_triggers_are_rarely_odd():
+    rng = np.random.default_rng(3)
+    assert sum(odd_trigger(off_by(0.0, 50.0, rng), 25.0) is not None for _ in range(2000)) <= 3
+
+
+def test_a_trigger_at_a_wrong_place_is_said_of_a_location():
+    table = cases.quake(40, 3, depth_km=25.0, sd_s=0.3)
+    assert "off the wave" not in advice(fit(prepare(table)), prepare(table))
+    table.loc[5, "latitude"] -= 150 / 111
+    assert "row 5 is off the wave" in advice(fit(prepare(table), throw=False), prepare(table))
 
 
 def test_triggers_that_may_be_either_wave_are_said():

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from eqstat import hypocentre
 from eqstat._core.errors import InputError
 from eqstat.inference import InferenceError
 from eqstat.traveltime import Prior, prepare
@@ -131,6 +132,17 @@ def both_phases(seed):
     slow = cases.quake(30, seed, sd_s=0.2, speed=4.5)
     table.loc[1::2, "time"] = slow.loc[1::2, "time"]
     return table.assign(phase=["P", "S"] * 15)
+
+
+@pytest.mark.parametrize("away_km", [100.0, 150.0])
+def test_one_trigger_at_a_wrong_place_takes_the_mixture(away_km):
+    table = cases.quake(40, 3, depth_km=25.0, sd_s=0.3)
+    table.loc[5, "latitude"] -= away_km / 111
+    choice = choose_likelihood(KEY, prepare(table))
+    assert choice.likelihood == "mixture" and "but for row 5" in choice.reason
+    posterior = choice.comparison.posteriors["mixture"].hypocentre
+    depth_km = hypocentre.summary(posterior)["depth_km"]
+    assert abs(float(depth_km.sel(statistic="mean")) - 25.0) < 8.0
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
