@@ -18,6 +18,7 @@ from ._registry import Fate as Fate
 from ._serve import Service as Service
 from ._snapshot import recover as recover
 from ._snapshot import save_snapshot as save_snapshot
+from ._topics import area_of as area_of
 from ._topics import check_root as check_root
 from ._topics import subscriptions as subscriptions
 from ._topics import topic_of as topic_of

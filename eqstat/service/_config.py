@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ class Service:
         How long received messages are kept in the journal, h.
     snapshot_s
         Time between snapshots, s.
+    merge_alarms
+        Whether earthquakes of which another service on the same broker gives an alarm are left to
+        it: so where regions that overlap are services of their own.
     language
         Of CAP, RFC 3066.
     contact
@@ -41,13 +44,18 @@ class Service:
     folder: str = "eqstat-service"
     keep_inputs_h: float = 1.0
     snapshot_s: float = 60.0
+    merge_alarms: bool = False
     language: str = "en-US"
     contact: str = "eqstat.invalid"
 
 
 @dataclass(frozen=True)
 class Broker:
-    """`[broker]`: the broker of MQTT, its credentials and topics."""
+    """`[broker]`: the broker of MQTT, its credentials and topics.
+
+    With `area_degrees` above 0 devices send by the cells of this size in which they are
+    (`area_of`), and a service hears those of its regions' cells only.
+    """
 
     host: str = "127.0.0.1"
     port: int = 1883
@@ -60,6 +68,7 @@ class Broker:
     certificate_file: str = ""
     key_file: str = ""
     openeew: bool = False
+    area_degrees: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -164,6 +173,25 @@ class Config:
         """Path of a file that the configuration names."""
         return self.base / name
 
+    def only(self, region: str) -> Config:
+        """Return the configuration of a service of one of the regions alone, beside the others.
+
+        It has a name and a journal of its own, leaves earthquakes to the service that gives an
+        alarm first, and has a page where it is the first region.
+        """
+        names = [one.name for one in self.region]
+        if region not in names:
+            raise InputError(f"no region {region!r:.60}; there are {', '.join(names)}")
+        service = replace(
+            self.service,
+            name=f"{self.service.name}-{region}"[:64],
+            folder=str(Path(self.service.folder) / region),
+            merge_alarms=True,
+        )
+        number = names.index(region)
+        page = replace(self.page, port=0 if number else self.page.port)
+        return replace(self, region=(self.region[number],), service=service, page=page)
+
     @property
     def folder(self) -> Path:
         """Folder of journal and snapshots."""
@@ -243,6 +271,7 @@ def _check(config: Config) -> None:
     check_choice("[service]", MODES, mode=config.service.mode)
     check_root(config.broker.root)
     check_range("[broker]", 1, 65535, port=config.broker.port)
+    check_range("[broker]", 0, 90, area_degrees=config.broker.area_degrees)
     check_range("[page]", 0, 65535, port=config.page.port)
     check_range("[sites]", 0, 1, ends="()", action_probability=config.sites.action_probability)
     for title, names in POSITIVE.items():

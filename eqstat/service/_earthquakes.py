@@ -70,6 +70,10 @@ class Quake:
         When the next update may follow.
     changed
         Whether anything changed since the last message.
+    same_as
+        Alarm of another service that is of the same earthquake, and stands for it; empty without.
+    is_told
+        Whether an alarm of this service was given.
     """
 
     id: str
@@ -82,6 +86,8 @@ class Quake:
     issued_s: float = 0.0
     update_s: float = 0.0
     changed: bool = False
+    same_as: str = ""
+    is_told: bool = False
 
     @property
     def regions(self) -> list[str]:

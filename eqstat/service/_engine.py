@@ -10,9 +10,11 @@ from eqstat.detection import Alarm
 from eqstat.service._config import Config
 from eqstat.service._earthquakes import Event, Quake, actions, quake_of, reasons
 from eqstat.service._messages import Message, encode, parse
+from eqstat.service._others import Others
 from eqstat.service._region import RegionModel, Watch
 from eqstat.service._registry import Fate, Registry, Taken
 from eqstat.service._sites import Sites
+from eqstat.service._topics import area_of
 
 EXPIRE_S = 10.0
 
@@ -72,6 +74,7 @@ class Engine:
         self.sites = Sites(config) if config.sites.table else None
         self.watches: list[Watch] = []
         self.quakes: list[Quake] = []
+        self.others = Others(config.service.name)
         self.expired_s = self.now_s
         self.restart(self.now_s)
 
@@ -90,6 +93,8 @@ class Engine:
         """Take a message that was read."""
         self.now_s = max(self.now_s, received_s)
         taken = self.registry.take(message, self.now_s)
+        if taken.fate == Fate.ALARM and self.config.service.merge_alarms:
+            self.others.hear(message, self.now_s)
         if taken.fate == Fate.TAKEN:
             for region, number in self._owners[taken.device]:
                 self.models[region].take(
@@ -123,7 +128,6 @@ class Engine:
                     quake, is_new = quake_of(model, alarm, self.quakes)
                     if is_new:
                         self.quakes.append(quake)
-                        events.append(self._event(quake, "alarm", model, watch, alarm))
             events += self._follow(model, watch)
         return events
 
@@ -132,6 +136,16 @@ class Engine:
         now_s = max(self.now_s, now_s)
         regions = zip(self.models, self.watches, strict=True)
         return now_s - self.expired_s >= EXPIRE_S or any(m.is_due(w, now_s) for m, w in regions)
+
+    @property
+    def areas(self) -> list[str]:
+        """Cells of the devices, by which their messages come; none where these are not divided."""
+        degrees = self.config.broker.area_degrees
+        if not degrees:
+            return []
+        places = [(model.latitude, model.longitude) for model in self.models]
+        each = (zip(north.tolist(), east.tolist(), strict=True) for north, east in places)
+        return sorted({area_of(*place, degrees) for region in each for place in region})
 
     def owners(self, device: int) -> list[tuple[int, int]]:
         """Regions of a device, and its number in each."""
@@ -148,11 +162,9 @@ class Engine:
         for quake in [one for one in self.quakes if one.sources[0] in sources]:
             alarm = sources[quake.sources[0]]
             action = actions(quake, alarm.probability, self.now_s, model.options.dead_time_s)
-            if not action:
-                continue
-            quake.revision += 1
-            quake.changed = False
-            events.append(self._event(quake, action, model, watch, alarm))
+            said = self.others.said(quake, action)
+            if said:
+                events.append(self._event(quake, said, model, watch, alarm))
             if action in ("cancel", "end"):
                 self.quakes.remove(quake)
         kept = {source for quake in self.quakes for source in quake.sources}
@@ -162,6 +174,9 @@ class Engine:
     def _event(
         self, quake: Quake, action: str, model: RegionModel, watch: Watch, source: Alarm
     ) -> Event:
+        if quake.is_told:
+            quake.revision += 1
+        quake.changed, quake.is_told = False, True
         alarm: dict[str, Any] = {
             "id": quake.id,
             "revision": quake.revision,
@@ -173,6 +188,8 @@ class Engine:
         }
         if action == "cancel":
             alarm["probability"] = source.probability
+        if quake.same_as:
+            alarm["same_as"] = quake.same_as
         sites = ()
         if self.sites is not None and action in ("alarm", "update"):
             sites = self.sites.score(model, source.report, quake.id)

@@ -127,6 +127,7 @@ FIELDS: dict[str, dict[str, Number | Text]] = {
         "triggers": Number(0, 1_000_000_000, whole=True),
         "active": Number(0, 1_000_000_000, whole=True),
         "service": Text(),
+        "same_as": Text(),
     },
 }
 # Text of `/pga-trigger` as OpenEEW's own detector writes it: a Python dictionary, of texts.

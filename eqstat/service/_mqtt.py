@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from eqstat.service._config import Config
@@ -39,6 +40,8 @@ class Client:
     ----------
     config
         Of the service.
+    areas
+        Cells whose devices it hears; all that name none without them.
 
     Attributes
     ----------
@@ -46,9 +49,9 @@ class Client:
         Connections, and messages dropped because too many waited or one was too large.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, areas: Sequence[str] = ()) -> None:
         mqtt, broker = mqtt_module(), config.broker
-        self._config, self._mqtt = config, mqtt
+        self._config, self._mqtt, self._areas = config, mqtt, areas
         name = broker.client or f"eqstat-{config.service.name}"
         self._client = mqtt.Client(
             mqtt.CallbackAPIVersion.VERSION2,
@@ -113,7 +116,9 @@ class Client:
         self.counted["connected"] += 1
         self.is_connected = True
         broker = self._config.broker
-        filters = subscriptions(*OF_DEVICES, root=broker.root)
+        filters = subscriptions(*OF_DEVICES, root=broker.root, areas=self._areas)
+        if self._config.service.merge_alarms:
+            filters += subscriptions("alarm", root=broker.root)
         filters += OPENEEW_FILTERS if broker.openeew else ()
         client.subscribe([(each, 1) for each in filters])
 

@@ -42,6 +42,8 @@ class Fate(IntEnum):
         Trigger of the future, or of a clock that is not known well enough.
     REPEATED
         Trigger within the dead time of its device, or one that came before.
+    ALARM
+        Alarm of another service, or this one's own.
 
     Examples
     --------
@@ -57,6 +59,7 @@ class Fate(IntEnum):
     LATE = 5
     CLOCK = 6
     REPEATED = 7
+    ALARM = 8
 
 
 class Taken(NamedTuple):
@@ -118,6 +121,8 @@ class Registry:
     def _taken(self, message: Message, received_s: float) -> Taken:
         if message.status != 0:
             return Taken(Fate.UNREADABLE)
+        if message.kind == "alarm":
+            return Taken(Fate.ALARM)
         device = self._index.get(message.name, -1)
         if device < 0:
             return Taken(Fate.UNKNOWN)

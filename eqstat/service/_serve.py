@@ -64,7 +64,7 @@ class Service:
         self.journal = Journal(config.folder)
         self.notes = recover(self.engine, self.journal)
         self.metrics = Metrics()
-        self.client = Client(config)
+        self.client = Client(config, self.engine.areas)
         self._sender = Sender(config, self.journal, self.client, self._was_sent)
         self._stopping = threading.Event()
         self._came: list[list[float]] = [[] for _ in self.engine.models]

@@ -55,6 +55,7 @@ def capture(engine: Engine) -> Captured:
         "now_s": engine.now_s,
         "expired_s": engine.expired_s,
         "quakes": [quake.to_dict() for quake in engine.quakes],
+        "others": engine.others.alarms,
         "regions": {},
     }
     states = []
@@ -161,6 +162,7 @@ def _restore(engine: Engine, folder: Path) -> None:
             Quake(**quake | {"sources": [(name, began_s) for name, began_s in quake["sources"]]})
             for quake in about["quakes"]
         ]
+        engine.others.alarms = about["others"]
         for model, watch in zip(engine.models, engine.watches, strict=True):
             name = model.options.name
             own = about["regions"][name]

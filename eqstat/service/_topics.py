@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from eqstat._core.errors import InputError
@@ -68,6 +70,34 @@ def check_root(root: str) -> str:
     return root
 
 
+def area_of(latitude: float, longitude: float, degrees: float) -> str:
+    """Name of the cell of a place, by which its devices can be divided among topics.
+
+    The topics of the devices of a cell begin with `ROOT/area/AREA` instead of `ROOT`.
+
+    Parameters
+    ----------
+    latitude, longitude
+        Place, degrees; longitudes of either convention.
+    degrees
+        Size of the cells, degrees, above 0; a divisor of 360, so that all cells are equally wide.
+
+    Returns
+    -------
+    str
+        Latitude and longitude of its south-western corner, in units of the size.
+
+    Examples
+    --------
+    >>> area_of(-12.05, -77.04, 2.0), area_of(-12.05, 282.96, 2.0)
+    ('-7_-39', '-7_-39')
+    >>> topic_of("trigger", "phone-7", root=f"eqstat/area/{area_of(-12.05, -77.04, 2.0)}")
+    'eqstat/area/-7_-39/device/phone-7/trigger'
+    """
+    east = (longitude + 180.0) % 360.0 - 180.0
+    return f"{math.floor(latitude / degrees)}_{math.floor(east / degrees)}"
+
+
 def topic_of(kind: str, name: str, *, root: str = ROOT) -> str:
     """Topic of a kind of message and its sender.
 
@@ -107,7 +137,9 @@ def topic_of(kind: str, name: str, *, root: str = ROOT) -> str:
     return f"{root}/{kind}/{name}" if kind in OF_SERVICES else f"{root}/device/{name}/{kind}"
 
 
-def subscriptions(*kinds: str, root: str = ROOT, shared: str = "") -> list[str]:
+def subscriptions(
+    *kinds: str, root: str = ROOT, shared: str = "", areas: Iterable[str] = ()
+) -> list[str]:
     """Topic filters of kinds of messages, from all senders.
 
     Parameters
@@ -118,6 +150,8 @@ def subscriptions(*kinds: str, root: str = ROOT, shared: str = "") -> list[str]:
         First part of all topics.
     shared
         Name of a group that shares the messages (a shared subscription); each gets all without it.
+    areas
+        Cells of `area_of` whose devices are meant; all devices that name no cell without them.
 
     Returns
     -------
@@ -134,11 +168,14 @@ def subscriptions(*kinds: str, root: str = ROOT, shared: str = "") -> list[str]:
     ['eqstat/device/+/trigger', 'eqstat/alarm/+']
     >>> subscriptions("birth", shared="lima")
     ['$share/lima/eqstat/device/+/birth']
+    >>> subscriptions("trigger", areas=["-7_-39"])
+    ['eqstat/area/-7_-39/device/+/trigger']
     """
     if shared and not NAME.fullmatch(shared):
         raise InputError(f"subscriptions: shared {shared!r:.80} is no name")
     first = f"$share/{shared}/" if shared else ""
-    filters = [topic_of(kind, "NAME", root=root) for kind in kinds or OF_DEVICES]
+    roots = [f"{root}/area/{area}" for area in areas] or [root]
+    filters = [topic_of(kind, "NAME", root=each) for each in roots for kind in kinds or OF_DEVICES]
     return [first + "+".join(each.rsplit("NAME", 1)) for each in filters]
 
 
@@ -156,6 +193,8 @@ def address_of(topic: object, *, root: str = ROOT) -> Address:
         return Address()
     if topic.startswith(f"{root}/"):
         levels = topic[len(root) + 1 :].split("/")
+        if levels[0] == "area" and len(levels) == 5:
+            levels = levels[2:]
         if len(levels) == 3 and levels[0] == "device" and levels[2] in OF_DEVICES:
             kind, name = levels[2], levels[1]
         elif len(levels) == 2 and levels[0] in OF_SERVICES:

@@ -41,6 +41,19 @@ def folder_of(path, more=""):
     return read_config(path / "service.toml")
 
 
+def shards_of(path):
+    """Configuration of two regions, with the western and the eastern two thirds of the phones."""
+    config = folder_of(path)
+    table = pd.read_csv(path / "network.csv").sort_values("longitude")
+    table[: DEVICES * 2 // 3].to_csv(path / "west.csv", index=False)
+    table[DEVICES // 3 :].to_csv(path / "east.csv", index=False)
+    region = config.region[0]
+    two = [
+        dataclasses.replace(region, name=n, network=f"{n}.csv", cells=49) for n in ("west", "east")
+    ]
+    return dataclasses.replace(config, region=tuple(two))
+
+
 def births(engine, now_s=NOW_S):
     """Messages of all devices that are switched on."""
     model = engine.models[0]

@@ -12,6 +12,7 @@ from eqstat.service import (
     FIELDS,
     MOST_BYTES,
     MessageStatus,
+    area_of,
     encode,
     message_schema,
     parse,
@@ -49,6 +50,17 @@ def test_what_is_encoded_is_read(kind):
     assert (message.status, message.kind, message.name) == (0, kind, name_of(kind))
     assert message.values == GOOD[kind]
     jsonschema.validate(json.loads(payload), message_schema(kind))
+
+
+def test_devices_can_send_by_cells():
+    area = area_of(-12.05, -77.04, 1.5)
+    assert area == area_of(-12.4, 283.2, 1.5) != area_of(-11.9, -77.04, 1.5)
+    assert area_of(0.5, 180.0, 1.0) == area_of(0.5, -180.0, 1.0)
+    topic, payload = encode("trigger", "a7", root=f"eqstat/area/{area}", **GOOD["trigger"])
+    assert parse(topic, payload)[:3] == (0, "trigger", "a7")
+    (only,) = subscriptions("trigger", areas=[area])
+    assert only == topic.replace("a7", "+")
+    assert parse(topic.replace("area", "zone"), payload).status == MessageStatus.TOPIC
 
 
 @pytest.mark.parametrize(

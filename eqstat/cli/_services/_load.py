@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from eqstat._core.errors import InputError
-from eqstat.cli._options import add_numbers, add_seed, whole
+from eqstat.cli._options import add_numbers, add_seed, number, whole
 from eqstat.cli._outcome import Outcome
 
 NUMBERS = {
@@ -49,6 +49,10 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "--port", type=whole(1, 65535), default=1883, metavar="PORT", help="its port (default 1883)"
     )
     target.add_argument("--root", default="eqstat", help="first part of topics (default eqstat)")
+    target.add_argument(
+        "--area-degrees", type=number(0.0, 90.0), default=0.0, metavar="D",
+        help="let phones send by cells of so many degrees (default 0: all on one level)",
+    )  # fmt: skip
     target.add_argument("--username", default="", help="of the broker")
     target.add_argument("--password-file", metavar="FILE", help="file with the password")
     target.add_argument("--ca-file", default="", metavar="FILE", help="certificates; uses TLS")
@@ -78,6 +82,7 @@ def run(options: argparse.Namespace) -> Outcome:
         username=options.username,
         password=password,
         ca_file=options.ca_file,
+        area_degrees=options.area_degrees,
     )
     world = load.LoadWorld(options.seed, settings)
     report = load.run_load(world, target, options.seconds, speed=options.speed, truth=options.truth)

@@ -31,6 +31,12 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("config", metavar="CONFIG.toml", help="configuration of the service")
     parser.add_argument(
+        "--region",
+        metavar="NAME",
+        help="run this region alone, as one of several processes that share the regions: with a "
+        "journal of its own, and silent on earthquakes of which another gave an alarm",
+    )
+    parser.add_argument(
         "--check", action="store_true", help="read configuration and tables, compile, and end"
     )
     parser.add_argument(
@@ -44,6 +50,8 @@ def run(options: argparse.Namespace) -> Outcome:
     from eqstat import service
 
     config = service.read_config(options.config)
+    if options.region is not None:
+        config = config.only(options.region)
     if options.check:
         import time
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TextIO
 from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
 from eqstat.service._connection import mqtt_module
-from eqstat.service._topics import ROOT, check_root
+from eqstat.service._topics import ROOT, area_of, check_root
 from eqstat.service.load._world import BIRTH, DEATH, KINDS, TRIGGER, LoadWorld, Messages
 
 SLICES = 10
@@ -28,6 +28,8 @@ Send = Callable[[str, bytes], None]
 @dataclass(frozen=True)
 class LoadTarget:
     """Where messages go: a file of JSON lines (`out`, `-` for standard output), or a broker.
+
+    With `area_degrees` above 0 phones send by cells of this size (`eqstat.service.area_of`).
 
     Examples
     --------
@@ -42,6 +44,7 @@ class LoadTarget:
     username: str = ""
     password: str = ""
     ca_file: str = ""
+    area_degrees: float = 0.0
 
 
 class LoadReport(NamedTuple):
@@ -127,6 +130,7 @@ def run_load(
     check_root(target.root)
     if bool(target.out) == bool(target.host):
         raise InputError("run_load: needs a file (out) or a broker (host)")
+    roots = _roots(world, target)
     begin = time.time() if start_s is None else float(start_s)
     messages = triggers = earthquakes = 0
     lag = 0.0
@@ -137,7 +141,7 @@ def run_load(
             for event in made.truth:
                 tell({**event, "time_s": begin + event["time_s"]})
                 earthquakes += event["event"] == "earthquake"
-            for at, part in _encoded(world, made, begin, target.root):
+            for at, part in _encoded(world, made, begin, roots):
                 if speed > 0:
                     ahead = clock + at / speed - time.monotonic()
                     lag = max(lag, -ahead)
@@ -154,8 +158,17 @@ def run_load(
     return LoadReport(float(seconds), wall, messages, triggers, earthquakes, active, lag)
 
 
+def _roots(world: LoadWorld, target: LoadTarget) -> list[str]:
+    """First part of the topics of each phone."""
+    check_range("LoadTarget", 0, 90, area_degrees=target.area_degrees)
+    if not target.area_degrees:
+        return [target.root] * world.settings.phones
+    places = zip(world.network.latitude.tolist(), world.network.longitude.tolist(), strict=True)
+    return [f"{target.root}/area/{area_of(*place, target.area_degrees)}" for place in places]
+
+
 def _encoded(
-    world: LoadWorld, made: Messages, begin: float, root: str
+    world: LoadWorld, made: Messages, begin: float, roots: list[str]
 ) -> Iterator[tuple[float, list[tuple[str, bytes]]]]:
     """Tenths of a second with their messages."""
     latitude, longitude = world.network.latitude, world.network.longitude
@@ -180,7 +193,7 @@ def _encoded(
             text += f',"time_s":{begin + time_s:.3f}'
         elif kind == BIRTH:
             text += keep_alive
-        part.append((f"{root}/device/p{device}/{KINDS[kind]}", (text + "}").encode()))
+        part.append((f"{roots[device]}/device/p{device}/{KINDS[kind]}", (text + "}").encode()))
     yield first + 1.0, part
 
 
