@@ -210,6 +210,7 @@ CHECKS = [
             "burst_every_s": 200.0,
         },
     ),
+    Check("shards", {"phones": 100_000, "seconds": 60}, {"phones": 5000, "seconds": 10}),
     Check("service", {"part": "fuzz", "number": 100_000}, {"number": 1000}, part="fuzz"),
     Check("detectability_history", {"part": "sbc", "datasets": 300}, {"datasets": 10}),
     Check("detectability_history", {"part": "nuts", "datasets": 100}, {"datasets": 4}, part="nuts"),

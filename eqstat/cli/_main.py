@@ -22,7 +22,7 @@ EXIT_CODES = """\
 Exit code: 0 done; 1 failed, or a result that must not be used (its files are written, and standard
 error says why); 2 bad input; 130 interrupted."""
 # Those that run until they are stopped, and what asks their journals: modules of `_services`.
-SERVICES = ("agent", "load", "serve", "explain")
+SERVICES = ("agent", "load", "serve", "shards", "explain")
 # Each has a module `_NAME` with `add(commands, common)` and `run(options)`.
 COMMANDS = (
     "locate",
@@ -34,6 +34,7 @@ COMMANDS = (
     "calibrate",
     "artefact",
     "serve",
+    "shards",
     "explain",
     "agent",
     "load",

@@ -9,12 +9,12 @@ import numpy as np
 from eqstat.detection import Alarm
 from eqstat.service._config import Config
 from eqstat.service._earthquakes import Event, Quake, actions, quake_of, reasons
-from eqstat.service._messages import Message, encode, parse
 from eqstat.service._others import Others
+from eqstat.service._protocol._messages import Message, encode, parse
+from eqstat.service._protocol._topics import area_of
 from eqstat.service._region import RegionModel, Watch
 from eqstat.service._registry import Fate, Registry, Taken
 from eqstat.service._sites import Sites
-from eqstat.service._topics import area_of
 
 EXPIRE_S = 10.0
 

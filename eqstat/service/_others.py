@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eqstat.service._earthquakes import Quake, is_same
-from eqstat.service._messages import Message
+from eqstat.service._protocol._messages import Message
 
 # An alarm that was not heard of for so long is over.
 FORGOTTEN_S = 600.0

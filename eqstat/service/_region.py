@@ -16,7 +16,7 @@ from eqstat.detection import Alarms, BackgroundRate, Report, State, detector, up
 from eqstat.detection.causes import MagnitudeModel, default_causes, earthquake
 from eqstat.service._cells import Cells, Fired
 from eqstat.service._config import Config, Region
-from eqstat.service._messages import NAME
+from eqstat.service._protocol._messages import NAME
 
 # Triggers of one step; more wait for the next.
 MOST_TRIGGERS = 2048

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from eqstat.service._config import Devices
-from eqstat.service._messages import Message
+from eqstat.service._protocol._messages import Message
 
 # A clock that is ahead is seen at once, for no message comes before it was sent. One that is behind
 # looks like a slow network: only a lag that never was shorter in so many messages is one.

@@ -16,11 +16,11 @@ from eqstat.service._earthquakes import Event
 from eqstat.service._engine import Engine
 from eqstat.service._journal import Journal, Received
 from eqstat.service._metrics import Metrics
-from eqstat.service._mqtt import Client
 from eqstat.service._page import Page
+from eqstat.service._protocol._mqtt import Client
+from eqstat.service._protocol._topics import topic_of
 from eqstat.service._registry import Fate
 from eqstat.service._snapshot import capture, recover, write_snapshot
-from eqstat.service._topics import topic_of
 from eqstat.service.outputs._sender import Sender
 
 log = logging.getLogger("eqstat.service")

@@ -7,7 +7,7 @@ import pytest
 
 from eqstat import InputError
 from eqstat.service._config import Broker
-from eqstat.service._connection import secure
+from eqstat.service._protocol._connection import secure
 
 
 class Client:

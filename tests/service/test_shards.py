@@ -1,10 +1,13 @@
 """Regions that are processes of their own give one alarm of an earthquake that both see."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from eqstat import InputError
-from eqstat.service import Engine, encode
+from eqstat.cli import main
+from eqstat.geodesy import great_circle_distance
+from eqstat.service import Engine, encode, read_config, split_network
 
 from . import cases
 
@@ -60,6 +63,45 @@ def test_an_earthquake_of_two_shards_is_one_alarm(config, messages, delay_s):
     alone = [[e.alarm for e in cases.run(Engine(config.only(n), NOW_S), messages, NOW_S + 160.0)]
              for n in ("west", "east")]  # fmt: skip
     assert all(own[0]["action"] == "alarm" for own in alone)
+
+
+def test_every_device_is_in_its_cell_and_in_those_nearby():
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame({
+        "device": [f"p{i}" for i in range(6000)],
+        "latitude": rng.uniform(-2.0, 2.0, 6000),
+        "longitude": (rng.uniform(178.0, 182.0, 6000) + 180.0) % 360.0 - 180.0,
+    })  # fmt: skip
+    apart = split_network(table, degrees=1.0, overlap_km=0.0)
+    assert sum(map(len, apart.values())) == 6000 and len(apart) == 16
+    near = split_network(table, degrees=1.0, overlap_km=40.0)
+    # Brute force: a device within 40 km of a device of a cell belongs to the cell's region.
+    for name, own in apart.items():
+        there = set(near[name]["device"])
+        assert set(own["device"]) <= there
+        distance = great_circle_distance(
+            table[["latitude"]].to_numpy(), table[["longitude"]].to_numpy(),
+            own["latitude"].to_numpy(), own["longitude"].to_numpy(),
+        )  # fmt: skip
+        assert set(table["device"][distance.min(axis=1) <= 40.0]) <= there
+        assert not set(table["device"][distance.min(axis=1) > 52.0]) & there
+
+
+def test_shards_by_the_shell(tmp_path, capsys):
+    table = pd.DataFrame(
+        {"device": list("abcdefghi"), "latitude": [0.1, 0.2, 0.3, 0.4, 1.1, 1.2, 1.3, 1.4, 7.0],
+         "longitude": 0.5}
+    )  # fmt: skip
+    table.to_csv(tmp_path / "net.csv", index=False)
+    command = ["shards", str(tmp_path / "net.csv"), "--degrees", "1", "--overlap-km", "0"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "2 regions of 4 to 4 devices" in said and "1 devices are in none" in said
+    config = read_config(tmp_path / "out" / "service.toml")
+    assert [region.name for region in config.region] == ["cell0_0", "cell1_0"]
+    assert config.broker.area_degrees == 1.0
+    assert main([*command, "--out", str(tmp_path / "out")]) == 2
+    assert "exists" in capsys.readouterr().err
 
 
 def test_a_shard_has_its_own_name_journal_and_cells(config):

@@ -50,7 +50,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     target.add_argument("--root", default="eqstat", help="first part of topics (default eqstat)")
     target.add_argument(
-        "--area-degrees", type=number(0.0, 90.0), default=0.0, metavar="D",
+        "--area-degrees", type=number(0.0, 90.0, closed=True), default=0.0, metavar="D",
         help="let phones send by cells of so many degrees (default 0: all on one level)",
     )  # fmt: skip
     target.add_argument("--username", default="", help="of the broker")

@@ -13,7 +13,7 @@ import numpy as np
 
 from eqstat import edge
 from eqstat._core.errors import InputError
-from eqstat.service._messages import MessageStatus, parse
+from eqstat.service._protocol._messages import MessageStatus, parse
 from eqstat.service.agent._channel import SensorStatus
 from eqstat.service.agent._coincidence import Coincidence, CoincidenceWatch
 from eqstat.service.agent._config import AgentConfig

@@ -7,9 +7,9 @@ from collections import deque
 from typing import Any
 
 from eqstat._core.errors import InputError
-from eqstat.service._connection import mqtt_module, secure
-from eqstat.service._messages import MOST_BYTES_OPENEEW, encode
-from eqstat.service._topics import subscriptions, topic_of
+from eqstat.service._protocol._connection import mqtt_module, secure
+from eqstat.service._protocol._messages import MOST_BYTES_OPENEEW, encode
+from eqstat.service._protocol._topics import subscriptions, topic_of
 from eqstat.service.agent._config import AgentConfig
 
 MOST_WAITING = 1000

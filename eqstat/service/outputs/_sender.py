@@ -14,8 +14,8 @@ from eqstat.realtime import replace_file
 from eqstat.service._config import Config
 from eqstat.service._earthquakes import Event
 from eqstat.service._journal import Journal
-from eqstat.service._messages import encode
-from eqstat.service._mqtt import Client
+from eqstat.service._protocol._messages import encode
+from eqstat.service._protocol._mqtt import Client
 from eqstat.service.outputs._cap import to_cap
 from eqstat.service.outputs._geojson import to_geojson
 from eqstat.service.outputs._quakeml import to_quakeml

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from eqstat.service._config import Config
-from eqstat.service._connection import mqtt_module, secure
-from eqstat.service._messages import MOST_BYTES_OPENEEW
-from eqstat.service._topics import LONGEST, OF_DEVICES, OPENEEW_FILTERS, subscriptions
+from eqstat.service._protocol._connection import mqtt_module, secure
+from eqstat.service._protocol._messages import MOST_BYTES_OPENEEW
+from eqstat.service._protocol._topics import LONGEST, OF_DEVICES, OPENEEW_FILTERS, subscriptions
 
 # Messages that wait, at most; more are dropped, and counted.
 MOST_WAITING = 100_000

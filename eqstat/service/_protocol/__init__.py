@@ -1,0 +1,1 @@
+"""Between service, devices and broker: topics, messages, connections."""
