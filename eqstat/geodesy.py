@@ -21,6 +21,7 @@ from numpy import typing as npt
 
 from eqstat._core.constants import EARTH_RADIUS_KM
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.typing import ArrayLike
 
 __all__ = [
@@ -227,7 +228,7 @@ def azimuthal_gap(azimuths: ArrayLike) -> float:
 
 
 @dataclass(frozen=True)
-class LocalFrame:
+class LocalFrame(Explained):
     r"""Local coordinates in kilometres about a point: azimuthal equidistant on the sphere.
 
     .. math:: (x, y) = D\,(\sin\alpha, \cos\alpha)

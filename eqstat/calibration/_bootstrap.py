@@ -23,6 +23,7 @@ from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_probability, check_whole
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.random import generator
 from eqstat.calibration import _support
 
@@ -31,7 +32,7 @@ MOST_LEFT_OUT = 0.1
 
 
 @dataclass(frozen=True)
-class Bootstrap:
+class Bootstrap(Explained):
     """A statistic with its bootstrap distribution.
 
     Attributes

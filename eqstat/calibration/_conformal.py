@@ -26,13 +26,14 @@ from scipy import special
 
 from eqstat._core.checks import check_probability
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
 from eqstat.calibration._order import allowed, at_rank
 
 
 @dataclass(frozen=True)
-class Guarantee:
+class Guarantee(Explained):
     """Thresholds with a guaranteed miss probability.
 
     Attributes

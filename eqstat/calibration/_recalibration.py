@@ -25,6 +25,7 @@ from scipy import special
 
 from eqstat._core.checks import check_probability
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
 
@@ -36,7 +37,7 @@ MOST = 36.0
 
 
 @dataclass(frozen=True, eq=False)
-class Recalibration:
+class Recalibration(Explained):
     """A fitted map from scores to probabilities, which is callable.
 
     Attributes

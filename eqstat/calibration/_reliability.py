@@ -22,6 +22,7 @@ from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_probability, check_whole
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.random import generator
 from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
@@ -33,7 +34,7 @@ BLOCK = 4_000_000
 
 
 @dataclass(frozen=True)
-class CalibrationTest:
+class CalibrationTest(Explained):
     """Result of a test of calibration.
 
     Attributes

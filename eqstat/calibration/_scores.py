@@ -22,6 +22,7 @@ import numpy as np
 from scipy import optimize, special
 
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
 
@@ -31,7 +32,7 @@ ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
-class Decomposition:
+class Decomposition(Explained):
     """A mean score and its components; `mean = miscalibration - discrimination + uncertainty`.
 
     Attributes

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from eqstat._core.checks import check_probability
+from eqstat._core.explain import Explained
 from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
 from eqstat.calibration._order import allowed, at_rank, effective_number, order_ends
@@ -32,7 +33,7 @@ from eqstat.calibration._rates import share_of
 
 
 @dataclass(frozen=True)
-class Rate:
+class Rate(Explained):
     """A probability with its interval.
 
     Attributes
@@ -55,7 +56,7 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Threshold:
+class Threshold(Explained):
     """A threshold with its uncertainty and its error probabilities.
 
     Attributes

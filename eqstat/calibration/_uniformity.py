@@ -22,6 +22,7 @@ from scipy import stats
 
 from eqstat._core.checks import check_probability, check_whole
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.random import generator
 from eqstat._core.typing import ArrayLike
 from eqstat.calibration import _support
@@ -32,7 +33,7 @@ MOST_FRACTIONS = 100
 
 
 @dataclass(frozen=True)
-class RankUniformity:
+class RankUniformity(Explained):
     """Tests of the uniformity of ranks.
 
     Attributes
@@ -65,7 +66,7 @@ class RankUniformity:
 
 
 @dataclass(frozen=True)
-class Coverage:
+class Coverage(Explained):
     """Empirical coverage of credible regions.
 
     Attributes

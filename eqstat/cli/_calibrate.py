@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from eqstat import calibration, schema
 from eqstat._core.errors import InputError
+from eqstat._core.text import aligned, facts, percent
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._options import ROWS, add_columns, add_outputs, add_probability, add_seed, number
 from eqstat.cli._outcome import Outcome
-from eqstat.cli._text import aligned, facts, percent
 
 if TYPE_CHECKING:
     import numpy as np

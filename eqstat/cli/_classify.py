@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from eqstat import traveltime
 from eqstat._core.errors import InputError
+from eqstat._core.explain import lines
 from eqstat.cli._each import add_each, each, refuse_what_is_of_one_event
 from eqstat.cli._errors import DONE, FAILED
 from eqstat.cli._inputs import Inputs
@@ -24,7 +25,6 @@ from eqstat.cli._options import (
     whole,
 )
 from eqstat.cli._outcome import Outcome
-from eqstat.cli._text import facts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -226,32 +226,7 @@ def draw(
 def summary(
     verdict: traveltime.Classification, comparison: traveltime.comparison.Comparison | None
 ) -> list[str]:
-    """Lines for a person."""
-    rows = []
-    fits = "the times fit one wave" if verdict.is_earthquake else "the times fit neither wave alone"
-    if comparison is not None:
-        likely = max(comparison.model_probability, key=comparison.model_probability.__getitem__)
-        answer = "earthquake" if comparison.probability > 0.5 else "false detection"
-        rows = [
-            ("Verdict", answer),
-            (
-                "Probability",
-                f"{comparison.probability:.3g} of an earthquake "
-                f"({comparison.prior_probability:g} before); most probable model: {likely}",
-            ),
-            ("Test", fits),
-        ]
-    else:
-        rows = [("Verdict", f"{'earthquake' if verdict.is_earthquake else 'false'}: {fits}")]
-    for wave, test in verdict.models.items():
-        rows.append(
-            (
-                f"{wave} wave",
-                f"{'rejected' if test.rejected else 'accepted'}: "
-                f"statistic {test.statistic:.1f}, critical value {test.critical_value:.1f} "
-                f"at {test.degrees_of_freedom} degrees of freedom; "
-                f"scatter {test.variance_s2**0.5:.2f} s",
-            )
-        )
-    nominal = f"delta {verdict.delta_s:g} s, miss probability {verdict.miss_probability:g}"
-    return facts([*rows, ("Nominal", nominal)])
+    """Lines for a person: the comparison gives the verdict, if there is one."""
+    if comparison is None:
+        return lines(verdict)
+    return [*lines(comparison), *lines(verdict)[1:]]

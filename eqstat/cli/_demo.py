@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from eqstat import counts, traveltime
 from eqstat._core.errors import InputError
+from eqstat._core.text import aligned, place
 from eqstat.cli import _driver
 from eqstat.cli._options import add_seed
 from eqstat.cli._outcome import Outcome
-from eqstat.cli._text import aligned, place
 
 if TYPE_CHECKING:
     import numpy as np

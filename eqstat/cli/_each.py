@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eqstat._core.errors import InputError
+from eqstat._core.text import aligned
 from eqstat.cli._errors import DONE, FAILED, one_line
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._outcome import Outcome, warnings_as_notes
-from eqstat.cli._text import aligned
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqstat import counts
 from eqstat._core.errors import InputError
+from eqstat._core.text import aligned, facts
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._options import (
     ROWS,
@@ -21,7 +22,6 @@ from eqstat.cli._options import (
     whole,
 )
 from eqstat.cli._outcome import Outcome
-from eqstat.cli._text import aligned, facts
 
 if TYPE_CHECKING:
     import pandas as pd

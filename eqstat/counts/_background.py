@@ -15,6 +15,7 @@ from jaxtyping import Array, PRNGKeyArray
 from eqstat._core.arrays import Number
 from eqstat._core.checks import check_choice, check_fields
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.counts import _tails
 from eqstat.counts._bursts import Bursts
 from eqstat.counts._families import FAMILIES, SHAPE_PARAMETERS, CountFamily, Family
@@ -28,7 +29,7 @@ from eqstat.counts._intensity._tail import Tails
 from eqstat.counts._special import log1mexp
 
 
-class Background(eqx.Module):
+class Background(Explained, eqx.Module):
     r"""Distribution of the number of triggers among active devices without an earthquake.
 
     With n active devices in region r the mean count of a window of w seconds is

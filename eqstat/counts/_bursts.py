@@ -8,9 +8,10 @@ from jaxtyping import Array
 
 from eqstat._core.arrays import Number
 from eqstat._core.checks import check_fields
+from eqstat._core.explain import Explained
 
 
-class Bursts(eqx.Module):
+class Bursts(Explained, eqx.Module):
     r"""Bursts: windows in which people react together, to thunder, a goal or a quarry blast.
 
     Attributes

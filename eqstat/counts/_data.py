@@ -11,6 +11,7 @@ import pandas as pd
 
 from eqstat._core.checks import check_kind
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.counts._blocks import Blocks, merge_blocks, to_blocks
 from eqstat.counts._clock import Offsets, Zones, hour_of_week, offsets_h
 from eqstat.counts._harmonics import HOURS_OF_WEEK
@@ -24,7 +25,7 @@ CLOCK_SHIFT_H = 1.0
 
 
 @dataclass(frozen=True)
-class History:
+class History(Explained):
     """History of a network: windows without an earthquake, aggregated into sparse cells.
 
     Attributes

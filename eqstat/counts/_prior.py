@@ -7,6 +7,8 @@ import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions.transforms import SigmoidTransform
 
+from eqstat._core.explain import Explained
+
 
 def logit_normal(median: float, scale: float) -> dist.Distribution:
     """Logit-normal distribution on (0, 1) with the given median and scale of the logit."""
@@ -14,7 +16,7 @@ def logit_normal(median: float, scale: float) -> dist.Distribution:
     return dist.TransformedDistribution(dist.Normal(centre, scale), SigmoidTransform())
 
 
-class Prior(eqx.Module):
+class Prior(Explained, eqx.Module):
     r"""Priors of the parameters that `fit` and `sample` estimate; NumPyro distributions.
 
     Attributes

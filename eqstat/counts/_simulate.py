@@ -14,6 +14,7 @@ from jaxtyping import PRNGKeyArray
 from scipy import signal
 
 from eqstat._core.checks import check_key, check_range
+from eqstat._core.explain import Explained
 from eqstat._core.random import generator
 from eqstat.counts._background import Background, dispersion_at, mean_count
 from eqstat.counts._data import History, to_cells
@@ -32,7 +33,7 @@ ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
-class Design:
+class Design(Explained):
     """Design of a simulated history: active devices and duration.
 
     Attributes

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 
 _FOLDER_VARIABLE = "EQSTAT_DATA"
 
 
 @dataclass(frozen=True)
-class DataFile:
+class DataFile(Explained):
     """One file of a public data set.
 
     Parameters

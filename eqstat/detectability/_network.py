@@ -16,6 +16,7 @@ from eqstat import schema
 from eqstat._core.checks import check_kind, check_range, check_whole
 from eqstat._core.constants import EARTH_RADIUS_KM
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.typing import ArrayLike
 
 # From numbers of active devices and local hours, in shapes that broadcast, to the number of
@@ -35,7 +36,7 @@ MOST_CIRCLES = 300
 
 
 @dataclass(frozen=True)
-class Rule:
+class Rule(Explained):
     """Rule of a network: enough triggers within a radius and a time window are a detection.
 
     Attributes
@@ -128,7 +129,7 @@ def poisson_rule(
 
 
 @dataclass(frozen=True)
-class DeviceNetwork:
+class DeviceNetwork(Explained):
     """Devices gathered in cells.
 
     Attributes

@@ -11,6 +11,7 @@ from jaxtyping import Array, PRNGKeyArray
 from eqstat._core.arrays import FloatArray, Number
 from eqstat._core.checks import check_fields, check_key, check_kind, check_whole
 from eqstat._core.constants import HOUR_S, STANDARD_GRAVITY_M_S2
+from eqstat._core.explain import Explained
 from eqstat._core.random import generator
 from eqstat.ground_motion import GroundMotion, event_design, median, record_sd_at
 
@@ -18,7 +19,7 @@ from eqstat.ground_motion import GroundMotion, event_design, median, record_sd_a
 AMPLIFICATION_AT_M_S2 = 0.1 * STANDARD_GRAVITY_M_S2
 
 
-class DeviceResponse(eqx.Module):
+class DeviceResponse(Explained, eqx.Module):
     r"""Parameters of the response of a phone or low-cost sensor to shaking.
 
     With A the peak ground acceleration (m/s2) at the device and P and S its trigger on either
@@ -223,7 +224,7 @@ def trigger_probability(
     return response.reporting_share * by_p, response.reporting_share * (ndtr(score) - by_p)
 
 
-class ResponsePrior(eqx.Module):
+class ResponsePrior(Explained, eqx.Module):
     r"""Prior of the response of devices, for what is not known about a network.
 
     Logarithms of positive parameters are normal about those of `centre`, shares have beta

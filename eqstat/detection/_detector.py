@@ -17,6 +17,7 @@ from eqstat import schema
 from eqstat._core.checks import check_range
 from eqstat._core.constants import YEAR_S
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.detection._districts import Districts
 from eqstat.detection._region import judge_cells, outside_region
 from eqstat.detection.causes._cause import Cause
@@ -31,7 +32,7 @@ Corners = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class BackgroundRate:
+class BackgroundRate(Explained):
     r"""Background triggers: an independent Poisson process for each device.
 
     The hazard is $g\, r(h)$, with a known rate $r$ of the local hour $h$ and an unknown factor
@@ -117,7 +118,7 @@ class Core(eqx.Module):
 
 
 @dataclass(frozen=True)
-class Detector:
+class Detector(Explained):
     """A detector of one region, which does not change while it runs; made by `detector`.
 
     Attributes

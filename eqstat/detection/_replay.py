@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from eqstat._core.checks import check_probability, check_range
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.json import to_plain
 from eqstat.detection._active import update_active
 from eqstat.detection._alarms import Alarms
@@ -29,13 +30,14 @@ from eqstat.detection._match import (
 )
 from eqstat.detection._sequential import step
 from eqstat.detection._state import init
+from eqstat.detection._text import alarm_facts, alarm_table, stream_facts
 from eqstat.detection._threshold import shiryaev_roberts_threshold
 
 MAX_STEPS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Replay:
+class Replay(Explained):
     """Output of a detector at every step of a stream.
 
     Attributes
@@ -157,6 +159,29 @@ class Replay:
                 "notes": list(self.notes),
             }
         )
+
+    def summary(self) -> pd.DataFrame:
+        """Return a row for each alarm: its `time` and, at its best step, where and how large.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `time`, `probability`, `latitude`, `longitude`, `depth_km`, `origin_time`, their
+            standard deviations `north_sd_km`, `east_sd_km`, `depth_sd_km`, `origin_sd_s`, the
+            `region_area_km2` and, where the earthquake has magnitudes, `magnitude`,
+            `magnitude_low` and `magnitude_high`.
+        """
+        return alarm_table(self.alarms, [location_of(each) for each in self.locations])
+
+    def _facts(self) -> list[tuple[str, str]]:
+        rows = stream_facts(self.to_dict())
+        for alarm, found in list(zip(self.alarms, self.locations, strict=True))[:1]:
+            rows += alarm_facts(alarm, location_of(found))
+        if len(self.alarms) > 1:
+            times = ", ".join(f"{alarm['time']:%Y-%m-%d %H:%M:%S}" for alarm in self.alarms[1:4])
+            more = ", …" if len(self.alarms) > 4 else ""
+            rows.append(("More alarms", f"{len(self.alarms) - 1}: {times}{more}"))
+        return rows
 
 
 def replay(

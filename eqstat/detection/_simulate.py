@@ -10,6 +10,7 @@ from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_key, check_whole
 from eqstat._core.constants import YEAR_S
+from eqstat._core.explain import Explained
 from eqstat._core.random import generator
 from eqstat.detection._detector import Detector
 from eqstat.detection._districts import COURSE_H, WINDOWS, Districts, partition
@@ -19,7 +20,7 @@ from eqstat.velocity import surface_point
 
 
 @dataclass(frozen=True)
-class SimulatedStreams:
+class SimulatedStreams(Explained):
     """Simulated streams with their true causes.
 
     Attributes

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from eqstat._core.errors import InputError
+from eqstat._core.explain import explained
 from eqstat.detection import _terms
 from eqstat.detection._detector import Core, Detector
 from eqstat.detection.causes._tables import Tables
@@ -18,6 +19,7 @@ NEVER = np.float32(np.inf)
 Scalar = Float[Array, ""]
 
 
+@explained
 class State(NamedTuple):
     """State of a detector; a pytree of constant size.
 
@@ -76,6 +78,7 @@ class State(NamedTuple):
     busy_s: Float[Array, ""]
 
 
+@explained
 class Report(NamedTuple):
     """Summary of the posterior after a step.
 

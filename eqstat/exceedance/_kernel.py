@@ -12,6 +12,7 @@ from jax.scipy.special import ndtri
 from jaxtyping import Array, Float
 
 from eqstat._core.constants import EARTH_RADIUS_KM
+from eqstat._core.explain import Explained
 from eqstat.geodesy import LocalFrame
 from eqstat.ground_motion.mixture import Mixture, exceedance, mean_and_sd
 
@@ -22,7 +23,7 @@ NODES = np.linspace(-6.0, 6.0, 49)
 NEAR_KM = 0.1
 
 
-class SourceDraws(eqx.Module):
+class SourceDraws(Explained, eqx.Module):
     """Draws of the source in local Cartesian coordinates, or batches of them.
 
     Attributes

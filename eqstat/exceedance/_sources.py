@@ -10,6 +10,7 @@ import xarray as xr
 from eqstat import hypocentre
 from eqstat._core.checks import check_range, check_whole
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.typing import ArrayLike
 from eqstat.geodesy import LocalFrame, wrap_longitude
 
@@ -19,7 +20,7 @@ PLAUSIBLE_MAGNITUDE = (-3.0, 10.0)
 
 
 @dataclass(frozen=True, init=False)
-class Sources:
+class Sources(Explained):
     """Weighted draws of hypocentre, origin time and magnitude: the n-th of each belong together.
 
     Attributes

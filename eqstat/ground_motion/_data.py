@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from eqstat._core.checks import check_kind, check_range
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.ground_motion._layout import event_blocks, station_distances, station_places
 from eqstat.inference import bucket_size, pad_rows
 from eqstat.schema import check_ground_motions
@@ -20,7 +21,7 @@ from eqstat.schema import check_ground_motions
 DistanceLimit = float | int | None | Callable[[np.ndarray], np.ndarray]
 
 
-class MotionData(eqx.Module):
+class MotionData(Explained, eqx.Module):
     """Records as padded arrays, the input of the likelihood; made by `prepare`.
 
     Attributes
@@ -93,7 +94,7 @@ class MotionData(eqx.Module):
 
 
 @dataclass(frozen=True)
-class Motions:
+class Motions(Explained):
     """A checked table of ground motions, ready to fit; made by `prepare` or `simulate`.
 
     Attributes

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from eqstat._core.constants import HALF_LOG_2PI
+from eqstat._core.explain import explained
 from eqstat.ground_motion._data import MotionData
 from eqstat.ground_motion._parameters import (
     GroundMotion,
@@ -21,6 +22,7 @@ from eqstat.ground_motion._parameters import (
 )
 
 
+@explained
 class RandomEffects(NamedTuple):
     """Posterior moments of the event and station effects given the parameters, log10 units.
 

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from eqstat._core.arrays import as_leaf
 from eqstat._core.checks import check_range
+from eqstat._core.explain import Explained
 
 MAGNITUDE = 5.0
 DISTANCE_KM = 10.0
@@ -37,7 +38,7 @@ SHARES = ("station_distance_share", "correlated_share")
 MAY_VANISH = ("spreading_sd", "station_sd", "region_sd", *SHARES)
 
 
-class GroundMotion(eqx.Module):
+class GroundMotion(Explained, eqx.Module):
     r"""Parameters of the ground-motion model: median of log10 PGA (m/s2) and its scatter.
 
     $$ \mu = c + m_1 (M - 5) + m_2 (M - 5)^2 - \{g_1 + g_2 (M - 5)\}

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.ground_motion._data import MotionData, Motions
 from eqstat.ground_motion._likelihood import RandomEffects, random_effects, site_variance
 from eqstat.ground_motion._model import motion_of
@@ -66,7 +67,7 @@ def condense(mean: Array, variance: Array, log_weight: Array, components: int | 
     return Mixture(jnp.broadcast_to(bin_weight[..., 0], bin_mean.shape), bin_mean, jnp.sqrt(spread))
 
 
-class MotionPredictor(eqx.Module):
+class MotionPredictor(Explained, eqx.Module):
     """Predictor of the Bayesian ground-motion model for events and sites of a region.
 
     Attributes
@@ -157,7 +158,7 @@ def record_moments(
     return mean, jnp.broadcast_to(variance, mean.shape)
 
 
-class MotionPosterior(eqx.Module):
+class MotionPosterior(Explained, eqx.Module):
     """Posterior draws of the ground-motion model, with the terms of known stations.
 
     Attributes

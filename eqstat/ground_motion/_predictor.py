@@ -15,6 +15,7 @@ from jaxtyping import Array, ArrayLike
 
 from eqstat._core.checks import check_range, is_traced
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.ground_motion.mixture._mixture import Mixture
 
 LOG_10 = float(np.log(10.0))
@@ -44,7 +45,7 @@ class Predictor(Protocol):
         ...
 
 
-class PointSource(eqx.Module):
+class PointSource(Explained, eqx.Module):
     r"""Point-source ground-motion model with explicit coefficients.
 
     $$ \ln a_{\text{Gal}} = c_0 + c_1 M - c_2 \ln R_e - c_3 R_e + \eta + \delta + \epsilon, \qquad

@@ -8,6 +8,8 @@ import equinox as eqx
 import numpy as np
 import numpyro.distributions as dist
 
+from eqstat._core.explain import Explained
+
 
 def _normal(mean: float, sd: float) -> Any:
     return eqx.field(default_factory=lambda: dist.Normal(mean, sd))
@@ -17,7 +19,7 @@ def _positive(median: float, log_sd: float) -> Any:
     return eqx.field(default_factory=lambda: dist.LogNormal(float(np.log(median)), log_sd))
 
 
-class Prior(eqx.Module):
+class Prior(Explained, eqx.Module):
     r"""Priors of the parameters that `fit` and `sample` estimate; NumPyro distributions.
 
     They are weakly informative for shallow crustal earthquakes of an active region. Only the

@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_key, check_range, check_whole
+from eqstat._core.explain import Explained
 from eqstat._core.random import generator
 from eqstat.geodesy import LocalFrame
 from eqstat.ground_motion._data import Motions, prepare
@@ -29,7 +30,7 @@ CENTRE = (35.0, -117.5)
 
 
 @dataclass(frozen=True)
-class Design:
+class Design(Explained):
     """Design of a simulation: events and stations in a square, recorded with some probability.
 
     Attributes

@@ -10,6 +10,7 @@ import xarray as xr
 from scipy.special import ndtri
 
 from eqstat._core.errors import InputError
+from eqstat._core.explain import explained
 from eqstat.geodesy import LocalFrame
 from eqstat.hypocentre._align import aligned
 from eqstat.hypocentre._check import (
@@ -25,6 +26,7 @@ from eqstat.hypocentre._check import (
 NORMAL_DRAWS = 1024
 
 
+@explained
 class Axis(NamedTuple):
     """An axis of a grid: the centres of its cells, and their edges.
 

@@ -23,6 +23,7 @@ from scipy.special import ndtr, ndtri
 
 from eqstat._core.density import content_above, highest_density_level
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.geodesy import LocalFrame
 from eqstat.hypocentre._check import GRID, NORMAL, PLACE, check, form_of, frame_of
 from eqstat.hypocentre._form import weyl
@@ -35,7 +36,7 @@ FINEST = 512
 
 
 @dataclass(frozen=True)
-class CredibleRegion:
+class CredibleRegion(Explained):
     """A credible region of the epicentre.
 
     Attributes

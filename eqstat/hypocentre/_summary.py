@@ -10,6 +10,7 @@ from scipy.special import ndtri
 
 from eqstat._core.checks import check_probability
 from eqstat._core.density import quantile
+from eqstat._core.explain import explained
 from eqstat.geodesy import LocalFrame, wrap_longitude
 from eqstat.hypocentre._check import GRID, NORMAL, PLACE, UNITS, check, form_of, frame_of
 from eqstat.hypocentre._draws import resample
@@ -19,6 +20,7 @@ STATISTICS = ("mean", "sd", "low", "median", "high")
 POINTS = 4096  # evenly spread, for origin times of a grid that are normal within the cells
 
 
+@explained
 class Ellipse(NamedTuple):
     """An uncertainty ellipse of the epicentre.
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import PRNGKeyArray
 from scipy.special import expit, logit, ndtri, stdtrit
 
 from eqstat._core.checks import check_probability
+from eqstat._core.explain import WIDTH, Explained, cut, explained
 from eqstat._core.random import generator
+from eqstat._core.text import LABEL, percent
 from eqstat.inference._laplace import Laplace
 from eqstat.inference._results import InferenceError, Result
 
@@ -20,8 +23,11 @@ MAX_ROUNDS = 1000
 UNBOUNDED = (-np.inf, np.inf)
 # Largest exponent of an interval of a positive parameter.
 MAX_EXPONENT = 600.0
+# Rows of parameters in the text of a fit, and the content of their intervals.
+MAX_FACTS, FACTS_PROBABILITY = 8, 0.9
 
 
+@explained
 class Profile(NamedTuple):
     r"""Profile likelihood of a parameter.
 
@@ -66,7 +72,7 @@ class Profile(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(Explained):
     """A point estimate by BFGS, with the covariance that its Hessian gives.
 
     Attributes
@@ -199,6 +205,50 @@ class Fit:
         else:
             raise InferenceError(self.result, "the estimate lies outside the parameters' ranges")
         return dict(zip(self.names, draws.T, strict=True))
+
+    def summary(self, *, probability: float = 0.9) -> pd.DataFrame:
+        """Return the estimates as a table.
+
+        Parameters
+        ----------
+        probability
+            Nominal coverage of the intervals, in (0, 1).
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each parameter; columns `estimate`, `standard_error`, and `low` and `high` of
+            `interval`.
+
+        Examples
+        --------
+        >>> fit = Fit(("depth_km",), np.array([10.0]), np.array([[4.0]]), 1.0, Result.CONVERGED)
+        >>> float(fit.summary(probability=0.9).loc["depth_km", "low"])
+        6.71
+        """
+        ends = self.interval(probability)
+        errors = self.standard_error
+        rows = [(self[name], errors[name], *ends[name]) for name in self.names]
+        columns = ["estimate", "standard_error", "low", "high"]
+        return pd.DataFrame(rows, index=pd.Index(self.names, name="parameter"), columns=columns)
+
+    def _facts(self) -> list[tuple[str, str]]:
+        table = self.summary(probability=FACTS_PROBABILITY)
+        shown = table if len(table) <= MAX_FACTS else table.iloc[: MAX_FACTS - 1]
+        rows = [
+            (str(name), f"{row.estimate:.4g} ({row.low:.4g} to {row.high:.4g})")
+            for name, row in zip(shown.index, shown.itertuples(), strict=True)
+        ]
+        if left := self.names[len(shown) :]:
+            rows.append((f"and {len(left)} more", cut(", ".join(left), WIDTH - LABEL)))
+        if self.at_bound:
+            rows.append(("At bound", cut(", ".join(self.at_bound), WIDTH - LABEL)))
+        objective = f"objective {self.objective:.6g}"
+        return [
+            *rows,
+            ("Intervals", percent(FACTS_PROBABILITY)),
+            ("Result", f"{self.result.value}; {objective}"),
+        ]
 
 
 def _wald(estimate: float, width: float, low: float, high: float) -> tuple[float, float]:

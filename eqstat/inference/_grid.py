@@ -14,12 +14,13 @@ from jaxtyping import Array, Float, PyTree
 
 from eqstat._core.density import highest_density_level as highest_density_level
 from eqstat._core.density import quantile as quantile
+from eqstat._core.explain import Explained
 
 # log_density(*coordinates, data) -> scalar, or a vector over a trailing nuisance axis.
 LogDensity = Callable[..., Array]
 
 
-class Grid(eqx.Module):
+class Grid(Explained, eqx.Module):
     """A posterior on a product grid of equal cells.
 
     Attributes

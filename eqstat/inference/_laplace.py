@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from numpyro.infer.util import constrain_fn
 
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.inference._mode import Adjustment, Model, Sites, find_mode
 from eqstat.inference._optimise import Optimum, covariance
 from eqstat.inference._results import InferenceError, Result
@@ -33,7 +34,7 @@ def _constrain(model: Model, args: tuple, template: Sites, vectors: Array) -> Si
 
 
 @dataclass(frozen=True)
-class Laplace:
+class Laplace(Explained):
     """Normal approximation of a posterior about its mode, in the model's unconstrained space.
 
     Made by `laplace`; arrays are NumPy's, in float64.

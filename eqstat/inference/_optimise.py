@@ -11,12 +11,15 @@ import numpy as np
 import optimistix
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from eqstat._core.explain import explained
+
 Objective = Callable[[Array, PyTree], Array]
 
 # Below this share of the largest eigenvalue a direction counts as flat when it is whitened.
 FLAT = 1e-6
 
 
+@explained
 class Optimum(NamedTuple):
     """The best end point of several BFGS runs.
 

@@ -16,6 +16,7 @@ from numpyro.infer.hmc import HMCState, hmc
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 from tqdm.auto import tqdm
 
+from eqstat._core.explain import explained
 from eqstat.inference._diagnostics import MAX_TREE_DEPTH
 from eqstat.inference._jumps import Place, StudentMixture, fit_mixture, jump
 from eqstat.inference._tree import to_tree
@@ -26,6 +27,7 @@ MassMatrix = Literal["dense", "diagonal", "identity"]
 BLOCK = 250
 
 
+@explained
 class Warp(NamedTuple):
     """Other coordinates for the sampler than the model's unconstrained space.
 

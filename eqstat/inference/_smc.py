@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
+from eqstat._core.explain import explained
+
 # log_terms(vector, data) -> log density of the starting law, log of target over starting law.
 LogTerms = Callable[[Array, Any], tuple[Array, Array]]
 
@@ -21,6 +23,7 @@ MOST_STAGES = 150
 JUMP_EVERY = 5
 
 
+@explained
 class Particles(NamedTuple):
     """Draws of a posterior by sequential Monte Carlo.
 

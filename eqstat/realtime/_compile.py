@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from eqstat._core.checks import check_kind, check_whole
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained, explained
 from eqstat.edge import Answer, Status, first_of
 from eqstat.realtime._container import replace_file
 from eqstat.realtime._protocol import BUCKETS, Inputs, Scorer, pad
@@ -26,6 +27,7 @@ Program = Callable[[Any, Inputs], dict[str, Any]]
 REPEATS = 5
 
 
+@explained
 class Expected(NamedTuple):
     """What a call of one size costs on this machine.
 
@@ -52,7 +54,7 @@ class Expected(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Compiled:
+class Compiled(Explained):
     """A scorer with a program for each bucket of sizes; it never compiles again.
 
     Nothing in it changes, so that threads may share it.

@@ -9,12 +9,14 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from eqstat._core.explain import Explained, explained
 from eqstat.edge import Answer, Calibration, Status
 
 BUCKETS = tuple(2**power for power in range(3, 13))
 Inputs = dict[str, np.ndarray]
 
 
+@explained
 class Prepared(NamedTuple):
     """Input of any kind, brought into arrays on the host.
 
@@ -41,7 +43,7 @@ class Prepared(NamedTuple):
     status: Status
 
 
-class Scorer(eqx.Module):
+class Scorer(Explained, eqx.Module):
     """Base of the scorers: parameters as a pytree, a pure `score`, and what artefacts need.
 
     Attributes

@@ -18,6 +18,7 @@ from eqstat import detection, edge
 from eqstat._core.checks import check_kind, check_probability, check_range
 from eqstat._core.constants import YEAR_S
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained, explained
 from eqstat.detection import Detector, Report, State
 from eqstat.edge import Answer, ArtefactError, Calibration, Status, numbers
 from eqstat.realtime._container import packed, replace_file
@@ -27,6 +28,7 @@ MOST_TRIGGERS = BUCKETS[-1]
 KIND = "detector state"
 
 
+@explained
 class Step(NamedTuple):
     """What a step gives.
 
@@ -51,7 +53,7 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SequentialScorer:
+class SequentialScorer(Explained):
     r"""Step the sequential posterior of a detector through whatever arrives.
 
     An answer has `earthquake_probability`; `false_alarm_rate_per_year`, the nominal rate of a rule

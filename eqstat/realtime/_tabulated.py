@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from eqstat._core.explain import Explained
 from eqstat.ground_motion import Predictor
 from eqstat.ground_motion.mixture import Mixture
 
@@ -17,7 +18,7 @@ DISTANCES_KM = np.geomspace(1.0, 1000.0, 120)
 DEPTHS_KM = np.array([0.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 700.0])
 
 
-class TabulatedPredictor(eqx.Module):
+class TabulatedPredictor(Explained, eqx.Module):
     """Predictor that interpolates the mixtures of another one, for sites of unknown Vs30.
 
     Weights, means and scales are linear between nodes of depth, magnitude and log distance; beyond

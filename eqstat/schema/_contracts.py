@@ -7,11 +7,13 @@ from typing import Literal
 
 import numpy as np
 
+from eqstat._core.explain import Explained
+
 Kind = Literal["time", "latitude", "longitude", "number", "text", "flag"]
 
 
 @dataclass(frozen=True)
-class Column:
+class Column(Explained):
     """One column of a contract.
 
     Parameters
@@ -54,7 +56,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Contract:
+class Contract(Explained):
     """The columns of a kind of table, and the columns that identify a report.
 
     Parameters

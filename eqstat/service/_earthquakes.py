@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from eqstat.detection import Alarm
+from eqstat._core.explain import explained
 from eqstat.geodesy import great_circle_distance
 from eqstat.service._region import RegionModel
 
@@ -23,6 +24,7 @@ LAST_UPDATE_S = 64.0
 CANCEL_PROBABILITY, CANCEL_S = 0.05, 60.0
 
 
+@explained
 class Event(NamedTuple):
     """What a service says of an earthquake.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from eqstat._core.errors import InputError
+from eqstat._core.explain import explained
 from eqstat.service._earthquakes import Event
 
 VERSION = 1
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS snapshots (seq INTEGER PRIMARY KEY, folder TEXT);
 """
 
 
+@explained
 class Received(NamedTuple):
     """A message as it came.
 

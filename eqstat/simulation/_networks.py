@@ -16,6 +16,7 @@ from jaxtyping import PRNGKeyArray
 from eqstat import schema
 from eqstat._core.checks import check_whole
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.random import generator
 from eqstat._core.typing import ArrayLike
 from eqstat.geodesy import LocalFrame
@@ -27,7 +28,7 @@ MOST_ACTIVE_H, LEAST_ACTIVE_H = 3.0, 14.0
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(Explained):
     """Devices of a network, each of which may be active.
 
     Attributes

@@ -16,6 +16,7 @@ from scipy.spatial import KDTree
 from eqstat._core.checks import check_range, check_whole
 from eqstat._core.constants import EARTH_RADIUS_KM
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.typing import ArrayLike
 from eqstat.inference import bucket_size, pad_rows
 from eqstat.simulation._streams import Streams
@@ -35,7 +36,7 @@ else:
 
 
 @dataclass(frozen=True)
-class Detections:
+class Detections(Explained):
     """The first detection of each stream, if any.
 
     Attributes

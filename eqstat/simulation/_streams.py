@@ -14,6 +14,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from eqstat._core.checks import check_key, check_whole
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.inference import bucket_size
 from eqstat.simulation._networks import Network, active_share
 from eqstat.simulation.sources._base import CAUSES, EVENTS, SILENT, Draw, Places, Source, Truth
@@ -28,7 +29,7 @@ REFERENCE_TIME = "2027-01-15T08:00:00Z"
 
 
 @dataclass(frozen=True)
-class TriggerArrays:
+class TriggerArrays(Explained):
     """Triggers sorted by time, padded to a common length.
 
     Attributes
@@ -56,7 +57,7 @@ class TriggerArrays:
 
 
 @dataclass(frozen=True)
-class Streams:
+class Streams(Explained):
     """Simulated data sets of one network.
 
     Attributes

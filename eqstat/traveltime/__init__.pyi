@@ -17,12 +17,12 @@ from ._likelihood import arrival_times as arrival_times
 from ._likelihood import class_probabilities as class_probabilities
 from ._likelihood import log_likelihood as log_likelihood
 from ._likelihood import pointwise_log_likelihood as pointwise_log_likelihood
+from ._location import Location as Location
 from ._model import model as model
 from ._parameters import GaussianParameters as GaussianParameters
 from ._parameters import MixtureParameters as MixtureParameters
 from ._parameters import Prior as Prior
 from ._profile import degrees_of_freedom as degrees_of_freedom
-from ._report import Location as Location
 from ._report import report as report
 from ._sample import sample as sample
 from ._seismicity import EpicentreDensity as EpicentreDensity

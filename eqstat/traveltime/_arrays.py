@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from eqstat._core.arrays import BoolArray, FloatArray, IntArray
+from eqstat._core.explain import Explained, explained
 from eqstat.geodesy import LocalFrame
 from eqstat.inference import bucket_size, pad_rows
 from eqstat.velocity import VelocityLike, VelocityModel, as_velocity
@@ -21,7 +22,7 @@ PROBABILITIES = tuple(f"probability_{name.lower()}" for name in CLASSES)
 
 
 # On the host these are NumPy arrays, in the core JAX arrays.
-class TriggerData(eqx.Module):
+class TriggerData(Explained, eqx.Module):
     """What the likelihoods see: a pytree of padded arrays.
 
     Attributes
@@ -89,6 +90,7 @@ def strong(velocity: VelocityModel) -> VelocityModel:
     )
 
 
+@explained
 class Devices(NamedTuple):
     """Geographic coordinates of devices: degrees, degrees and metres, (n,) each.
 

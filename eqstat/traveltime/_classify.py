@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import special
 
 from eqstat._core.checks import check_probability, check_range
+from eqstat._core.explain import Explained
 from eqstat.inference import Fit, Result
 from eqstat.traveltime import _start
 from eqstat.traveltime._data import Observations, as_observations
@@ -24,7 +25,7 @@ DELTA_S = 1.29
 
 
 @dataclass(frozen=True)
-class WaveTest:
+class WaveTest(Explained):
     """The test for one wave.
 
     Attributes
@@ -65,7 +66,7 @@ class WaveTest:
 
 
 @dataclass(frozen=True)
-class Classification:
+class Classification(Explained):
     """Verdict on a detection: an earthquake unless both waves are rejected.
 
     Attributes
@@ -115,6 +116,28 @@ class Classification:
                 for wave, test in self.models.items()
             },
         }
+
+    def summary(self) -> pd.DataFrame:
+        """Return the test of each wave: its numbers as columns, rows `P` and `S`."""
+        names = ("statistic", "critical_value", "degrees_of_freedom", "rejected", "variance_s2")
+        rows = {wave: [getattr(test, name) for name in names] for wave, test in self.models.items()}
+        return pd.DataFrame.from_dict(rows, orient="index", columns=list(names))
+
+    def _facts(self) -> list[tuple[str, str]]:
+        fits = (
+            "the times fit one wave" if self.is_earthquake else "the times fit neither wave alone"
+        )
+        rows = [("Verdict", f"{'earthquake' if self.is_earthquake else 'false'}: {fits}")]
+        for wave, test in self.models.items():
+            text = (
+                f"{'rejected' if test.rejected else 'accepted'}: "
+                f"statistic {test.statistic:.1f}, critical value {test.critical_value:.1f} "
+                f"at {test.degrees_of_freedom} degrees of freedom; "
+                f"scatter {test.variance_s2**0.5:.2f} s"
+            )
+            rows.append((f"{wave} wave", text))
+        nominal = f"delta {self.delta_s:g} s, miss probability {self.miss_probability:g}"
+        return [*rows, ("Nominal", nominal)]
 
 
 def _statistic(

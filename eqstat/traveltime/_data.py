@@ -12,6 +12,8 @@ import pandas as pd
 from eqstat import schema
 from eqstat._core.checks import check_choice, check_kind
 from eqstat._core.errors import InputError
+from eqstat._core.explain import WIDTH, Explained, cut, phrase
+from eqstat._core.text import LABEL, clock, place
 from eqstat.geodesy import LocalFrame, great_circle_distance
 from eqstat.traveltime._arrays import UNKNOWN, Devices, P, S, TriggerData, padded, strong
 from eqstat.traveltime._silent import silent_devices
@@ -30,7 +32,7 @@ Table = Any
 
 
 @dataclass(frozen=True)
-class Observations:
+class Observations(Explained):
     """Triggers made ready for the core, with the way back to geographic coordinates.
 
     Attributes
@@ -80,6 +82,19 @@ class Observations:
         used, out = len(self.triggers), self.left_out["reason"].value_counts()
         text = f"{used} of {used + len(self.left_out)} triggers in use"
         return ", ".join([text, *(f"{count} {reason}" for reason, count in out.items())])
+
+    def _facts(self) -> list[tuple[str, str]]:
+        centre = place(self.frame.latitude, self.frame.longitude)
+        rows = [("Triggers", self.usage), ("Centre", f"{centre}, reference of local kilometres")]
+        if len(self.triggers):
+            first, last = self.triggers["time"].min(), self.triggers["time"].max()
+            lasts = f"{(last - first) / SECOND:.1f} s"
+            rows.append(("Time", f"{first:%Y-%m-%d} {clock(first)} to {clock(last)} UTC ({lasts})"))
+            rows.append(("Aperture", f"{self.aperture_km:.0f} km"))
+        if self.data.has_silent:
+            rows.append(("Silent devices", str(int(np.sum(self.data.silent_mask)))))
+        rows.append(("Velocity", cut(phrase(self.data.velocity), WIDTH - LABEL)))
+        return [*rows, *(("Note", cut(note, WIDTH - LABEL)) for note in self.notes[:4])]
 
     @property
     def aperture_km(self) -> float:

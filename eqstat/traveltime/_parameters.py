@@ -23,6 +23,7 @@ from numpyro.distributions.transforms import AffineTransform, biject_to
 
 from eqstat._core.checks import check_fields, check_range, is_traced
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.geodesy import LocalFrame
 from eqstat.traveltime._seismicity import EpicentreDensity, local_density
 
@@ -80,7 +81,7 @@ def _check_ranges(params: eqx.Module) -> None:
     check_fields(params, **{f.name: f.metadata["range"] for f in fields})
 
 
-class GaussianParameters(eqx.Module):
+class GaussianParameters(Explained, eqx.Module):
     """Parameters of the Gaussian likelihood; every trigger is of one wave.
 
     Attributes
@@ -115,7 +116,7 @@ class GaussianParameters(eqx.Module):
         _check_ranges(self)
 
 
-class MixtureParameters(eqx.Module):
+class MixtureParameters(Explained, eqx.Module):
     """Parameters of the mixture likelihood; a trigger is of P, of S, or background.
 
     Attributes
@@ -253,7 +254,7 @@ def nominal_values(likelihood: LikelihoodName, prior: Prior, has_silent: bool) -
     }
 
 
-class Prior(eqx.Module):
+class Prior(Explained, eqx.Module):
     r"""Priors of the hypocentre and of the other parameters of the likelihoods.
 
     Attributes

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.geodesy import LocalFrame
 
 # Zeros are raised to this share of the smallest positive density: no data could overrule them.
@@ -18,7 +19,7 @@ FLOOR = 1e-3
 NODES = 201
 
 
-class EpicentreDensity(eqx.Module):
+class EpicentreDensity(Explained, eqx.Module):
     """A density of past seismicity on a grid in local coordinates.
 
     Made by `Prior.with_seismicity`.

@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_key
+from eqstat._core.explain import Explained
 from eqstat.geodesy import LocalFrame
 from eqstat.traveltime._arrays import CLASSES, P, S
 from eqstat.traveltime._likelihood import arrivals_at, draw_times
@@ -19,7 +20,7 @@ from eqstat.traveltime._parameters import Parameters
 from eqstat.velocity import VelocityModel, as_velocity
 
 
-class Design(eqx.Module):
+class Design(Explained, eqx.Module):
     """What a simulation is given: the devices, the earth, and the window.
 
     Attributes

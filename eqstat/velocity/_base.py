@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from eqstat._core.constants import EARTH_RADIUS_KM
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 
 __all__ = ["ConstantVelocity", "VelocityModel", "hypocentral_km"]
 
@@ -21,7 +22,7 @@ __all__ = ["ConstantVelocity", "VelocityModel", "hypocentral_km"]
 _TINY_KM2 = 1e-12
 
 
-class VelocityModel(eqx.Module):
+class VelocityModel(Explained, eqx.Module):
     r"""Base of all velocity models: a subclass gives `times`, a function of the squared chord.
 
     The core works with the squared chord

@@ -14,10 +14,10 @@ import xarray as xr
 
 import eqstat
 from eqstat import InputError
+from eqstat._core.text import aligned, facts
 from eqstat.cli import _cache, _driver
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._outcome import Outcome
-from eqstat.cli._text import aligned, facts
 
 from .shell import quake, refused, shell
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eqstat import hypocentre, traveltime
 from eqstat._core.errors import InputError
+from eqstat._core.explain import lines
+from eqstat._core.text import number
 from eqstat.cli._each import add_each, each, refuse_what_is_of_one_event
 from eqstat.cli._errors import DONE, FAILED
 from eqstat.cli._inputs import Inputs, inputs_of
@@ -25,7 +27,6 @@ from eqstat.cli._options import (
 )
 from eqstat.cli._outcome import Outcome
 from eqstat.cli._results._locate import delay_of, draws_of, silent_of
-from eqstat.cli._text import location_facts, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -236,11 +237,12 @@ def locate_phones(
     if compared:
         content["diagnostics"]["log_evidence_of_velocity"] = dict(compared.log_evidence)
         notes.append(f"--velocity {options.velocity}: {compared}")
+    why = [("Likelihood", f"{location.likelihood}: {choice.reason}")] if choice else []
     code = code_of(result)
     if exit_code_of(code) == DONE:
         notes += location.advice
     return name, Outcome(
-        summary=tuple(location_facts(location, choice.reason if choice else None)),
+        summary=tuple(lines(location, *why)),
         content=content,
         result=code,
         result_text=location.result,
@@ -302,7 +304,7 @@ def locate_picks(
         return axes.get_figure()
 
     return Outcome(
-        summary=tuple(location_facts(location)),
+        summary=tuple(lines(location)),
         content=content_of(location),
         result=result.result.name,
         result_text=location.result,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from eqstat.cli._text import facts, magnitude, percent, place
+from eqstat._core.explain import lines
 
 if TYPE_CHECKING:
     from eqstat import detection
+
+# Rows of a replay before those of its alarms.
+STREAM = ("Stream", "Triggers")
 
 
 def content_of(replay: detection.Replay) -> dict[str, Any]:
@@ -42,50 +46,12 @@ def location(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def summary(replay: detection.Replay) -> list[str]:
-    """Lines for a person."""
-    content = content_of(replay)
-    given = content["triggers"]
-    rate = replay.settings["false_alarm_rate_per_year"]
-    rows = [
-        ("Stream", f"{content['start']} to {content['end']}, {content['steps']} steps"),
-        (
-            "Triggers",
-            f"{given['given']} given, {given['used']} used, of {content['devices']} devices",
-        ),
+    """Lines for a person: every alarm, where the text of a replay has the first."""
+    each = [
+        replace(replay, alarms=(alarm,), locations=(found,))
+        for alarm, found in zip(replay.alarms, replay.locations, strict=True)
     ]
-    if replay.alarm is None:
-        rows.append(
-            (
-                "Alarm",
-                f"none (budget {rate:g} false a year); greatest probability of an earthquake "
-                f"{content['greatest_probability']:.3g}",
-            )
-        )
-    for alarm in content["alarms"]:
-        source, error, region = (alarm[name] for name in ("hypocentre", "standard_error", "region"))
-        causes = ", ".join(
-            f"{name} {each:.3g}" for name, each in alarm["cause_probability"].items()
-        )
-        rows += [
-            ("", ""),
-            ("Alarm", f"{alarm['time']} (budget {rate:g} false a year)"),
-            ("Reason", alarm["reason"]),
-            (
-                "Hypocentre",
-                f"{place(source['latitude'], source['longitude'])}, depth "
-                f"{source['depth_km']:.1f} km",
-            ),
-            ("Origin time", source["origin_time"]),
-            (
-                "Standard error",
-                f"{error['latitude_km']:.1f} km north-south, {error['longitude_km']:.1f} km "
-                f"east-west, depth {error['depth_km']:.1f} km, time {error['origin_time_s']:.2f} s",
-            ),
-            (
-                f"{percent(region['probability'])} region",
-                f"{region['area_km2']:.0f} km2 ({region['kind']})",
-            ),
-            *([("Magnitude", magnitude(alarm["magnitude"]))] if "magnitude" in alarm else []),
-            ("Causes", causes),
-        ]
-    return facts(rows)
+    text = lines(each[0] if each else replay)
+    for other in each[1:]:
+        text += ["", *lines(other)[len(STREAM) :]]
+    return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from eqstat.cli._text import aligned, facts, percent, place
+from eqstat._core.text import aligned, facts, percent, place
 from eqstat.cli._threshold import clock
 
 if TYPE_CHECKING:

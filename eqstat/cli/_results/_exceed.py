@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqstat.cli._text import aligned, facts, percent, place
+from eqstat._core.text import aligned, facts, percent, place
 
 if TYPE_CHECKING:
     import pandas as pd

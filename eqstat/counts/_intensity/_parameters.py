@@ -12,6 +12,7 @@ from jaxtyping import Array
 from eqstat._core.arrays import Number
 from eqstat._core.checks import check_fields
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.counts._families import Marginal
 
 # Equally spaced nodes: for a normal density times a smooth function the trapezoidal rule with a
@@ -34,7 +35,7 @@ SURGE_NODES = -np.diff(_PARTS) / -np.diff(_BEYOND)
 SURGE_LOG_WEIGHTS = np.log(-np.diff(_BEYOND))
 
 
-class Intensity(eqx.Module):
+class Intensity(Explained, eqx.Module):
     r"""Slow intensity of each region: what weather, news and habits add to the weekly cycle.
 
     The log of the factor by which a region's rate exceeds that of its hour is a stationary

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from eqstat._core.arrays import Number
+from eqstat._core.explain import Explained, explained
 from eqstat.counts._background import Background
 from eqstat.counts._intensity._filter import predict, update
 from eqstat.counts._special import SMALLEST, log_rising
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 OUTLIERS = 1e-6
 
 
-class SlowIntensity(eqx.Module):
+class SlowIntensity(Explained, eqx.Module):
     """The parameters of `init` and `step`, means over the draws of a posterior.
 
     Attributes
@@ -52,6 +53,7 @@ class SlowIntensity(eqx.Module):
     window_h: Float[Array, ""]
 
 
+@explained
 class State(NamedTuple):
     """What the windows so far say about the present intensity of each region.
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from eqstat._core.constants import HOURS_PER_YEAR
+from eqstat._core.explain import Explained, explained
 from eqstat.counts._background import Background, Number
 from eqstat.counts._intensity._tail import Tail, inflate_log
 from eqstat.counts._special import cubic_weights
@@ -25,6 +26,7 @@ OK, BEYOND_TABLE, BAD_INPUT = 0, 1, 2
 BLOCK = 4096
 
 
+@explained
 class Score(NamedTuple):
     """Scores of a count among active devices.
 
@@ -64,7 +66,7 @@ class Score(NamedTuple):
     status: Int[Array, "..."]
 
 
-class Scorer(eqx.Module):
+class Scorer(Explained, eqx.Module):
     """Tables that `score` reads: a pytree of float32 arrays, made by `scorer`.
 
     Attributes

@@ -22,6 +22,7 @@ from jaxtyping import Array, Float
 
 from eqstat._core.arrays import Number
 from eqstat._core.checks import check_range
+from eqstat._core.explain import explained
 from eqstat.counts.alarm._present import State
 from eqstat.counts.alarm._score import ANY_DAY, Scorer, score
 
@@ -31,6 +32,7 @@ BETS = np.array([1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0])
 RATIOS = np.exp(np.linspace(0.0, np.log(300.0), 115))
 
 
+@explained
 class Watch(NamedTuple):
     """Windows seen, and how many of them exceeded the level, by region.
 

@@ -11,11 +11,12 @@ from scipy.special import betaincinv, gammaincinv
 from eqstat._core.checks import check_probability, check_range
 from eqstat._core.constants import HOUR_S
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.typing import ArrayLike
 
 
 @dataclass(frozen=True)
-class Sensors:
+class Sensors(Explained):
     r"""Posterior of each sensor's rate of false pre-warnings and of its pick probability.
 
     .. math:: \lambda_i \sim \mathrm{Gamma}(\alpha_i, \beta_i), \qquad

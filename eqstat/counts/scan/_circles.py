@@ -26,6 +26,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from eqstat._core.errors import InputError
+from eqstat._core.explain import explained
 from eqstat._core.random import generator
 from eqstat._core.typing import ArrayLike
 from eqstat.counts._families import FAMILIES, Marginal
@@ -37,6 +38,7 @@ from eqstat.geodesy import great_circle_distance
 __all__ = ["CountryRate", "country_rate", "members_of_circles"]
 
 
+@explained
 class CountryRate(NamedTuple):
     """Rate of false alarms of all circles together, natural logs per hour.
 

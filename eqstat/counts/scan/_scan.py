@@ -47,6 +47,7 @@ from scipy.special import gammaln, logsumexp
 
 from eqstat._core.checks import check_choice, check_range, check_whole, refuse
 from eqstat._core.constants import HOURS_PER_YEAR
+from eqstat._core.explain import explained
 from eqstat._core.typing import ArrayLike
 from eqstat.counts._families import FAMILIES, Marginal
 from eqstat.counts.scan import _alarm_rate
@@ -65,6 +66,7 @@ __all__ = [
 _CELLS_AT_ONCE = 2_000_000
 
 
+@explained
 class ScanTail(NamedTuple):
     """Exceedance of a threshold by the scan statistic of a Poisson process, natural logs.
 

@@ -12,6 +12,7 @@ from scipy.special import log_ndtr, ndtr
 
 from eqstat._core.checks import check_range, check_whole
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.detectability.history._data import History, as_history, nearest
 
 # Of the magnitudes' and distances' metric, in magnitudes (Schorlemmer and Woessner, 2008).
@@ -61,7 +62,7 @@ def _learning(owner: str, history: History) -> tuple[np.ndarray, np.ndarray, np.
 
 
 @dataclass(frozen=True)
-class LogisticCurve:
+class LogisticCurve(Explained):
     """Logistic regression on magnitude and log distance of the k-th station; of `logistic`.
 
     Attributes
@@ -125,7 +126,7 @@ def logistic(history: History) -> LogisticCurve:
 
 
 @dataclass(frozen=True)
-class RawShares:
+class RawShares(Explained):
     """Shares of hits by magnitude and distance of the k-th station, made monotone; of `pmc`.
 
     Attributes
@@ -222,7 +223,7 @@ def pmc(history: History) -> RawShares:
 
 
 @dataclass(frozen=True)
-class CompletenessMap:
+class CompletenessMap(Explained):
     """A map of completeness and a normal detection curve; of `bmc`.
 
     Attributes

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from eqstat._core.checks import check_kind, check_range, check_whole
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.geodesy import great_circle_distance, hypocentral_distance
 from eqstat.inference import bucket_size, pad_rows
 from eqstat.schema import Column, Contract, check, check_network
@@ -39,7 +40,7 @@ EVENTS = Contract(
 """Earthquakes of a catalogue, with `detected` true for hits and false for misses."""
 
 
-class HistoryData(eqx.Module):
+class HistoryData(Explained, eqx.Module):
     """Arrays of the earthquakes, the input of the likelihood; made by `prepare`.
 
     Attributes
@@ -88,7 +89,7 @@ class HistoryData(eqx.Module):
 
 
 @dataclass(frozen=True)
-class History:
+class History(Explained):
     """A checked catalogue with its network, ready to fit; made by `prepare` or `simulate`.
 
     Attributes

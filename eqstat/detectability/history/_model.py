@@ -11,6 +11,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 
+from eqstat._core.explain import Explained
 from eqstat.detectability.history._data import HistoryData
 from eqstat.detectability.history._likelihood import log_likelihood
 from eqstat.detectability.history._parameters import Sensitivity
@@ -40,7 +41,7 @@ def _share(a: float, b: float) -> Any:
     return eqx.field(default_factory=lambda: dist.Beta(a, b))
 
 
-class Prior(eqx.Module):
+class Prior(Explained, eqx.Module):
     """Priors of the parameters of `Sensitivity`; NumPyro distributions.
 
     Attributes

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from eqstat._core.arrays import as_leaf
 from eqstat._core.checks import check_range
+from eqstat._core.explain import Explained
 
 REFERENCE_KM = 50.0
 # Distances below this have the loss of this one.
@@ -31,7 +32,7 @@ SHARES = (
 )
 
 
-class Sensitivity(eqx.Module):
+class Sensitivity(Explained, eqx.Module):
     r"""What earthquakes a network detects: parameters of the history model.
 
     Station j triggers in earthquake i, of magnitude $M$ at hypocentral distance $R$, with

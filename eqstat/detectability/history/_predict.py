@@ -15,6 +15,7 @@ from jaxtyping import Array
 
 from eqstat._core.checks import check_kind, check_probability, check_range
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.typing import ArrayLike
 from eqstat.detectability.history._data import History, HistoryData, nearest
 from eqstat.detectability.history._likelihood import log_outcomes
@@ -24,7 +25,7 @@ from eqstat.inference import bucket_size, pad_rows, posterior_sites
 
 
 @dataclass(frozen=True)
-class HistoryPosterior:
+class HistoryPosterior(Explained):
     """Draws of the parameters, with the network they belong to.
 
     Attributes

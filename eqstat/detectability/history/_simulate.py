@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_fields, check_key, check_kind, check_range, check_whole
+from eqstat._core.explain import Explained
 from eqstat._core.random import generator
 from eqstat.detectability.history._data import History, checked_counts, prepare
 from eqstat.detectability.history._likelihood import station_shift, working_share
@@ -23,7 +24,7 @@ START = pd.Timestamp("2026-01-01T00:00:00Z")
 
 
 @dataclass(frozen=True)
-class Design:
+class Design(Explained):
     """Design of a simulated history: earthquakes and stations in a square.
 
     Attributes

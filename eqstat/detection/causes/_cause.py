@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from eqstat._core.arrays import FloatArray
 from eqstat._core.checks import check_range, refuse
+from eqstat._core.explain import Explained, explained
 from eqstat.detection.causes._magnitude import Apparent, MagnitudeModel
 from eqstat.velocity import VelocityModel
 
@@ -22,6 +23,7 @@ from eqstat.velocity import VelocityModel
 LEAD_SD = 3.0
 
 
+@explained
 class Nodes(NamedTuple):
     r"""Quadrature nodes over the nuisance parameters of a cause; each array is (nodes,).
 
@@ -59,7 +61,7 @@ class Nodes(NamedTuple):
     weight: FloatArray
 
 
-class Cause(eqx.Module):
+class Cause(Explained, eqx.Module):
     r"""A cause of triggers: where it may be, how fast it travels, and which devices it triggers.
 
     A device at distance $r$ from a source at depth $z$ that started at $t_0$ is triggered by it

@@ -11,6 +11,7 @@ from scipy.special import betainc, ndtr
 
 from eqstat._core.arrays import FloatArray
 from eqstat._core.checks import check_range, refuse
+from eqstat._core.explain import Explained, explained
 from eqstat.detectability import DeviceResponse, trigger_probability
 from eqstat.ground_motion import GroundMotion, event_design, median, record_sd_at
 from eqstat.ground_motion.magnitude import GutenbergRichter
@@ -34,6 +35,7 @@ def share_edges(count: int, low: float = 0.0, high: float = 1.0) -> np.ndarray:
     return np.sin(np.linspace(first, last, count + 1)) ** 2
 
 
+@explained
 class Apparent(NamedTuple):
     """Cells of the apparent magnitude, one for each node of a cause.
 
@@ -56,7 +58,7 @@ class Apparent(NamedTuple):
     high: FloatArray
 
 
-class MagnitudeModel(eqx.Module):
+class MagnitudeModel(Explained, eqx.Module):
     r"""Magnitudes of earthquakes: how often they occur, and which devices they trigger.
 
     A magnitude m has the Gutenberg-Richter density $\propto 10^{-b m}$ between a least and a

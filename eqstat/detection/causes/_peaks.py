@@ -10,11 +10,13 @@ from scipy import optimize, stats
 
 from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
+from eqstat._core.explain import explained
 from eqstat.schema import check_triggers
 
 LEAST_PEAKS = 50
 
 
+@explained
 class FalsePeaks(NamedTuple):
     """Peaks of false triggers: a normal distribution of log10, and how its tails do.
 

@@ -14,12 +14,13 @@ from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 
 from eqstat._core.checks import check_range
+from eqstat._core.explain import Explained
 from eqstat.exceedance import _kernel
 from eqstat.exceedance._kernel import SourceDraws
 from eqstat.exceedance.alerts._rules import PosteriorPredictive, Snapshot
 
 
-class MeanHypocentre(eqx.Module):
+class MeanHypocentre(Explained, eqx.Module):
     """A point source: the ground-motion model at the mean hypocentre and mean magnitude.
 
     Ignores the uncertainty of the source; the scatter of the ground motion is kept.
@@ -59,7 +60,7 @@ class MeanHypocentre(eqx.Module):
         return PosteriorPredictive(self.predictor)(known, log10_threshold)
 
 
-class Plum(eqx.Module):
+class Plum(Explained, eqx.Module):
     r"""Like PLUM: predict the strongest shaking recorded so far by the stations near a site.
 
     With the largest peak a of the stations within the radius, the probability of exceeding u is
@@ -120,7 +121,7 @@ class Plum(eqx.Module):
         return jnp.where(peak[:, None] > 0, ndtr(above / self.scatter), 0.0).astype(dtype)
 
 
-class Always(eqx.Module):
+class Always(Explained, eqx.Module):
     """Every site is warned as soon as an earthquake is located.
 
     Examples
@@ -139,7 +140,7 @@ class Always(eqx.Module):
         return jnp.where(snapshot.located, jnp.ones(shape, snapshot.site_km.dtype), 0.0)
 
 
-class Never(eqx.Module):
+class Never(Explained, eqx.Module):
     """No site is ever warned.
 
     Examples

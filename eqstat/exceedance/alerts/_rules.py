@@ -15,6 +15,7 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float, Int
 
+from eqstat._core.explain import Explained
 from eqstat._core.normal import log_ndtr
 from eqstat.exceedance import _kernel
 from eqstat.exceedance._kernel import SourceDraws
@@ -26,7 +27,7 @@ from eqstat.ground_motion.mixture import Mixture, exceedance
 LEAST_M_S2 = 1e-9
 
 
-class Snapshot(eqx.Module):
+class Snapshot(Explained, eqx.Module):
     """Data at one time: draws of the source, peaks of the stations so far, and the sites.
 
     Coordinates are Cartesian, km about one centre; the sites may be the stations.
@@ -111,7 +112,7 @@ def tails(mixture: Mixture, log10_threshold: Float[Array, "t"]) -> Float[Array, 
     return jax.vmap(lambda u: exceedance(mixture, u), out_axes=1)(log10_threshold)
 
 
-class PosteriorPredictive(eqx.Module):
+class PosteriorPredictive(Explained, eqx.Module):
     """Marginalise over the posterior of the source; recorded shaking is not used.
 
     Attributes
@@ -142,7 +143,7 @@ class PosteriorPredictive(eqx.Module):
         return jnp.where(snapshot.located, tails(mixture, log10_threshold), 0.0)
 
 
-class StationConditioned(eqx.Module):
+class StationConditioned(Explained, eqx.Module):
     r"""Condition also on the shaking that stations have recorded so far.
 
     Where the shaking is over, the PGA is known. Where it goes on, the PGA is the peak so far plus

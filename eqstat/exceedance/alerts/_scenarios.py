@@ -35,6 +35,7 @@ from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_whole
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.random import generator
 from eqstat.exceedance._kernel import SourceDraws
 from eqstat.exceedance.alerts import _growth
@@ -46,7 +47,7 @@ HISTORY = 200
 
 
 @dataclass(frozen=True)
-class Design:
+class Design(Explained):
     """Design of a simulation: a region, its network, its earthquakes and their estimates.
 
     Attributes
@@ -108,7 +109,7 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Scenarios:
+class Scenarios(Explained):
     """Earthquakes of a region and their shaking. Times are seconds after the origin.
 
     Attributes

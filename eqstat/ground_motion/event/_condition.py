@@ -14,6 +14,7 @@ from jaxtyping import Array, ArrayLike, Float
 from eqstat._core.checks import check_range
 from eqstat._core.constants import HALF_LOG_2PI
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.ground_motion._parameters import DISTANCE_KM, MAGNITUDE, magnitude_slope_at
 from eqstat.ground_motion._predict import MotionPosterior
 from eqstat.ground_motion.event._effects import Reports, condition_draws
@@ -40,7 +41,7 @@ REPORTS = Contract(
 )
 
 
-class Device(eqx.Module):
+class Device(Explained, eqx.Module):
     """Error model of the peaks that a device reports, relative to the ground.
 
     Attributes

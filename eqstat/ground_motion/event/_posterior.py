@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
+from eqstat._core.explain import Explained
 from eqstat.ground_motion._layout import station_places
 from eqstat.ground_motion._likelihood import site_variance
 from eqstat.ground_motion._parameters import GroundMotion, event_design, record_sd_at
@@ -45,7 +46,7 @@ def _row_moments(motion: GroundMotion, rows: tuple[Array, ...]) -> tuple[Array, 
 _condense = jax.jit(condense, static_argnums=3)
 
 
-class EventPosterior(eqx.Module):
+class EventPosterior(Explained, eqx.Module):
     """Posterior of one event given its reports; made by `condition`.
 
     Attributes

@@ -7,9 +7,10 @@ import numpy as np
 
 from eqstat._core.arrays import FloatArray
 from eqstat._core.checks import check_range
+from eqstat._core.explain import Explained
 
 
-class GutenbergRichter(eqx.Module):
+class GutenbergRichter(Explained, eqx.Module):
     r"""Magnitudes between a least and a greatest one, with density $\propto 10^{-b m}$.
 
     Parameters

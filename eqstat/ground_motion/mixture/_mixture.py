@@ -18,10 +18,11 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from eqstat._core.constants import HALF_LOG_2PI
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.normal import log_ndtr
 
 
-class Mixture(eqx.Module):
+class Mixture(Explained, eqx.Module):
     """Mixture of K Gaussians on log10 PGA (m/s2), or a batch of mixtures.
 
     Attributes

@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.inference import pad_rows
 
 
 @dataclass(frozen=True)
-class Examples:
+class Examples(Explained):
     """Training examples of a network.
 
     Attributes

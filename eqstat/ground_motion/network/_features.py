@@ -10,12 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from eqstat._core.explain import Explained
+
 # Effective distance: saturation distance of magnitude 5 (km) and its growth, decades per magnitude.
 SIZE_KM, SIZE_SLOPE = 6.0, 0.235
 
 
 @dataclass(frozen=True)
-class Feature:
+class Feature(Explained):
     """A feature of a network: one column of a table.
 
     Attributes
@@ -106,7 +108,7 @@ def transform(features: tuple[Feature, ...], values: Array) -> Array:
     return jnp.stack(columns, axis=-1)
 
 
-class FeatureNoise(eqx.Module):
+class FeatureNoise(Explained, eqx.Module):
     """Augmentation of a mini-batch: optional features are hidden, others get noise.
 
     A hidden feature makes the network learn the density given the other features, marginalised

@@ -26,6 +26,7 @@ from scipy.optimize import minimize_scalar
 import eqstat
 from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.ground_motion.mixture._mixture import Mixture, crps, exceedance, log_density
 from eqstat.ground_motion.network._examples import Examples, event_correlation, event_weights
 from eqstat.ground_motion.network._features import (
@@ -52,7 +53,7 @@ TEMPERATURES = (0.5, 2.0)
 
 
 @dataclass(frozen=True)
-class FittedNetwork:
+class FittedNetwork(Explained):
     """A trained network with its training history and examples.
 
     Attributes

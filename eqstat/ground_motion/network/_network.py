@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray
 
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.ground_motion.mixture._mixture import Mixture, from_logits
 from eqstat.ground_motion.network._features import FEATURES, Feature, Scaling
 from eqstat.ground_motion.network._trend import trend_basis
@@ -25,7 +26,7 @@ from eqstat.ground_motion.network._trend import trend_basis
 FLOOR = 0.02
 
 
-class Member(eqx.Module):
+class Member(Explained, eqx.Module):
     r"""One network of an ensemble: a trend and a small correction that is learned.
 
     With inputs z, a trend t and outputs $(\ell_k, o_k, r_k)$ of a perceptron with tanh units,
@@ -133,7 +134,7 @@ def trainable(member: Member) -> Any:
     return eqx.tree_at(lambda m: m.perceptron, none, learned)
 
 
-class Network(eqx.Module):
+class Network(Explained, eqx.Module):
     """An ensemble of trained mixture density networks with its metadata.
 
     The density is the plain average of the members' densities. It is immutable:
@@ -252,7 +253,7 @@ class Network(eqx.Module):
         return NetworkPredictor(Network(self.members, self.temperature))
 
 
-class NetworkPredictor(eqx.Module):
+class NetworkPredictor(Explained, eqx.Module):
     """Ground-motion predictor of a trained network.
 
     Attributes

@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 from eqstat._core.checks import check_range, check_whole
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.ground_motion.network._descent import evaluate, keep, one_epoch, optimiser
 from eqstat.ground_motion.network._examples import Examples, joined, refuse_shared
 from eqstat.inference import bucket_size, pad_rows
@@ -65,7 +66,7 @@ class TrainingError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
+class TrainingOptions(Explained):
     """Options of training: AdamW on mini-batches with a cosine schedule.
 
     Attributes
@@ -108,7 +109,7 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True)
-class TrainingResult:
+class TrainingResult(Explained):
     """Result of a training.
 
     Attributes

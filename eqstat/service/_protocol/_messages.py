@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from eqstat._core.errors import InputError
 from eqstat.service._protocol._topics import NAME, ROOT, address_of, topic_of
+from eqstat._core.explain import explained
 
 VERSION = 1
 # A message of eqstat's own; a device has no need of more.
@@ -137,6 +138,7 @@ OPENEEW_TEXT = re.compile(
 )
 
 
+@explained
 class Message(NamedTuple):
     """What a message says, or why it cannot be used.
 

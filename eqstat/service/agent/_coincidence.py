@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from eqstat._core.errors import InputError
+from eqstat._core.explain import explained
 from eqstat.edge import Answer, Status
 
 # Times farther from now are of a clock that is wrong, s.
@@ -15,6 +16,7 @@ MOST_AHEAD_S, MOST_LATE_S = 5.0, 60.0
 MISSED_KEEP_ALIVES = 3.0
 
 
+@explained
 class Coincidence(NamedTuple):
     """Answer to the pre-warnings of a frame.
 

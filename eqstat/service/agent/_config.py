@@ -10,6 +10,7 @@ from typing import Any
 from eqstat._core.checks import check_choice, check_range
 from eqstat._core.errors import InputError
 from eqstat.service._protocol._topics import NAME, ROOT, check_root
+from eqstat._core.explain import Explained
 from eqstat.service._toml import read_toml, table
 from eqstat.service.agent._detector import DetectorSettings
 from eqstat.service.agent._threshold import ThresholdLearner
@@ -18,7 +19,7 @@ KINDS = ("shake", "openeew", "seedlink")
 
 
 @dataclass(frozen=True)
-class Sensor:
+class Sensor(Explained):
     """`[sensor]`: name of this sensor and where it stands.
 
     Attributes
@@ -40,7 +41,7 @@ class Sensor:
 
 
 @dataclass(frozen=True)
-class Input:
+class Input(Explained):
     """`[input]`: where packets come from.
 
     Attributes
@@ -83,7 +84,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class PreWarnings:
+class PreWarnings(Explained):
     """`[prewarning]`: rate of false pre-warnings, shape of motion, and record of the threshold.
 
     Examples
@@ -104,7 +105,7 @@ class PreWarnings:
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Neighbours(Explained):
     """`[coincidence]`: scorer of coincidences, its sensors in their order, and its frame.
 
     Examples
@@ -120,7 +121,7 @@ class Neighbours:
 
 
 @dataclass(frozen=True)
-class AgentBroker:
+class AgentBroker(Explained):
     """`[broker]`: broker of MQTT, credentials and topics.
 
     Examples
@@ -141,7 +142,7 @@ class AgentBroker:
 
 
 @dataclass(frozen=True)
-class AgentConfig:
+class AgentConfig(Explained):
     """Configuration of an agent; see `read_agent_config`.
 
     Attributes

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained, explained
 from eqstat.service.agent._channel import BLOCK_S, Block, Channel, SensorStatus
 from eqstat.service.agent._packets import Packet
 from eqstat.service.agent._threshold import ThresholdLearner
@@ -20,6 +21,7 @@ PATIENCE_BLOCKS = 16
 BEFORE_S, AFTER_S = 30.0, 180.0
 
 
+@explained
 class PreWarning(NamedTuple):
     """A sensor's claim that the ground shakes.
 
@@ -48,7 +50,7 @@ class PreWarning(NamedTuple):
 
 
 @dataclass(frozen=True)
-class DetectorSettings:
+class DetectorSettings(Explained):
     """Settings of a detector.
 
     Parameters

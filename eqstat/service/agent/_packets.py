@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from eqstat._core.explain import explained
+
 MOST_BYTES = 65_536
 MOST_SAMPLES = 4096
 # A Raspberry Shake sends four packets a second for each channel, whatever its rate.
@@ -19,6 +21,7 @@ _CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,8}")
 _NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{0,12})?([eE][+-]?\d{1,2})?")
 
 
+@explained
 class Packet(NamedTuple):
     """Samples of one sensor that follow each other without a gap.
 

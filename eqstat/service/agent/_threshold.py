@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from eqstat._core.errors import InputError
+from eqstat._core.explain import explained
 from eqstat.service.agent._tail import Tail
 
 LEAST_MAXIMA = 20
@@ -23,6 +24,7 @@ FEEDBACK, MOST_FEEDBACK = 0.1, 3.0
 KEYS = ("maxima", "hours", "feedback")
 
 
+@explained
 class LearnedRate(NamedTuple):
     """What is known of false pre-warnings at the present threshold.
 

@@ -17,6 +17,7 @@ from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
 from eqstat.service._protocol._connection import mqtt_module
 from eqstat.service._protocol._topics import ROOT, area_of, check_root
+from eqstat._core.explain import Explained, explained
 from eqstat.service.load._world import BIRTH, DEATH, KINDS, TRIGGER, LoadWorld, Messages
 
 SLICES = 10
@@ -26,7 +27,7 @@ Send = Callable[[str, bytes], None]
 
 
 @dataclass(frozen=True)
-class LoadTarget:
+class LoadTarget(Explained):
     """Where messages go: a file of JSON lines (`out`, `-` for standard output), or a broker.
 
     With `area_degrees` above 0 phones send by cells of this size (`eqstat.service.area_of`).
@@ -47,6 +48,7 @@ class LoadTarget:
     area_degrees: float = 0.0
 
 
+@explained
 class LoadReport(NamedTuple):
     """What was sent, and how fast.
 

@@ -14,6 +14,7 @@ from eqstat._core.checks import check_range, check_whole
 from eqstat._core.errors import InputError
 from eqstat.detectability import DeviceResponse, trigger_probability
 from eqstat.ground_motion import GroundMotion, median, record_sd_at
+from eqstat._core.explain import Explained, explained
 from eqstat.simulation import Network, active_share, simulate, uniform_box
 from eqstat.simulation.sources import Crowd, Earthquakes
 
@@ -23,7 +24,7 @@ EARTH_KM_PER_DEGREE = 111.2
 
 
 @dataclass(frozen=True)
-class LoadSettings:
+class LoadSettings(Explained):
     """What the phones do.
 
     Parameters
@@ -97,6 +98,7 @@ def shaken_shares(distance_km: Array, magnitude: Array) -> tuple[Array, Array]:
     return by_p, by_s / (1 - by_p)
 
 
+@explained
 class Messages(NamedTuple):
     """Messages of one second, in the order in which they are sent.
 

@@ -14,6 +14,7 @@ from scipy import stats
 
 from eqstat._core.arrays import Number
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained, explained
 
 __all__ = [
     "CAUSES",
@@ -37,6 +38,7 @@ EVENTS = ("nothing", "earthquake", "blast", "thunder", "crowd", "server")
 Pair = tuple[Number, Number]
 
 
+@explained
 class Places(NamedTuple):
     """Devices in the form that sources take, float32.
 
@@ -64,6 +66,7 @@ class Places(NamedTuple):
     elevation_km: Float[Array, " devices"]
 
 
+@explained
 class Truth(NamedTuple):
     """The event of a stream; undefined values are NaN.
 
@@ -93,6 +96,7 @@ class Truth(NamedTuple):
     magnitude: Number
 
 
+@explained
 class Draw(NamedTuple):
     """One simulated data set: the first trigger of each device, its cause, and the truth.
 
@@ -153,7 +157,7 @@ def uniform(key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Array:
 _SCORES = np.linspace(-6.0, 6.0, 2401)
 
 
-class Tabulated(eqx.Module):
+class Tabulated(Explained, eqx.Module):
     """Draws from a continuous distribution of SciPy by interpolation of its quantiles.
 
     Interpolation is linear between 2,401 normal scores from -6 to 6, so that errors of quantiles
@@ -192,7 +196,7 @@ class Tabulated(eqx.Module):
         return table[below] + (place - below) * (table[below + 1] - table[below])
 
 
-class Source(eqx.Module):
+class Source(Explained, eqx.Module):
     """Base class of sources of triggers; a subclass implements `__call__`.
 
     Examples

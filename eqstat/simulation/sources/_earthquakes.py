@@ -14,6 +14,7 @@ from scipy import stats
 from eqstat._core.arrays import Number
 from eqstat._core.checks import check_fields, check_range
 from eqstat._core.constants import EARTH_RADIUS_KM
+from eqstat._core.explain import Explained
 from eqstat.simulation.sources._base import (
     Draw,
     P,
@@ -48,7 +49,7 @@ else:
     Delay = Any
 
 
-class ConstantProbability(eqx.Module):
+class ConstantProbability(Explained, eqx.Module):
     """Trigger probability that is independent of distance and magnitude.
 
     Parameters
@@ -79,7 +80,7 @@ class ConstantProbability(eqx.Module):
         return jnp.full(shape, self.p, jnp.float32), jnp.full(shape, self.s, jnp.float32)
 
 
-class ShakingProbability(eqx.Module):
+class ShakingProbability(Explained, eqx.Module):
     r"""Trigger probability as a logistic function of the peak acceleration.
 
     .. math:: p = c\,\bigl(1 + \exp(-1.7\,(\ln A - \ln A_0) / s)\bigr)^{-1}, \qquad
@@ -139,7 +140,7 @@ class ShakingProbability(eqx.Module):
         return self.ceiling * by_p, self.ceiling * (by_both - by_p) / (1 - self.ceiling * by_p)
 
 
-class NormalDelay(eqx.Module):
+class NormalDelay(Explained, eqx.Module):
     """Normal delay of a trigger after its phase, seconds.
 
     Parameters

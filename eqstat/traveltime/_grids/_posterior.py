@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import xarray as xr
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy import ndimage
 
+from eqstat import hypocentre
+from eqstat._core.explain import Explained
 from eqstat._core.random import generator
+from eqstat._core.text import place
 from eqstat.hypocentre import Axis, from_grid
 from eqstat.inference import Grid, Laplace, Result, cell_edges, marginal, quantile
 from eqstat.traveltime import _start
@@ -30,7 +35,7 @@ NEGLIGIBLE = 1e-9
 
 
 @dataclass(frozen=True)
-class GridPosterior:
+class GridPosterior(Explained):
     """Posterior of a hypocentre on a grid in local coordinates.
 
     Cells grow with the distance from the mode: equal steps of `arcsinh` of the distance over
@@ -123,6 +128,40 @@ class GridPosterior:
         axis = np.asarray(self.grid.axes[SPACE.index(name)], np.float64)
         weights = marginal(self.mass, (SPACE.index(name),))
         return self.to_kilometres(name, quantile(cell_edges(axis), weights, probability))
+
+    def summary(self, *, probability: float = 0.9) -> pd.DataFrame:
+        """Return `eqstat.hypocentre.summary` of the posterior as a table.
+
+        Parameters
+        ----------
+        probability
+            Content of the equal-tailed intervals, in (0, 1).
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each of `latitude`, `longitude`, `depth_km`, `origin_time_s` (after the
+            reference time), `east_km` and `north_km`; columns `mean`, `sd`, `low`, `median`,
+            `high`.
+        """
+        table = hypocentre.summary(self.hypocentre, probability=probability)
+        return table.to_dataframe().T.rename_axis(columns=None, index="name")
+
+    def _facts(self) -> list[tuple[str, str]]:
+        table: Any = self.summary().T
+        middle, sd = table.loc["median"], table.loc["sd"]
+        where = place(middle["latitude"], middle["longitude"])
+        spread = ", ".join(f"{name.split('_')[0]} {sd[name]:.1f} km" for name in SPACE)
+        depth = " to ".join(f"{table.loc[end, 'depth_km']:.1f}" for end in ("low", "high"))
+        cells = " x ".join(map(str, self.mass.shape))
+        return [
+            ("Hypocentre", f"{where}, depth {middle['depth_km']:.1f} km (medians)"),
+            ("Standard error", spread),
+            ("90 % interval", f"depth {depth} km"),
+            ("Triggers", self.observations.usage),
+            ("Cells", f"{cells}, log evidence {self.log_evidence:.2f}"),
+            ("Result", f"{self.likelihood}: {self.result_text or self.result.value}"),
+        ]
 
     @cached_property
     def hypocentre(self) -> xr.Dataset:

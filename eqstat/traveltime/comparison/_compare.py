@@ -16,6 +16,7 @@ from scipy import special, stats
 
 from eqstat._core.arrays import FloatArray
 from eqstat._core.checks import check_key, check_probability
+from eqstat._core.explain import Explained
 from eqstat.inference import Result
 from eqstat.traveltime._arrays import TriggerData
 from eqstat.traveltime._data import Observations, as_observations
@@ -48,7 +49,7 @@ NO_LEAD_S = 1e-3
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Explained):
     """Log evidence of the models of a detection, and the probability of an earthquake.
 
     Attributes
@@ -101,6 +102,21 @@ class Comparison:
     def __str__(self) -> str:
         evidence = ", ".join(f"{name} {value:.1f}" for name, value in self.log_evidence.items())
         return f"{self.preferred} likelihood chosen by log evidence ({evidence})"
+
+    def summary(self) -> pd.DataFrame:
+        """Return `log_evidence` and posterior `probability` of each model."""
+        columns = {"log_evidence": self.log_evidence, "probability": self.model_probability}
+        return pd.DataFrame({name: pd.Series(dict(one)) for name, one in columns.items()})
+
+    def _facts(self) -> list[tuple[str, str]]:
+        chances = self.model_probability
+        answer = "earthquake" if self.probability > 0.5 else "false detection"
+        chance = f"{self.probability:.3g} of an earthquake ({self.prior_probability:g} before)"
+        likely = max(chances, key=chances.__getitem__)
+        return [
+            ("Verdict", answer),
+            ("Probability", f"{chance}; most probable model: {likely}"),
+        ]
 
 
 def _log_triggered(data: TriggerData, prior: Prior) -> float:

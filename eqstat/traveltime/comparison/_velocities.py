@@ -11,6 +11,7 @@ from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_key
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.traveltime._data import Observations, as_observations
 from eqstat.traveltime._grid import grid
 from eqstat.traveltime._grids._posterior import GridPosterior
@@ -20,7 +21,7 @@ from eqstat.velocity import VelocityLike
 
 
 @dataclass(frozen=True)
-class VelocityComparison:
+class VelocityComparison(Explained):
     """Log evidence of velocity models, and the posterior of the hypocentre under each.
 
     Attributes

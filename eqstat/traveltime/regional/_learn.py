@@ -12,6 +12,7 @@ import pandas as pd
 
 from eqstat._core.checks import check_whole
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.geodesy import LocalFrame
 from eqstat.hypocentre import credible_level
 from eqstat.inference import InferenceError, bucket_size
@@ -23,7 +24,7 @@ from eqstat.traveltime.regional._parameters import RegionalError
 
 
 @dataclass(frozen=True)
-class Learned:
+class Learned(Explained):
     """Result of `learn`: the model, the log evidence of the events, how the search ended.
 
     Examples

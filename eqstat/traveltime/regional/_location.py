@@ -11,13 +11,14 @@ import xarray as xr
 
 from eqstat import hypocentre
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat.inference import Result, cell_edges, quantile
 from eqstat.traveltime._results import Verdict, judge, of_density, sentence, uniform
 from eqstat.traveltime.regional._parameters import RegionalError
 
 
 @dataclass(frozen=True)
-class DepthPrior:
+class DepthPrior(Explained):
     r"""Log-normal prior of depth within a range, as of a continental crust.
 
     .. math:: \log z \sim N(\log m, s^2), \qquad z_{\min} \le z \le z_{\max}
@@ -61,7 +62,7 @@ EDGE_MASS = 0.01
 
 
 @dataclass(frozen=True)
-class RegionalLocation:
+class RegionalLocation(Explained):
     """A location with a regional error model.
 
     Attributes

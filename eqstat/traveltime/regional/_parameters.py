@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from eqstat._core.checks import check_range, is_traced
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 
 Number = float | Float[Array, ""]
 _FORMAT = "eqstat regional error 2"
@@ -77,7 +78,7 @@ CENTRES = np.array([field.to_free(field.centre) for field in FIELDS])
 WIDTHS = np.array([field.width for field in FIELDS])
 
 
-class RegionalError(eqx.Module):
+class RegionalError(Explained, eqx.Module):
     """A two-branch crust and the errors of times about it, for one region.
 
     Every number is positive; probabilities, shares and the correlation lie in (0, 1). The

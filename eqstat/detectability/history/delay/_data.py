@@ -12,6 +12,7 @@ from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_key, check_range
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
 from eqstat._core.random import generator
 from eqstat._core.typing import ArrayLike
 from eqstat.detectability.history.delay._model import WIDER, AlertDelay, DelayData, log_centre
@@ -29,7 +30,7 @@ ALERTS = Contract(
 
 
 @dataclass(frozen=True)
-class Alerts:
+class Alerts(Explained):
     """A checked table of alerts, ready to fit; made by `prepare` or `simulate`.
 
     Attributes

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 from eqstat._core.arrays import as_leaf
 from eqstat._core.checks import check_range
 from eqstat._core.constants import HALF_LOG_2PI
+from eqstat._core.explain import Explained
 from eqstat._core.normal import log_ndtr
 
 REFERENCE_S = 5.0
@@ -32,7 +33,7 @@ SITES = (
 OF_SYSTEMS = ("system_score", "scatter_log_sd", "outlier_share", "alert_share")
 
 
-class DelayData(eqx.Module):
+class DelayData(Explained, eqx.Module):
     """Arrays of earthquakes and their alerts, the input of the likelihood; made by `prepare`.
 
     Attributes
@@ -63,7 +64,7 @@ class DelayData(eqx.Module):
     systems: int = eqx.field(static=True)
 
 
-class AlertDelay(eqx.Module):
+class AlertDelay(Explained, eqx.Module):
     r"""Parameters of the delay of first alerts.
 
     An earthquake of system s is alerted with probability $a_s$, after
@@ -217,7 +218,7 @@ def log_likelihood(delay: AlertDelay, data: DelayData) -> Float[Array, ""]:
     return jnp.sum(pointwise_log_likelihood(delay, data))
 
 
-class Prior(eqx.Module):
+class Prior(Explained, eqx.Module):
     """Priors of alert delays; NumPyro distributions.
 
     Attributes
