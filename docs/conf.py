@@ -32,6 +32,7 @@ extensions = [
     "sphinx_design",
     "sphinxcontrib.bibtex",
     "api_pages",
+    "figures",
     "validation_tables",
 ]
 exclude_patterns = ["_build", "*.py", "_ext", "**/.ipynb_checkpoints"]
@@ -148,8 +149,10 @@ def signatures(
 
 
 def setup(app: Sphinx) -> None:
-    """Connect the functions above, and let pages run on the CPU with few messages."""
+    """Connect the functions above; pages run on the CPU, with figures and few messages."""
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    # Figures of pages appear by this backend alone, whatever the environment chooses for windows.
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     app.connect("builder-inited", copy_examples)
     app.connect("autodoc-process-signature", signatures)

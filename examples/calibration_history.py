@@ -136,8 +136,8 @@ print(f"gain {result.estimate:.4f} ({result.low:.4f} to {result.high:.4f})")
 
 # %%
 curve = calibration.roc(score, is_earthquake, larger="earthquake")
-figure = plots.calibration_figure(score, is_earthquake, curve, thresholds, label="log odds")
-figure
+plots.calibration_figure(score, is_earthquake, curve, thresholds, label="log odds")
+plt.show()
 
 # %% [markdown]
 # ## Is a posterior calibrated?

@@ -7,7 +7,7 @@
 
 # %%
 import jax
-import matplotlib.pyplot as plt  # noqa: F401 - shows figures in notebooks
+import matplotlib.pyplot as plt
 import numpy as np
 
 from eqstat import plots, traveltime
@@ -85,7 +85,7 @@ draws = {
     "grid": results["grid"].draws(jax.random.key(2), 4000),
     "nuts": {name: posterior[name].to_numpy() for name in ("depth_km", "origin_time_s")},
 }
-figure = plots.location_figure(
+plots.location_figure(
     [locations["grid"], locations["nuts"], locations["bfgs"]],
     observations.data.velocity,
     draws=draws,
@@ -98,7 +98,7 @@ figure = plots.location_figure(
         "origin_time": design.reference_time,
     },
 )
-figure
+plt.show()
 
 # %% [markdown]
 # ## The cause of each trigger

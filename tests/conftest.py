@@ -116,6 +116,14 @@ def few_programs():
         gc.collect()
 
 
+@pytest.fixture(autouse=True)
+def no_figures_left():
+    """Close the figures of a test; matplotlib is not imported for it."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """A test of a minute or more is slow, too, so that no mark has to be given twice."""

@@ -52,8 +52,11 @@ def is_value(cls: type) -> bool:
 
 
 CLASSES = public_classes()
-VALUES = [cls for cls in CLASSES if is_value(cls) and cls.__module__ != ALONE
-          and not inspect.isabstract(cls)]
+VALUES = [
+    cls
+    for cls in CLASSES
+    if is_value(cls) and cls.__module__ != ALONE and not inspect.isabstract(cls)
+]
 
 
 def table() -> pd.DataFrame:

@@ -76,10 +76,9 @@ def lines(value: Explained, *more: tuple[str, str]) -> list[str]:
 
 def explained(cls: Type) -> Type:
     """Give a `NamedTuple`, which can have no other base, what `Explained` has."""
-    cls.__repr__ = Explained.__repr__
-    for name in ("_facts", "_repr_html_", "summary"):
-        if name not in cls.__dict__:
-            setattr(cls, name, getattr(Explained, name))
+    own = set(vars(cls)) - {"__repr__"}  # every named tuple has one
+    for name in {"__repr__", "_facts", "_repr_html_", "summary"} - own:
+        setattr(cls, name, getattr(Explained, name))
     return cls
 
 

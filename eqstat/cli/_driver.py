@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -48,8 +50,8 @@ OWN_BINARY = {
 }
 OWN_BYTES = 1_000_000
 # Options that say how to run or where to write, not what to compute.
-NOT_COMPUTED = ("command", "run", "outputs", "inputs", "columns", "network_columns", "quiet",
-                "verbose", "debug", "no_cache", "force")  # fmt: skip
+NOT_COMPUTED = ("command", "words", "run", "outputs", "inputs", "columns", "network_columns", "dpi",
+                "quiet", "verbose", "debug", "no_cache", "force")  # fmt: skip
 
 
 def check_outputs(options: argparse.Namespace) -> None:
@@ -142,7 +144,7 @@ def write(options: argparse.Namespace, outcome: Outcome, warned: Sequence[str] =
     notes = [*read, *outcome.notes, *warned]
     named = {option: getattr(options, option) for option in options.outputs}
     if named.get("figure") and outcome.figure is not None:
-        outcome.figure().savefig(named["figure"], dpi=150)
+        save_figure(options, outcome)
     if named.get("posterior"):
         if outcome.posterior is None:
             notes.append(f"{outcome.result_text}, so there is no posterior to write")
@@ -162,6 +164,24 @@ def write(options: argparse.Namespace, outcome: Outcome, warned: Sequence[str] =
             say(line)
     for note in dict.fromkeys(notes):
         sys.stderr.write(f"eqstat: note: {note}\n")
+
+
+def save_figure(options: argparse.Namespace, outcome: Outcome) -> None:
+    """Draw the figure, without a window, and write it with what it was made from."""
+    os.environ.setdefault("MPLBACKEND", "agg")
+    from eqstat import plots
+
+    assert outcome.figure is not None
+    described = {} if outcome.inputs is None else outcome.inputs.described
+    files = [str(one["file"]) for one in described.values() if "file" in one]
+    plots.save_figure(
+        outcome.figure(),
+        options.figure,
+        dpi=options.dpi,
+        version=f"eqstat {__version__}",
+        source=", ".join(files),
+        command=shlex.join(["eqstat", *options.words]),
+    )
 
 
 def document(

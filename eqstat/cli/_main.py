@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import traceback
@@ -104,7 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or os.environ.get("EQSTAT_DEBUG", "") not in ("", "0")
     try:
-        code = run(parser().parse_args(arguments))
+        words = argparse.Namespace(words=arguments)
+        code = run(parser().parse_args(arguments, words))
         sys.stdout.flush()
     except SystemExit as stop:  # --help and --version
         return stop.code if isinstance(stop.code, int) else DONE

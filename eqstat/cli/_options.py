@@ -156,6 +156,10 @@ def add_outputs(
         help="write the result as JSON; - or no name: to standard output, in place of the summary",
     )
     group.add_argument("--figure", metavar="FILE", help="draw it; the name ends in png, pdf or svg")
+    group.add_argument(
+        "--dpi", type=number(10.0, 2400.0), default=150.0, metavar="N",
+        help="dots per inch of the figure (%(default)g)",
+    )  # fmt: skip
     for name, (metavar, text) in more.items():
         group.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=text)
     group.add_argument(

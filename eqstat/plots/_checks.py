@@ -224,7 +224,7 @@ def check_figure(
     matplotlib.figure.Figure
         Save it by its `savefig`.
     """
-    figure = Figure(figsize=(12.0, 8.4), layout="constrained")
+    figure = _style.new_figure(12.0, 8.4)
     axes = figure.subplots(2, 2)
     rootogram(roots, ax=axes[0, 0])
     rootogram(roots, form="misfit", ax=axes[0, 1])

@@ -25,10 +25,18 @@ TRUTH = {"marker": "*", "color": "#F0E442", "markeredgecolor": "black", "markers
 SMALL, NORMAL = 9, 10.5
 
 
+def new_figure(width: float, height: float) -> Figure:
+    """Return a new figure of pyplot, which notebooks and `plt.show()` therefore show."""
+    # Imported here: the choice of a backend, and its windows, waits for the first figure.
+    from matplotlib import pyplot
+
+    return pyplot.figure(figsize=(width, height), layout="constrained")
+
+
 def new_axes(ax: Axes | None, width: float = 6.4, height: float = 5.2) -> Axes:
-    """Return `ax`, or the axes of a new figure that no window knows of."""
+    """Return `ax`, or the axes of a new figure."""
     if ax is None:
-        ax = Figure(figsize=(width, height), layout="constrained").subplots()
+        ax = new_figure(width, height).subplots()
     ax.tick_params(labelsize=SMALL)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)

@@ -357,7 +357,7 @@ def calibration_figure(
         Save it by its `savefig`.
     """
     four = reliable is not None
-    figure = Figure(figsize=(11.0, 8.8) if four else (15.0, 4.6), layout="constrained")
+    figure = _style.new_figure(*((11.0, 8.8) if four else (15.0, 4.6)))
     axes = np.ravel(figure.subplots(2, 2) if four else figure.subplots(1, 3))
     scores(score, is_earthquake, thresholds=thresholds, label=label, ax=axes[0])
     rates(curve, thresholds=thresholds, label=label, ax=axes[1])

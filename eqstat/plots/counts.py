@@ -300,7 +300,7 @@ def threshold_figure(
     -------
     matplotlib.figure.Figure
     """
-    figure = Figure(figsize=(12.0, 4.8), layout="constrained")
+    figure = _style.new_figure(12.0, 4.8)
     left, right = figure.subplots(1, 2)
     threshold_curves(thresholds, region=region, others=others, detections=detections, ax=left)
     threshold_hours(thresholds, region=region, ax=right)

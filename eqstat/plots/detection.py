@@ -240,7 +240,7 @@ def detection_figure(outcome: Any, *, truth: Truth = None, title: str = "") -> F
 
 
 def _panels() -> tuple[Figure, dict[str, Axes]]:
-    figure = Figure(figsize=(13.0, 6.2), layout="constrained")
+    figure = _style.new_figure(13.0, 6.2)
     axes = figure.subplot_mosaic([["causes", "map"], ["evidence", "map"]])
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr, call-arg]
     return figure, axes

@@ -351,7 +351,7 @@ def exceedance_figure(
     matplotlib.figure.Figure
         Save it by its `savefig`.
     """
-    figure = Figure(figsize=(12.8, 5.6), layout="constrained")
+    figure = _style.new_figure(12.8, 5.6)
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1.0])
     name = threshold_names[0] if threshold_names else ""
     exceedance_map(grid, name=name, sites=sites, sources=sources, ax=left)

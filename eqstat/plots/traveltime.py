@@ -341,7 +341,7 @@ def location_figure(
     >>> len(figure.axes)
     5
     """
-    figure = Figure(figsize=(13.0, 10.6), layout="constrained")
+    figure = _style.new_figure(13.0, 10.6)
     axes = figure.subplots(2, 2)
     first = locations[0]
     epicentre = None if truth is None else (truth["latitude"], truth["longitude"])
@@ -391,7 +391,7 @@ def verdict_figure(tests: Mapping[str, tuple[Any, str]], velocity: Any) -> Figur
     >>> len(verdict_figure(panels, observations.data.velocity).axes)
     1
     """
-    figure = Figure(figsize=(6.6 * len(tests), 5.6), layout="constrained")
+    figure = _style.new_figure(6.6 * len(tests), 5.6)
     axes = figure.subplots(1, len(tests), squeeze=False)[0]
     for ax, (location, headline) in zip(axes, tests.values(), strict=True):
         section(location.triggers, location.origin_time, location.depth_km, velocity, ax=ax)

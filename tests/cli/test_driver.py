@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 import xarray as xr
 
@@ -25,7 +26,8 @@ from .shell import quake, refused, shell
 def options(**named):
     given = {"json": None, "figure": None, "posterior": None, "quiet": False, "command": "locate",
              "outputs": ("json", "figure", "posterior"), "inputs": ("triggers",),
-             "triggers": "t.csv", "probability": 0.9, "verbose": False, "force": False}  # fmt: skip
+             "triggers": "t.csv", "probability": 0.9, "verbose": False, "force": False,
+             "dpi": 40.0, "words": ["locate", "my triggers.csv"]}  # fmt: skip
     return argparse.Namespace(**(given | named))
 
 
@@ -35,9 +37,10 @@ def outcome(**named):
     return Outcome(**(given | named))
 
 
-class Figure:
-    def savefig(self, name, dpi):
-        Path(name).write_text(f"{dpi}")
+def figure():
+    drawn = plt.figure()
+    drawn.text(0.5, 0.5, "depth of the hypocentre")
+    return drawn
 
 
 def test_summary_and_notes_are_written_once(capsys):
@@ -62,11 +65,14 @@ def test_json_holds_the_common_keys_first(capsys):
 
 def test_files_that_were_asked_for_are_written(capsys, tmp_path):
     names = {name: str(tmp_path / name) for name in ("json", "figure", "posterior", "table")}
+    names["figure"] += ".png"
     given = options(**names, outputs=tuple(names))
     table = {"table": lambda name: Path(name).write_text("site"), "map": pytest.fail}
     posterior = xr.Dataset({"depth_km": ("draw", [1.0, 2.0])})
-    _driver.write(given, outcome(figure=Figure, posterior=posterior, files=table))
+    _driver.write(given, outcome(figure=figure, posterior=posterior, files=table))
     assert all(Path(name).stat().st_size > 0 for name in names.values())
+    assert b"eqstat locate 'my triggers.csv'" in Path(names["figure"]).read_bytes()
+    assert not plt.get_fignums()
     with xr.open_dataset(names["posterior"], engine="h5netcdf") as data:
         assert data.sizes["draw"] == 2
 
