@@ -19,7 +19,16 @@ from eqstat._core.json import to_plain
 from eqstat.detection._active import update_active
 from eqstat.detection._alarms import Alarms
 from eqstat.detection._detector import Detector
-from eqstat.detection._history import Rows, alarm_of, geographic, history_of, location_of
+from eqstat.detection._history import (
+    Rows,
+    alarm_facts,
+    alarm_of,
+    alarm_table,
+    geographic,
+    history_of,
+    location_of,
+    stream_facts,
+)
 from eqstat.detection._locate import locate
 from eqstat.detection._match import (
     activity,
@@ -30,7 +39,6 @@ from eqstat.detection._match import (
 )
 from eqstat.detection._sequential import step
 from eqstat.detection._state import init
-from eqstat.detection._text import alarm_facts, alarm_table, stream_facts
 from eqstat.detection._threshold import shiryaev_roberts_threshold
 
 MAX_STEPS = 1_000_000

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from eqstat._core.errors import InputError
 from eqstat.plots import _style
-from eqstat.plots._map_axes import Projection, scale_bar, set_limits
+from eqstat.plots._map_axes import Projection, finish_map, name_sites
 from eqstat.plots._series import INK, series, share
 
 __all__ = ["detection_curves", "smallest_magnitude_map"]
@@ -84,16 +84,8 @@ def smallest_magnitude_map(
     if towns is not None:
         across, up = project(towns["latitude"], towns["longitude"])
         ax.plot(across, up, ls="none", marker="o", ms=3.5, mfc="black", mec="white", zorder=3)
-        for name, east, north in zip(towns["name"], across, up, strict=True):
-            ax.annotate(name, (east, north), (4, 3), textcoords="offset points",
-                        fontsize=_style.SMALL - 1, zorder=4,
-                        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.8},
-                        )  # fmt: skip
-    set_limits(ax, x.ravel(), y.ravel(), project.aspect)
-    ax.set_xlim(x.min(), x.max())
-    ax.set_ylim(y.min(), y.max())
-    project.label(ax)
-    scale_bar(ax, project.km_per_x)
+        name_sites(ax, towns["name"], across, up)
+    finish_map(ax, project, x.ravel(), y.ravel(), margin=False)
     _style.legend_above(ax, columns=3)
     return ax
 

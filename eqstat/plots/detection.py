@@ -11,12 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from eqstat.plots import _style
-from eqstat.plots._map_axes import Projection, scale_bar, set_limits
+from eqstat.plots._map_axes import Projection, density_contours, finish_map
 from eqstat.plots._series import INK, SERIES
 
 __all__ = ["animate", "causes", "detection_figure", "evidence", "place_map", "write_animation"]
 
 Truth = Mapping[str, Any] | None
+# Places of less than this share of the most probable one stay without a shade.
+LEAST_SHADE = 0.02
+DENSITY = "#54278F"
 ALARM, NONE = "#000000", "#B8B8B8"
 # An animation without an alarm shows at most so many steps; with one those around it.
 MOST_FRAMES, BEFORE_S, AFTER_S = 90, 15.0, 45.0
@@ -178,14 +181,13 @@ def place_map(
         ax.plot([], [], color="black", lw=1.8, label=percent)
         mean = project(float(located["latitude_mean"]), float(located["longitude_mean"]))
         ax.plot(*mean, "+", color="black", ms=11, mew=2.0, zorder=5)
+    ax.plot([], [], color=DENSITY, lw=1.4, label="50 and 90 % of places")
     if truth is not None and truth.get("latitude") is not None:
         star = project(truth["latitude"], truth["longitude"])
         corners.append(np.array([star]))
         ax.plot(*star, ls="none", zorder=3.5, label="true epicentre", **_style.TRUTH)
     every = np.concatenate(corners)
-    set_limits(ax, every[:, 0], every[:, 1], project.aspect)
-    project.label(ax)
-    scale_bar(ax, project.km_per_x)
+    finish_map(ax, project, every[:, 0], every[:, 1])
     _style.legend_above(ax, columns=4)
     return ax
 
@@ -200,7 +202,9 @@ def _shade(ax: Axes, x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> None:
     if min(grid.shape) < 2:
         return
     edges = _edges(across), _edges(up)
-    ax.pcolormesh(*edges, grid, cmap="Blues", vmin=0.0, zorder=0.5, rasterized=True)
+    shown = np.ma.masked_less(grid, LEAST_SHADE * grid.max())
+    ax.pcolormesh(*edges, shown, cmap="Purples", vmin=0.0, zorder=0.5, rasterized=True)
+    density_contours(ax, across, up, grid, colour=DENSITY)
 
 
 def _edges(middle: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter
 from eqstat._core.constants import STANDARD_GRAVITY_M_S2
 from eqstat._core.errors import InputError
 from eqstat.plots import _style
-from eqstat.plots._map_axes import Projection, scale_bar, set_limits
+from eqstat.plots._map_axes import Projection, finish_map, name_sites
 from eqstat.plots._series import BAND, INK, plain, series, share
 from eqstat.plots._shaking_checks import pit, reliability
 
@@ -31,6 +31,8 @@ __all__ = [
 
 EDGES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
 MOST_SITES = 15
+# The map shows the epicentres between these quantiles, along each axis.
+MOST_EPICENTRES = np.array([0.02, 0.98])
 
 
 def _name(threshold: float) -> str:
@@ -100,8 +102,11 @@ def exceedance_map(
         ax.clabel(lines, fmt="%g s", fontsize=_style.SMALL - 1)
         start = "from now" if grid.attrs["lead_time_from"] == "now" else "after the origin"
         ax.plot([], [], color=INK, lw=0.8, ls=(0, (4, 3)), label=f"S, {start}")
+    more = []
     if sources is not None:
         sx, sy = project(sources.latitude, sources.longitude)
+        most = [np.quantile(each, MOST_EPICENTRES) for each in (sx, sy)]
+        more.append(np.column_stack(most))
         ax.plot(sx, sy, ls="none", marker=".", ms=2.0, color="#0072B2", alpha=0.35, zorder=2,
                 rasterized=True)  # fmt: skip
         ax.plot([], [], ls="none", marker=".", ms=6, color="#0072B2", label="epicentre, draws")
@@ -109,14 +114,16 @@ def exceedance_map(
         px, py = project(sites["latitude"].to_numpy(), sites["longitude"].to_numpy())
         ax.plot(px, py, ls="none", marker="v", ms=5.5, mfc="white", mec="black", mew=0.9,
                 label="site", zorder=3)  # fmt: skip
+        more.append(np.column_stack([px, py]))
+        if len(px) <= MOST_SITES and "site" in sites.coords:
+            name_sites(ax, sites["site"].to_numpy(), px, py)
     if truth is not None:
         star = project(*truth)
+        more.append(np.array([star]))
         ax.plot(*star, ls="none", label="true epicentre", zorder=3.5, **_style.TRUTH)
-    set_limits(ax, x.ravel(), y.ravel(), project.aspect)
-    ax.set_xlim(x.min(), x.max())
-    ax.set_ylim(y.min(), y.max())
-    project.label(ax)
-    scale_bar(ax, project.km_per_x)
+    corners = np.column_stack([x.ravel(), y.ravel()])
+    every = np.concatenate([corners, *more])
+    finish_map(ax, project, every[:, 0], every[:, 1], margin=False)
     _style.legend_above(ax, columns=4)
     return ax
 

@@ -10,7 +10,10 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 
 from eqstat.plots import _style
-from eqstat.plots._map_axes import Projection, scale_bar, set_limits
+from eqstat.plots._map_axes import Projection, finish_map
+
+# Content of the thin region within that of a location.
+INNER = 0.5
 
 
 def map_triggers(
@@ -31,7 +34,8 @@ def map_triggers(
         how many background triggers lie outside.
     locations
         Reports of `eqstat.traveltime.report` (or anything with `method`, `latitude`,
-        `longitude` and `region.polygons` of longitude and latitude).
+        `longitude` and `region.polygons` of longitude and latitude); those with a posterior are
+        drawn with their region of 50 %, too.
     truth
         Latitude and longitude of the true or catalogued epicentre, degrees.
     silent
@@ -93,9 +97,14 @@ def map_triggers(
             across, up = project(ring[:, 1], ring[:, 0])
             corners.append(np.column_stack([across, up]))
             ax.plot(across, up, color=colour, ls=line, lw=1.9, path_effects=halo, zorder=4)
+        inner = location.region_of(INNER) if hasattr(location, "region_of") else None
+        for ring in () if inner is None else inner.polygons:
+            ax.plot(*project(ring[:, 1], ring[:, 0]), color=colour, ls=line, lw=0.9, zorder=4)
         at = project(location.latitude, location.longitude)
         corners.append(np.array([at]))
-        percent = f"{100 * location.region.probability:g} % region, {name}"
+        contents = [] if inner is None else [INNER]
+        contents.append(location.region.probability)
+        percent = f"{' and '.join(f'{100 * one:g}' for one in contents)} % region, {name}"
         ax.plot([], [], color=colour, ls=line, lw=1.9, label=percent)
         ax.plot(*at, "+", color=colour, ms=11, mew=2.2, path_effects=halo, zorder=5)
     if truth is not None:
@@ -104,9 +113,7 @@ def map_triggers(
         ax.plot(*place, ls="none", zorder=3.5, label="true epicentre", **_style.TRUTH)
 
     every = np.concatenate(corners)
-    set_limits(ax, every[:, 0], every[:, 1], project.aspect)
-    project.label(ax)
-    scale_bar(ax, project.km_per_x)
+    finish_map(ax, project, every[:, 0], every[:, 1])
     _style.legend_above(ax, columns=3)
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     outside = int(np.sum((x < left) | (x > right) | (y < bottom) | (y > top)))

@@ -14,7 +14,6 @@ import pandas as pd
 from eqstat._core.checks import check_choice
 from eqstat.inference import Fit, Laplace, LaplaceFit, Result
 from eqstat.traveltime._data import Observations, P, S, as_observations
-from eqstat.traveltime._mode import find_mode
 from eqstat.traveltime._model import LikelihoodName
 from eqstat.traveltime._parameters import HYPOCENTRE, KINDS, MAX_DEPTH_KM, Prior, labels_of
 from eqstat.traveltime._profile import (
@@ -35,6 +34,7 @@ from eqstat.traveltime._results import (
     sentence,
     undetermined,
 )
+from eqstat.traveltime._start import find_mode
 
 # A depth whose 90 % interval reaches the surface and is wider than this is not resolved.
 UNRESOLVED_KM = 50.0

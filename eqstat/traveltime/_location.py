@@ -105,6 +105,12 @@ class Location(Explained):
         values = {name: float(row.sel(statistic=short)) for name, short in names.items()}
         return {**values, "probability": float(self.region.probability)}
 
+    def region_of(self, probability: float) -> CredibleRegion | None:
+        """Credible region of the epicentre of another probability; None without a posterior."""
+        if self.hypocentre is None:
+            return None
+        return hypocentre.credible_region(self.hypocentre, probability)
+
     @property
     def advice(self) -> list[str]:
         """What to try where residuals or phases say that the model does not fit."""

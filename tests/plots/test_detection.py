@@ -107,7 +107,7 @@ def test_evidence_and_its_threshold(outcome):
 def test_the_map_shows_places_devices_triggers_and_truth(outcome):
     ax = plots.place_map(outcome, truth={"latitude": -12.0, "longitude": -77.0})
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["device", "trigger", "90 % region", "true epicentre"]
+    assert labels == ["device", "trigger", "90 % region", "50 and 90 % of places", "true epicentre"]
     mesh = next(each for each in ax.collections if type(each).__name__ == "QuadMesh")
     best = int(np.argmax(outcome.history["log_shiryaev_roberts"]))
     np.testing.assert_array_equal(
