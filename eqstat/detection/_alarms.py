@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from eqstat._core.explain import Explained
 from eqstat.detection._detector import Detector
 from eqstat.detection._sequential import step
 from eqstat.detection._state import Report, State, init
@@ -33,7 +34,7 @@ P_KM_S = 6.0
 
 
 @dataclass
-class Alarm:
+class Alarm(Explained):
     """An alarm, with the step of its greatest evidence.
 
     Attributes
@@ -82,7 +83,7 @@ def moments(state: State, report: Report) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclass
-class Alarms:
+class Alarms(Explained):
     """Alarms so far; `update` after each step.
 
     The posterior of a step allows for one earthquake at a time. While the alarm of one is in

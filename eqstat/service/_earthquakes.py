@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eqstat.detection import Alarm
 from eqstat._core.explain import explained
+from eqstat.detection import Alarm
 from eqstat.geodesy import great_circle_distance
 from eqstat.service._region import RegionModel
 

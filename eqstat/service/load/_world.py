@@ -12,9 +12,9 @@ from jaxtyping import Array
 
 from eqstat._core.checks import check_range, check_whole
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained, explained
 from eqstat.detectability import DeviceResponse, trigger_probability
 from eqstat.ground_motion import GroundMotion, median, record_sd_at
-from eqstat._core.explain import Explained, explained
 from eqstat.simulation import Network, active_share, simulate, uniform_box
 from eqstat.simulation.sources import Crowd, Earthquakes
 

@@ -12,6 +12,7 @@ from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_key
 from eqstat._core.errors import InputError
+from eqstat._core.explain import explained
 from eqstat.traveltime._arrays import UNKNOWN, P, S
 from eqstat.traveltime._classify import classify
 from eqstat.traveltime._data import Observations, as_observations
@@ -25,6 +26,7 @@ from eqstat.traveltime.comparison._compare import EARTHQUAKES, STRONG, Compariso
 EXCHANGED = 10.0
 
 
+@explained
 class Choice(NamedTuple):
     """A likelihood for triggers, and why.
 
