@@ -8,8 +8,8 @@ from typing import Any
 
 from eqstat._core.checks import check_choice, check_range
 from eqstat._core.errors import InputError
-from eqstat.service._protocol._topics import NAME, ROOT, check_root
 from eqstat._core.explain import Explained
+from eqstat.service._protocol._topics import NAME, ROOT, check_root
 from eqstat.service._toml import read_toml, table
 
 MODES = ("test", "exercise", "actual")

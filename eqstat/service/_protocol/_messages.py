@@ -10,8 +10,8 @@ from enum import IntEnum
 from typing import Any, NamedTuple, NoReturn
 
 from eqstat._core.errors import InputError
-from eqstat.service._protocol._topics import NAME, ROOT, address_of, topic_of
 from eqstat._core.explain import explained
+from eqstat.service._protocol._topics import NAME, ROOT, address_of, topic_of
 
 VERSION = 1
 # A message of eqstat's own; a device has no need of more.

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, TextIO
 
 from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained, explained
 from eqstat.service._protocol._connection import mqtt_module
 from eqstat.service._protocol._topics import ROOT, area_of, check_root
-from eqstat._core.explain import Explained, explained
 from eqstat.service.load._world import BIRTH, DEATH, KINDS, TRIGGER, LoadWorld, Messages
 
 SLICES = 10
