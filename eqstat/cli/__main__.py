@@ -2,7 +2,7 @@
 
 import sys
 
-from eqstat.cli._main import main
+from eqstat.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

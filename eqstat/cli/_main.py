@@ -12,7 +12,7 @@ from typing import Any
 
 from eqstat import __version__
 from eqstat.cli import _cache, _driver
-from eqstat.cli._errors import DONE, FAILED, INTERRUPTED, exit_at_once, exit_code, one_line
+from eqstat.cli._errors import DONE, FAILED, INTERRUPTED, exit_code, one_line
 from eqstat.cli._options import Parser
 from eqstat.cli._outcome import warnings_as_notes
 
@@ -81,27 +81,8 @@ def run(options: Any) -> int:
     return outcome.exit_code
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command of the shell.
-
-    Parameters
-    ----------
-    argv
-        Arguments without the program's name; those of the process by default.
-
-    Returns
-    -------
-    int
-        0 done, 2 bad input, 130 interrupted, 1 any other failure, or a result that must not be
-        used.
-
-    Examples
-    --------
-    >>> main(["locate", "triggers.csv", "--method", "guess"])
-    2
-    """
-    if argv is None:
-        exit_at_once()
+def main(argv: Sequence[str] | None) -> int:
+    """Run a command of the shell and turn whatever fails into one line and an exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or os.environ.get("EQSTAT_DEBUG", "") not in ("", "0")
     try:

@@ -52,7 +52,7 @@ def window_length(table: Any, window_s: float | int | None) -> tuple[float, bool
 
 
 def usual_spacing(step: np.ndarray) -> float:
-    """Return the shortest spacing that at least 2 % of the windows have, s.
+    """Return the shortest spacing about which at least 2 % of the windows are, s.
 
     Raises
     ------
@@ -77,8 +77,13 @@ def usual_spacing(step: np.ndarray) -> float:
     total = np.concatenate([[0], np.cumsum(number)])
     frequent = np.flatnonzero(total[near] - total[below] >= MOST_SHORT * len(step))
     if len(frequent):
-        first = int(frequent[0])
-        inside = slice(int(below[first]), int(near[first]))
+        # From the first of these spacings up to the one about which most of its neighbours lie.
+        at, most = int(frequent[0]), 0
+        while total[near[at]] - total[below[at]] > most:
+            most = total[near[at]] - total[below[at]]
+            inside = slice(int(below[at]), int(near[at]))
+            middle = float(np.median(np.repeat(value[inside], number[inside])))
+            at = int(np.searchsorted(value, middle))
         length = float(np.median(np.repeat(value[inside], number[inside])))
     else:
         length = float(step.max())
@@ -112,7 +117,8 @@ def refuse_missing_zeros(table: Any, length_s: float, *, aggregated: bool) -> No
     Of windows with a mean of $\lambda$ triggers a share $e^{-\lambda}$ is empty. Where no window is
     empty, $\lambda$ is estimated from the others, whose mean is $\lambda / (1 - e^{-\lambda})$; the
     history is refused where more than seven empty windows were to be expected beside the $n$ given,
-    $n / (e^\lambda - 1)$, and windows are missing.
+    $n / (e^\lambda - 1)$, and windows are missing. A warning is given where windows are missing in
+    many gaps, or where those after a gap are seldom empty.
 
     Parameters
     ----------
@@ -149,13 +155,28 @@ def refuse_missing_zeros(table: Any, length_s: float, *, aggregated: bool) -> No
                     f"{min(expected, 1e9):.0f} such windows were to be expected: are they left "
                     "out? The rate would be far too high; add them, with triggers 0"
                 )
-        elif not aggregated and np.sum(gaps > 0) > 0.1 * rows.sum():
+        elif not aggregated and (
+            np.sum(gaps > 0) > 0.1 * rows.sum()
+            or _gaps_hide_empty(triggers == 0, rows, later[missing > 0])
+        ):
             warn(
                 table,
                 f"counts: {gaps.sum():.0f} windows{where} are missing in {np.sum(gaps > 0)} gaps "
                 f"between {rows.sum()} windows; add those that had no trigger, with triggers 0, or "
                 "the rate is too high",
             )
+
+
+def _gaps_hide_empty(empty: np.ndarray, rows: np.ndarray, after: np.ndarray) -> bool:
+    """Whether windows that follow a gap are much more rarely empty than the others of a region."""
+    after_gap = np.zeros(len(rows), bool)
+    after_gap[after] = True
+    after_gap &= rows
+    others = rows & ~after_gap
+    if not (after_gap.any() and others.any()):
+        return False
+    expected = float(after_gap.sum() * empty[others].mean())
+    return expected - float(empty[after_gap].sum()) > 5 * np.sqrt(expected + 1)
 
 
 def _truncated_mean(mean: float) -> float:

@@ -287,8 +287,10 @@ def replay(
     last_s = moment(end, float(np.floor(arrival[-1]) + 1.0) if len(arrival) else None, "end")
     steps = int(np.ceil((last_s - first_s) / step_s - 1e-9))
     if not 1 <= steps <= MAX_STEPS:
+        ends = [pd.Timestamp(each, unit="s", tz="UTC").floor("s") for each in (first_s, last_s)]
         raise InputError(
-            f"replay: {steps} steps of {step_s:g} s from start to end; there must be 1 to "
+            f"replay: {steps} steps of {step_s:g} s from start ({ends[0]}) to end ({ends[1]}); "
+            "give start and end (--start, --end) where clocks are wrong: there must be 1 to "
             f"{MAX_STEPS}"
         )
     if not np.any((schedule.start_s <= last_s) & (schedule.end_s > first_s)):

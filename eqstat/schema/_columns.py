@@ -16,7 +16,8 @@ from eqstat.schema._times import ColumnProblem, Series
 # Activities that end from this year on have no end.
 OPEN_YEAR = 2200
 # What other programs write for a number that is missing.
-MARKERS = (-9999, 9999, -999, 999, -99999, 99999, -12345, -999.9, -9999.9, -32768)
+MARKERS = (*(sign * size for size in (999, 9999, 99999, 999999, 999.25, 999.9, 9999.9, 12345, 32767)
+             for sign in (-1, 1)), -32768)  # fmt: skip
 _TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
 _ON, _OFF = (*_TRUE, "on", "active", "online"), (*_FALSE, "off", "inactive", "offline")
 
@@ -45,6 +46,9 @@ def convert(table: Any, column: Column) -> Series:
         out = _numbers(given)
         if not column.required:
             out = out.mask(markers(out, column))
+        elif (marked := markers(out, column)).any():
+            advice = "a marker of a missing value: leave these rows out"
+            raise ColumnProblem("is far from all others", marked, advice)
         _refuse_out_of_range(out, column, table)
         if column.whole:
             _refuse_fractions(out)
@@ -58,8 +62,11 @@ def markers(values: Series, column: Column) -> np.ndarray:
     """Return which numbers are not numbers but markers for a missing one, such as -9999.
 
     They lie outside the column's range; or apart from all others: by more than the range of these
-    where the column has one of its own, such as elevations, and by ten times that where not.
+    where the column has one of its own, such as elevations, and by ten times that where not. Of
+    triggers, any number may be an earthquake's.
     """
+    if column.name == "triggers":
+        return np.zeros(len(values), bool)
     number = values.to_numpy(np.float64)
     listed = np.isin(number, MARKERS)
     beyond = (number < column.minimum) | (number > column.maximum)
@@ -67,7 +74,8 @@ def markers(values: Series, column: Column) -> np.ndarray:
     others = number[~listed & ~np.isnan(number)]
     if others.size:
         width = max(float(np.ptp(others)), 1.0)
-        if np.isinf(column.minimum) or np.isinf(column.maximum):
+        minimum = 0.0 if column.positive else column.minimum
+        if np.isinf(minimum) or np.isinf(column.maximum):
             beyond |= np.abs(number - np.median(others)) > 10 * width
         else:
             beyond |= (number < others.min() - width) | (number > others.max() + width)

@@ -190,7 +190,11 @@ def spacing_s(out: Any) -> tuple[np.ndarray, np.ndarray]:
 def _refuse_disorder(out: Any, table: Any, name: str, length: float | None) -> None:
     step, rows = spacing_s(out)
     problems = (
-        (step < 0, "goes back: a region's windows must be sorted by time", "sort the table"),
+        (
+            step < 0,
+            "goes back: a region's windows must be sorted by time",
+            "sort the table, or, where clocks were set back, give UTC",
+        ),
         (step == 0, "the same window of a region comes twice", "keep one row for each window"),
         (
             step < (0.0 if length is None else length - 1e-6),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from eqstat._core.errors import InputError
@@ -26,6 +27,41 @@ def warn_of_names(triggers: Any, seconds: NDArray[np.float64], name: str) -> Non
     if "device" in triggers and len(triggers) > 1:
         _warn_of_shared_names(triggers, seconds, name)
         _warn_of_copies(triggers, seconds, name)
+
+
+def warn_of_double_devices(network: Any, name: str) -> None:
+    """Warn where many devices of a network are at the very place of another under another name.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> network = pd.DataFrame({"device": ["a-1", "a-2"] * 3, "latitude": 1.00012,
+    ...                         "longitude": np.repeat([1.00013, 2.00017, 3.00011], 2)})
+    >>> network.attrs["notes"] = []
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     warn_of_double_devices(network, "network")
+    >>> network.attrs["notes"][0][:40]
+    'network: 3 of 6 devices are at the place'
+    """
+    if "device" not in network:
+        return
+    frame: Any = network[["device", "latitude", "longitude"]].dropna()
+    frame = frame.drop_duplicates("device").reset_index(drop=True)
+    places = [frame[each].to_numpy(np.float64) for each in ("latitude", "longitude")]
+    cells = pd.DataFrame(np.round(np.stack(places, axis=1) / SAME_DEG))
+    bad = cells.duplicated().to_numpy() & fine_places(*places)
+    if bad.sum() < max(LEAST_COPIES, LEAST_SHARE * len(frame)):
+        return
+    at = int(np.argmax(bad))
+    other = int(np.argmax((cells == cells.iloc[at]).all(axis=1)))
+    pair = frame["device"].iloc[at], frame["device"].iloc[other]
+    warn(
+        network,
+        f"{name}: {bad.sum()} of {len(frame)} devices are at the place of another under another "
+        f"name ({pair[0]!r} as {pair[1]!r}), and count as silent where they do not report: if they "
+        "are of one device, give it one name",
+    )
 
 
 def fine_places(latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> Any:
@@ -108,13 +144,13 @@ def _warn_of_copies(triggers: Any, seconds: NDArray[np.float64], name: str) -> N
 
 
 def compare_places(triggers: Any, network: Any) -> None:
-    """Compare the places of devices in two tables, matched by name.
+    """Compare the places of devices in two tables, matched by name, and those of a network.
 
     Raises
     ------
     eqstat.InputError
         When most devices that both tables name lie more than 50 km apart. Where fewer do, a warning
-        names the rows of the triggers.
+        names the rows of the triggers; another names devices of the network at one place.
 
     Examples
     --------
@@ -129,6 +165,7 @@ def compare_places(triggers: Any, network: Any) -> None:
     eqstat._core.errors.InputError: network: 1 of 1 devices lie more than 50 km from where the
     triggers say ('a': 8096 km); are latitude and longitude swapped?
     """
+    warn_of_double_devices(network, "network")
     if "device" not in triggers or "device" not in network:
         return
     columns = ["device", "latitude", "longitude"]

@@ -68,7 +68,7 @@ def unusable_reports(
     gap_s : float, optional
         Shortest time without a report that separates groups, s; None does not judge times.
     one_event : bool
-        Note times that are all whole seconds, and groups too far apart in time for one earthquake.
+        Note groups too far apart in time for one earthquake.
     stacklevel : int
         As of `warnings.warn`.
 
@@ -114,19 +114,14 @@ def unusable_reports(
             rows = rows_text(shown, bad)
             warn(triggers, f"{name}: left out: {text} ({rows})", stacklevel=stacklevel + 1)
     warn_of_names(triggers, seconds, name)
-    if one_event:
-        for text in _remarks(plain[reason == ""]):
-            add_note(triggers, text)
+    used = plain[reason == ""]
+    for text in [*_coarse(used), *(_several(used) if one_event else [])]:
+        add_note(triggers, text)
     return reason
 
 
-def _remarks(triggers: Any) -> list[str]:
-    """Say what a location of these triggers depends on.
-
-    - Times that are all whole seconds, or as far from these; places that are all coarse.
-    - Groups too far apart in time for one earthquake: of five triggers or more, with a minute and
-      the time that S takes across the network between them.
-    """
+def _coarse(triggers: Any) -> list[str]:
+    """Say that all times are cut to whole seconds, and all places to tenths of a degree."""
     if len(triggers) < LEAST_TIMES:
         return []
     said = []
@@ -141,19 +136,28 @@ def _remarks(triggers: Any) -> list[str]:
             f"every latitude and longitude is a multiple of {COARSE_DEG:g} degrees: the devices "
             "are kilometres away from there; give four decimals"
         )
+    return said
+
+
+def _several(triggers: Any) -> list[str]:
+    """Say that groups of triggers are too far apart in time for one earthquake.
+
+    Of five triggers or more, with a minute and the time that S takes across the network between.
+    """
+    if len(triggers) < LEAST_TIMES:
+        return []
     seconds = seconds_of(triggers["time"])
     distance = _far(*(triggers[k].to_numpy(np.float64) for k in ("latitude", "longitude")))[1]
     number = groups_in_time(seconds, 60.0 + 2 * float(np.max(distance)) / SLOWEST_KM_S)
     large = [group for group in range(number.max() + 1) if np.sum(number == group) >= LEAST_TIMES]
     if len(large) < 2:
-        return said
+        return []
     ends = [(seconds[number == group].min(), seconds[number == group].max()) for group in large]
     apart = min(later[0] - earlier[1] for earlier, later in pairwise(ends))
-    said.append(
+    return [
         f"triggers come in {len(large)} groups, {apart:.0f} s apart, and one earthquake is "
         "located: keep one by `start` and `now` (--start, --now), or name them in a column (--each)"
-    )
-    return said
+    ]
 
 
 def seconds_of(times: Any) -> NDArray[np.float64]:

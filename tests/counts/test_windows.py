@@ -88,6 +88,20 @@ def test_stamps_that_jitter_are_of_one_length():
     assert found.total_windows == 5000
 
 
+def test_empty_windows_left_out_at_night_alone_are_said():
+    table = history()
+    night = np.arange(5000) % 1440 < 480
+    with pytest.warns(TableWarning, match=r"windows are missing in \d+ gaps between"):
+        counts.prepare(table[(table["triggers"] > 0) | ~night])
+
+
+def test_a_spacing_that_scatters_is_not_taken_for_its_shortest():
+    step = np.random.default_rng(5).normal(60.0, 4.0, 5000)
+    with pytest.raises(InputError, match=r"to 60.* s, and there is no usual spacing"):
+        usual_spacing(step)
+    assert usual_spacing(60.0 + 0.2 * (step - 60.0)) == pytest.approx(60.0, abs=0.1)
+
+
 def test_windows_of_no_usual_length_are_refused():
     step = np.random.default_rng(4).uniform(10, 600, 500)
     with pytest.raises(InputError, match="no usual spacing; give window_s"):

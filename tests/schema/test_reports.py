@@ -201,6 +201,17 @@ def test_networks_that_contradict_the_triggers():
         schema.compare_places(table, schema.check_network(network))
 
 
+def test_devices_of_a_network_that_are_there_twice_are_said():
+    table = schema.check_triggers(reports())
+    network = reports().drop(columns="time")
+    again = network.assign(device=network["device"] + ".HHZ")
+    with pytest.warns(TableWarning, match="30 of 60 devices .*'d0.HHZ' as 'd0'"):
+        schema.compare_places(table, schema.check_network(pd.concat([network, again])))
+    coarse = pd.concat([network, again]).round({"latitude": 2, "longitude": 2})
+    schema.compare_places(table, schema.check_network(coarse))
+    schema.compare_places(table, schema.check_network(pd.concat([network, again[:4]])))
+
+
 @pytest.mark.parametrize("text", ["05.02.2027", "5 Feb 2027", "02/05/2027", "now", "", 20270205])
 def test_a_time_of_an_option_is_read_as_strictly_as_those_of_tables(text):
     with pytest.raises(InputError, match="now: "):
@@ -217,6 +228,10 @@ def test_times_that_are_read(value):
 
 def remarks(table):
     return judged(table, one_event=True)[1]
+
+
+def test_coarse_times_are_said_of_streams_too():
+    assert "every time is a whole second" in judged(reports(np.arange(3.0, 18.0)))[1][0]
 
 
 def test_whole_seconds_are_said():

@@ -439,6 +439,29 @@ def test_markers_in_a_required_column_are_refused(mark):
     assert "latitude" in message(triggers(latitude=[33.4, mark]))
 
 
+@pytest.mark.parametrize("mark", [9999.0, 999.9, 99999.0])
+def test_markers_within_the_range_of_a_required_column_are_refused(mark):
+    counts = pd.DataFrame(
+        {"time": [f"2027-01-15T08:00:{i:02d}Z" for i in range(20)], "triggers": 0, "active": 200.0}
+    )
+    with pytest.raises(InputError, match=r"'active'.*row 3: .*a marker of a missing"):
+        schema.check_counts(counts.assign(active=[*[200.0] * 3, int(mark), *[210.0] * 16]))
+    motions = pd.DataFrame(
+        {"event": ["a"] * 4, "magnitude": 5.0, "depth_km": 8.0, "pga_m_s2": 0.1,
+         "distance_km": [20.0, 60.0, 150.0, min(mark, 9999.0)]}
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"'distance_km'.*row 3"):
+        schema.check_ground_motions(motions)
+
+
+def test_many_triggers_are_no_marker():
+    counts = pd.DataFrame(
+        {"time": [f"2027-01-15T08:00:{i:02d}Z" for i in range(20)], "active": 2000,
+         "triggers": [0] * 19 + [999]}
+    )  # fmt: skip
+    assert schema.check_counts(counts)["triggers"].max() == 999
+
+
 def test_a_marker_in_the_place_is_no_exchange_of_coordinates():
     assert "marker of a missing value" in message(triggers(latitude=[33.4, -9999.0]))
     assert "swapped" in message(triggers(latitude=[33.4, -116.0], longitude=[33.4, 33.5]))
