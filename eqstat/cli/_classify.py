@@ -90,7 +90,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     add_velocity(parser, region=True)
     add_seed(parser, "the mixture's particles")
-    add_outputs(parser, inputs=("triggers",))
+    add_outputs(parser, inputs=("triggers", "stations"))
 
 
 def run(options: argparse.Namespace) -> Outcome:
@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> Outcome:
     if options.each:
         refuse_what_is_of_one_event(options)
     velocity, described = velocity_of(options)
-    inputs = Inputs(options.columns)
+    inputs = Inputs(options.columns, stations=options.stations)
     triggers = inputs.table(options.triggers, "triggers")
 
     def one(table: pd.DataFrame) -> Outcome:

@@ -29,6 +29,8 @@ class Inputs:
         What `--network-columns` gave, for the network alone.
     tables
         How many tables will be read: only the last can show that no table has a column.
+    stations
+        File of the stations at which the triggers are, where their table has no places.
     """
 
     def __init__(
@@ -37,10 +39,12 @@ class Inputs:
         *,
         network_columns: Sequence[tuple[str, str]] = (),
         tables: int = 1,
+        stations: str | None = None,
     ) -> None:
         self._columns = columns_of(columns, "--columns")
         self._network = columns_of(network_columns, "--network-columns")
         self._tables = self._left = tables
+        self._stations = stations
         self._seen: list[str] = []
         self._renamed: dict[str, str] = {}
         self.described: dict[str, dict[str, Any]] = {}
@@ -64,7 +68,14 @@ class Inputs:
             raise InputError(f"{label}: cannot read {name!r}: it is not a Parquet file")
         columns = own or self._columns
         strict = bool(own) or self._tables == 1
-        table = schema.read_table(content, columns=columns, strict=strict, name=label)
+        if label == "triggers" and schema.seismology.is_seismological(content):
+            table = schema.seismology.read_picks(content, name=label)
+        else:
+            table = schema.read_table(content, columns=columns, strict=strict, name=label)
+        if label == "triggers" and self._stations is not None:
+            stations = schema.seismology.read_stations(self._content(self._stations, "stations"))
+            self.described["stations"]["rows"] = len(stations)
+            table = schema.seismology.join_stations(table, stations)
         self.described[label]["rows"] = len(table)
         self.notes += table.attrs["notes"]
         self._renamed |= table.attrs["renamed"]
@@ -124,5 +135,6 @@ def inputs_of(options: argparse.Namespace) -> Inputs:
     return Inputs(
         options.columns,
         network_columns=options.network_columns,
+        stations=getattr(options, "stations", None),
         tables=1 + sum(getattr(options, name, None) is not None for name in MORE_TABLES),
     )

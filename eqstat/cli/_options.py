@@ -45,7 +45,17 @@ def add_columns(parser: argparse.ArgumentParser, example: str, *, network: bool 
 
 def add_triggers(parser: argparse.ArgumentParser, *, network: bool = False) -> None:
     """Add a table of triggers and its window; for `network`, the columns of such a table."""
-    parser.add_argument("triggers", metavar="TRIGGERS", help="table of triggers; - reads CSV")
+    parser.add_argument(
+        "triggers",
+        metavar="TRIGGERS",
+        help="table of triggers, or picks in QuakeML or another format of ObsPy; - reads CSV",
+    )
+    parser.add_argument(
+        "--stations",
+        metavar="FILE",
+        help="StationXML or table of the stations, where triggers name their station (NET.STA) "
+        "but not its place",
+    )
     add_columns(parser, "time=triggerTime latitude=lat longitude=lon", network=network)
     parser.add_argument("--start", metavar="TIME", help="start of the observed window (UTC)")
     parser.add_argument("--now", metavar="TIME", help="end of the observed window (UTC)")

@@ -17,22 +17,11 @@ import xarray as xr
 from scipy.special import ndtri
 
 from eqstat._core.errors import InputError
+from eqstat._core.obspy import obspy_module
 from eqstat.geodesy import LocalFrame
 from eqstat.hypocentre._form import from_normal
 from eqstat.hypocentre._region import credible_region
 from eqstat.hypocentre._summary import summary, uncertainty_ellipse
-
-
-def _obspy() -> Any:
-    """ObsPy's event classes; imported when they are needed."""
-    try:
-        import obspy
-        import obspy.core.event
-    except ImportError as error:
-        raise ImportError(
-            "QuakeML needs ObsPy: install eqstat with the extra `seismology`"
-        ) from error
-    return obspy
 
 
 def _quantity(values: xr.DataArray, scale: float, event: Any, level: float) -> tuple[float, Any]:
@@ -75,13 +64,14 @@ def to_event(hypocentre: xr.Dataset | xr.DataTree, *, probability: float | int =
     Examples
     --------
     >>> from eqstat import hypocentre
-    >>> from eqstat.geodesy import LocalFrame
+    >>> from eqstat._core.obspy import obspy_module
+    from eqstat.geodesy import LocalFrame
     >>> normal = hypocentre.from_normal(LocalFrame(46.0, 7.0), [0, 0, 10, 0], np.eye(4),
     ...                                 reference_time="2027-01-15T08:00:00Z")
     >>> to_event(normal).origins[0].origin_uncertainty.preferred_description
     'uncertainty ellipse'
     """
-    obspy = _obspy()
+    obspy = obspy_module("QuakeML")
     event = obspy.core.event
     level = float(probability)
     table = summary(hypocentre, probability=level)
@@ -135,7 +125,7 @@ def to_event(hypocentre: xr.Dataset | xr.DataTree, *, probability: float | int =
 def write(hypocentre: xr.Dataset, path: Path, probability: float) -> None:
     """Write one event as QuakeML."""
     made = to_event(hypocentre, probability=probability)
-    _obspy().core.event.Catalog([made]).write(str(path), format="QUAKEML")
+    obspy_module("QuakeML").core.event.Catalog([made]).write(str(path), format="QUAKEML")
 
 
 def _sd(errors: Any, scale: float) -> float:
@@ -149,7 +139,7 @@ def _sd(errors: Any, scale: float) -> float:
 
 def read(path: Path) -> xr.Dataset:
     """Read the first event's origin as a normal distribution; depth and time are independent."""
-    obspy = _obspy()
+    obspy = obspy_module("QuakeML")
     try:
         event = obspy.read_events(str(path), format="QUAKEML")[0]
         origin = event.preferred_origin() or event.origins[0]

@@ -1,3 +1,4 @@
+from . import seismology as seismology
 from ._check import NaiveTimeWarning as NaiveTimeWarning
 from ._check import TableWarning as TableWarning
 from ._check import check as check

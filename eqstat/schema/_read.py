@@ -74,7 +74,7 @@ def read_table(
     >>> read_table(b"device;latitude;longitude\n007;-12.1;-77.0\n")["device"].tolist()
     ['007']
     """
-    content = source if isinstance(source, bytes) else _bytes_of(Path(source), name)
+    content = content_of(source, name)
     try:
         if content.startswith(b"PAR1"):
             table = pd.read_parquet(io.BytesIO(content))
@@ -91,13 +91,16 @@ def read_table(
     return table
 
 
-def _bytes_of(path: Path, name: str) -> bytes:
+def content_of(source: str | Path | bytes, name: str) -> bytes:
+    """Content of a file, or what already is content."""
+    if isinstance(source, bytes):
+        return source
     try:
-        return path.read_bytes()
+        return Path(source).read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{name}: there is no file {str(path)!r}") from None
+        raise InputError(f"{name}: there is no file {str(source)!r}") from None
     except OSError as error:
-        raise InputError(f"{name}: cannot read {str(path)!r}: {error.strerror}") from error
+        raise InputError(f"{name}: cannot read {str(source)!r}: {error.strerror}") from error
 
 
 def _read_csv(content: bytes, columns: Columns, name: str) -> pd.DataFrame:

@@ -99,7 +99,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     add_velocity(parser, region=True, several=True)
     add_outputs(
         parser,
-        inputs=("triggers", "network", "peaks", "model"),
+        inputs=("triggers", "stations", "network", "peaks", "model"),
         posterior=("FILE.nc", "write the posterior as NetCDF (grid and nuts)"),
         **{
             known.option: (f"FILE{known.endings[0]}", f"write {known.holds} as {known.name}")

@@ -1,0 +1,9 @@
+"""Picks and stations of seismology's formats: what ObsPy reads, and tables that name stations.
+
+`read_picks` and `read_stations` read files or ObsPy's objects, `join_stations` gives picks the
+places of their stations.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
