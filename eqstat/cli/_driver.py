@@ -20,6 +20,7 @@ FIGURE_KINDS = (".png", ".pdf", ".svg")
 SUFFIXES = {
     "figure": FIGURE_KINDS,
     "animation": (".gif",),
+    "table": (".csv",),
     **{known.option: known.endings for known in FORMATS},
 }
 # What an output needs beside the package: module and how to install it.
@@ -38,6 +39,8 @@ OWN_MARKS = (
     b'"log_shiryaev_roberts"',
     b"site,latitude,longitude,distance_km",
     b"credible region of the epicentre",
+    b"origin_time,latitude,longitude,depth_km",
+    b"distance_km,azimuth_deg,probability_p",
     b"pga_quantile_m_s2",
 )
 # How files of other kinds begin, and what eqstat's hold: figures, animations, NetCDF.

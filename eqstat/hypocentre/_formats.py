@@ -59,6 +59,7 @@ FORMATS = (
         ("obspy", "QuakeML needs ObsPy: pip install 'eqstat[seismology]'"),
     ),
     Format("GeoJSON", (".geojson",), "_geojson", "the epicentre and its credible region"),
+    Format("Scatter", (".csv",), "_scatter", "1,000 draws of the hypocentre"),
 )
 
 
@@ -93,8 +94,9 @@ def write(
     hypocentre
         Draws, grid or normal.
     path
-        `.nc` (NetCDF, everything), `.geojson` (the credible region and the epicentre) or `.xml`,
-        `.quakeml` (QuakeML 1.2: point and uncertainties; needs the extra `seismology`).
+        `.nc` (NetCDF, everything), `.geojson` (the credible region and the epicentre), `.csv`
+        (1,000 draws of equal weight) or `.xml`, `.quakeml` (QuakeML 1.2: point and uncertainties;
+        needs the extra `seismology`).
     probability
         Content of the region and nominal coverage of the intervals that are written.
 

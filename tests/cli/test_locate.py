@@ -235,10 +235,22 @@ def test_a_summary_is_for_a_person(capsys, csv, tmp_path):
 
 def test_every_format_is_written(capsys, csv, tmp_path):
     pytest.importorskip("obspy")
+    table, draws = tmp_path / "table.csv", tmp_path / "draws.csv"
     region, event, whole = (tmp_path / f"event.{end}" for end in ("geojson", "xml", "nc"))
     found, _ = located(capsys, csv(quake()), "--method", "bfgs", "--geojson", region,
-                       "--quakeml", event, "--netcdf", whole, "--probability", 0.8)  # fmt: skip
+                       "--quakeml", event, "--netcdf", whole, "--probability", 0.8,
+                       "--table", table, "--scatter", draws)  # fmt: skip
     source = found["hypocentre"]
+    rows, drawn = pd.read_csv(table), pd.read_csv(draws)
+    assert len(rows) == found["triggers"]["used"] == 21
+    assert rows["distance_km"].min() == pytest.approx(found["nearest_device_km"], abs=0.01)
+    assert rows["residual_s"].abs().max() < 5
+    assert len(drawn) == 1000
+    late = pd.to_datetime(drawn["origin_time"], utc=True) - pd.Timestamp(source["origin_time"])
+    assert abs(late.dt.total_seconds().mean()) < 0.1
+    assert drawn["latitude"].mean() == pytest.approx(source["latitude"], abs=0.02)
+    # Its own files may be overwritten.
+    located(capsys, csv(quake()), "--method", "bfgs", "--table", table, "--scatter", draws)
     for file in (event, whole):
         own = hypocentre.summary(hypocentre.read(file)).sel(statistic="mean")
         assert float(own["latitude"]) == pytest.approx(source["latitude"], abs=0.02)

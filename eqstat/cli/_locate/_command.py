@@ -100,6 +100,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     add_outputs(
         parser,
         inputs=("triggers", "stations", "network", "peaks", "model"),
+        table=("FILE.csv", "write each trigger with its distance, residual and phase"),
         posterior=("FILE.nc", "write the posterior as NetCDF (grid and nuts)"),
         **{
             known.option: (f"FILE{known.endings[0]}", f"write {known.holds} as {known.name}")
@@ -319,15 +320,19 @@ def locate_picks(
 def files_of(
     options: argparse.Namespace, location: traveltime.Location
 ) -> dict[str, Callable[[str], None]]:
-    """Writers of the hypocentre; none where there is no uncertainty to write."""
+    """Writers of the triggers, and of the hypocentre where there is uncertainty to write."""
+
+    def write_table(name: str) -> None:
+        location.triggers.to_csv(name, index_label="row")
+
     posterior = location.hypocentre
     if posterior is None:
-        return {}
+        return {"table": write_table}
 
     def write(name: str) -> None:
         hypocentre.write(posterior, name, probability=options.probability)
 
-    return {known.option: write for known in hypocentre.FORMATS}
+    return {"table": write_table} | {known.option: write for known in hypocentre.FORMATS}
 
 
 def said_of(choice: traveltime.comparison.Choice | None) -> list[str]:
