@@ -112,12 +112,14 @@ def test_a_count_as_a_detector_is_the_rule():
     np.testing.assert_allclose(seen["delay_s"], delay, atol=0.8)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sequential_posterior_detects_what_is_strong():
     from eqstat.detection import detector, replay
+    from eqstat.detection.causes import earthquake, network_burst
 
     network = phones()
-    watch = detector(network, background=0.5)
+    few = earthquake(cells=49, depth_km=(10.0, 30.0)), network_burst()
+    watch = detector(network, causes=few, background=0.5)
 
     def alarm(triggers):
         result = replay(watch, triggers, progress=False)
