@@ -7,8 +7,7 @@ costs nothing and changes nothing. Start with `eqstat.traveltime`: where and whe
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eqstat import (
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         traveltime,
         velocity,
     )
+    from eqstat._cite import cite as cite
     from eqstat._core.errors import InputError as InputError
 
 __version__ = "0.1.0"
@@ -40,6 +40,7 @@ __all__ = [
     "InputError",
     "__version__",
     "calibration",
+    "cite",
     "cli",
     "counts",
     "datasets",
@@ -61,10 +62,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType | type[ValueError]:
+# Names that are no packages, and the modules that have them.
+_NAMES = {"InputError": "eqstat._core.errors", "cite": "eqstat._cite"}
+
+
+def __getattr__(name: str) -> Any:
     """Import a package when it is first asked for."""
-    if name == "InputError":
-        return importlib.import_module("eqstat._core.errors").InputError
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

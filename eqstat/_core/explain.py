@@ -69,11 +69,6 @@ class Explained:
         return table_of(dict(numbers(self)))
 
 
-def lines(value: Explained, *more: tuple[str, str]) -> list[str]:
-    """Return the text of an object without its title, for the shell, with more rows of its own."""
-    return facts([*value._facts(), *more])
-
-
 def explained(cls: Type) -> Type:
     """Give a `NamedTuple`, which can have no other base, what `Explained` has."""
     own = set(vars(cls)) - {"__repr__"}  # every named tuple has one

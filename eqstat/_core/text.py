@@ -40,6 +40,11 @@ def facts(rows: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{label:{wide}}{text}".rstrip() for label, text in rows]
 
 
+def lines_of(value: Any, *more: tuple[str, str]) -> list[str]:
+    """Write an object of `eqstat._core.explain` without its title, with more facts of one's own."""
+    return facts([*value._facts(), *more])
+
+
 def aligned(rows: Sequence[Sequence[str]], *, right: bool = False) -> list[str]:
     """Align the columns of a table, the first one always at the left.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from eqstat import traveltime
 from eqstat._core.errors import InputError
-from eqstat._core.explain import lines
+from eqstat._core.text import lines_of
 from eqstat.cli._each import add_each, each, refuse_what_is_of_one_event
 from eqstat.cli._errors import DONE, FAILED
 from eqstat.cli._inputs import Inputs
@@ -228,5 +228,5 @@ def summary(
 ) -> list[str]:
     """Lines for a person: the comparison gives the verdict, if there is one."""
     if comparison is None:
-        return lines(verdict)
-    return [*lines(comparison), *lines(verdict)[1:]]
+        return lines_of(verdict)
+    return [*lines_of(comparison), *lines_of(verdict)[1:]]

@@ -13,6 +13,7 @@ from typing import Any
 from eqstat import __version__
 from eqstat.cli import _cache, _driver
 from eqstat.cli._errors import DONE, FAILED, INTERRUPTED, exit_code, one_line
+from eqstat.cli._examples import EXAMPLES
 from eqstat.cli._options import Parser
 from eqstat.cli._outcome import warnings_as_notes
 
@@ -64,7 +65,8 @@ def parser() -> Parser:
         module.add(commands, common)
         added = commands.choices[name]
         added.set_defaults(run=module.run)
-        added.epilog = " ".join(filter(None, (added.epilog, EXIT_CODES)))
+        text = " ".join(filter(None, (added.epilog, EXIT_CODES)))
+        added.epilog = "\n\n".join([text, "Examples:", *(f"  {one}" for one in EXAMPLES[name])])
     return whole
 
 

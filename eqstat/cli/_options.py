@@ -19,8 +19,22 @@ MAX_SEED = 2**31 - 1
 ROWS = "Rows of a CSV are counted in messages as in the file: the header is row 1."
 
 
+class Formatter(argparse.HelpFormatter):
+    """Help whose paragraphs stay apart; those that are indented are written as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        fill = super()._fill_text
+        return "\n\n".join(
+            part if part.startswith("  ") else fill(part, width, indent)
+            for part in text.split("\n\n")
+        ).replace("\n\n  ", "\n  ")
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": Formatter, **options})
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} (see {self.prog} --help)")

@@ -1,5 +1,6 @@
 """The shell: exit codes, and one line for each kind of bad input."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import pandas as pd
 import pytest
 
 import eqstat
+from eqstat.cli._examples import EXAMPLES
+from eqstat.cli._main import COMMANDS, parser
 
 from .shell import quake, refused, shell
 
@@ -157,6 +160,24 @@ def test_help_and_version(capsys):
         assert (code, lines) == (0, [])
         assert out.startswith("usage: ")
         assert command in out
+
+
+def test_every_command_has_examples_that_can_be_parsed(capsys):
+    assert set(EXAMPLES) == set(COMMANDS)
+    read = parser()
+    for command, examples in EXAMPLES.items():
+        help_text = shell(capsys, command, "--help")[1]
+        for example in examples:
+            program, *words = shlex.split(example)
+            assert program == "eqstat" and read.parse_args(words).command == command
+            assert f"\n  {example}\n" in help_text
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "eqstat", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"eqstat {eqstat.__version__}\n"
 
 
 def test_help_imports_nothing_heavy():

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eqstat import hypocentre, traveltime
 from eqstat._core.errors import InputError
-from eqstat._core.explain import lines
-from eqstat._core.text import number
+from eqstat._core.text import lines_of, number
 from eqstat.cli._each import add_each, each, refuse_what_is_of_one_event
 from eqstat.cli._errors import DONE, FAILED
 from eqstat.cli._inputs import Inputs, inputs_of
@@ -243,7 +242,7 @@ def locate_phones(
     if exit_code_of(code) == DONE:
         notes += location.advice
     return name, Outcome(
-        summary=tuple(lines(location, *why)),
+        summary=tuple(lines_of(location, *why)),
         content=content,
         result=code,
         result_text=location.result,
@@ -305,7 +304,7 @@ def locate_picks(
         return axes.get_figure()
 
     return Outcome(
-        summary=tuple(lines(location)),
+        summary=tuple(lines_of(location)),
         content=content_of(location),
         result=result.result.name,
         result_text=location.result,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from eqstat._core.explain import lines
+from eqstat._core.text import lines_of
 
 if TYPE_CHECKING:
     from eqstat import detection
@@ -51,7 +51,7 @@ def summary(replay: detection.Replay) -> list[str]:
         replace(replay, alarms=(alarm,), locations=(found,))
         for alarm, found in zip(replay.alarms, replay.locations, strict=True)
     ]
-    text = lines(each[0] if each else replay)
+    text = lines_of(each[0] if each else replay)
     for other in each[1:]:
-        text += ["", *lines(other)[len(STREAM) :]]
+        text += ["", *lines_of(other)[len(STREAM) :]]
     return text
