@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 import eqstat
-from eqstat import counts, detection, ground_motion, hypocentre, simulation, velocity
+from eqstat import counts, detection, ground_motion, hypocentre, schema, simulation, velocity
 from eqstat import traveltime as tt
+from eqstat.counts import alarm, scan
 from eqstat.detection import causes
 from eqstat.simulation import sources
 
@@ -47,6 +48,35 @@ WRONG = {
     "report of nothing": (lambda: tt.report(OBSERVATIONS, None), "result cannot be"),
     "velocity name": (lambda: tt.prepare(TABLE, velocity="iasp19"), "did you mean 'iasp91'"),
     "velocity in m/s": (lambda: tt.prepare(TABLE, velocity=6000.0), "velocity_km_s must lie"),
+    "velocity table": (lambda: tt.prepare(TABLE, velocity=TABLE), "velocity must be"),
+    "velocity array": (lambda: tt.prepare(TABLE, velocity=np.ones(3)), "velocity must be"),
+    "centre": (lambda: tt.prepare(TABLE, centre="Lima", max_distance_km=9), "centre must be"),
+    "centre beyond": (lambda: tt.prepare(TABLE, centre=(-77.0, 400.0), max_distance_km=9), "long"),
+    "prior of grid": (lambda: tt.grid(OBSERVATIONS, prior={"depth": 3}), "prior cannot be"),
+    "prior of fit": (lambda: tt.fit(OBSERVATIONS, prior=TABLE), "use `Prior"),
+    "prior of sample": (lambda: tt.sample(KEY, OBSERVATIONS, prior="flat"), "use `Prior"),
+    "prior of compare": (lambda: tt.comparison.compare(KEY, TABLE, prior=3), "use `Prior"),
+    "depths of a prior": (lambda: tt.Prior(depth=(0.0, 100.0)), "dist.Uniform"),
+    "several deltas": (lambda: tt.classify(OBSERVATIONS, delta_s=[1.0, 2.0]), "one number"),
+    "hypocentre of a table": (lambda: tt.to_hypocentre(OBSERVATIONS, TABLE), "result cannot be"),
+    "design": (lambda: tt.simulate(KEY, None, None), "params cannot be"),
+    "regional report": (lambda: tt.regional.report(TABLE), "regional.locate"),
+    "regional learning": (lambda: tt.regional.learn("picks.csv", TABLE), "picks cannot be"),
+    "file of nothing": (lambda: schema.read_table(None), "name of a file"),
+    "table in a file": (lambda: schema.read_table(TABLE), "name of a file"),
+    "renamed text": (lambda: schema.rename_columns("a.csv", {}), "pandas DataFrame"),
+    "hypocentre in nothing": (lambda: hypocentre.read(None), "name of a file"),
+    "hypocentre to nothing": (lambda: hypocentre.write(None, None), "name of a file"),
+    "background of nothing": (lambda: counts.load(TABLE), "name of a file"),
+    "motions of nothing": (lambda: ground_motion.load(3), "name of a file"),
+    "threshold of a table": (lambda: alarm.threshold(TABLE, 50, 12), "give a `Background`"),
+    "scorer of a name": (lambda: alarm.scorer("background.json"), "give a `Background`"),
+    "score of a background": (lambda: alarm.score(BACKGROUND, 3, 50, 12), "scorer(background)"),
+    "check of a table": (lambda: counts.checks.loo(BACKGROUND, TABLE), "history cannot be"),
+    "check of nothing": (lambda: counts.checks.rootogram(None, None), "give a `Background`"),
+    "rates of nothing": (lambda: scan.log_false_alarms_per_year(None, 3, 50), "`Background`"),
+    "event of a table": (lambda: ground_motion.event.condition(TABLE, TABLE), "posterior(key"),
+    "rate of a fit": (lambda: detection.background_rate(None), "`counts.Background`"),
     "velocity pair": (lambda: tt.prepare(TABLE, velocity=(6.0, 3.5)), "velocity must be"),
 }
 

@@ -6,6 +6,7 @@ Values inside a JAX transformation pass: their numbers are not known.
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -190,6 +191,16 @@ def check_kind(owner: str, kind: type | tuple[type, ...], remedy: str, **values:
         if not isinstance(value, kind):
             given = type(value).__name__
             raise InputError(f"{_prefix(owner)}{name} cannot be of type {given}; {remedy}")
+
+
+def check_path(owner: str, **values: Any) -> None:
+    """Refuse what is not the name of a file.
+
+    Examples
+    --------
+    >>> check_path("load", path="background.json")
+    """
+    check_kind(owner, (str, os.PathLike), "give the name of a file", **values)
 
 
 def check_key(owner: str, key: Any) -> None:

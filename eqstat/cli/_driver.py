@@ -70,6 +70,9 @@ def check_outputs(options: argparse.Namespace) -> None:
     piped = [f"--{option}" for option, name in named.items() if name == "-"]
     if len(piped) > 1:
         raise InputError(f"{', '.join(piped)}: only one of them can go to standard output")
+    files = [Path(name).resolve() for name in named.values() if name not in (None, "-", os.devnull)]
+    if len(set(files)) < len(files):
+        raise InputError("two outputs are to go to one file; name another for each")
     for option, name in named.items():
         kinds = SUFFIXES.get(option)
         if name is None or (name == "-" and not kinds):

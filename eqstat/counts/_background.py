@@ -28,6 +28,9 @@ from eqstat.counts._intensity._parameters import (
 from eqstat.counts._intensity._tail import Tails
 from eqstat.counts._special import log1mexp
 
+# What to give where something else is no background.
+FROM_FIT = "give a `Background`, such as `fit(...).posterior(key, n)`"
+
 
 class Background(Explained, eqx.Module):
     r"""Distribution of the number of triggers among active devices without an earthquake.

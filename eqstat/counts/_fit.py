@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
-from eqstat._core.checks import check_choice
+from eqstat._core.checks import check_choice, check_kind
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat.counts._arrays import EARTHQUAKE_SHARE, count_data
@@ -304,6 +304,12 @@ def background_from(source: BackgroundFit | xr.DataTree) -> Background:
     >>> background_from(fit(history, family="poisson")).window_s
     10.0
     """
+    check_kind(
+        "background_from",
+        (BackgroundFit, xr.DataTree),
+        "give what `fit` or `sample` returns",
+        source=source,
+    )
     if isinstance(source, BackgroundFit):
         return source.background
     regions = tuple(str(name) for name in source["posterior"]["region"].to_numpy())

@@ -13,10 +13,10 @@ import pandas as pd
 from jaxtyping import PRNGKeyArray
 from scipy import signal
 
-from eqstat._core.checks import check_key, check_range
+from eqstat._core.checks import check_key, check_kind, check_range
 from eqstat._core.explain import Explained
 from eqstat._core.random import generator
-from eqstat.counts._background import Background, dispersion_at, mean_count
+from eqstat.counts._background import FROM_FIT, Background, dispersion_at, mean_count
 from eqstat.counts._data import History, to_cells
 from eqstat.counts._families import Marginal
 from eqstat.counts._harmonics import HOURS_OF_WEEK
@@ -234,6 +234,8 @@ def simulate_table(key: PRNGKeyArray, background: Background, design: Design) ->
     >>> len(table), bool(table["active"].max() < 12)
     (8640, True)
     """
+    check_kind("simulate_table", Background, FROM_FIT, background=background)
+    check_kind("simulate", Design, "use `Design(...)`", design=design)
     rng = generator(key)
     start: Any = pd.Timestamp(design.start)
     total = round(design.days * 86400 / background.window_s)

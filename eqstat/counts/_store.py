@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from eqstat._core.checks import check_path
 from eqstat._core.errors import InputError
 from eqstat.counts._background import Background
 from eqstat.counts._bursts import Bursts
@@ -96,6 +97,7 @@ def load(path: str | Path) -> Background:
     ...     load(f"{folder}/background.json").regions
     ('Chile',)
     """
+    check_path("load", path=path)
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")

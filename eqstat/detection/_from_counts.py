@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eqstat._core.checks import check_range
+from eqstat._core.checks import check_kind, check_range
 from eqstat._core.errors import InputError
 from eqstat.counts import Background, rate_per_device_h
 from eqstat.detection._detector import BackgroundRate
@@ -68,6 +68,12 @@ def background_rate(
     >>> rate.rate_per_device_h[[0, 12]].round(2).tolist(), rate.relative_sd
     ([0.4, 0.89], 0.1)
     """
+    check_kind(
+        "background_rate",
+        Background,
+        "give a `counts.Background`, such as `fit(...).background`",
+        background=background,
+    )
     check_range("background_rate", 0, 10, ends="()", least_relative_sd=least_relative_sd)
     if day is not None and day not in range(7):
         raise InputError(f"background_rate: day must be 0 (Monday) to 6, not {day!r}")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
 
-from eqstat._core.checks import check_key, check_range, check_whole
+from eqstat._core.checks import check_key, check_kind, check_range, check_whole
 from eqstat._core.explain import Explained
 from eqstat._core.random import generator
 from eqstat.geodesy import LocalFrame
@@ -114,6 +114,7 @@ def simulate(key: PRNGKeyArray, motion: GroundMotion, design: Design | None = No
     (10, 8)
     """
     check_key("simulate", key)
+    check_kind("simulate", GroundMotion, "use `GroundMotion(...)`", motion=motion)
     design = Design() if design is None else design
     motion = jax.tree.map(np.asarray, motion)
     rng = generator(key)

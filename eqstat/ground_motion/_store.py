@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from eqstat._core.checks import check_path
 from eqstat._core.errors import InputError
 from eqstat.ground_motion._parameters import GroundMotion
 from eqstat.ground_motion._predict import MotionPosterior
@@ -98,6 +99,7 @@ def load(path: str | Path) -> Network | MotionPosterior:
     >>> again.draws
     32
     """
+    check_path("load", path=path)
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from eqstat._core.checks import check_path
 from eqstat._core.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def format_of(path: str | Path) -> Format:
     >>> format_of("event.xml").name
     'QuakeML'
     """
+    check_path("hypocentre", path=path)
     ending = Path(path).suffix.lower()
     for known in FORMATS:
         if ending in known.endings:

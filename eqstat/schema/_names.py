@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from eqstat._core.checks import check_kind
 from eqstat._core.errors import InputError
 from eqstat.schema._contracts import Contract
 
@@ -141,6 +142,11 @@ def similar(name: str, existing: Iterable[str], *, guess: bool = True) -> str | 
         Columns that the contract does not know.
     guess
         Whether names that merely look alike count beside names of other tools.
+
+    Examples
+    --------
+    >>> similar("event", ["time", "event_id"]), similar("event", ["time", "is_event"], guess=False)
+    ('event_id', None)
     """
     by_plain = {plain(label): label for label in reversed(list(existing))}
     for candidate in (plain(name), *ALIASES.get(name, ())):
@@ -223,6 +229,7 @@ def rename_columns(table: pd.DataFrame, columns: Columns, *, name: str = "table"
     >>> rename_columns(pd.DataFrame({"phase_time": [1.8e9]}), "phasenet").columns.tolist()
     ['time']
     """
+    check_kind(name, pd.DataFrame, "give a pandas DataFrame", table=table)
     existing = [str(label) for label in table.columns]
     mapping = resolve(columns, existing, name=name)
     return table.rename(columns={old: new for new, old in mapping.items()})

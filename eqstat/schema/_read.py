@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from eqstat._core.checks import check_path
 from eqstat._core.errors import InputError
 from eqstat.schema._names import Columns, plain, resolve
 
@@ -95,6 +96,7 @@ def content_of(source: str | Path | bytes, name: str) -> bytes:
     """Content of a file, or what already is content."""
     if isinstance(source, bytes):
         return source
+    check_path(name, source=source)
     try:
         return Path(source).read_bytes()
     except FileNotFoundError:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from eqstat._core.checks import check_probability, check_range
+from eqstat._core.checks import check_probability, check_range, refuse
 from eqstat._core.explain import Explained
 from eqstat.inference import Fit, Result
 from eqstat.traveltime import _start
@@ -225,6 +225,7 @@ def classify(
     observations = as_observations("classify", observations)
     check_probability("classify", miss_probability=miss_probability)
     check_range("classify", 0, ends="()", delta_s=delta_s)
+    refuse("classify", (np.ndim(delta_s) > 0, "delta_s must be one number"))
     count = len(observations.triggers)
     if not observations.enough or count <= estimated_parameters:
         raise failure(Result.TOO_FEW, observations.usage)

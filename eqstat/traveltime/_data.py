@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from eqstat import schema
-from eqstat._core.checks import check_choice, check_kind
+from eqstat._core.checks import check_choice, check_kind, check_range, refuse
 from eqstat._core.errors import InputError
 from eqstat._core.explain import WIDTH, Explained, cut, phrase
 from eqstat._core.text import LABEL, clock, place
@@ -227,12 +227,14 @@ def refuse_several_events(triggers: Table, start: pd.Timestamp | None = None) ->
     remedy = (
         "locate one at a time: --each event, or keep the rows of one event, or give start and now"
     )
-    if "event" in triggers:
-        events = triggers["event"].nunique()
+    name = schema.similar("event", map(str, triggers.columns), guess=False)
+    if name is not None:
+        events = triggers[name].nunique()
         if events > 1 and len(triggers) >= ROWS_OF_EVENT * events:
+            remedy = remedy.replace("event", name, 1)
             raise InputError(
-                f"triggers: column 'event' names {events} events; {remedy} (in Python, "
-                "triggers.groupby('event'))"
+                f"triggers: column {name!r} names {events} events; {remedy} (in Python, "
+                f"triggers.groupby({name!r}))"
             )
     if start is not None or not len(triggers):
         return
@@ -326,6 +328,11 @@ def prepare(
     end: Any = None if now is None else schema.read_time(now, "now")
     if begin is not None and end is not None and end <= begin:
         raise InputError(f"triggers: the window ends ({end}) before it starts ({begin})")
+
+    if centre is not None:
+        refuse("prepare", (np.shape(centre) != (2,), "centre must be latitude and longitude"))
+        check_range("prepare", -90, 90, latitude=centre[0])
+        check_range("prepare", -180, 360, longitude=centre[1])
 
     position = np.arange(len(checked))
     rows: Table = checked.set_axis(position)

@@ -14,7 +14,7 @@ import pandas as pd
 from eqstat._core.checks import check_choice
 from eqstat.inference import Fit, Laplace, LaplaceFit, Result
 from eqstat.traveltime._data import Observations, P, S, as_observations
-from eqstat.traveltime._model import LikelihoodName
+from eqstat.traveltime._model import LikelihoodName, as_prior
 from eqstat.traveltime._parameters import HYPOCENTRE, KINDS, MAX_DEPTH_KM, Prior, labels_of
 from eqstat.traveltime._profile import (
     ESTIMATED,
@@ -266,7 +266,7 @@ def fit(
     """
     observations = as_observations("fit", observations)
     check_choice("fit", KINDS, likelihood=likelihood)
-    prior = Prior() if prior is None else prior
+    prior = as_prior("fit", prior)
     count = len(observations.triggers)
     if wave is not None:
         observations = observations.with_wave(wave)

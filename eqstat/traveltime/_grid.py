@@ -29,7 +29,7 @@ from eqstat.traveltime._grids._density import full as full_density
 from eqstat.traveltime._grids._density import profiled as profiled_density
 from eqstat.traveltime._grids._population import FEWEST_ACCEPTED, population, to_cells
 from eqstat.traveltime._grids._posterior import GridPosterior
-from eqstat.traveltime._model import LikelihoodName, arrival_bounds
+from eqstat.traveltime._model import LikelihoodName, arrival_bounds, as_prior
 from eqstat.traveltime._parameters import KINDS, Prior
 from eqstat.traveltime._results import Verdict, failure, judge, marginals, sentence
 
@@ -221,7 +221,7 @@ def grid(
     """
     observations = as_observations("grid", observations)
     check_choice("grid", KINDS, likelihood=likelihood)
-    prior = Prior() if prior is None else prior
+    prior = as_prior("grid", prior)
     if wave is not None:
         observations = observations.with_wave(wave)
     if not observations.enough:

@@ -8,9 +8,10 @@ import numpy as np
 import xarray as xr
 
 from eqstat import hypocentre
+from eqstat._core.checks import check_kind
 from eqstat.geodesy import LocalFrame
 from eqstat.inference import Fit
-from eqstat.traveltime._data import Observations
+from eqstat.traveltime._data import Observations, as_observations
 from eqstat.traveltime._grids._density import SPACE
 from eqstat.traveltime._grids._posterior import GridPosterior
 
@@ -53,6 +54,13 @@ def to_hypocentre(
     >>> hypocentre.credible_region(posterior, 0.9).kind
     'normal ellipse'
     """
+    observations = as_observations("to_hypocentre", observations)
+    check_kind(
+        "to_hypocentre",
+        (Fit, GridPosterior, xr.DataTree),
+        "give what `fit`, `grid` or `sample` returns",
+        result=result,
+    )
     if isinstance(result, GridPosterior):
         return result.hypocentre
     frame = observations.frame

@@ -9,10 +9,19 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array
 
+from eqstat._core.checks import check_kind
 from eqstat.traveltime._data import S, TriggerData
 from eqstat.traveltime._likelihood import log_likelihood
 from eqstat.traveltime._parameters import LikelihoodName, Prior, parameters_of, sites_of
 from eqstat.velocity import squared_chord
+
+
+def as_prior(owner: str, prior: Prior | None) -> Prior:
+    """Return a prior; that of the defaults for None."""
+    if prior is None:
+        return Prior()
+    check_kind(owner, Prior, "use `Prior(...)`", prior=prior)
+    return prior
 
 
 def mean_travel_time(data: TriggerData, east_km: Array, north_km: Array, depth_km: Array) -> Array:

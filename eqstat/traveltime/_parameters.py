@@ -8,6 +8,7 @@ added by a field here, a prior here, and its use in `_likelihood`, which also dr
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal, NamedTuple
@@ -21,7 +22,7 @@ from jaxtyping import Array, Float
 from numpyro.distributions.constraints import unit_interval
 from numpyro.distributions.transforms import AffineTransform, biject_to
 
-from eqstat._core.checks import check_fields, check_range, is_traced
+from eqstat._core.checks import check_fields, check_kind, check_range, is_traced
 from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained
 from eqstat.geodesy import LocalFrame
@@ -317,6 +318,9 @@ class Prior(Explained, eqx.Module):
     def __check_init__(self) -> None:
         check_range("Prior", 0, 5000, ends="(]", region_km=self.region_km)
         check_range("Prior", 0, ends="()", lead_s=self.lead_s)
+        named = (each.name for each in dataclasses.fields(self) if each.type == "dist.Distribution")
+        given = {name: getattr(self, name) for name in named}
+        check_kind("Prior", dist.Distribution, "give one, as dist.Uniform(0.0, 60.0)", **given)
 
     def with_seismicity(self, density: xr.DataArray, frame: LocalFrame) -> Prior:
         """Return this prior with an epicentre density from a grid of past seismicity.

@@ -17,7 +17,7 @@ from eqstat.traveltime._arrays import CLASSES
 from eqstat.traveltime._data import Observations, TriggerData, as_observations
 from eqstat.traveltime._grid import grid
 from eqstat.traveltime._likelihood import pointwise_log_likelihood
-from eqstat.traveltime._model import IDENTIFIED_MODELS, LikelihoodName
+from eqstat.traveltime._model import IDENTIFIED_MODELS, LikelihoodName, as_prior
 from eqstat.traveltime._parameters import KINDS, Prior, parameters_of, sites_of
 from eqstat.traveltime._results import failure, judge, marginals
 from eqstat.traveltime._warp import warp_for
@@ -134,7 +134,7 @@ def sample(
     check_key("sample", key)
     observations = as_observations("sample", observations)
     check_choice("sample", KINDS, likelihood=likelihood)
-    prior = Prior() if prior is None else prior
+    prior = as_prior("sample", prior)
     if wave is not None:
         observations = observations.with_wave(wave)
     count = len(observations.triggers)

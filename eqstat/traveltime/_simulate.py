@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
 
-from eqstat._core.checks import check_key
+from eqstat._core.checks import check_key, check_kind
 from eqstat._core.explain import Explained
 from eqstat.geodesy import LocalFrame
 from eqstat.traveltime._arrays import CLASSES, P, S
 from eqstat.traveltime._likelihood import arrivals_at, draw_times
-from eqstat.traveltime._parameters import Parameters
+from eqstat.traveltime._parameters import GaussianParameters, MixtureParameters, Parameters
 from eqstat.velocity import VelocityModel, as_velocity
 
 
@@ -103,6 +103,10 @@ def simulate(
     20
     """
     check_key("simulate", key)
+    check_kind(
+        "simulate", (GaussianParameters, MixtureParameters), "see `Parameters`", params=params
+    )
+    check_kind("simulate", Design, "use `Design(...)`", design=design)
     frame = design.frame
     time_key, trigger_key = jax.random.split(key)
     elevation = np.broadcast_to(np.asarray(design.elevation_m, np.float64), design.latitude.shape)

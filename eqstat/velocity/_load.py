@@ -48,7 +48,7 @@ def as_velocity(velocity: VelocityLike) -> VelocityModel:
     """
     if isinstance(velocity, VelocityModel):
         return velocity
-    if velocity is None or velocity == "constant":
+    if velocity is None or (isinstance(velocity, str) and velocity == "constant"):
         return ConstantVelocity()
     if isinstance(velocity, str):
         return load_velocity(velocity)
@@ -92,7 +92,7 @@ def load_velocity(name: str) -> TableVelocity:
     >>> round(float(p_s), 1), round(float(s_s), 1)
     (19.0, 32.0)
     """
-    if name not in _NAMES:
+    if not isinstance(name, str) or name not in _NAMES:
         raise InputError(
             f"velocity model must be one of {', '.join(_NAMES)}, got {name!r}{near(name, _NAMES)}"
         )

@@ -90,6 +90,7 @@ def test_outputs_are_checked_before_anything_is_computed(tmp_path):
         ({"json": str(tmp_path / "no" / "out.json")}, "there is no folder"),
         ({"figure": "map.txt"}, "must end in .png"),
         ({"json": "-", "posterior": "-"}, "only one of them"),
+        ({"json": "a.out", "posterior": "./a.out"}, "two outputs are to go to one file"),
     ):
         with pytest.raises(InputError, match=message):
             _driver.check_outputs(options(**named))

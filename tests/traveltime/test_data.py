@@ -326,3 +326,12 @@ def test_rows_left_out_are_named_by_the_callers_labels(table):
     broken = table.assign(time=table["time"].where(table.index != "r4", pd.Timestamp(0, tz="UTC")))
     with pytest.warns(TableWarning, match="row r4"):
         prepare(broken)
+
+
+@pytest.mark.parametrize("name", ["event", "Event", "event_id", "evid", "publicID"])
+def test_a_table_of_several_events_is_refused_whatever_their_column_is_called(name):
+    first = cases.quake(8, 1).assign(**{name: "a"})
+    second = cases.quake(8, 2).assign(**{name: "b"})
+    second["time"] += pd.Timedelta(seconds=200)
+    with pytest.raises(InputError, match=f"column '{name}' names 2 events.*--each {name}"):
+        prepare(pd.concat([first, second], ignore_index=True))

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from eqstat._core.checks import check_kind
 from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat._core.explain import Explained, explained
-from eqstat.counts._background import Background, Number
+from eqstat.counts._background import FROM_FIT, Background, Number
 from eqstat.counts._intensity._tail import Tail, inflate_log
 from eqstat.counts._special import cubic_weights
 from eqstat.counts.alarm import _score_table
@@ -179,6 +180,7 @@ def scorer(
     >>> bool(result.margin >= 0), round(float(result.log_tail), 1)
     (True, -20.0)
     """
+    check_kind("scorer", Background, FROM_FIT, background=background)
     budgets = np.atleast_1d(np.asarray(false_alarm_rate_per_year, np.float64))
     if budgets.size == 1:
         budgets = np.full(len(background.regions), budgets[0] / len(background.regions))
@@ -263,6 +265,7 @@ def score(
     >>> score(tables, [20, 30], 500, 12.5).margin.tolist()
     [-9.0, 1.0]
     """
+    check_kind("score", Scorer, "use `scorer(background)`", scorer=scorer)
     kind = scorer.table.dtype
     k, n, h = (jnp.asarray(value).astype(kind) for value in (triggers, active, hour))
     if not scorer.is_slow:

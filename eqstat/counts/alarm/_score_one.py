@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from eqstat._core.checks import check_kind
 from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat.counts._intensity._tail import Tail
 from eqstat.counts.alarm._present import init
@@ -46,6 +47,7 @@ def score_one(scorer: Scorer) -> ScoreOne:
     >>> score_count(30, 500, 12.5).margin
     1
     """
+    check_kind("score_one", Scorer, "use `scorer(background)`", scorer=scorer)
     tables = np.ascontiguousarray(scorer.table, np.float32)
     spreads, devices, counts, rates, _ = tables.shape
     # Memory views return Python numbers; indexing NumPy arrays is several times slower.

@@ -9,11 +9,18 @@ import numpy as np
 import xarray as xr
 from scipy.special import logsumexp
 
-from eqstat._core.checks import check_choice, check_probability, check_range, check_whole, refuse
+from eqstat._core.checks import (
+    check_choice,
+    check_kind,
+    check_probability,
+    check_range,
+    check_whole,
+    refuse,
+)
 from eqstat._core.constants import HOURS_PER_YEAR
 from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
-from eqstat.counts._background import Background
+from eqstat.counts._background import FROM_FIT, Background
 from eqstat.counts._intensity._tail import Tail
 from eqstat.counts.alarm import _budget
 from eqstat.counts.alarm._cells import LARGEST_TABLE, alarm_cells
@@ -126,6 +133,7 @@ def threshold(
     >>> result["triggers"].sel(region="all", hour=12.0).values.tolist()
     [10, 29]
     """
+    check_kind("threshold", Background, FROM_FIT, background=background)
     hours, names = _hours(hour), tuple(background.regions if regions is None else regions)
     index = _regions(background, names)
     _check(false_alarm_rate_per_year, minimum, day, kind, split, miss_probability, probability)
@@ -250,6 +258,7 @@ def true_rates(
     >>> rates.round(2).tolist()
     [[0.39]]
     """
+    check_kind("true_rates", Background, FROM_FIT, background=background)
     hours = _hours(hour)
     draws = _draws(background, "plug-in")
     counts, dims = _active(active, background.regions, hours)

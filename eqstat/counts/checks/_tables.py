@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from eqstat._core.checks import check_kind
 from eqstat._core.errors import InputError
-from eqstat.counts._background import Background
+from eqstat.counts._background import FROM_FIT, Background
 from eqstat.counts._data import History, active_bin
 from eqstat.counts._families import Marginal
 from eqstat.counts._intensity._parameters import (
@@ -75,6 +76,8 @@ def places_of(history: History) -> Places:
 
 def check_background(background: Background, history: History, caller: str) -> None:
     """Refuse a background of other regions or of windows of another length."""
+    check_kind(caller, Background, FROM_FIT, background=background)
+    check_kind(caller, History, "give what `prepare(...)` returns", history=history)
     if background.regions != history.regions:
         raise InputError(
             f"{caller}: the background's regions {background.regions[:5]} are not the history's "

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from eqstat._core.checks import check_kind
 from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
-from eqstat.counts._background import Background, dispersion_at, mean_count
+from eqstat.counts._background import FROM_FIT, Background, dispersion_at, mean_count
 from eqstat.counts.scan._scan import log_alarm_table_per_hour, log_alarms_per_year, whole
 
 __all__ = ["false_alarm_table", "log_false_alarms_per_hour", "log_false_alarms_per_year"]
@@ -60,6 +61,7 @@ def false_alarm_table(
     >>> table.round(1).tolist()
     [5.9, 4.2, 3.8]
     """
+    check_kind("false_alarm_table", Background, FROM_FIT, background=background)
     n, hours, days, numbers = np.broadcast_arrays(
         *(np.asarray(v, float) for v in (active, hour, day, 0.0 if region is None else region))
     )
@@ -137,6 +139,7 @@ def log_false_alarms_per_hour(
     >>> round(float(rate), 2)
     -6.8
     """
+    check_kind("log_false_alarms_per_hour", Background, FROM_FIT, background=background)
     arguments = np.broadcast_arrays(
         *(
             np.asarray(v, float)
@@ -188,6 +191,7 @@ def log_false_alarms_per_year(
     >>> round(float(rate), 2)
     3.24
     """
+    check_kind("log_false_alarms_per_year", Background, FROM_FIT, background=background)
     hours = np.arange(168)
     values = [np.asarray(v, float)[..., None] for v in (triggers, active)]
     log_rate = log_false_alarms_per_hour(

@@ -33,7 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from eqstat._core.checks import check_whole
+from eqstat._core.checks import check_kind, check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained
 from eqstat._core.random import generator
@@ -280,6 +280,7 @@ def snapshots(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Snapshot
     >>> batch.located.tolist(), batch.peak_m_s2.shape
     ([False, True], (2, 20))
     """
+    check_kind("snapshots", Scenarios, "give what `simulate` returns", scenarios=scenarios)
     region, time = scenarios.design, np.asarray(time_s, np.float64)[:, None]
     arrived = time >= scenarios.p_arrival_s[number] + 1.0
     reporting = arrived.sum(axis=1)
@@ -380,6 +381,7 @@ def forecasts(
     >>> probability.shape, bool(probability[0, :, 0].any()), bool(probability[0, :, -1].all())
     ((1, 40, 12), False, True)
     """
+    check_kind("forecasts", Scenarios, "give what `simulate` returns", scenarios=scenarios)
     log10 = jnp.asarray(np.log10(np.atleast_1d(threshold_m_s2)), jnp.float32)
     time = np.asarray(time_s, np.float64)
     each = [

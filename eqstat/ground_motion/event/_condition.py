@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, ArrayLike, Float
 
-from eqstat._core.checks import check_range
+from eqstat._core.checks import check_kind, check_range
 from eqstat._core.constants import HALF_LOG_2PI
 from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained
@@ -187,6 +187,9 @@ def condition(
     >>> event.reports == len(reports) and bool(sd < 0.3)
     True
     """
+    check_kind(
+        "condition", MotionPosterior, "give `fit(...).posterior(key, n)`", posterior=posterior
+    )
     check_range("condition", 0, magnitude_sd=magnitude_sd)
     motion, mean, covariance, log_weight = posterior.new_event(region)
     if magnitude_sd:
@@ -241,6 +244,7 @@ def update(
     >>> event.reports == len(reports)
     True
     """
+    check_kind("update", EventPosterior, "give what `condition` returns", event=event)
     device = Device() if device is None else device
     if not len(reports):
         return event

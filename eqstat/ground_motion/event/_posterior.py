@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
+from eqstat._core.checks import check_kind
 from eqstat._core.explain import Explained
 from eqstat.ground_motion._layout import station_places
 from eqstat.ground_motion._likelihood import site_variance
@@ -240,6 +241,7 @@ def predict(
     >>> predict(fit(motions).posterior(jax.random.key(1), 32), motions.table[:3]).mean.shape
     (3, 5)
     """
+    check_kind("predict", MotionPosterior, "give `fit(...).posterior(key, n)`", posterior=posterior)
     motion, mean, covariance, weight = posterior.new_event(region)
     prior, given = (covariance, weight), Reports.none(len(mean))
     new_event = EventPosterior(posterior, motion, mean, covariance, weight, prior, given)

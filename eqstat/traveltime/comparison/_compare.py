@@ -15,7 +15,7 @@ from jaxtyping import PRNGKeyArray
 from scipy import special, stats
 
 from eqstat._core.arrays import FloatArray
-from eqstat._core.checks import check_key, check_probability
+from eqstat._core.checks import check_key, check_kind, check_probability
 from eqstat._core.explain import Explained
 from eqstat.inference import Result
 from eqstat.traveltime._arrays import TriggerData
@@ -285,6 +285,7 @@ def compare(
     if prior is None:
         region_km = np.clip(APERTURES * observations.aperture_km, SMALLEST_KM, LARGEST_KM)
         prior = Prior(region_km=float(region_km), lead_s=LEAD_S)
+    check_kind("compare", Prior, "use `Prior(...)`", prior=prior)
     widened, inner = _widened(observations, prior)
     posteriors = {
         name: grid(widened, likelihood=likelihood, wave=wave, prior=inner, key=key)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from eqstat._core.checks import check_whole
+from eqstat._core.checks import check_kind, check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained
 from eqstat.geodesy import LocalFrame
@@ -107,6 +107,7 @@ def learn(
     >>> result.events_used
     1
     """
+    check_kind("learn", pd.DataFrame, "give a pandas DataFrame", picks=picks, events=events)
     if "event" not in picks:
         raise InputError("picks: needs a column `event`")
     if not (np.isfinite(catalogue_sd_km) and catalogue_sd_km > 0):

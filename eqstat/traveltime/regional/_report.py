@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from eqstat._core.checks import check_kind
 from eqstat.geodesy import LocalFrame
 from eqstat.traveltime._hypocentre import statistics_of
 from eqstat.traveltime._report import Location, located
@@ -51,6 +52,7 @@ def report(location: RegionalLocation, *, probability: float = 0.9) -> Location:
     >>> summary.likelihood, len(summary.triggers)
     ('regional', 5)
     """
+    check_kind("report", RegionalLocation, "give what `regional.locate` returns", location=location)
     posterior, picks = location.hypocentre, location.picks
     point = statistics_of(posterior, probability)
     local = LocalFrame(posterior.attrs["frame_latitude"], posterior.attrs["frame_longitude"])
