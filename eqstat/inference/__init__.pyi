@@ -24,3 +24,4 @@ from ._sampling import run_nuts as run_nuts
 from ._smc import Particles as Particles
 from ._smc import temper as temper
 from ._tree import posterior_sites as posterior_sites
+from ._tree import to_tree as to_tree

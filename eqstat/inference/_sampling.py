@@ -248,6 +248,7 @@ def run_nuts(
     progress: bool | None = None,
     derived: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]] | None = None,
     log_likelihood: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]] | None = None,
+    predictive: Callable[[dict[str, np.ndarray]], Mapping[str, Mapping[str, Any]]] | None = None,
     observed_data: Mapping[str, Any] | None = None,
     constant_data: Mapping[str, Any] | None = None,
     dims: Mapping[str, Sequence[str]] | None = None,
@@ -305,6 +306,8 @@ def run_nuts(
     log_likelihood
         From all variables, each of shape (chains, draws, ...), to pointwise log-likelihoods of
         shape (chains, draws, observations).
+    predictive
+        From all variables to further groups, such as `posterior_predictive` and `prior`.
     observed_data, constant_data
         Arrays of these groups.
     dims, coords, units
@@ -377,6 +380,8 @@ def run_nuts(
     }
     if log_likelihood is not None:
         groups["log_likelihood"] = log_likelihood(sites)
+    if predictive is not None:
+        groups.update(predictive(sites))
     more = {"observed_data": observed_data, "constant_data": constant_data}
     groups.update({name: group for name, group in more.items() if group is not None})
     return to_tree(groups, dims=dims, coords=coords, units=units, attrs=attrs)

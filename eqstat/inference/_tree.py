@@ -51,13 +51,12 @@ def to_tree(
     units: Mapping[str, str] | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> xr.DataTree:
-    """Build a tree of groups, describe its variables, and judge the sampling run.
+    """Build a tree of groups, describe its variables, and judge the sampling run if it is one.
 
     Parameters
     ----------
     groups
-        From the name of a group to its arrays; `posterior`, `sample_stats` and
-        `log_likelihood` with axes of chains and draws first.
+        From the name of a group to its arrays; but for data, with axes of chains and draws first.
     dims, coords
         Names of further dimensions of each variable, and their labels, as in
         `arviz_base.from_dict`.
@@ -93,7 +92,8 @@ def to_tree(
     for group in tree.children.values():
         for name, variable in group.data_vars.items():
             variable.attrs.update(describe(str(name), units))
-    tree.attrs.update(diagnose(tree))
+    if "sample_stats" in groups:
+        tree.attrs.update(diagnose(tree))
     tree.attrs.update(attrs or {})
     return tree
 

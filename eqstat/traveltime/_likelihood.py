@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from eqstat._core.arrays import FloatArray
 from eqstat._core.constants import HALF_LOG_2PI
+from eqstat.traveltime._arrays import UNKNOWN
 from eqstat.traveltime._data import P, S, TriggerData
 from eqstat.traveltime._parameters import (
     MixtureParameters,
@@ -156,26 +157,45 @@ def _terms(params: Parameters, data: TriggerData) -> tuple[Array, Array]:
 
 
 def draw_times(
-    key: Array, params: Parameters, arrivals: tuple[Array, Array], wave: Array, window_s: Array
+    key: Array,
+    params: Parameters,
+    arrivals: tuple[Array, Array],
+    wave: Array,
+    window_s: Array,
+    *,
+    error_s: Array | float = 0.0,
+    phase: Array | int = UNKNOWN,
+    now: Array | None = None,
 ) -> tuple[Array, Array]:
     """Trigger time of every device if it triggers, and its class (0 P, 1 S, 2 background).
 
-    `arrivals` are those of P and S, and `wave` is that of the Gaussian likelihood.
+    `arrivals` are those of P and S, and `wave` is that of the Gaussian likelihood. Times have an
+    error of their own, `error_s`; a known `phase` decides the class; given `now` the triggers are
+    those that have come by then.
     """
     noise_key, class_key, uniform_key = jax.random.split(key, 3)
     shape, kind = arrivals[0].shape, arrivals[0].dtype
-    noise = _scatter_s(params) * jax.random.normal(noise_key, shape, kind)
-    times = [time for _, time in _waves(params, arrivals, wave)]
+    sd = jnp.hypot(_scatter_s(params), error_s)
+    waves = _waves(params, arrivals, wave)
+    if now is None:
+        noise = sd * jax.random.normal(noise_key, shape, kind)
+        times = [time + noise for _, time in waves]
+        chances = [share + jnp.zeros(shape, kind) for share, _ in waves]
+    else:
+        ahead = [(now - time) / sd for _, time in waves]
+        standard = [jax.random.truncated_normal(noise_key, -jnp.inf, end, shape, kind)
+                    for end in ahead]  # fmt: skip
+        times = [time + sd * each for (_, time), each in zip(waves, standard, strict=True)]
+        chances = [share + log_ndtr(end) for (share, _), end in zip(waves, ahead, strict=True)]
     if not isinstance(params, MixtureParameters):
-        return times[0] + noise, jnp.full(shape, wave - 1)
-    shares = jnp.stack(
-        [jnp.asarray(x) for x in (params.p_share, params.s_share, params.background_share)]
-    )
-    cause = jax.random.categorical(class_key, jnp.log(shares), shape=shape)
+        return times[0], jnp.full(shape, wave - 1)
+    background = jnp.log(params.background_share + TINY) + jnp.zeros(shape, kind)
+    cause = jax.random.categorical(class_key, jnp.stack([*chances, background], axis=-1))
+    cause = jnp.where(phase == UNKNOWN, cause, phase - 1)
     uniform = jax.random.uniform(uniform_key, shape, kind)
-    background = window_s[0] + (window_s[1] - window_s[0]) * uniform
-    quake = jnp.where(cause == 1, times[1], times[0]) + noise
-    return jnp.where(cause == 2, background, quake), cause
+    by_chance = window_s[0] + (window_s[1] - window_s[0]) * uniform
+    quake = jnp.where(cause == 1, times[1], times[0])
+    return jnp.where(cause == 2, by_chance, quake), cause
 
 
 def pointwise_log_likelihood(params: Parameters, data: TriggerData) -> Float[Array, " n"]:

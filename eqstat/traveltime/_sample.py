@@ -1,8 +1,9 @@
-"""The posterior by NUTS, as an ArviZ-form DataTree."""
+"""The posterior as an ArviZ-form DataTree: by NUTS, or draws of the grid."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,14 +11,17 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
+from numpyro import handlers
 
-from eqstat._core.checks import check_choice, check_key
+from eqstat import inference
+from eqstat._core.checks import check_choice, check_key, check_kind
 from eqstat.inference import Result, run_nuts
-from eqstat.traveltime._arrays import CLASSES
+from eqstat.traveltime._arrays import CLASSES, UNKNOWN
 from eqstat.traveltime._data import Observations, TriggerData, as_observations
 from eqstat.traveltime._grid import grid
-from eqstat.traveltime._likelihood import pointwise_log_likelihood
-from eqstat.traveltime._model import IDENTIFIED_MODELS, LikelihoodName, as_prior
+from eqstat.traveltime._grids._posterior import GridPosterior
+from eqstat.traveltime._likelihood import arrival_times, draw_times, pointwise_log_likelihood
+from eqstat.traveltime._model import IDENTIFIED_MODELS, MODELS, LikelihoodName, as_prior
 from eqstat.traveltime._parameters import KINDS, Prior, parameters_of, sites_of
 from eqstat.traveltime._results import failure, judge, marginals
 from eqstat.traveltime._warp import warp_for
@@ -37,7 +41,7 @@ PROPOSALS = {
 }
 PLACE = ("east_km", "north_km", "depth_km", "arrival_s")
 Sites = dict[str, np.ndarray]
-UNITS = {"latitude": "degrees_north", "longitude": "degrees_east", "time": "1"}
+UNITS = {"latitude": "degrees_north", "longitude": "degrees_east"}
 
 
 @jax.jit
@@ -46,6 +50,119 @@ def _pointwise(sites: dict[str, Array], data: TriggerData) -> Array:
         return pointwise_log_likelihood(parameters_of(values), data)
 
     return jax.vmap(jax.vmap(one))(sites)
+
+
+def log_likelihoods(sites: Sites, observations: Observations) -> Sites:
+    """Return the pointwise log-likelihoods of draws, (chains, draws, triggers)."""
+    with jax.enable_x64(True):
+        values, data = jax.tree.map(jnp.asarray, (sites, observations.data))
+        each = np.asarray(_pointwise(values, data))
+    return {"time_s": each[..., : len(observations.triggers)]}
+
+
+def data_groups(observations: Observations) -> dict[str, Any]:
+    """Return the data of a tree, and the names of dimensions and units."""
+    triggers = observations.triggers
+    return {
+        "observed_data": {"time_s": observations.data.time_s[: len(triggers)]},
+        "constant_data": {
+            "latitude": triggers["latitude"].to_numpy(),
+            "longitude": triggers["longitude"].to_numpy(),
+            "window_s": observations.data.window_s,
+        },
+        "dims": {
+            "shares": ["component"],
+            "time_s": ["trigger"],
+            "latitude": ["trigger"],
+            "longitude": ["trigger"],
+            "window_s": ["edge"],
+        },
+        "coords": {"component": list(CLASSES)},
+        "units": UNITS,
+    }
+
+
+def about(observations: Observations, likelihood: LikelihoodName) -> dict[str, Any]:
+    """Return the attributes of a tree."""
+    return {
+        "likelihood": likelihood,
+        "centre_latitude": observations.frame.latitude,
+        "centre_longitude": observations.frame.longitude,
+        "reference_time": observations.reference_time.isoformat(),
+    }
+
+
+@jax.jit
+def _times(keys: Array, sites: dict[str, Array], data: TriggerData) -> Array:
+    """Draw the times of the triggers given draws (draws, ...); none after now where truncated."""
+
+    def one(key: Array, values: dict[str, Array]) -> Array:
+        params = parameters_of(values)
+        wave = jnp.where(data.phase == UNKNOWN, data.wave, data.phase)
+        arrivals = arrival_times(params, data)
+
+        own = {"error_s": data.time_sd_s, "phase": data.phase}
+
+        def draw(now: Array | None) -> Array:
+            return draw_times(key, params, arrivals, wave, data.window_s, now=now, **own)[0]
+
+        return jnp.where(data.truncated, draw(data.window_s[1]), draw(None))
+
+    return jax.lax.map(lambda each: one(*each), (keys, sites))
+
+
+@partial(jax.jit, static_argnames=("likelihood", "count"))
+def _from_prior(
+    key: Array, data: TriggerData, prior: Prior, likelihood: LikelihoodName, count: int
+) -> dict[str, Array]:
+    """Draw the sites of the model from the prior, (count, ...)."""
+
+    def one(each: Array) -> dict[str, Array]:
+        run = handlers.trace(handlers.seed(MODELS[likelihood], each))
+        trace = run.get_trace(data, prior)
+        return {name: site["value"] for name, site in trace.items() if not site.get("is_observed")}
+
+    sites = jax.vmap(one)(jax.random.split(key, count))
+    if prior.epicentre is None:
+        return sites
+    # The seismicity is a factor of the model: draw again, by its weights.
+    weight = prior.log_epicentre(sites["east_km"], sites["north_km"])
+    chosen = jax.random.categorical(jax.random.fold_in(key, 1), weight, shape=(count,))
+    return {name: values[chosen] for name, values in sites.items()}
+
+
+def predictive(
+    key: PRNGKeyArray,
+    sites: Sites,
+    observations: Observations,
+    likelihood: LikelihoodName,
+    prior: Prior,
+) -> dict[str, Sites]:
+    """Return `prior` and the times that prior and posterior (chains, draws, ...) predict.
+
+    The times are those of the devices that triggered, of the phases that are known, and where
+    triggers are truncated not after now.
+    """
+    shape, used = sites["depth_km"].shape, len(observations.triggers)
+    count = int(np.prod(shape))
+    prior_key, *keys = (jax.random.fold_in(key, number) for number in range(3))
+    with jax.enable_x64(True):
+        data, priors = jax.tree.map(jnp.asarray, (observations.data, prior))
+        drawn = _from_prior(prior_key, data, priors, likelihood, count)
+        flat = {name: jnp.asarray(sites[name]).reshape(count, *sites[name].shape[2:])
+                for name in drawn}  # fmt: skip
+        times = [
+            np.asarray(_times(jax.random.split(each, count), values, data))[:, :used]
+            for each, values in zip(keys, (flat, drawn), strict=True)
+        ]
+    before = {name: np.asarray(each).reshape(*shape, *each.shape[1:])
+              for name, each in drawn.items()}  # fmt: skip
+    after, earlier = ({"time_s": each.reshape(*shape, used)} for each in times)
+    return {
+        "posterior_predictive": after,
+        "prior": before | _on_globe(before, observations),
+        "prior_predictive": earlier,
+    }
 
 
 def _on_globe(sites: Sites, observations: Observations) -> Sites:
@@ -101,8 +218,9 @@ def sample(
     -------
     xarray.DataTree
         A posterior that is not well mixed is returned all the same; its attributes say so.
-        Groups `posterior` (the sites of `model`, and `latitude`, `longitude`),
-        `sample_stats`, `log_likelihood` (dim `trigger`), `observed_data`, `constant_data`.
+        Groups `posterior` and `prior` (the sites of `model`, and `latitude`, `longitude`),
+        `sample_stats`, `constant_data`, and of `time_s` (dim `trigger`) `observed_data`,
+        `log_likelihood`, `posterior_predictive` and `prior_predictive`.
         The root's attributes hold the diagnostics of `eqstat.inference.diagnose`, the frame and
         the reference time. Silent devices are not in `log_likelihood`.
 
@@ -137,17 +255,16 @@ def sample(
     prior = as_prior("sample", prior)
     if wave is not None:
         observations = observations.with_wave(wave)
-    count = len(observations.triggers)
     if not observations.enough:
         raise failure(Result.TOO_FEW, observations.usage)
     start_key = jax.random.fold_in(key, 2)
     start = grid(observations, likelihood=likelihood, prior=prior, key=start_key)
     others = sites_of(likelihood, observations.data.has_silent)
     latent = [*PLACE, *(site.name for site in others if site.identified)]
-    seed_key, run_key, delay_key = (jax.random.fold_in(key, number) for number in (0, 1, 3))
+    keys = (jax.random.fold_in(key, number) for number in (0, 1, 3, 4))
+    seed_key, run_key, delay_key, group_key = keys
     proposals = PROPOSALS[likelihood]
     cloud = start.draws(seed_key, proposals.points)
-    triggers = observations.triggers
 
     def derived(sites: Sites) -> Sites:
         more = _with_delay(delay_key, sites, prior) if likelihood == "mixture" else {}
@@ -169,34 +286,73 @@ def sample(
             draws=draws,
             progress=progress,
             derived=derived,
-            log_likelihood=lambda sites: {
-                "time": np.asarray(_pointwise(jax.tree.map(jnp.asarray, sites), data))[..., :count]
-            },
-            observed_data={"time_s": observations.data.time_s[:count]},
-            constant_data={
-                "latitude": triggers["latitude"].to_numpy(),
-                "longitude": triggers["longitude"].to_numpy(),
-                "window_s": observations.data.window_s,
-            },
-            dims={
-                "shares": ["component"],
-                "time": ["trigger"],
-                "time_s": ["trigger"],
-                "latitude": ["trigger"],
-                "longitude": ["trigger"],
-                "window_s": ["edge"],
-            },
-            coords={"component": list(CLASSES)},
-            units=UNITS,
-            attrs={
-                "likelihood": likelihood,
-                "centre_latitude": observations.frame.latitude,
-                "centre_longitude": observations.frame.longitude,
-                "reference_time": observations.reference_time.isoformat(),
-                "log_evidence_grid": start.log_evidence,
-            },
+            log_likelihood=lambda sites: log_likelihoods(sites, observations),
+            predictive=lambda sites: predictive(group_key, sites, observations, likelihood, prior),
+            **data_groups(observations),
+            attrs={**about(observations, likelihood), "log_evidence_grid": start.log_evidence},
         )
     return _judged(tree, prior)
+
+
+def to_tree(
+    key: PRNGKeyArray, posterior: GridPosterior, *, chains: int = 4, draws: int = 1000
+) -> xr.DataTree:
+    """Return draws of a grid posterior in the form that `sample` returns, for ArviZ.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    posterior
+        From `grid`.
+    chains, draws
+        Number of chains and of draws of each; all are independent.
+
+    Returns
+    -------
+    xarray.DataTree
+        The groups of `sample` without `sample_stats`: there was no chain to judge. The root's
+        attributes hold the grid's result.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import pandas as pd
+    >>> from eqstat import traveltime
+    >>> table = pd.DataFrame({
+    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
+    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
+    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
+    >>> posterior = traveltime.grid(traveltime.prepare(table))
+    >>> tree = traveltime.to_tree(jax.random.key(0), posterior, draws=100)
+    >>> dict(tree["posterior_predictive"]["time_s"].sizes)
+    {'chain': 4, 'draw': 100, 'trigger': 6}
+    """
+    check_key("to_tree", key)
+    remedy = "give what `grid` returned"
+    check_kind("to_tree", GridPosterior, remedy, posterior=posterior)
+    observations, likelihood, prior = posterior.observations, posterior.likelihood, posterior.prior
+    draw_key, group_key = (jax.random.fold_in(key, number) for number in (0, 4))
+    drawn = posterior.draws(draw_key, chains * draws)
+    sites = {
+        name: np.reshape(each, (chains, draws, *each.shape[1:])) for name, each in drawn.items()
+    }
+    sites |= _on_globe(sites, observations)
+    groups = {
+        "posterior": sites,
+        "log_likelihood": log_likelihoods(sites, observations),
+        **predictive(group_key, sites, observations, likelihood, prior),
+    }
+    known = data_groups(observations)
+    groups |= {name: known.pop(name) for name in ("observed_data", "constant_data")}
+    text = posterior.result_text or posterior.result.value
+    attrs = {
+        **about(observations, likelihood),
+        "log_evidence_grid": posterior.log_evidence,
+        "result": posterior.result.name,
+        "result_text": text,
+    }
+    return inference.to_tree(groups, attrs=attrs, **known)
 
 
 def _judged(tree: xr.DataTree, prior: Prior) -> xr.DataTree:

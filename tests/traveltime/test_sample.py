@@ -20,6 +20,8 @@ from . import cases
 PROBABILITIES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 HYPOCENTRE = ("east_km", "north_km", "depth_km", "origin_time_s")
 
+GROUPS = ("log_likelihood", "observed_data", "posterior_predictive", "prior_predictive")
+
 
 @pytest.fixture(scope="module")
 def observations():
@@ -62,16 +64,14 @@ def test_the_verdict_is_good(tree):
 
 
 def test_the_tree_has_the_form_of_arviz(observations, tree):
-    assert {"posterior", "sample_stats", "log_likelihood", "observed_data", "constant_data"} == set(
-        tree.children
-    )
+    assert {"posterior", "sample_stats", "constant_data", *GROUPS, "prior"} == set(tree.children)
     posterior = tree["posterior"]
     assert dict(posterior.sizes) == {"chain": 4, "draw": 1000}
     assert {*HYPOCENTRE, "arrival_s", "sd_s", "latitude", "longitude"} == set(posterior.data_vars)
     assert posterior["depth_km"].attrs["units"] == "km"
     assert posterior["origin_time_s"].attrs["units"] == "s"
     assert posterior["latitude"].attrs["units"] == "degrees_north"
-    assert tree["log_likelihood"]["time"].dims == ("chain", "draw", "trigger")
+    assert tree["log_likelihood"]["time_s"].dims == ("chain", "draw", "trigger")
     np.testing.assert_allclose(tree["observed_data"]["time_s"], cases.seconds(observations))
     np.testing.assert_allclose(tree["constant_data"]["latitude"], observations.triggers["latitude"])
     wanted = {"likelihood", "centre_latitude", "centre_longitude", "reference_time", "result"}
@@ -90,7 +90,7 @@ def test_places_and_log_likelihoods_are_those_of_the_draws(observations, tree):
     residual = (cases.seconds(observations) - origin - travel) / float(posterior["sd_s"])
     expected = -0.5 * residual**2 - np.log(float(posterior["sd_s"]) * np.sqrt(2 * np.pi))
     np.testing.assert_allclose(
-        tree["log_likelihood"]["time"].isel(chain=2, draw=77), expected, atol=1e-6
+        tree["log_likelihood"]["time_s"].isel(chain=2, draw=77), expected, atol=1e-6
     )
 
 
@@ -107,7 +107,7 @@ def test_the_key_decides_and_other_data_of_the_bucket_do_not_recompile(observati
     np.testing.assert_array_equal(again["posterior"]["east_km"], tree["posterior"]["east_km"])
     other = prepare(cases.quake(11, 5), velocity=ConstantVelocity(6.2, 3.6))
     one = sample(jax.random.key(2), other, prior=Prior(region_km=300.0), progress=False)
-    assert one["log_likelihood"]["time"].sizes["trigger"] == 11
+    assert one["log_likelihood"]["time_s"].sizes["trigger"] == 11
     assert _advance._cache_size() == before
     two = sample(jax.random.key(3), observations, draws=300, progress=False)
     assert two["posterior"].sizes["draw"] == 300
