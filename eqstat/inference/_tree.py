@@ -68,6 +68,13 @@ def to_tree(
     Returns
     -------
     xarray.DataTree
+
+    Examples
+    --------
+    >>> draws = {"depth_km": np.ones((4, 50))}
+    >>> tree = to_tree({"posterior": draws, "observed_data": {"time_s": np.arange(3.0)}})
+    >>> tree["posterior"]["depth_km"].attrs["units"], dict(tree["observed_data"].sizes)
+    ('km', {'time_s_dim_0': 3})
     """
     import arviz_base
 

@@ -25,7 +25,6 @@ from ._parameters import Prior as Prior
 from ._profile import degrees_of_freedom as degrees_of_freedom
 from ._report import report as report
 from ._sample import sample as sample
-from ._sample import to_tree as to_tree
 from ._seismicity import EpicentreDensity as EpicentreDensity
 from ._simulate import Design as Design
 from ._simulate import simulate as simulate

@@ -14,7 +14,7 @@ from jaxtyping import Array, PRNGKeyArray
 from numpyro import handlers
 
 from eqstat import inference
-from eqstat._core.checks import check_choice, check_key, check_kind
+from eqstat._core.checks import check_choice, check_key
 from eqstat.inference import Result, run_nuts
 from eqstat.traveltime._arrays import CLASSES, UNKNOWN
 from eqstat.traveltime._data import Observations, TriggerData, as_observations
@@ -294,43 +294,10 @@ def sample(
     return _judged(tree, prior)
 
 
-def to_tree(
-    key: PRNGKeyArray, posterior: GridPosterior, *, chains: int = 4, draws: int = 1000
+def tree_of_grid(
+    key: PRNGKeyArray, posterior: GridPosterior, chains: int, draws: int
 ) -> xr.DataTree:
-    """Return draws of a grid posterior in the form that `sample` returns, for ArviZ.
-
-    Parameters
-    ----------
-    key
-        JAX random key.
-    posterior
-        From `grid`.
-    chains, draws
-        Number of chains and of draws of each; all are independent.
-
-    Returns
-    -------
-    xarray.DataTree
-        The groups of `sample` without `sample_stats`: there was no chain to judge. The root's
-        attributes hold the grid's result.
-
-    Examples
-    --------
-    >>> import jax
-    >>> import pandas as pd
-    >>> from eqstat import traveltime
-    >>> table = pd.DataFrame({
-    ...     "time": pd.to_datetime([9.3, 7.1, 6.2, 8.4, 10.5, 5.0], unit="s", utc=True),
-    ...     "latitude": [46.3, 46.1, 45.9, 46.2, 45.6, 46.0],
-    ...     "longitude": [7.2, 7.3, 7.1, 6.7, 6.8, 7.0]})
-    >>> posterior = traveltime.grid(traveltime.prepare(table))
-    >>> tree = traveltime.to_tree(jax.random.key(0), posterior, draws=100)
-    >>> dict(tree["posterior_predictive"]["time_s"].sizes)
-    {'chain': 4, 'draw': 100, 'trigger': 6}
-    """
-    check_key("to_tree", key)
-    remedy = "give what `grid` returned"
-    check_kind("to_tree", GridPosterior, remedy, posterior=posterior)
+    """Return draws of a grid posterior in the form that `sample` returns."""
     observations, likelihood, prior = posterior.observations, posterior.likelihood, posterior.prior
     draw_key, group_key = (jax.random.fold_in(key, number) for number in (0, 4))
     drawn = posterior.draws(draw_key, chains * draws)

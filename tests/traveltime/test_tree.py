@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from eqstat import InputError
-from eqstat.traveltime import grid, prepare, sample, simulate, to_tree
+from eqstat.traveltime import grid, prepare, sample, simulate
 from eqstat.traveltime._parameters import GaussianParameters, MixtureParameters
 from eqstat.traveltime._simulate import Design
 
@@ -33,7 +32,7 @@ def triggers():
 def tree_of_grid(table, name, **given):
     observations = prepare(table.drop(columns="cause"), **given)
     posterior = grid(observations, likelihood=name, key=jax.random.key(0))
-    return to_tree(jax.random.key(2), posterior, chains=2, draws=300)
+    return posterior.to_tree(jax.random.key(2), chains=2, draws=300)
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +127,3 @@ def test_arviz_draws_every_posterior(trees, sampled):
         plots.plot_loo_pit(tree, backend="matplotlib")
         plots.plot_prior_posterior(tree, var_names=names, backend="matplotlib")
     plots.plot_energy(sampled, backend="matplotlib")
-
-
-def test_a_fit_is_refused(triggers):
-    with pytest.raises(InputError, match="what `grid` returned"):
-        to_tree(jax.random.key(0), prepare(triggers["gaussian"].drop(columns="cause")))

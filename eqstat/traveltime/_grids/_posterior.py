@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from scipy import ndimage
 
 from eqstat import hypocentre
+from eqstat._core.checks import check_key
 from eqstat._core.explain import Explained
 from eqstat._core.random import generator
 from eqstat._core.text import place
@@ -220,6 +221,28 @@ class GridPosterior(Explained):
         ['arrival_s', 'depth_km', 'east_km', 'north_km', 'origin_time_s', 'sd_s']
         """
         return _draw(self, key, count)
+
+    def to_tree(self, key: PRNGKeyArray, *, chains: int = 4, draws: int = 1000) -> xr.DataTree:
+        """Independent draws in the form that `sample` returns, for ArviZ.
+
+        Parameters
+        ----------
+        key
+            JAX random key.
+        chains, draws
+            Number of chains and of draws of each.
+
+        Returns
+        -------
+        xarray.DataTree
+            The groups of `sample` without `sample_stats`: there was no chain to judge. The root's
+            attributes hold the grid's result.
+        """
+        # The sampler starts from a grid, so that its module imports this one.
+        from eqstat.traveltime._sample import tree_of_grid
+
+        check_key("to_tree", key)
+        return tree_of_grid(key, self, chains, draws)
 
 
 @partial(jax.jit, static_argnames=("each",))
