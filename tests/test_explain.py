@@ -21,7 +21,8 @@ import xarray as xr
 
 import eqstat
 from eqstat import detection, inference, traveltime, velocity
-from eqstat._core.explain import Explained, explained, fields_of, lines
+from eqstat._core.explain import Explained, explained, fields_of
+from eqstat._core.text import lines_of
 from eqstat.inference import Fit, Result
 
 MAX_LINES, MAX_LETTERS = 12, 1000
@@ -196,8 +197,8 @@ def test_classes_that_hold_no_values_have_a_short_text_too():
 
 def test_the_shell_prints_the_same_lines(observations):
     location = FACTORIES[traveltime.Location](observations)
-    assert repr(location).splitlines()[1:] == lines(location)
-    assert lines(location, ("Likelihood", "gaussian: asked for"))[-1].endswith("asked for")
+    assert repr(location).splitlines()[1:] == lines_of(location)
+    assert lines_of(location, ("Likelihood", "gaussian: asked for"))[-1].endswith("asked for")
 
 
 def test_texts_say_what_stands_in_fields():
