@@ -39,6 +39,8 @@ SITES = """\
 The posterior is what `eqstat locate --posterior` or `eqstat detect --posterior` writes. The table
 of sites is CSV or Parquet, with latitude and longitude (degrees); site (a name) and vs30_m_s (m/s)
 are used where present. A threshold is a number with its unit: 0.05g, 5%g, 49Gal or 0.49m/s2."""
+# Lead times from a moment before or after these, s from the origin, warn nobody.
+EARLIEST_S, LATEST_S = -60.0, 600.0
 
 
 def acceleration(text: str) -> float:
@@ -181,7 +183,10 @@ def run(options: argparse.Namespace) -> Outcome:
         exit_code=FAILED if verdict else DONE,
         inputs=inputs,
         velocity=described,
-        notes=tuple(notes_of(fitted, shaking, sources, sites, options.region)),
+        notes=(
+            *notes_of(fitted, shaking, sources, sites, options.region),
+            *notes_on_now(common["now_s"], sources),
+        ),
         figure=figure,
         files={
             "table": lambda name: rows.to_csv(name, index=False, float_format="%.6g"),
@@ -282,17 +287,27 @@ def verdict_on(attrs: Mapping[Any, Any]) -> str | None:
 
 def now_of(text: str | None, sources: exceedance.Sources) -> float | None:
     """Seconds of a time after the reference time of the sources."""
-    import pandas as pd
+    from eqstat import schema
 
     if text is None:
         return None
     if not sources.reference_time:
         raise InputError("--now: the posterior has no reference time")
-    try:
-        now, reference = (pd.to_datetime(each, utc=True) for each in (text, sources.reference_time))
-    except ValueError:
-        raise InputError(f"--now: {text!r} is no time, such as 2027-01-15T08:00:05Z") from None
-    return (now - reference).total_seconds()
+    now = schema.read_time(text, "--now")
+    return (now - schema.read_time(sources.reference_time, "posterior")).total_seconds()
+
+
+def notes_on_now(now_s: float | None, sources: exceedance.Sources) -> list[str]:
+    """Say that lead times count from a moment that is far from the origin."""
+    import numpy as np
+
+    if now_s is None:
+        return []
+    after_s = now_s - float(np.median(sources.origin_time_s))
+    if EARLIEST_S <= after_s <= LATEST_S:
+        return []
+    side = "before" if after_s < 0 else "after"
+    return [f"--now lies {abs(after_s):,.0f} s {side} the origin, and lead times count from it"]
 
 
 def axes_of(shaking: xr.Dataset, sources: exceedance.Sources) -> tuple[np.ndarray, np.ndarray]:

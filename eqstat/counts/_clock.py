@@ -12,6 +12,7 @@ import pandas as pd
 from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
 from eqstat.counts._harmonics import HOURS_OF_WEEK
+from eqstat.schema import read_time
 
 # Changes of civil time fall on quarters of an hour.
 QUARTER_S = 900
@@ -82,7 +83,7 @@ def local_time(time: Any, time_zone: str) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     time
-        UTC times: anything that `pandas.to_datetime` reads.
+        UTC times: ISO 8601, or what else `pandas.to_datetime` reads but other texts.
     time_zone
         IANA name of the zone, such as "America/Lima"; daylight saving is followed.
 
@@ -94,7 +95,7 @@ def local_time(time: Any, time_zone: str) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     eqstat.InputError
-        When there is no such zone.
+        When there is no such zone, or a text is no time.
 
     Examples
     --------
@@ -102,7 +103,10 @@ def local_time(time: Any, time_zone: str) -> tuple[np.ndarray, np.ndarray]:
     >>> hour.tolist(), day.tolist()
     ([13.5, 14.5], [5, 6])
     """
-    stamps: Any = pd.to_datetime(np.atleast_1d(time), utc=True)
+    given = np.atleast_1d(time)
+    if given.dtype.kind in "OU":
+        given = [read_time(each, "local_time") for each in given.tolist()]
+    stamps: Any = pd.to_datetime(given, utc=True)
     seconds = stamps.to_numpy(dtype="datetime64[ms]").astype(np.int64) / 1e3
     hours = hour_of_week(seconds, zone_offset_h(seconds, time_zone))
     return hours % 24, (hours // 24).astype(np.int64)

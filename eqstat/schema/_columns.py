@@ -18,6 +18,8 @@ OPEN_YEAR = 2200
 # What other programs write for a number that is missing.
 MARKERS = (*(sign * size for size in (999, 9999, 99999, 999999, 999.25, 999.9, 9999.9, 12345, 32767)
              for sign in (-1, 1)), -32768)  # fmt: skip
+# Such large numbers are fill values, as 1e20 and 9.97e36.
+FILL = 1e20
 _TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
 _ON, _OFF = (*_TRUE, "on", "active", "online"), (*_FALSE, "off", "inactive", "offline")
 
@@ -68,7 +70,7 @@ def markers(values: Series, column: Column) -> np.ndarray:
     if column.name == "triggers":
         return np.zeros(len(values), bool)
     number = values.to_numpy(np.float64)
-    listed = np.isin(number, MARKERS)
+    listed = np.isin(number, MARKERS) | (np.abs(number) >= FILL)
     beyond = (number < column.minimum) | (number > column.maximum)
     beyond |= column.positive & (number <= 0)
     others = number[~listed & ~np.isnan(number)]
@@ -192,7 +194,8 @@ def remarks(given: Any, out: Any, contract: Contract) -> Iterator[str]:
     """Yield notes on what is valid but noteworthy."""
     known = [column.name for column in contract.columns if column.name in out.columns]
     if "longitude" in known:
-        wrapped = int((_numbers(given["longitude"]) >= 180.0).sum())
+        east = _numbers(given["longitude"]) >= 180.0
+        wrapped = int((east & out["longitude"].notna()).sum())
         if wrapped:
             yield f"{_rows(wrapped)} with a longitude of 180 or more brought into [-180, 180)"
     if {"latitude", "longitude"} <= set(known) and len(out) > 1:
@@ -204,7 +207,8 @@ def remarks(given: Any, out: Any, contract: Contract) -> Iterator[str]:
         if elevation.nunique() > 2 and elevation.max() < 9.0 and bool((elevation % 1 != 0).any()):
             yield "every elevation is below 9 m: are these kilometres, not metres?"
     for column in contract.columns:
-        if column.kind == "number" and not column.required and column.name in known:
+        number = column.kind not in ("time", "text", "flag")
+        if number and not column.required and column.name in known:
             taken = markers(_numbers(given[column.name]), column)
             if taken.any():
                 value = _numbers(given[column.name])[taken].iloc[0]

@@ -258,9 +258,9 @@ def _judge_unit(out: Any, table: Any, name: str) -> None:
     if (bad := pga > _LARGEST_M_S2).any():
         problem = ColumnProblem(f"more than {_LARGEST_M_S2:g} m/s2 was never recorded", bad, advice)
         raise _error(name, "pga_m_s2", table["pga_m_s2"], problem)
-    if abs(off) > 0.75:
+    if abs(off) > min(0.75, _REGION + _EVENT / np.sqrt(out["event"].nunique())):
         add_note(
             out,
             f"{name}: the median of pga_m_s2 is {10**off:.2g} times what magnitudes and distances "
-            f"let expect, which few events can be; is it in {unit}?",
+            f"let expect, which few regions and events can be; is it in {unit}?",
         )

@@ -116,6 +116,14 @@ def given(folder, *more):
             "--columns", "site=name", "latitude=lat", "longitude=lon", *more)  # fmt: skip
 
 
+@pytest.mark.parametrize(("days", "side"), [(-365, "before"), (365, "after")])
+def test_a_moment_far_from_the_origin_is_said(capsys, folder, days, side):
+    now = (ZERO + pd.Timedelta(days=days)).isoformat()
+    common = ("--threshold", "5%g", "--magnitude", 5.6, "--draws", 50, "--now", now)
+    code, _, err = shell(capsys, *given(folder, *common))
+    assert code == 0 and f"s {side} the origin, and lead times count from it" in " ".join(err)
+
+
 def test_json_holds_what_the_functions_say(capsys, folder):
     now = ZERO + pd.Timedelta(seconds=8)
     code, out, lines = shell(
@@ -260,6 +268,7 @@ def test_bad_input_is_one_line(capsys, folder, tmp_path):
         (("--threshold", "5%g"), "--magnitude"),
         (("--threshold", "5%g", "--magnitude", 12), "between -3 and 10"),
         (("--threshold", "5%g", "--magnitude", 5, "--now", "soon"), "--now"),
+        (("--threshold", "5%g", "--magnitude", 5, "--now", "05.02.2027"), "--now"),
         (("--threshold", "5%g", "--magnitude", 5, "--posterior", tmp_path / "none.nc"), "no file"),
         (
             ("--threshold", "5%g", "--magnitude", 5, "--posterior", tmp_path / "no.nc"),

@@ -174,6 +174,12 @@ def test_a_background_with_an_intensity_is_stored(tmp_path) -> None:
     np.testing.assert_array_equal(again.profile, background.profile)
 
 
+@pytest.mark.parametrize("text", ["05.02.2027", "02/05/2027 08:00", "now"])
+def test_texts_that_are_no_iso_times_have_no_local_time(text):
+    with pytest.raises(InputError, match="local_time"):
+        local_time([text], "Europe/Rome")
+
+
 def test_civil_time_follows_daylight_saving() -> None:
     # In Rome the clocks went forward on 29 March 2026 at 01:00 UTC; that day was a Sunday.
     hour, day = local_time(["2026-03-29T00:59:50Z", "2026-03-29T01:00:00Z"], "Europe/Rome")

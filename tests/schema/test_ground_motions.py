@@ -51,6 +51,16 @@ def test_another_unit_is_caught_and_named(factor, unit):
     assert len(check_ground_motions(table, check_unit=False)) == len(table)
 
 
+@pytest.mark.parametrize("decades", [-0.65, -0.6])
+def test_many_events_that_are_all_a_little_off_are_noted(decades):
+    # In g, of a region whose motions are twice those of others.
+    table = motions(60, seed=1)
+    (note,) = check_ground_motions(table.assign(pga_m_s2=table["pga_m_s2"] * 10**decades)).attrs[
+        "notes"
+    ]
+    assert "which few regions and events can be; is it in" in note
+
+
 def test_one_strong_event_is_noted_not_refused():
     table = motions(1)
     table["pga_m_s2"] *= 10 / np.median(

@@ -454,6 +454,27 @@ def test_markers_within_the_range_of_a_required_column_are_refused(mark):
         schema.check_ground_motions(motions)
 
 
+@pytest.mark.parametrize(("column", "mark"), [("latitude", -9999.0), ("longitude", 999.25)])
+def test_a_marker_in_an_optional_place_is_said(column, mark):
+    motions = pd.DataFrame(
+        {"event": "a", "magnitude": 5.0, "depth_km": 8.0, "pga_m_s2": 0.1, "distance_km": 30.0,
+         "latitude": [35.0, 35.1, 35.2], "longitude": [-117.0, -117.1, -117.2]}
+    )  # fmt: skip
+    motions.loc[1, column] = mark
+    checked = schema.check_ground_motions(motions)
+    assert checked[column].isna().tolist() == [False, True, False]
+    assert f"{mark:g} in {column} taken as missing in 1 row" in " ".join(checked.attrs["notes"])
+
+
+@pytest.mark.parametrize("mark", [1e20, 1e30, -1e35, 9.96921e36])
+def test_fill_values_among_scores_are_missing(mark):
+    table = pd.DataFrame(
+        {"time": [1.8e9, 1.8e9 + 60, 1.8e9 + 99], "latitude": -12.0, "longitude": -77.0,
+         "is_earthquake": [True, False, True], "score": [0.3, mark, 1.2]}
+    )  # fmt: skip
+    assert schema.check_detections(table)["score"].isna().tolist() == [False, True, False]
+
+
 def test_many_triggers_are_no_marker():
     counts = pd.DataFrame(
         {"time": [f"2027-01-15T08:00:{i:02d}Z" for i in range(20)], "active": 2000,

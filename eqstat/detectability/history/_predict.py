@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Array
 
+from eqstat import schema
 from eqstat._core.checks import check_kind, check_probability, check_range
 from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained
@@ -156,9 +157,7 @@ def detection_probability(
     check_range("detection_probability", 0, finite=False, preceding_s=since)
     table = pd.DataFrame(dict(zip(names, values, strict=False)))
     if time is not None:
-        table["time"] = pd.Timestamp(time)
-        if table["time"].dt.tz is None:
-            table["time"] = table["time"].dt.tz_localize("UTC")
+        table["time"] = schema.read_time(time, "detection_probability: time")
     draws = hit_probability_draws(posterior, table, since)
     tail = (1 - probability) / 2
     low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
