@@ -114,6 +114,7 @@ class RegionModel:
             false_alarm_rate_per_year=options.false_alarm_rate_per_year,
             least_probability=options.least_probability,
         )
+        self._compile_alarms()
         self.latitude, self.longitude = (
             table[name].to_numpy(np.float64) for name in ("latitude", "longitude")
         )
@@ -125,6 +126,15 @@ class RegionModel:
             utc_offset_h=options.utc_offset_h,
         )
         self.cells.scorer = self._counts(config, hourly)
+
+    def _compile_alarms(self) -> None:
+        """Follow two alarms of nothing, so that the first real ones compile nothing."""
+        alarms = Alarms(self.detector, log_threshold=-np.inf, least_probability=0.0)
+        state, all_ = self.scorer.start(0.0), np.arange(min(self.detector.devices, 4))
+        for now_s, devices in ((1.0, all_[:1]), (self.detector.dead_time_s, all_)):
+            state, _, report = self.scorer.step(state, now_s, devices, np.full(len(devices), now_s))
+            if report is not None:
+                alarms.update(state, report)
 
     def _counts(self, config: Config, hourly: np.ndarray) -> Any:
         """Scorer of counts: of an artefact, or of the background rate, the highest of the day."""
