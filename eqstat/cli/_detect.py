@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqstat import counts, detection, hypocentre
 from eqstat._core.errors import InputError
+from eqstat._core.text import place
 from eqstat.cli._driver import write_lines
 from eqstat.cli._inputs import Inputs, inputs_of
 from eqstat.cli._options import (
@@ -247,11 +248,25 @@ def run(options: argparse.Namespace) -> Outcome:
         velocity=described,
         notes=(*learned, *replay.notes, *([SILENT] if options.silent_unknown else [])),
         posterior=posterior_of(detector, replay, options.seed) if options.posterior else None,
-        figure=lambda: plots().detection_figure(replay, title="Sequential posterior of the causes"),
+        figure=lambda: plots().detection_figure(replay, title=title_of(replay)),
         files={
             "history": lambda name: write_lines(name, (line(each) for each in replay.records())),
             "animation": lambda name: plots().write_animation(replay, name),
         },
+    )
+
+
+def title_of(replay: detection.Replay) -> str:
+    """What a figure shows: the first alarm and its earthquake, or that there was none."""
+    content = replay.to_dict()
+    if not content["locations"]:
+        return f"{content['start']} to {content['end']}: no alarm"
+    found, more = content["locations"][0], len(content["alarms"]) - 1
+    size = f", M {found['magnitude']['mean']:.1f}" if "magnitude" in found else ""
+    others = f"; {more} more" if more else ""
+    return (
+        f"Alarm {content['alarms'][0]['time']}: {place(found['latitude'], found['longitude'])}"
+        f"{size}, origin {found['origin_time']}{others}"
     )
 
 

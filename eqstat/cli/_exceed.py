@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from eqstat import exceedance, ground_motion
 from eqstat._core.constants import ACCELERATION_UNITS_M_S2
 from eqstat._core.errors import InputError
+from eqstat._core.text import place
 from eqstat.cli._errors import DONE, FAILED, one_line
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._options import (
@@ -167,7 +168,7 @@ def run(options: argparse.Namespace) -> Outcome:
             sites=shaking,
             sources=sources,
             threshold_names=tuple(options.threshold),
-            title=f"Shaking beyond {', '.join(options.threshold)}",
+            title=title_of(sources),
         )
 
     def write_map(name: str) -> None:
@@ -308,6 +309,16 @@ def notes_on_now(now_s: float | None, sources: exceedance.Sources) -> list[str]:
         return []
     side = "before" if after_s < 0 else "after"
     return [f"--now lies {abs(after_s):,.0f} s {side} the origin, and lead times count from it"]
+
+
+def title_of(sources: exceedance.Sources) -> str:
+    """Which earthquake a figure shows."""
+    best = sources.best()
+    when = f"{sources.reference_time}, " if sources.reference_time else ""
+    return (
+        f"{when}{place(best.latitude[0], best.longitude[0])}, M {best.magnitude[0]:.1f}, "
+        f"depth {best.depth_km[0]:.0f} km ({len(sources)} draws)"
+    )
 
 
 def axes_of(shaking: xr.Dataset, sources: exceedance.Sources) -> tuple[np.ndarray, np.ndarray]:

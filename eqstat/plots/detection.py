@@ -170,7 +170,7 @@ def place_map(
     tx, ty = project(some["latitude"], some["longitude"])
     ax.scatter(
         tx, ty, s=30, c=seconds[late], cmap="viridis", vmin=min(seconds[late], default=-1.0),
-        vmax=0.0, edgecolors="white", linewidths=0.6, label="trigger", zorder=3,
+        vmax=0.0, edgecolors="white", linewidths=0.6, label="trigger (bright: latest)", zorder=3,
     )  # fmt: skip
     corners = [np.column_stack([x, y])]
     if located is not None:

@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from eqstat.plots import detection as plots
+from eqstat.plots._series import SERIES
 
 ZERO = pd.Timestamp("2027-01-15T08:00:00Z")
 STEPS, ALARM = 40, 22
@@ -107,7 +108,13 @@ def test_evidence_and_its_threshold(outcome):
 def test_the_map_shows_places_devices_triggers_and_truth(outcome):
     ax = plots.place_map(outcome, truth={"latitude": -12.0, "longitude": -77.0})
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["device", "trigger", "90 % region", "50 and 90 % of places", "true epicentre"]
+    assert labels == [
+        "device",
+        "trigger (bright: latest)",
+        "90 % region",
+        "50 and 90 % of places",
+        "true epicentre",
+    ]
     mesh = next(each for each in ax.collections if type(each).__name__ == "QuadMesh")
     best = int(np.argmax(outcome.history["log_shiryaev_roberts"]))
     np.testing.assert_array_equal(
@@ -124,7 +131,7 @@ def test_the_map_shows_places_devices_triggers_and_truth(outcome):
 def test_the_map_of_a_step_shows_triggers_of_late(outcome):
     ax = plots.place_map(outcome, step=39)
     seconds = (outcome.history["time"][39] - outcome.triggers["time"]).dt.total_seconds()
-    points = next(each for each in ax.collections if each.get_label() == "trigger")
+    points = next(each for each in ax.collections if each.get_label().startswith("trigger"))
     assert len(points.get_offsets()) == int((seconds < 20).sum())
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert "90 % region" not in labels
@@ -158,3 +165,8 @@ def test_animation_is_written(outcome, tmp_path):
             film.seek(number)
             shades.append(np.asarray(film.convert("L"), float))
     assert np.abs(shades[0] - shades[2]).max() > 50
+
+
+def test_each_cause_has_a_colour_and_a_line_of_its_own():
+    assert len({colour for colour, _, _ in SERIES}) == len(SERIES) >= 7
+    assert len({str(line) for _, _, line in SERIES}) == len(SERIES)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eqstat import hypocentre, traveltime
 from eqstat._core.errors import InputError
-from eqstat._core.text import lines_of, number
+from eqstat._core.text import lines_of, number, percent, place
 from eqstat.cli._each import add_each, each, refuse_what_is_of_one_event
 from eqstat.cli._errors import DONE, FAILED
 from eqstat.cli._inputs import Inputs, inputs_of
@@ -229,7 +229,7 @@ def locate_phones(
             reference_time=observations.reference_time,
             delay_s=delay_of(result, draws),
             silent=silent_of(network, observations),
-            title=f"{location.method} location, {location.likelihood} likelihood",
+            title=title_of(location),
         )
 
     content = content_of(location)
@@ -251,6 +251,18 @@ def locate_phones(
         posterior=location.hypocentre if location.magnitude else posterior_of(result),
         figure=figure,
         files=files_of(options, location),
+    )
+
+
+def title_of(location: Any) -> str:
+    """Which earthquake a figure shows: when, where, how deep and how large, by which method."""
+    content = float(location.region.probability)
+    low, high = (number(end, 0) for end in location.interval["depth_km"])
+    size = f", M {location.magnitude['mean']:.1f}" if location.magnitude else ""
+    return (
+        f"{location.origin_time:%Y-%m-%d %H:%M:%S} UTC, "
+        f"{place(location.latitude, location.longitude)}{size}, depth {location.depth_km:.0f} km "
+        f"({percent(content)}: {low} to {high} km); {location.method}, {location.likelihood}"
     )
 
 
@@ -301,7 +313,9 @@ def locate_picks(
         from eqstat import plots
 
         axes = plots.map_triggers(location.triggers, [location])
-        return axes.get_figure()
+        drawn: Any = axes.get_figure()
+        drawn.suptitle(title_of(location))
+        return drawn
 
     return Outcome(
         summary=tuple(lines_of(location)),
