@@ -176,7 +176,7 @@ def _gaps_hide_empty(empty: np.ndarray, rows: np.ndarray, after: np.ndarray) -> 
     if not (after_gap.any() and others.any()):
         return False
     expected = float(after_gap.sum() * empty[others].mean())
-    return expected - float(empty[after_gap].sum()) > 5 * np.sqrt(expected + 1)
+    return bool(expected - float(empty[after_gap].sum()) > 5 * np.sqrt(expected + 1))
 
 
 def _truncated_mean(mean: float) -> float:

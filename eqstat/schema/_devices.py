@@ -35,7 +35,7 @@ def warn_of_double_devices(network: Any, name: str) -> None:
     Examples
     --------
     >>> import warnings
-    >>> network = pd.DataFrame({"device": ["a-1", "a-2"] * 3, "latitude": 1.00012,
+    >>> network = pd.DataFrame({"device": list("abcdef"), "latitude": 1.00012,
     ...                         "longitude": np.repeat([1.00013, 2.00017, 3.00011], 2)})
     >>> network.attrs["notes"] = []
     >>> with warnings.catch_warnings():

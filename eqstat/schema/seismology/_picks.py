@@ -144,7 +144,7 @@ def read_stations(source: Any, *, name: str = "stations") -> pd.DataFrame:
 
     Examples
     --------
-    >>> read_stations(b"network,station,latitude,longitude\\nGR,FUR,48.16,11.28\n")["device"][2]
+    >>> read_stations(b"network,station,latitude,longitude\nGR,FUR,48.16,11.28\n")["device"][2]
     'GR.FUR'
     """
     if isinstance(source, pd.DataFrame):
