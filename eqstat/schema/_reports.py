@@ -126,7 +126,9 @@ def _coarse(triggers: Any) -> list[str]:
         return []
     said = []
     step_s, _ = _step(triggers["time"])
-    if step_s >= 1:
+    if triggers["time"].nunique() == 1:
+        said.append("every time is the same: are they cut to minutes, or of one message?")
+    elif step_s >= 1:
         what = "whole second" if step_s == 1 else f"multiple of {step_s:g} s"
         text = "times cut to it are early by half of it on average; give tenths of a second"
         said.append(f"every time is a {what}, or as far from one: {text}")

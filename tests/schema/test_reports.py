@@ -242,6 +242,12 @@ def test_whole_seconds_are_said():
     assert remarks(reports(seconds + 0.25 * (seconds % 2))) == []
 
 
+@pytest.mark.parametrize("rest_s", [35.0, 59.999])
+def test_times_that_are_all_the_same_are_said(rest_s):
+    at_once = START + pd.Timedelta(seconds=rest_s)
+    assert "every time is the same" in judged(reports().assign(time=at_once))[1][0]
+
+
 def test_coarse_places_are_said():
     table = reports()
     rounded = table.assign(latitude=table["latitude"].round(1), longitude=-77.0)
