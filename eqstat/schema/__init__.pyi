@@ -22,9 +22,8 @@ from ._ground_motions import VS30 as VS30
 from ._ground_motions import check_ground_motions as check_ground_motions
 from ._names import PRESETS as PRESETS
 from ._names import rename_columns as rename_columns
-from ._names import similar as similar
 from ._read import read_table as read_table
-from ._reports import groups_in_time as groups_in_time
 from ._reports import isolated_places as isolated_places
+from ._reports import refuse_several_events as refuse_several_events
 from ._reports import unusable_reports as unusable_reports
 from ._times import read_time as read_time

@@ -13,6 +13,7 @@ from eqstat._core.errors import InputError
 from eqstat.geodesy import great_circle_distance
 from eqstat.schema._check import add_note, rows_text, warn
 from eqstat.schema._devices import SAME_DEG, fine_places, shared_names, warn_of_names
+from eqstat.schema._names import similar
 
 # A device cannot notice the same wave twice within this time; P and S have phases of their own.
 REPEAT_S = 1.0
@@ -29,6 +30,8 @@ LEAST_TIMES = 5
 # Times that are all multiples of a step that divides the day are cut to it, where this is no
 # chance: so often rarer are so many different times.
 LEAST_STEP_S, RARE = 5, 30
+# Fewer rows for each value of a column tell no events apart.
+ROWS_OF_EVENT = 3
 DAY_MS = 86_400_000
 # Places that are all multiples of this many degrees (11 km, 1.4 s of P) are coarse.
 COARSE_DEG = 0.1
@@ -179,6 +182,44 @@ def groups_in_time(seconds: NDArray[np.float64], gap_s: float = EVENT_GAP_S) -> 
     number = np.zeros(len(seconds), np.int64)
     number[order[1:]] = np.cumsum(np.diff(seconds[order]) > gap_s)
     return number
+
+
+def refuse_several_events(triggers: Any, start: pd.Timestamp | None = None) -> None:
+    """Refuse triggers of more than one earthquake.
+
+    Examples
+    --------
+    >>> triggers = pd.DataFrame({"time": pd.to_datetime([9.0] * 6, unit="s", utc=True),
+    ...                          "event_id": list("aaabbb")})
+    >>> refuse_several_events(triggers)
+    Traceback (most recent call last):
+        ...
+    eqstat._core.errors.InputError: triggers: column 'event_id' names 2 events; locate one at a
+    time: --each event_id, or keep the rows of one event, or give start and now (in Python,
+    triggers.groupby('event_id'))
+    """
+    remedy = (
+        "locate one at a time: --each event, or keep the rows of one event, or give start and now"
+    )
+    name = similar("event", map(str, triggers.columns), guess=False)
+    if name is not None:
+        events = triggers[name].nunique()
+        if events > 1 and len(triggers) >= ROWS_OF_EVENT * events:
+            remedy = remedy.replace("event", name, 1)
+            raise InputError(
+                f"triggers: column {name!r} names {events} events; {remedy} (in Python, "
+                f"triggers.groupby({name!r}))"
+            )
+    if start is not None or not len(triggers):
+        return
+    times = triggers["time"].to_numpy(dtype="datetime64[ns]").astype(np.int64) / 1e9
+    sizes = np.bincount(groups_in_time(times))
+    large = int(np.sum(sizes >= LEAST_TIMES))
+    if large > 1:
+        raise InputError(
+            f"triggers: {large} groups of {LEAST_TIMES} triggers or more are over ten minutes "
+            f"apart; {remedy}"
+        )
 
 
 def _isolated_times(seconds: NDArray[np.float64], gap_s: float | None) -> NDArray[np.bool_]:

@@ -21,8 +21,6 @@ from eqstat.velocity import VelocityLike, as_velocity
 
 MINIMUM_TRIGGERS = 5
 MINIMUM_PLACES = 3
-# Fewer rows for each name in a column `event`, and the names do not gather triggers.
-ROWS_OF_EVENT = 3
 # Median distance of the triggers from their middle up to which travel times and frames hold.
 LARGEST_APERTURE_KM = 1000.0
 SECOND = pd.Timedelta(seconds=1)
@@ -222,32 +220,6 @@ def _warn_of_empty_window(
         )
 
 
-def refuse_several_events(triggers: Table, start: pd.Timestamp | None = None) -> None:
-    """Refuse triggers of more than one earthquake."""
-    remedy = (
-        "locate one at a time: --each event, or keep the rows of one event, or give start and now"
-    )
-    name = schema.similar("event", map(str, triggers.columns), guess=False)
-    if name is not None:
-        events = triggers[name].nunique()
-        if events > 1 and len(triggers) >= ROWS_OF_EVENT * events:
-            remedy = remedy.replace("event", name, 1)
-            raise InputError(
-                f"triggers: column {name!r} names {events} events; {remedy} (in Python, "
-                f"triggers.groupby({name!r}))"
-            )
-    if start is not None or not len(triggers):
-        return
-    times = triggers["time"].to_numpy(dtype="datetime64[ns]").astype(np.int64) / 1e9
-    sizes = np.bincount(schema.groups_in_time(times))
-    large = int(np.sum(sizes >= MINIMUM_TRIGGERS))
-    if large > 1:
-        raise InputError(
-            f"triggers: {large} groups of {MINIMUM_TRIGGERS} triggers or more are over ten minutes "
-            f"apart; {remedy}"
-        )
-
-
 def _refuse_spread(triggers: Table) -> None:
     """Refuse triggers from many parts of the globe, which no local frame and no table holds."""
     if not len(triggers):
@@ -341,7 +313,7 @@ def prepare(
     _warn_of_empty_window(rows, reason, begin, end)
     used: Table = checked[use]
     notes = list(rows.attrs["notes"])
-    refuse_several_events(used, begin)
+    schema.refuse_several_events(used, begin)
     _refuse_spread(used)
     left_out = checked[~use].assign(reason=reason[~use].to_numpy())
 

@@ -34,7 +34,6 @@ from eqstat.inference import (
     grid_posterior,
     pad_rows,
 )
-from eqstat.traveltime._data import refuse_several_events
 from eqstat.traveltime._results import sentence
 from eqstat.traveltime.regional._core import Picks, Target, log_posterior, origin_time
 from eqstat.traveltime.regional._location import CRUSTAL, DepthPrior, RegionalLocation, judge_cells
@@ -149,7 +148,7 @@ def locate(
     (True, True)
     """
     used, left_out = usable_picks(picks, "picks")
-    refuse_several_events(used)
+    schema.refuse_several_events(used)
     if len(used) < max(min_picks, 1) or len(np.unique(_station(used))) < MINIMUM_STATIONS:
         raise InferenceError(Result.TOO_FEW, message=sentence(Result.TOO_FEW))
     if centre is None:
