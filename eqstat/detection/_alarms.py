@@ -98,6 +98,9 @@ class Alarms(Explained):
         Of the Shiryaev-Roberts statistic, from `shiryaev_roberts_threshold`.
     least_probability
         Smallest probability of an earthquake for an alarm.
+    most_triggers
+        Where more devices than this triggered within the dead time, earthquakes are not told apart:
+        a posterior of the others alone takes time for each of them.
     all
         Alarms in the order of their beginning; those that are over may be removed.
 
@@ -116,6 +119,7 @@ class Alarms(Explained):
     detector: Detector
     log_threshold: float
     least_probability: float
+    most_triggers: float = np.inf
     all: list[Alarm] = field(default_factory=list)
     _judged: int = 0
 
@@ -139,6 +143,8 @@ class Alarms(Explained):
         since = np.asarray(state.trigger_s, np.float64)
         device = np.flatnonzero(np.isfinite(since))
         explained = np.stack([self._explained(one, state)[device] for one in current])
+        if len(device) > self.most_triggers:
+            explained[:] = True
         for number, one in enumerate(current):
             of_others = np.delete(explained, number, axis=0).any(axis=0) & ~explained[number]
             count = int(np.sum(~of_others))

@@ -17,6 +17,8 @@ from eqstat.service._registry import Fate, Registry, Taken
 from eqstat.service._sites import Sites
 
 EXPIRE_S = 10.0
+# Alarms in progress are looked at this often: whether they are of one earthquake costs a step.
+LOOK_S = 1.0
 
 
 class Engine:
@@ -123,7 +125,9 @@ class Engine:
             if not model.is_due(watch, now_s):
                 continue
             model.step(watch, now_s, self.registry.active[self._members[region]])
-            if watch.report is not None:
+            is_due = not watch.alarms.all or now_s - watch.looked_s >= LOOK_S
+            if watch.report is not None and is_due:
+                watch.looked_s = now_s
                 for alarm in watch.alarms.update(watch.state, watch.report):
                     quake, is_new = quake_of(model, alarm, self.quakes)
                     if is_new:

@@ -20,6 +20,8 @@ from eqstat.service._protocol._messages import NAME
 
 # Triggers of one step; more wait for the next.
 MOST_TRIGGERS = 2048
+# Triggers within the dead time beyond which a second earthquake is not looked for beside the first.
+MOST_TOLD_APART = 500
 ACTIVE_S = 10.0
 # Above this probability a region stays awake.
 SUSPICION = 0.01
@@ -49,6 +51,8 @@ class Watch:
         The count that woke it last.
     active_at_s
         When the active devices were counted last.
+    looked_s
+        When its alarms were looked at last.
     """
 
     state: State
@@ -59,6 +63,7 @@ class Watch:
     awake_until_s: float = -np.inf
     fired: Fired | None = None
     active_at_s: float = -np.inf
+    looked_s: float = -np.inf
 
 
 class RegionModel:
@@ -165,6 +170,7 @@ class RegionModel:
             self.detector,
             log_threshold=self.scorer.log_threshold,
             least_probability=self.scorer.least_probability,
+            most_triggers=MOST_TOLD_APART,
         )
         return Watch(self.scorer.start(now_s, active=active), alarms, active_at_s=now_s)
 

@@ -17,7 +17,7 @@ from eqstat.service._earthquakes import Quake
 from eqstat.service._engine import Engine
 from eqstat.service._journal import Journal
 
-NUMBERS = ("awake_until_s", "active_at_s")
+NUMBERS = ("awake_until_s", "active_at_s", "looked_s")
 OF_ALARM = ("began_s", "last_s", "probability", "triggers")
 
 
