@@ -3,9 +3,10 @@
 Run: python validation/check_shards.py [--phones 100000] [--seconds N].
 
 Phones of the generator in a square of 1.5 degrees, with a background trigger in 500 s and a sign of
-life in 900 s, send to the engine and journal of a service in simulated time: until the first
-earthquake of M 5.5 to 6 begins, and for N seconds from then on. Processor time of this process is
-divided by simulated time. A region that is not awake steps every 10 s.
+life in 900 s, send to the engine and journal of a service in simulated time: for N seconds without
+an earthquake, after the start, and for N seconds from the first earthquake of M 5.5 to 6 on.
+Processor time of this process is divided by simulated time. A region that is not awake steps every
+10 s.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from records import Record, record, show
 from eqstat.service import Engine, Journal, Received, encode, load, read_config
 
 TRIGGERS_S, KEEP_ALIVE_S, TURN_S = 0.002, 900.0, 0.1
-BIRTH_S, SETTLED_S = 5.0, 20
+BIRTH_S, SETTLED_S = 5.0, 50
 PHONES = 5_000_000
 KINDS = ("birth", "death", "alive", "trigger")
 STAGES = ("messages", "decisions", "journal")
@@ -82,41 +83,46 @@ def spent(
     return dict(zip(STAGES, cost.tolist(), strict=True)) | {"alarms": alarms}
 
 
-def check(phones: int = 100_000, seconds: int = 60) -> list[Record]:
-    """Processor time of a region that sleeps, and of one with an earthquake."""
+def measured(phones: int, seconds: int, every_s: float) -> pd.DataFrame:
+    """Cost of each second: after the start has settled, or from the first earthquake on."""
     settings = load.LoadSettings(
         phones=phones, triggers_per_s=phones * TRIGGERS_S, keep_alive_s=KEEP_ALIVE_S,
         birth_s=BIRTH_S, latitude=(-12.75, -11.25), longitude=(-76.75, -75.25),
-        magnitude=(5.5, 6.0), earthquake_every_s=60.0, burst_every_s=0,
+        magnitude=(5.5, 6.0), earthquake_every_s=every_s, burst_every_s=0,
     )  # fmt: skip
-    world, rows, began = load.LoadWorld(1, settings), [], np.inf
+    world, rows = load.LoadWorld(1, settings), []
+    began = np.inf if every_s else SETTLED_S
     with tempfile.TemporaryDirectory() as text:
         engine, journal = engine_of(Path(text), world), Journal(Path(text) / "journal")
-        for second in range(SETTLED_S + 600):
+        second = 0
+        while second < began + seconds:
             made = world.second(second)
-            if made.truth and second >= SETTLED_S:
+            if made.truth:
                 began = min(began, second)
-            if second >= began + seconds:
-                break
             row = spent(engine, journal, world, second, made)
-            rows.append({"second": second, "awake": second >= began} | row)
+            if second >= began:
+                rows.append(row)
+            second += 1
         journal.close()
-    table = pd.DataFrame(rows)
-    table = table[table["second"] >= SETTLED_S]
-    records = [record("phones of the region", phones)]
-    in_all = []
-    for awake, name in ((False, "asleep"), (True, "with an earthquake")):
-        part = table[table["awake"] == awake]
-        cost = part[list(STAGES)].mean()
+    return pd.DataFrame(rows)
+
+
+def check(phones: int = 100_000, seconds: int = 60) -> list[Record]:
+    """Processor time of a region that sleeps, and of one with an earthquake."""
+    records, in_all = [record("phones of the region", phones)], []
+    for every_s, name in ((0.0, "asleep"), (60.0, "with an earthquake")):
+        table = measured(phones, seconds, every_s)
+        cost = table[list(STAGES)].mean()
         in_all.append(float(cost.sum()))
         records += [
             record(f"{name}: processor time of {stage} in a second", 1e3 * cost[stage], unit="ms",
-                   data_sets=len(part))
+                   data_sets=len(table))
             for stage in STAGES
         ]  # fmt: skip
+        least, most = (1, None) if every_s else (0, 0)
+        records.append(record(f"{name}: alarms", int(table["alarms"].sum()), bounds=(least, most)))
     asleep, awake = (PHONES / phones * each for each in in_all)
     records += [
-        record("alarms of the earthquake", int(table["alarms"].sum()), bounds=(1, 1)),
         record("processors for 5 million phones, all regions asleep", asleep, bounds=(None, 2.0)),
         record(
             "processors for 5 million phones, one region in 50 awake",
