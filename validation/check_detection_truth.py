@@ -17,7 +17,7 @@ import dataclasses
 import jax
 import numpy as np
 import pandas as pd
-from records import Record, record, show
+from records import Record, each, record, show
 
 from eqstat._core.constants import YEAR_S
 from eqstat.calibration import calibration_test, coverage, decompose, reliability
@@ -51,12 +51,13 @@ def watch(network: pd.DataFrame, p_km_s: float = 7.8) -> Detector:
 
 def judge(watched: Detector, drawn: SimulatedStreams, located: int) -> pd.DataFrame:
     """Probability of each stream; with the fine grid, and with regions, of the first ones."""
-    rows = []
-    for number, times in enumerate(drawn.trigger_s):
+
+    def one(number: int) -> dict[str, float]:
+        times = drawn.trigger_s[number]
         device = np.flatnonzero(np.isfinite(times))
         start = init(watched, drawn.now_s - watched.dead_time_s + 1e-3)
         state, report = step(watched, start, drawn.now_s, device, times[device])
-        row = {"true": drawn.cause[number] == 0, "coarse": float(report.probability[0])}
+        row = {"true": int(drawn.cause[number] == 0), "coarse": float(report.probability[0])}
         row["fine"] = row["coarse"] if number < located else np.nan
         if number < located and row["coarse"] > 0.02 and len(device):
             location = locate(watched, state, report)
@@ -64,9 +65,10 @@ def judge(watched: Detector, drawn: SimulatedStreams, located: int) -> pd.DataFr
             place = float(drawn.latitude[number]), float(drawn.longitude[number])
             if row["true"] and len(device) >= 4:
                 for level in (0.5, 0.9):
-                    row[f"inside_{level}"] = contains(location, *place, level)
-        rows.append(row)
-    return pd.DataFrame(rows)
+                    row[f"inside_{level}"] = int(contains(location, *place, level))
+        return row
+
+    return pd.DataFrame(each(range(len(drawn.trigger_s)), one))
 
 
 def check(number: int = 2000, located: int = 2000, faster: float = 0.0) -> list[Record]:
