@@ -9,7 +9,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from eqstat._core.checks import check_path
 from eqstat._core.errors import InputError
 
 if TYPE_CHECKING:
@@ -77,6 +76,8 @@ def format_of(path: str | Path) -> Format:
     >>> format_of("event.xml").name
     'QuakeML'
     """
+    from eqstat._core.checks import check_path  # imports NumPy
+
     check_path("hypocentre", path=path)
     ending = Path(path).suffix.lower()
     for known in FORMATS:

@@ -57,6 +57,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "vs30_m_s": ("vs30", "vs30ms", "vs30msec"),
 }  # fmt: skip
 
+# What tables of simulated streams say of each trigger, and no model may use.
+TRUTH = "cause"
 # Columns by which tables of devices say which are active, where contracts have times.
 SWITCHES = ("active", "isactive", "enabled", "online", "status", "state")
 
@@ -161,7 +163,7 @@ def near_names(table: pd.DataFrame, contract: Contract) -> dict[str, str]:
     """Return the optional columns of a contract that a table has under another name, and which.
 
     Columns are recognised by their names; those of which only some texts are allowed, such as
-    phases, by these, too.
+    phases, by these, too. The truth of a simulation, `cause`, is none of them.
 
     Examples
     --------
@@ -182,7 +184,8 @@ def near_names(table: pd.DataFrame, contract: Contract) -> dict[str, str]:
             near[column.name] = label
     for column in missing:
         if column.allowed and column.name not in near:
-            holds = (each for each in free if _holds(table[each], column.allowed))
+            others = (each for each in free if each != TRUTH)
+            holds = (each for each in others if _holds(table[each], column.allowed))
             label = next((each for each in holds if each not in near.values()), None)
             near |= {column.name: label} if label else {}
     return near
