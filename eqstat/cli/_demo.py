@@ -111,11 +111,11 @@ def arguments(command: str, out: Path, done: dict[str, Any]) -> list[str]:
 
 def step(command: str, given: list[str]) -> dict[str, Any]:
     """Run one command and return its JSON."""
-    from eqstat.cli._main import parser
+    from eqstat.cli._main import parsed
 
     _driver.say(f"$ eqstat {command} {' '.join(given)}")
     begin = time.perf_counter()
-    options = parser().parse_args([command, *given])
+    options = parsed([command, *given])
     _driver.write(options, options.run(options))
     _driver.say(f"({time.perf_counter() - begin:.1f} s)")
     return json.loads(Path(options.json).read_text(encoding="utf-8"))

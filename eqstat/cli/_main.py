@@ -70,6 +70,11 @@ def parser() -> Parser:
     return whole
 
 
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """Options of a command, with the words that gave them, which files of figures tell."""
+    return parser().parse_args(arguments, argparse.Namespace(words=arguments))
+
+
 def run(options: Any) -> int:
     """Run a parsed command and write its outcome."""
     _driver.check_inputs(options)
@@ -88,8 +93,7 @@ def main(argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or os.environ.get("EQSTAT_DEBUG", "") not in ("", "0")
     try:
-        words = argparse.Namespace(words=arguments)
-        code = run(parser().parse_args(arguments, words))
+        code = run(parsed(arguments))
         sys.stdout.flush()
     except SystemExit as stop:  # --help and --version
         return stop.code if isinstance(stop.code, int) else DONE
