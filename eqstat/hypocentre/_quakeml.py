@@ -64,8 +64,7 @@ def to_event(hypocentre: xr.Dataset | xr.DataTree, *, probability: float | int =
     Examples
     --------
     >>> from eqstat import hypocentre
-    >>> from eqstat._core.obspy import obspy_module
-    from eqstat.geodesy import LocalFrame
+    >>> from eqstat.geodesy import LocalFrame
     >>> normal = hypocentre.from_normal(LocalFrame(46.0, 7.0), [0, 0, 10, 0], np.eye(4),
     ...                                 reference_time="2027-01-15T08:00:00Z")
     >>> to_event(normal).origins[0].origin_uncertainty.preferred_description
