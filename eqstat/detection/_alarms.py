@@ -142,9 +142,10 @@ class Alarms(Explained):
             return [self._begun(state, report)] if self._is_alarm(report) else []
         since = np.asarray(state.trigger_s, np.float64)
         device = np.flatnonzero(np.isfinite(since))
-        explained = np.stack([self._explained(one, state)[device] for one in current])
         if len(device) > self.most_triggers:
-            explained[:] = True
+            explained = np.ones((len(current), len(device)), bool)
+        else:
+            explained = np.stack([self._explained(one, state)[device] for one in current])
         for number, one in enumerate(current):
             of_others = np.delete(explained, number, axis=0).any(axis=0) & ~explained[number]
             count = int(np.sum(~of_others))

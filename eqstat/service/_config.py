@@ -183,9 +183,12 @@ class Config(Explained):
         names = [one.name for one in self.region]
         if region not in names:
             raise InputError(f"no region {region!r:.60}; there are {', '.join(names)}")
+        name = f"{self.service.name}-{region}"
+        if not NAME.fullmatch(name):  # cut short, two regions could have one name
+            raise InputError(f"name {name!r:.80} of the region's service is longer than 64 letters")
         service = replace(
             self.service,
-            name=f"{self.service.name}-{region}"[:64],
+            name=name,
             folder=str(Path(self.service.folder) / region),
             merge_alarms=True,
         )

@@ -1,5 +1,7 @@
 """Regions that are processes of their own give one alarm of an earthquake that both see."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -110,3 +112,6 @@ def test_a_shard_has_its_own_name_journal_and_cells(config):
     assert west.page.port and not east.page.port
     with pytest.raises(InputError, match="no region 'north'; there are west, east"):
         config.only("north")
+    long = dataclasses.replace(config, service=dataclasses.replace(config.service, name="a" * 62))
+    with pytest.raises(InputError, match="longer than 64 letters"):
+        long.only("west")

@@ -213,11 +213,10 @@ def join_stations(picks: pd.DataFrame, stations: pd.DataFrame) -> pd.DataFrame:
     known = _known(stations)
     held = [at for at in COORDINATES if at in stations]
     time = pd.to_datetime(picks["time"], utc=True, format="ISO8601", errors="coerce")
-    found = [
-        _epoch(_rows_of(code, known), stations, moment)
-        for code, moment in zip(picks[column], time, strict=True)
-    ]
-    kept = np.array([row is not None for row in found], bool)
+    row = np.full(len(picks), -1)
+    for name, at in picks.groupby(column, sort=False).indices.items():
+        row[at] = _epochs(_rows_of(name, known), stations, time.iloc[at])
+    kept = row >= 0
     missing = sorted(set(picks[column][~kept].astype(str)))
     if not kept.any():
         some = ", ".join(map(str, stations["device"][:SHOWN]))
@@ -225,7 +224,7 @@ def join_stations(picks: pd.DataFrame, stations: pd.DataFrame) -> pd.DataFrame:
             f"stations: none of the {len(missing)} stations of the picks is known, such as "
             f"{missing[0]!r}; the stations are {some}, ..."
         )
-    rows = stations.loc[[row for row in found if row is not None], held]
+    rows = stations.iloc[row[kept]]
     joined = picks[kept].drop(columns=[at for at in held if at in picks])
     joined = joined.assign(
         device=joined[column].astype(str), **{n: rows[n].to_numpy() for n in held}
@@ -266,20 +265,21 @@ def _rows_of(name: object, known: dict[str, dict[str, list[Any]]]) -> list[Any]:
 def _known(stations: pd.DataFrame) -> dict[str, dict[str, list[Any]]]:
     """Rows by station code and network."""
     known: dict[str, dict[str, list[Any]]] = {}
-    for row, name in stations["device"].items():
+    for row, name in enumerate(stations["device"]):
         network, station = _code(name)
         known.setdefault(station, {}).setdefault(network, []).append(row)
     return known
 
 
-def _epoch(rows: list[Any], stations: pd.DataFrame, moment: Any) -> Any:
-    """Row of the epoch that holds a moment, or the last one; None without rows."""
+def _epochs(rows: list[int], stations: pd.DataFrame, time: Any) -> Any:
+    """Number of the row whose epoch holds each time, else of the last; -1 without rows."""
+    chosen = np.full(len(time), rows[-1] if rows else -1)
     if len(rows) > 1 and {"active_from", "active_to"} <= set(stations.columns):
-        part = stations.loc[rows]
-        begun = part["active_from"].isna() | (part["active_from"] <= moment)
-        lasting = part["active_to"].isna() | (moment < part["active_to"])
-        rows = [*part.index[begun & lasting]] or rows
-    return rows[-1] if rows else None
+        for row in rows:
+            begun, ended = (stations[each].iloc[row] for each in ("active_from", "active_to"))
+            within = (pd.isna(begun) | (begun <= time)) & (pd.isna(ended) | (time < ended))
+            chosen[np.asarray(within)] = row
+    return chosen
 
 
 def _named(table: pd.DataFrame, name: str) -> pd.DataFrame:
