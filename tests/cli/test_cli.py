@@ -11,7 +11,7 @@ import pytest
 
 import eqstat
 from eqstat.cli._examples import EXAMPLES
-from eqstat.cli._main import COMMANDS, parser
+from eqstat.cli._main import COMMANDS, parsed, parser
 
 from .shell import quake, refused, shell
 
@@ -171,6 +171,11 @@ def test_every_command_has_examples_that_can_be_parsed(capsys):
             program, *words = shlex.split(example)
             assert program == "eqstat" and read.parse_args(words).command == command
             assert f"\n  {example}\n" in help_text
+
+
+def test_options_know_the_words_that_gave_them():
+    words = ["locate", "t.csv", "--method", "bfgs"]
+    assert parsed(words).words == words
 
 
 def test_the_module_is_the_command():
