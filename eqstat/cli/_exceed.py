@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -314,7 +315,10 @@ def notes_on_now(now_s: float | None, sources: exceedance.Sources) -> list[str]:
 def title_of(sources: exceedance.Sources) -> str:
     """Which earthquake a figure shows."""
     best = sources.best()
-    when = f"{sources.reference_time}, " if sources.reference_time else ""
+    when = ""
+    if sources.reference_time:
+        moment = datetime.fromisoformat(str(sources.reference_time))
+        when = f"{moment:%Y-%m-%d %H:%M:%S} UTC, "
     return (
         f"{when}{place(best.latitude[0], best.longitude[0])}, M {best.magnitude[0]:.1f}, "
         f"depth {best.depth_km[0]:.0f} km ({len(sources)} draws)"

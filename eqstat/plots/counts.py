@@ -175,8 +175,9 @@ def threshold_hours(
         middle = each.median("region").to_numpy()
         if each.sizes["region"] > 1:
             low, high = (getattr(each, side)("region").to_numpy() for side in ("min", "max"))
-            ax.fill_between(hour, low, high, color=tint, alpha=0.18, lw=0)
-        ax.plot(hour, middle, color=tint, lw=1.7, marker="o", ms=2.5)
+            ax.fill_between(hour, low, high, color=tint, alpha=0.18, lw=0, step="mid")
+        # A threshold is a whole number, and one for the whole hour.
+        ax.plot(hour, middle, color=tint, lw=1.7, marker="o", ms=2.5, drawstyle="steps-mid")
         if np.isfinite(middle[-1]):
             # Lines that end at the same threshold share a label.
             ended.setdefault(float(middle[-1]), []).append((plain(float(n)), tint))
