@@ -28,7 +28,7 @@ def is_set(name: str) -> bool:
 # Before the first import of eqstat: every annotated function then checks its arguments' types
 # and shapes when it is called. Users never pay for this.
 if is_set("EQSTAT_CHECK_TYPES"):
-    jaxtyping.install_import_hook("eqstat", "beartype.beartype")
+    jaxtyping.install_import_hook("eqstat", "typecheck.typechecked")
 
 # The shell keeps compiled programs in the user's folder; tests must not write there.
 os.environ["EQSTAT_CACHE"] = "off"
