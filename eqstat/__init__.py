@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         simulation,
         traveltime,
         velocity,
+        waveform,
     )
     from eqstat._cite import cite as cite
     from eqstat._core.errors import InputError as InputError
@@ -59,6 +60,7 @@ __all__ = [
     "simulation",
     "traveltime",
     "velocity",
+    "waveform",
 ]
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from eqstat import geodesy
-from eqstat.service.agent import Packet, parse_openeew
+from eqstat.waveform.packets import Packet, parse_openeew
 
 RATE_HZ = 100.0
 

@@ -28,12 +28,10 @@ from eqstat.service.agent import (
     CoincidenceWatch,
     Detector,
     DetectorSettings,
-    Packet,
     ThresholdLearner,
     coincidences_of,
-    parse_openeew,
-    parse_shake,
 )
+from eqstat.waveform.packets import Packet, parse_openeew, parse_shake
 
 FRAME_S = 8.0
 START = 4.0

@@ -1,7 +1,7 @@
 """The agent beside a sensor: pre-warnings at a learned threshold, and coincidences with neighbours.
 
 It needs NumPy, `eqstat.edge` and, to hear its neighbours, a client of MQTT; JAX is not imported.
-`parse_shake` and `parse_openeew` read what sensors send, `Detector` finds motion in it, and
+`eqstat.waveform.packets` reads what sensors send, `Detector` finds motion in it, and
 `ThresholdLearner` learns the threshold that keeps a set rate of false pre-warnings.
 """
 

@@ -13,9 +13,6 @@ from ._config import read_agent_config as read_agent_config
 from ._detector import Detector as Detector
 from ._detector import DetectorSettings as DetectorSettings
 from ._detector import PreWarning as PreWarning
-from ._packets import Packet as Packet
-from ._packets import parse_openeew as parse_openeew
-from ._packets import parse_shake as parse_shake
 from ._run import run_agent as run_agent
 from ._threshold import LearnedRate as LearnedRate
 from ._threshold import ThresholdLearner as ThresholdLearner

@@ -18,7 +18,7 @@ from eqstat.service.agent._channel import SensorStatus
 from eqstat.service.agent._coincidence import Coincidence, CoincidenceWatch
 from eqstat.service.agent._config import AgentConfig
 from eqstat.service.agent._detector import Detector, PreWarning
-from eqstat.service.agent._packets import Packet, parse_openeew
+from eqstat.waveform.packets import Packet, parse_openeew
 
 SAVE_S, SAY_S, SILENT_S = 600.0, 3600.0, 10.0
 CLOCK_S = 60.0

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained, explained
 from eqstat.service.agent._channel import BLOCK_S, Block, Channel, SensorStatus
-from eqstat.service.agent._packets import Packet
 from eqstat.service.agent._threshold import ThresholdLearner
+from eqstat.waveform.packets import Packet
 
 MOST_CHANNELS = 12
 # Blocks after which a channel that sends nothing is not waited for.

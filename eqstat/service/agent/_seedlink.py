@@ -13,7 +13,7 @@ import numpy as np
 
 from eqstat._core.errors import InputError
 from eqstat.service.agent._config import Input, address
-from eqstat.service.agent._packets import MOST_SAMPLES, Packet, make_packet, refused
+from eqstat.waveform.packets import MOST_SAMPLES, Packet, make_packet, refused
 
 MOST_WAITING = 500
 WAIT_S = 0.2

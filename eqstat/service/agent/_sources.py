@@ -12,7 +12,7 @@ from pathlib import Path
 
 from eqstat._core.errors import InputError
 from eqstat.service.agent._config import Input, address
-from eqstat.service.agent._packets import MOST_BYTES, Packet, parse_openeew, parse_shake
+from eqstat.waveform.packets import MOST_BYTES, Packet, parse_openeew, parse_shake
 
 WAIT_S = 0.2
 # Between packets of a replay no pause is longer than this, s.

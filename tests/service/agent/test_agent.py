@@ -22,13 +22,12 @@ from eqstat.service.agent import (
     AgentConfig,
     Input,
     Neighbours,
-    Packet,
     PreWarnings,
     Sensor,
-    parse_shake,
     read_agent_config,
     run_agent,
 )
+from eqstat.waveform.packets import Packet, parse_shake
 
 from ...cli.shell import shell
 

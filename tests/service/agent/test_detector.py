@@ -7,12 +7,10 @@ import pytest
 
 from eqstat.service.agent import (
     Detector,
-    Packet,
     SensorStatus,
     ThresholdLearner,
-    parse_openeew,
-    parse_shake,
 )
+from eqstat.waveform.packets import Packet, parse_openeew, parse_shake
 
 BEGIN = 1.8e9
 RATE = 100.0

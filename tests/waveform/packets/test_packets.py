@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from eqstat.service.agent import Packet, parse_openeew, parse_shake
+from eqstat.waveform.packets import Packet, parse_openeew, parse_shake
 
 SHAKE = b"{'EHZ', 1582315130.292, 614, 620, -3, 7}"
 TRACE = {"x": [0.5, 1.0], "y": [0, 0], "z": [2, 3]}

@@ -52,7 +52,13 @@ class Packet(NamedTuple):
 
 
 def refused(problem: str) -> Packet:
-    """Packet that cannot be used."""
+    """Packet that cannot be used.
+
+    Examples
+    --------
+    >>> refused("too long").problem
+    'too long'
+    """
     return Packet("", math.nan, math.nan, {}, problem)
 
 
@@ -106,7 +112,26 @@ def parse_shake(datagram: object, rate_hz: float | int | None = None) -> Packet:
 
 
 def make_packet(device: str, start_s: float, rate_hz: float, channels: dict[str, Any]) -> Packet:
-    """Packet of numbers, with a problem where they cannot be."""
+    """Packet of numbers, with a problem where they cannot be.
+
+    Parameters
+    ----------
+    device
+        Name that the sensor gives itself.
+    start_s
+        Time of the first sample, seconds since 1970, UTC.
+    rate_hz
+        Samples per second, 0.1 to 10,000.
+    channels
+        Samples by the name of the channel, in the sensor's unit.
+
+    Examples
+    --------
+    >>> make_packet("a", 1.8e9, 100.0, {"z": [1, 2, 3]}).channels["z"].tolist()
+    [1.0, 2.0, 3.0]
+    >>> make_packet("a", 1.8e9, 0.0, {"z": [1]}).problem
+    'no such sampling rate'
+    """
     if not -1.0 <= start_s <= LATEST_S:
         return refused("no such time")
     if not 0.1 <= rate_hz <= 10_000.0:
