@@ -23,7 +23,8 @@ import numpy as np
 
 __all__ = [
     "Answer", "Artefact", "ArtefactError", "Calibration", "Classification", "Coincidence", "Counts",
-    "Detectability", "Exceedance", "Status", "disagreement", "load", "main", "read",
+    "Detectability", "Exceedance", "FeatureStream", "Features", "Status", "disagreement", "load",
+    "main", "read",
 ]  # fmt: skip
 SCHEMA = 1
 MOST_BYTES, MOST_MEMBERS = 2**28, 512
@@ -33,6 +34,12 @@ ANY_DAY = 7
 MOST_ROWS = 4096
 # Triggers farther from the median time come from a broken clock.
 CLOCK_S = 3600.0
+# Size of the mean acceleration from which it is taken for gravity, m/s2.
+GRAVITY_M_S2 = 7.0, 12.5
+# Samples nearer to the mean than this share of the largest are below it when signs are counted:
+# ties, common in rounded samples, then do not depend on the order of a sum.
+DEAD_BAND = 1e-5
+MOST_RATIO = 1000.0
 
 
 class Status(IntEnum):
@@ -1044,6 +1051,247 @@ class Classification:
         given = self._model, data, np.int32(status)
         with np.errstate(all="ignore"):
             return first_of(classification(np, _plain_loop, chi_square_tail, *given))
+
+
+class Features(NamedTuple):
+    """Features of a window of three-component acceleration, or of many: see `eqstat.waveform`.
+
+    Attributes
+    ----------
+    iqr_m_s2
+        Interquartile range of the vector sum, m/s2.
+    zero_crossings
+        Largest number of sign changes of a component.
+    cav_m_s
+        Cumulative absolute velocity: time integral of the vector sum, m/s.
+    peak_m_s2
+        Largest vector sum, m/s2.
+    duration_s
+        Time from 5 to 95 % of the sum of squares, s.
+    dominant_period_s
+        Period of a sine with the same ratio of differences to samples, s.
+    hv_ratio
+        Root mean square of a horizontal component over that of the vertical one, at most 1000; NaN
+        where the vertical is not known.
+    polarization
+        Degree of polarization: 0 for motion alike in all directions, 1 along one line.
+    sta_lta
+        Root mean square of the last step over that of the time before, at most 1000; NaN before
+        that time is full.
+    status
+        Of `Status`: PARTIAL where samples are missing, BEYOND where one is clipped, BAD_INPUT where
+        nothing moves, TOO_FEW where too many samples are missing (the features are NaN).
+
+    Examples
+    --------
+    See `FeatureStream`.
+    """
+
+    iqr_m_s2: Any = math.nan
+    zero_crossings: Any = math.nan
+    cav_m_s: Any = math.nan
+    peak_m_s2: Any = math.nan
+    duration_s: Any = math.nan
+    dominant_period_s: Any = math.nan
+    hv_ratio: Any = math.nan
+    polarization: Any = math.nan
+    sta_lta: Any = math.nan
+    status: Any = 0
+
+
+class FeatureStream:
+    """Features of the last seconds of a sensor, sample by sample at a constant cost.
+
+    The same as `eqstat.waveform.FeatureStream`, whose documentation has the definitions.
+
+    Parameters
+    ----------
+    rate_hz
+        Samples per second.
+    window_s, step_s
+        Length of a window and time from one to the next, s; rounded to whole samples.
+    long_s
+        Length of the long-term average of STA/LTA, s, rounded to whole steps.
+    least_share
+        Windows with a smaller share of samples have no features.
+    clip_m_s2
+        Level at which a component of the sensor is clipped, m/s2.
+    vertical
+        Vector along the vertical; by default the mean of a window, where it is of gravity's size.
+    dtype
+        Precision.
+
+    Examples
+    --------
+    >>> stream = FeatureStream(100.0)
+    >>> wave = np.sin(2 * np.pi * 5 * np.arange(300) / 100)
+    >>> first, second, third = stream.update(wave * [[0.3], [0.4], [0.0]])
+    >>> first.status, third.status
+    (4, 0)
+    >>> round(third.dominant_period_s, 3), round(third.peak_m_s2, 3), round(third.polarization, 3)
+    (0.2, 0.5, 1.0)
+    """
+
+    def __init__(
+        self,
+        rate_hz: float,
+        *,
+        window_s: float = 2.0,
+        step_s: float = 1.0,
+        long_s: float = 10.0,
+        least_share: float = 0.8,
+        clip_m_s2: float = math.inf,
+        vertical: Any = None,
+        dtype: Any = np.float64,
+    ) -> None:
+        self._rate, self._least, self._clip = float(rate_hz), float(least_share), float(clip_m_s2)
+        self._step, size = round(step_s * rate_hz), round(window_s * rate_hz)
+        self._long = round(long_s / step_s)
+        if not (8 <= size <= 2**20 and 4 <= self._step <= size and 1 <= self._long <= 2**12):
+            raise ValueError("FeatureStream: a window of 8 samples or more, a step of 4 or more")
+        self._vertical = None
+        if vertical is not None:
+            self._vertical = [float(one) / math.hypot(*vertical) for one in vertical]
+        # The fourth row says which samples there are. Views and buffers are made once, as making
+        # them takes as long as the sums themselves.
+        self._samples, self._next = np.zeros((4, size), dtype), np.zeros((4, self._step), dtype)
+        self._old, self._kept = self._samples[:, : -self._step], self._samples[:, self._step :]
+        self._moved, self._squares = np.zeros((2, 3, size), dtype)
+        self._high, self._change = np.zeros((3, size), bool), np.zeros((3, size - 1), bool)
+        self._jump, self._band = np.zeros((3, size - 1), dtype), np.zeros((3, 1), dtype)
+        self._neighbours = [(a[:, 1:], a[:, :-1]) for a in (self._high, self._moved)]
+        self._filled, self._since_gap = 0, 0
+        # Sums of squares about the mean of each step, and its number of samples.
+        self._sums, self._counts = [0.0] * self._long, [0] * self._long
+
+    def update(self, samples: Any, mask: Any = None) -> list[Features]:
+        """Take the next samples in m/s2, (3, n); return the features of each step they complete.
+
+        Samples that are missing, by `mask`, (n,), or because they are no number, count as a gap.
+        """
+        new = np.asarray(samples, self._samples.dtype)
+        out, at, size = [], 0, new.shape[1]
+        with np.errstate(all="ignore"):
+            while at < size:
+                count = min(self._step - self._filled, size - at)
+                end = self._filled + count
+                self._next[:3, self._filled : end] = new[:, at : at + count]
+                self._next[3, self._filled : end] = 1 if mask is None else mask[at : at + count]
+                at, self._filled = at + count, end
+                if end == self._step:
+                    out.append(self._features())
+                    self._filled = 0
+        return out
+
+    def _features(self) -> Features:
+        step, long, new = self._step, self._long, self._next
+        moved, count = new[:3] - new[:3, :1], step
+        square, total = float(np.vdot(moved, moved)), np.add.reduce(moved, 1).tolist()
+        if not (math.isfinite(square) and np.logical_and.reduce(new[3])):
+            there = (new[3] != 0) & np.isfinite(new[:3].sum(0))
+            new[:, ~there], new[3, there] = 0, 1
+            moved = (new[:3] - new[:3, int(there.argmax())][:, None])[:, there]
+            square, total = float(np.vdot(moved, moved)), moved.sum(1).tolist()
+            count = int(new[3].sum())
+        square -= sum(one * one for one in total) / max(count, 1)
+        self._old[:] = self._kept
+        self._samples[:, -step:] = new
+        self._since_gap = self._since_gap + step if count == step else 0
+        before, seen, ratio = sum(self._sums), sum(self._counts), math.nan
+        self._sums, self._counts = [*self._sums[1:], square], [*self._counts[1:], count]
+        least = self._least - 1e-6  # shares of whole samples, whatever the precision
+        if count >= least * step and seen >= least * long * step:
+            ratio = math.sqrt(max(square, 0.0) / count / max(before / seen, 1e-30))
+        return self._window(min(ratio, MOST_RATIO))
+
+    def _window(self, ratio: float) -> Features:
+        """Features of the last window; what is missing lies at the mean."""
+        samples, dt, moved, jump = self._samples[:3], 1 / self._rate, self._moved, self._jump
+        count = size = samples.shape[1]
+        pairs, full, at = size - 1, self._since_gap >= size, 0
+        valid = pair = None
+        if not full:
+            valid = self._samples[3] != 0
+            pair = valid[1:] & valid[:-1]
+            count, pairs, at = int(valid.sum()), int(pair.sum()), int(valid.argmax())
+            if count < (self._least - 1e-6) * size or pairs < 1:
+                return Features(status=int(Status.TOO_FEW))
+        # From the first sample on, so that gravity takes no digits of the motion.
+        np.subtract(samples, samples[:, at : at + 1], moved)
+        if valid is not None:
+            np.multiply(moved, valid, moved)
+        mean = np.add.reduce(moved, 1) / count
+        np.subtract(moved, mean[:, None], moved)
+        if valid is not None:
+            np.multiply(moved, valid, moved)
+        (xx, xy, xz), (_, yy, yz), (_, _, zz) = np.dot(moved, moved.T).tolist()
+        square = np.add.reduce(np.multiply(moved, moved, self._squares), 0)
+        length, summed = np.sqrt(square), np.add.accumulate(square)
+        self._band[:, 0] = [DEAD_BAND * math.sqrt(one / count) for one in (xx, yy, zz)]
+        np.greater(moved, self._band, self._high)
+        change = np.not_equal(*self._neighbours[0], self._change)
+        np.subtract(*self._neighbours[1], jump)
+        if pair is None:
+            integral = float(np.add.reduce(length)) - 0.5 * float(length[0] + length[-1])
+        else:
+            change &= pair
+            jump *= pair
+            integral = 0.5 * float(((length[1:] + length[:-1]) * pair).sum())
+        ordered = np.sort(length if valid is None else length[valid])
+        quartiles = []
+        for place in (0.25 * (count - 1), 0.75 * (count - 1)):
+            low, high_end = ordered[int(place) : int(place) + 2].tolist()
+            quartiles.append(low + (place - int(place)) * (high_end - low))
+        status = Status.OK if full else Status.PARTIAL
+        if self._clip < math.inf and float(np.abs(samples).max()) >= self._clip:
+            status = Status.BEYOND
+        iqr, crossings = (
+            quartiles[1] - quartiles[0],
+            float(max(np.add.reduce(change, 1, np.int32).tolist())),
+        )
+        cav, peak = integral * dt * (size - 1) / pairs, float(ordered[-1])
+        energy = xx + yy + zz
+        if not energy > 0:
+            return Features(iqr, crossings, cav, peak, sta_lta=ratio, status=int(Status.BAD_INPUT))
+        start, end = (self._time_of(share, square, summed) for share in (0.05, 0.95))
+        # A sine of angular frequency w has differences 2 sin(w dt / 2) times as large as itself.
+        rough = 0.5 * math.sqrt(float(np.vdot(jump, jump)) / pairs / (energy / count))
+        up = self._vertical
+        if up is None:
+            level = [a + b for a, b in zip(samples[:, at].tolist(), mean.tolist(), strict=True)]
+            gravity = math.hypot(*level)
+            if GRAVITY_M_S2[0] <= gravity <= GRAVITY_M_S2[1]:
+                up = [one / gravity for one in level]
+        flat = math.nan
+        if up is not None:
+            x, y, z = up
+            upright = (
+                xx * x * x + yy * y * y + zz * z * z + 2 * (xy * x * y + xz * x * z + yz * y * z)
+            )
+            flat = math.sqrt(max(energy - upright, 0.0) / 2 / max(upright, 1e-30))
+        third = energy / 3
+        uneven = (xx - third) ** 2 + (yy - third) ** 2 + (zz - third) ** 2
+        uneven += 2 * (xy * xy + xz * xz + yz * yz)
+        return Features(
+            iqr,
+            crossings,
+            cav,
+            peak,
+            (end - start) * dt,
+            math.pi * dt / math.asin(min(max(rough, 1e-9), 1.0)),
+            min(flat, MOST_RATIO),
+            math.sqrt(1.5 * uneven) / energy,
+            ratio,
+            int(status),
+        )
+
+    @staticmethod
+    def _time_of(share: float, square: np.ndarray, summed: np.ndarray) -> float:
+        """Samples until a share of the sum of squares is reached, between samples by a line."""
+        wanted = share * float(summed[-1])
+        place = int(summed.searchsorted(wanted))
+        before = float(summed[place - 1]) if place else 0.0
+        return place + (wanted - before) / float(square[place])
 
 
 KINDS: dict[str, Any] = {

@@ -1,1 +1,12 @@
 from . import packets as packets
+from ._features._settings import FEATURES as FEATURES
+from ._features._settings import Features as Features
+from ._features._settings import FeatureSettings as FeatureSettings
+from ._features._stream import FeatureStream as FeatureStream
+from ._features._table import features as features
+from ._features._table import settings_of as settings_of
+from ._features._window import window_features as window_features
+from ._problems import Problem as Problem
+from ._problems import clipped as clipped
+from ._problems import problems as problems
+from ._record import Record as Record

@@ -1,0 +1,1 @@
+"""Features of windows: of a batch, of a stream, as a table."""
