@@ -22,6 +22,7 @@ from numpy import typing as npt
 from eqstat._core.constants import EARTH_RADIUS_KM
 from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained
+from eqstat._core.namespace import blames_arguments
 from eqstat._core.typing import ArrayLike
 
 __all__ = [
@@ -77,6 +78,7 @@ def _east_north(
     return east, north
 
 
+@blames_arguments
 def wrap_longitude(longitude: ArrayLike) -> FloatArray:
     """Wrap longitudes into [-180, 180).
 
@@ -102,6 +104,7 @@ def wrap_longitude(longitude: ArrayLike) -> FloatArray:
     return np.where(wrapped < -180.0, wrapped + 360.0, wrapped)
 
 
+@blames_arguments
 def great_circle_distance(
     latitude1: ArrayLike, longitude1: ArrayLike, latitude2: ArrayLike, longitude2: ArrayLike
 ) -> FloatArray:
@@ -136,6 +139,7 @@ def great_circle_distance(
     return np.asarray(2.0 * EARTH_RADIUS_KM * np.arctan2(half.sine, half.cosine))
 
 
+@blames_arguments
 def azimuth(
     latitude1: ArrayLike, longitude1: ArrayLike, latitude2: ArrayLike, longitude2: ArrayLike
 ) -> FloatArray:
@@ -156,6 +160,7 @@ def azimuth(
     return np.where(degrees >= 360.0, 0.0, degrees)
 
 
+@blames_arguments
 def hypocentral_distance(
     latitude1: ArrayLike,
     longitude1: ArrayLike,
@@ -196,6 +201,7 @@ def hypocentral_distance(
     return np.asarray(np.hypot(depth + elevation, 2.0 * np.sqrt(product) * sine))
 
 
+@blames_arguments
 def azimuthal_gap(azimuths: ArrayLike) -> float:
     """Largest angle around a point without a device.
 

@@ -7,6 +7,6 @@ reliability and proper scores (`reliability`, `decompose`, `crps`) and recalibra
 `rank_uniformity`) and the coverage of its intervals (`coverage`).
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

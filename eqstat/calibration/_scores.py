@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize, special
 
+from eqstat._core.checks import check_choice
 from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained
 from eqstat._core.typing import ArrayLike
@@ -214,6 +215,9 @@ def crps(observed: ArrayLike, draws: ArrayLike, *, estimator: str = "pwm") -> np
     """
     import scoringrules
 
+    check_choice(
+        "crps", ("pwm", "fair", "nrg", "qd", "akr", "akr_circperm", "int"), estimator=estimator
+    )
     y = _support.vector("crps", observed, "observed")
     x = np.asarray(draws)
     if x.dtype.kind not in "fiu" or x.ndim != 2 or len(x) != len(y) or x.shape[1] < 2:

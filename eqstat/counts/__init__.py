@@ -6,6 +6,6 @@ thresholds and compiled scores (`alarm`), false-alarm rates of a sliding window 
 checks (`checks`). `coincidence` treats a few sensors with rates of their own.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

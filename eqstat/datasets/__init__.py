@@ -11,6 +11,6 @@ of these stations, including false ones, `load_eqn()` detections of a network of
 `load_ridgecrest()` peak ground accelerations.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

@@ -5,6 +5,6 @@ whether enough of them do for the rule in force. Devices share the earthquake's 
 they are not independent.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

@@ -6,6 +6,6 @@ triggers. `locate` gives the posterior of the hypocentre, `shiryaev_roberts_thre
 for a nominal rate of false alarms, and `replay` runs a table of past triggers.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

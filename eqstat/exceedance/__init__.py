@@ -5,6 +5,6 @@ marginalise a ground-motion predictor over them. `alerts` turns such probabiliti
 evaluates them.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

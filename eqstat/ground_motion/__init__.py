@@ -8,6 +8,6 @@ mixture density networks, `PointSource` is a generic model with explicit coeffic
 give a `Predictor`, which `eqstat.exceedance` takes.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

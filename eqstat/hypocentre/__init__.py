@@ -1,5 +1,5 @@
 """Where, when and how large an earthquake was: one form, credible regions, readers, writers."""
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

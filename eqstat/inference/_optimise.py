@@ -11,6 +11,7 @@ import numpy as np
 import optimistix
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from eqstat._core.checks import check_range, check_whole
 from eqstat._core.explain import explained
 
 Objective = Callable[[Array, PyTree], Array]
@@ -125,6 +126,9 @@ def minimise(
     >>> round(float(optimum.value[0]), 6), bool(optimum.converged), int(optimum.starts_agreeing)
     (0.5, True, 2)
     """
+    check_range("minimise", 0, 1, ends="()", tolerance=tolerance)
+    check_range("minimise", 0, ends="(]", decrement_tolerance=decrement_tolerance)
+    check_whole("minimise", 1, max_steps=max_steps)
 
     def descend(start: Array, frame: Array) -> tuple[Array, Array]:
         solution = optimistix.minimise(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from eqstat._core.checks import check_whole
 from eqstat._core.errors import InputError
 
 SMALLEST_BUCKET = 16
@@ -29,8 +30,8 @@ def bucket_size(count: int, *, smallest: int = SMALLEST_BUCKET) -> int:
     >>> [bucket_size(n) for n in (0, 1, 16, 17, 100)]
     [0, 16, 16, 32, 128]
     """
-    if count < 0:
-        raise InputError(f"count must not be negative, not {count}")
+    check_whole("bucket_size", count=count)
+    check_whole("bucket_size", 1, smallest=smallest)
     size = smallest if count else 0
     while size < count:
         size *= 2

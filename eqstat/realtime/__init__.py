@@ -7,6 +7,6 @@ decision and a status. `export` and `load` move scorers between machines as one 
 keep its state over a restart.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

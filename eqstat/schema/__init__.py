@@ -6,6 +6,6 @@ is dropped. Invalid input raises an `InputError` of one line; anything valid but
 line in `attrs["notes"]` of the copy.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

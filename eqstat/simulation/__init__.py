@@ -6,6 +6,6 @@ rule of phone networks detects (`first_detections`). `replicate` repeats any exp
 or on many; `study2023` repeats a published simulation.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

@@ -6,6 +6,6 @@ the two likelihoods, `Prior` their priors; velocity models are in `eqstat.veloci
 `regional` learns the travel-time errors of a region for picks of stations.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

@@ -4,6 +4,6 @@ Every `VelocityModel` is a function of the squared chord between the surface poi
 and device, of depth and of elevation; `load_velocity` and `layered` make the tabulated ones.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

@@ -21,7 +21,7 @@ def test_no_row_needs_no_bucket_and_negative_counts_are_refused():
     assert bucket_size(0) == 0
     assert bucket_size(1) == bucket_size(16) == 16
     assert bucket_size(17) == 32
-    with pytest.raises(ValueError, match="must not be negative"):
+    with pytest.raises(ValueError, match="must be a whole number from 0"):
         bucket_size(-1)
 
 

@@ -10,6 +10,6 @@ All bands treat windows as independent given the background. Excesses that last 
 window make counts scatter more than the bands say.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

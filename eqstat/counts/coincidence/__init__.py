@@ -4,6 +4,6 @@
 chance that several pre-warn together, the number to require, and the odds of an earthquake.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

@@ -5,6 +5,6 @@ over-dispersion and bursts; `log_false_alarms_per_hour` takes a `counts.Backgrou
 `country_rate` counts the alarms of many overlapping circles.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

@@ -4,6 +4,6 @@ A catalogue of earthquakes against the detections of a system that needs several
 earthquake's own strength is shared by all stations, so that they are not independent.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

@@ -6,6 +6,6 @@ marginalised over a few `Nodes`. `default_causes` is the set that a detector use
 given; `gutenberg_richter_rate` gives the prior rate of earthquakes from a catalogue.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

@@ -6,6 +6,6 @@ history. `metrics` gives precision, recall, F1 and lead time with bootstrap inte
 earthquake. `simulate` and `forecasts` apply rules to simulated earthquakes.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

@@ -5,6 +5,6 @@ reports, and `predict` sites with known station terms. Given the parameters the 
 form (`update_event_term`); reports of phones may be biased, noisy and clipped (`Device`).
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

@@ -5,6 +5,6 @@ station terms and correlated record terms marginalised over; peaks that were cli
 noise or never came are censored. `simulate` draws such peaks, `GutenbergRichter` is the prior.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

@@ -6,6 +6,6 @@ weights are by event, because records of one event share its term. `cross_fit_st
 earlier records of a station a feature.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

@@ -5,6 +5,6 @@ It needs NumPy, `eqstat.edge` and, to hear its neighbours, a client of MQTT; JAX
 `ThresholdLearner` learns the threshold that keeps a set rate of false pre-warnings.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

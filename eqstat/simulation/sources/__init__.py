@@ -6,6 +6,6 @@ device. `Earthquakes` and `blasts` are seismic; `HumanTriggers`, `UniformTrigger
 a subclass of `Source`.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

@@ -3,6 +3,6 @@
 A hierarchical model over systems, in which earthquakes without an alert are right-censored.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)
