@@ -9,13 +9,12 @@ from importlib import import_module
 from pathlib import Path
 
 from sphinx.application import Sphinx
+from sphinx.config import Config
 
 import eqstat
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
-EXAMPLES = HERE.parent / "examples"
-COPIES = HERE / "examples"
 
 project = "eqstat"
 author = "The eqstat developers"
@@ -29,13 +28,24 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "sphinx_copybutton",
     "sphinx_design",
     "sphinxcontrib.bibtex",
     "api_pages",
+    "author_year",
     "figures",
+    "gallery",
+    "maths",
+    "shell_pages",
     "validation_tables",
 ]
-exclude_patterns = ["_build", "*.py", "_ext", "**/.ipynb_checkpoints"]
+exclude_patterns = [
+    "_build",
+    "*.py",
+    "_ext",
+    "**/*.ipynb",
+    "**/.ipynb_checkpoints",
+]
 templates_path = ["_templates"]
 # In docstrings, names stand in single backticks.
 default_role = "code"
@@ -45,9 +55,14 @@ nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 600  # seconds a cell; builders may share their processors
+nb_execution_timeout = (
+    600  # seconds a cell; builders may share their processors
+)
 nb_merge_streams = True
 nb_output_stderr = "remove"
+# Copied code is what one types, without prompts or output.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 myst_enable_extensions = [
     "amsmath",
     "attrs_block",
@@ -60,7 +75,7 @@ myst_heading_anchors = 3
 
 bibtex_bibfiles = ["references.bib"]
 bibtex_reference_style = "author_year"
-bibtex_default_style = "unsrt"
+bibtex_default_style = "author_year_style"
 
 autosummary_ignore_module_all = False
 autodoc_member_order = "bysource"
@@ -81,7 +96,7 @@ html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "eqstat"},
     "navbar_align": "left",
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 8,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -89,9 +104,10 @@ html_theme_options = {
     "pygments_light_style": "tango",
     "pygments_dark_style": "github-dark",
 }
-# Only pages that have pages below them need a list of these at their side.
+# Pages that stand alone have nothing to list at their side.
 html_sidebars = {
-    path.stem: [] for path in HERE.glob("*.md") if path.stem not in ("api", "examples")
+    name: []
+    for name in ("index", "start", "comparison", "changelog", "contributing")
 }
 
 # Constants of the code that the text states, so that the text cannot differ from the code.
@@ -112,25 +128,25 @@ def _setting(module: str, name: str) -> str:
 myst_substitutions = {key: _setting(*where) for key, where in SETTINGS.items()}
 
 
-def copy_examples(app: Sphinx) -> None:
-    """Copy the scripts of examples/ below this folder; an unchanged copy is left as it is."""
-    COPIES.mkdir(exist_ok=True)
-    scripts = {path.name: path for path in sorted(EXAMPLES.glob("[!_]*.py"))}
-    for copy in COPIES.glob("*.py"):
-        if copy.name not in scripts:
-            copy.unlink()
-    for name, script in scripts.items():
-        copy, text = COPIES / name, script.read_text(encoding="utf-8")
-        if not copy.exists() or copy.read_text(encoding="utf-8") != text:
-            copy.write_text(text, encoding="utf-8")
+def without_code(app: Sphinx, config: Config) -> None:
+    """Where no page is executed, no kernel says what colours its code."""
+    if config.nb_execution_mode == "off":
+        config.suppress_warnings = [*config.suppress_warnings, "myst-nb.lexer"]
 
 
 def docstrings(
-    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: object,
+    options: object,
+    lines: list[str],
 ) -> None:
     """Turn dollars into reStructuredText, and attributes into a plain list of fields."""
     text = "\n".join(lines)
-    text = re.sub(r"^Attributes\n-+$", "Fields\n------", text, flags=re.MULTILINE)
+    text = re.sub(
+        r"^Attributes\n-+$", "Fields\n------", text, flags=re.MULTILINE
+    )
     text = re.sub(
         r"\n?\$\$(.+?)\$\$",
         lambda match: "\n.. math::\n\n    " + " ".join(match[1].split()) + "\n",
@@ -142,7 +158,13 @@ def docstrings(
 
 
 def signatures(
-    app: Sphinx, what: str, name: str, obj: object, options: object, given: str, returned: str
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: object,
+    options: object,
+    given: str,
+    returned: str,
 ) -> tuple[str, str] | None:
     """Shorten defaults that come from a factory; the fields below state them."""
     return (given.replace("<factory>", "..."), returned) if given else None
@@ -154,6 +176,6 @@ def setup(app: Sphinx) -> None:
     # Figures of pages appear by this backend alone, whatever the environment chooses for windows.
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    app.connect("builder-inited", copy_examples)
+    app.connect("config-inited", without_code)
     app.connect("autodoc-process-signature", signatures)
     app.connect("autodoc-process-docstring", docstrings, priority=400)

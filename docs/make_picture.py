@@ -24,14 +24,23 @@ def main() -> None:
         window_s=(-10.0, 40.0),
     )
     truth = MixtureParameters(
-        east_km=30.0, north_km=-20.0, depth_km=11.0, origin_time_s=0.0, p_share=0.5, s_share=0.35
+        east_km=30.0,
+        north_km=-20.0,
+        depth_km=11.0,
+        origin_time_s=0.0,
+        p_share=0.5,
+        s_share=0.35,
     )
     triggers = traveltime.simulate(jax.random.key(2), truth, phones)
     observations = traveltime.prepare(triggers)
-    posterior = traveltime.grid(observations, likelihood="mixture", key=jax.random.key(0))
+    posterior = traveltime.grid(
+        observations, likelihood="mixture", key=jax.random.key(0)
+    )
     location = traveltime.report(observations, posterior)
 
-    network = pd.DataFrame({"latitude": phones.latitude, "longitude": phones.longitude})
+    network = pd.DataFrame(
+        {"latitude": phones.latitude, "longitude": phones.longitude}
+    )
     network["device"] = [str(index) for index in range(len(network))]
     stream = triggers.drop(columns="device", errors="ignore").merge(
         network, on=["latitude", "longitude"], how="left"
@@ -56,7 +65,12 @@ def main() -> None:
         ax=axes[0],
     )
     place = phones.frame.to_geographic(truth.east_km, truth.north_km)
-    plots.map_triggers(location.triggers, [location], truth=tuple(map(float, place)), ax=axes[1])
+    plots.map_triggers(
+        location.triggers,
+        [location],
+        truth=tuple(map(float, place)),
+        ax=axes[1],
+    )
     late_s = (result.history["time"] - origin).dt.total_seconds()
     axes[2].plot(late_s, result.history["probability"], color="C0", linewidth=2)
     for alarm in result.alarms:

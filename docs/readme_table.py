@@ -14,7 +14,10 @@ import records
 import run
 
 ROOT = Path(__file__).parents[1]
-START, END = "<!-- validation: rows made by docs/readme_table.py -->", "<!-- end of validation -->"
+START, END = (
+    "<!-- validation: rows made by docs/readme_table.py -->",
+    "<!-- end of validation -->",
+)
 # What stands in the table: text, check, figures.
 ROWS = [
     (
@@ -62,7 +65,9 @@ def table() -> str:
     for text, name, figures in ROWS:
         newest = run.finished(name, options[name])[0]
         by_name = {item["name"]: item for item in newest["records"]}
-        values = "; ".join(records.value_text(by_name[figure]) for figure in figures)
+        values = "; ".join(
+            records.value_text(by_name[figure]) for figure in figures
+        )
         lines.append(f"| {text} | {values} |")
     return "\n".join(lines)
 

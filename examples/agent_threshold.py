@@ -33,16 +33,23 @@ threshold, above = np.zeros(len(time_s)), np.zeros(len(time_s), bool)
 for number, (t, maximum) in enumerate(zip(time_s, maxima, strict=True)):
     threshold[number] = learner.threshold(t)
     above[number] = learner.add(t, maximum)
-print(f"false pre-warnings an hour: {above.sum() / hour[-1]:.2f}, set {SET_PER_HOUR}")
+print(
+    f"false pre-warnings an hour: {above.sum() / hour[-1]:.2f}, set "
+    f"{SET_PER_HOUR}"
+)
 print(learner.rate(time_s[-1]))
 
 # %% [markdown]
 # The threshold is higher by day. After the machine is switched on there are too many for some
 # hours, until the feedback has raised it.
 
-# %%
-figure, (upper, lower) = plt.subplots(2, 1, figsize=(9, 6), sharex=True, layout="constrained")
-upper.plot(hour, maxima, ".", markersize=1, color="0.7", label="maximum of a block")
+# %% mystnb={"image": {"alt": "Maxima of a sensor's statistic over three days with the learned threshold, higher by day; below, cumulated false pre-warnings beside the number that was set."}}
+figure, (upper, lower) = plt.subplots(
+    2, 1, figsize=(9, 6), sharex=True, layout="constrained"
+)
+upper.plot(
+    hour, maxima, ".", markersize=1, color="0.7", label="maximum of a block"
+)
 upper.plot(hour, threshold, color="#d94801", label="threshold")
 upper.set(ylabel="log of the power ratio", ylim=(1, 5.5))
 upper.legend(frameon=False, fontsize=8, loc="upper left")

@@ -15,7 +15,12 @@ import numpy as np
 from scipy import special
 
 from eqstat import calibration
-from eqstat.calibration import block_bootstrap, calibration_test, conformal_threshold, recalibrate
+from eqstat.calibration import (
+    block_bootstrap,
+    calibration_test,
+    conformal_threshold,
+    recalibrate,
+)
 from eqstat.plots import calibration as plots
 
 EVENTS, EACH, REGIONS = 300, 3, 12
@@ -26,14 +31,22 @@ def detections(rng):
     event = np.repeat(np.arange(EVENTS), EACH)
     region = event % REGIONS
     is_earthquake = (rng.random(EVENTS) < 0.5)[event]
-    level = 0.3 * rng.normal(size=REGIONS)[region] + 0.8 * rng.normal(size=EVENTS)[event]
-    evidence = level + rng.normal(size=event.size) + np.where(is_earthquake, 2.0, -1.0)
+    level = (
+        0.3 * rng.normal(size=REGIONS)[region]
+        + 0.8 * rng.normal(size=EVENTS)[event]
+    )
+    evidence = (
+        level + rng.normal(size=event.size) + np.where(is_earthquake, 2.0, -1.0)
+    )
     # The detector is overconfident: it multiplies its evidence.
     return 4.0 * evidence, is_earthquake, event, region
 
 
 score, is_earthquake, event, region = detections(np.random.default_rng(6))
-print(f"{is_earthquake.sum()} detections of earthquakes, {(~is_earthquake).sum()} of noise")
+print(
+    f"{is_earthquake.sum()} detections of earthquakes, "
+    f"{(~is_earthquake).sum()} of noise"
+)
 
 # %% [markdown]
 # ## Misses and false alarms of a threshold
@@ -42,7 +55,11 @@ print(f"{is_earthquake.sum()} detections of earthquakes, {(~is_earthquake).sum()
 # are too short: detections of one event are correlated, and so are events of one region.
 
 # %%
-for name, cluster in (("independent", None), ("by event", event), ("by region", region)):
+for name, cluster in (
+    ("independent", None),
+    ("by event", event),
+    ("by region", region),
+):
     rates = calibration.error_rates(
         score, is_earthquake, 0.0, larger="earthquake", cluster=cluster
     ).sel(interval="exact")
@@ -62,17 +79,27 @@ for name, cluster in (("independent", None), ("by event", event), ("by region", 
 common = {"larger": "earthquake", "cluster": event}
 thresholds = [
     calibration.at_miss_probability(score, is_earthquake, 0.02, **common),
-    calibration.at_false_alarm_probability(score, is_earthquake, 0.02, **common),
+    calibration.at_false_alarm_probability(
+        score, is_earthquake, 0.02, **common
+    ),
     calibration.of_least_total(
-        jax.random.key(0), score, is_earthquake, miss_cost=20.0, prevalence=0.1, **common
+        jax.random.key(0),
+        score,
+        is_earthquake,
+        miss_cost=20.0,
+        prevalence=0.1,
+        **common,
     ),
 ]
 for each in thresholds:
     missed, alarms = each.miss_probability, each.false_alarm_probability
     print(
-        f"{each.rule:24s} {each.value:6.2f} ({each.low:6.2f} to {each.high:6.2f})  "
-        f"missed {missed.estimate:.3f} ({missed.low:.3f} to {missed.high:.3f})  "
-        f"false alarms {alarms.estimate:.3f} ({alarms.low:.3f} to {alarms.high:.3f})"
+        f"{each.rule:24s} {each.value:6.2f} ({each.low:6.2f} to "
+        f"{each.high:6.2f})  "
+        f"missed {missed.estimate:.3f} ({missed.low:.3f} to "
+        f"{missed.high:.3f})  "
+        f"false alarms {alarms.estimate:.3f} ({alarms.low:.3f} to "
+        f"{alarms.high:.3f})"
     )
 
 # %% [markdown]
@@ -81,12 +108,21 @@ for each in thresholds:
 
 # %%
 guarantee = conformal_threshold(
-    score[is_earthquake], miss_probability=0.02, larger="earthquake", cluster=event[is_earthquake]
+    score[is_earthquake],
+    miss_probability=0.02,
+    larger="earthquake",
+    cluster=event[is_earthquake],
 )
 print(f"guaranteed for a new event: {guarantee.threshold['all']:.2f}")
 fresh, truth, *_ = detections(np.random.default_rng(106))
-for name, limit in (("history", thresholds[0].value), ("conformal", guarantee.threshold["all"])):
-    print(f"{name:9s} missed in a new history: {np.mean(fresh[truth] < limit):.3f}")
+for name, limit in (
+    ("history", thresholds[0].value),
+    ("conformal", guarantee.threshold["all"]),
+):
+    print(
+        f"{name:9s} missed in a new history: "
+        f"{np.mean(fresh[truth] < limit):.3f}"
+    )
 
 # %% [markdown]
 # ## Are the probabilities calibrated?
@@ -96,8 +132,10 @@ for name, limit in (("history", thresholds[0].value), ("conformal", guarantee.th
 # recalibration learned from the first history corrects that. Bands and test assume independent
 # labels, so one detection of each event is used.
 
-# %%
-recalibration = recalibrate(score, is_earthquake, larger="earthquake", method="platt")
+# %% mystnb={"image": {"alt": "Reliability diagrams of stated and of recalibrated probabilities with consistency bands; only the stated ones leave the band."}}
+recalibration = recalibrate(
+    score, is_earthquake, larger="earthquake", method="platt"
+)
 stated, corrected = special.expit(fresh), recalibration(fresh)
 first = np.arange(0, fresh.size, EACH)
 figure, axes = plt.subplots(1, 2, figsize=(10.0, 5.0), layout="constrained")
@@ -111,7 +149,9 @@ for ax, (name, forecast) in zip(
         f"{parts.discrimination:.4f} + {parts.uncertainty:.4f}; "
         f"calibration test p = {test.p_value:.3f}"
     )
-    curve = calibration.reliability(jax.random.key(2), forecast[first], truth[first])
+    curve = calibration.reliability(
+        jax.random.key(2), forecast[first], truth[first]
+    )
     plots.reliability(curve, forecast=forecast[first], note=name, ax=ax)
 plt.show()
 
@@ -127,16 +167,23 @@ def gain(before, after, labels):
 
 
 result = block_bootstrap(
-    jax.random.key(3), gain, stated, corrected, truth, cluster=[fresh_event, fresh_region]
+    jax.random.key(3),
+    gain,
+    stated,
+    corrected,
+    truth,
+    cluster=[fresh_event, fresh_region],
 )
 print(f"gain {result.estimate:.4f} ({result.low:.4f} to {result.high:.4f})")
 
 # %% [markdown]
 # ## All in one figure
 
-# %%
+# %% mystnb={"image": {"alt": "Scores of earthquakes and noise, receiver operating characteristic with bands, and three thresholds."}}
 curve = calibration.roc(score, is_earthquake, larger="earthquake")
-plots.calibration_figure(score, is_earthquake, curve, thresholds, label="log odds")
+plots.calibration_figure(
+    score, is_earthquake, curve, thresholds, label="log odds"
+)
 plt.show()
 
 # %% [markdown]
@@ -146,19 +193,22 @@ plt.show()
 # are given twice their weight, the posterior is too narrow, and the ranks of the true value pile up
 # at both ends.
 
-# %%
+# %% mystnb={"image": {"alt": "Rank distributions of an exact posterior, within its band, and of one that is too narrow, beyond it."}}
 rng = np.random.default_rng(4)
 truth = rng.normal(size=400)
 data = truth + rng.normal(size=400)
 figure, axes = plt.subplots(1, 2, figsize=(10.0, 3.6), layout="constrained")
-for ax, (name, weight) in zip(axes, (("exact", 1.0), ("too narrow", 2.0)), strict=True):
+for ax, (name, weight) in zip(
+    axes, (("exact", 1.0), ("too narrow", 2.0)), strict=True
+):
     mean, sd = weight * data / (1 + weight), np.sqrt(1 / (1 + weight))
     draws = mean[:, None] + sd * rng.normal(size=(400, 99))
     ranks = calibration.sbc_ranks(truth, draws)
     uniform = calibration.rank_uniformity(ranks, 99)
     held = calibration.coverage(np.abs(truth - mean) < 1.645 * sd, 0.9)
     print(
-        f"{name:10s} chi-square p = {uniform.p_value:.3f}; 90 % intervals cover {held.rate:.3f} "
+        f"{name:10s} chi-square p = {uniform.p_value:.3f}; 90 % intervals "
+        f"cover {held.rate:.3f} "
         f"({held.low:.3f} to {held.high:.3f})"
     )
     plots.rank_ecdf(uniform, ax=ax)

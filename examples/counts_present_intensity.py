@@ -18,7 +18,16 @@ import pandas as pd
 from scipy.signal import lfilter
 
 from eqstat.counts import fit, prepare
-from eqstat.counts.alarm import excess, init, score, scorer, step, threshold, watch_init, watch_step
+from eqstat.counts.alarm import (
+    excess,
+    init,
+    score,
+    scorer,
+    step,
+    threshold,
+    watch_init,
+    watch_step,
+)
 from eqstat.counts.checks import tail_calibration
 from eqstat.plots import counts as figures
 
@@ -39,7 +48,10 @@ count = rng.poisson(mean * rng.gamma(1 / 0.15, 0.15, mean.shape))
 
 table = pd.DataFrame(
     {
-        "time": np.tile(pd.date_range("2026-01-05", periods=windows, freq="30s", tz="UTC"), 3),
+        "time": np.tile(
+            pd.date_range("2026-01-05", periods=windows, freq="30s", tz="UTC"),
+            3,
+        ),
         "region": np.repeat(REGIONS, windows),
         "triggers": count.ravel(),
         "active": np.repeat(DEVICES, windows),
@@ -59,14 +71,20 @@ history = prepare(table[past], window_s=WINDOW_S, time_zone="Etc/UTC")
 fits = {"without": fit(history, slow=False), "with": fit(history)}
 for name in ("intensity_sd", "correlation_h", "dispersion"):
     print(f"{name:14s} {fits['with'][name]:.2f}")
-backgrounds = {name: one.posterior(jax.random.key(0), 30) for name, one in reversed(fits.items())}
+backgrounds = {
+    name: one.posterior(jax.random.key(0), 30)
+    for name, one in reversed(fits.items())
+}
 
 # %% [markdown]
 # Without a slow intensity the tail is too thin: windows that should be rare are not. One look at
 # the tail calibration says so, before any threshold is used.
 
-# %%
-tails = {f"{name} slow intensity": tail_calibration(b, history) for name, b in backgrounds.items()}
+# %% mystnb={"image": {"alt": "Tail calibration of backgrounds with and without a slow intensity; the one without leaves the grey band."}}
+tails = {
+    f"{name} slow intensity": tail_calibration(b, history)
+    for name, b in backgrounds.items()
+}
 figure, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
 figures.tail_calibration(tails, ax=ax)
 plt.show()
@@ -78,7 +96,10 @@ plt.show()
 
 # %%
 hours = np.arange(24) + 0.5
-fixed = {name: threshold(b, 400.0, hours).sel(region="coast") for name, b in backgrounds.items()}
+fixed = {
+    name: threshold(b, 400.0, hours).sel(region="coast")
+    for name, b in backgrounds.items()
+}
 for name, one in fixed.items():
     print(f"{name:8s}", one["triggers"].to_numpy())
 
@@ -98,24 +119,33 @@ regions, devices = jnp.arange(3), jnp.asarray(DEVICES, jnp.float32)
 
 @jax.jit
 def follow(tables, counts):
-    """Adaptive thresholds by step and region; watches of adaptive and of fixed scores."""
+    """Adaptive thresholds by step and region; watches of adaptive and of "
+    "fixed scores."""
 
     def one(carry, seen):
         state, adaptive, fixed = carry
         triggers, hour = seen
         clock, day = hour % 24, (hour // 24).astype(int)
-        margin = score(tables, triggers[:, 0], devices, clock, regions, day, state).margin
+        margin = score(
+            tables, triggers[:, 0], devices, clock, regions, day, state
+        ).margin
         for window in range(TOGETHER):
             own = triggers[:, window]
-            adaptive = watch_step(tables, adaptive, own, devices, clock, day, state)
+            adaptive = watch_step(
+                tables, adaptive, own, devices, clock, day, state
+            )
             fixed = watch_step(tables, fixed, own, devices, clock, day)
         sums = triggers.sum(axis=1)
         state = step(tables, state, sums, devices, clock, day, windows=TOGETHER)
         return (state, adaptive, fixed), triggers[:, 0] - margin
 
     start = (init(tables), watch_init(tables), watch_init(tables))
-    steps = counts.reshape(3, -1, TOGETHER).transpose(1, 0, 2).astype(jnp.float32)
-    (_, adaptive, fixed), needed = jax.lax.scan(one, start, (steps, jnp.asarray(at_hour)))
+    steps = (
+        counts.reshape(3, -1, TOGETHER).transpose(1, 0, 2).astype(jnp.float32)
+    )
+    (_, adaptive, fixed), needed = jax.lax.scan(
+        one, start, (steps, jnp.asarray(at_hour))
+    )
     return needed, adaptive, fixed
 
 
@@ -123,15 +153,19 @@ tables = scorer(backgrounds["with"], most_active=500, most_triggers=64)
 needed, adaptive, marginal = follow(tables, later)
 needed = np.asarray(needed)
 
-# %%
-figure, axes = plt.subplots(2, 1, figsize=(9.0, 5.6), sharex=True, layout="constrained")
+# %% mystnb={"image": {"alt": "Mean triggers a window over a week; below, the adaptive threshold that follows them, between fixed ones."}}
+figure, axes = plt.subplots(
+    2, 1, figsize=(9.0, 5.6), sharex=True, layout="constrained"
+)
 by_hour = later[0].reshape(-1, PER_HOUR).mean(axis=1)
 axes[0].step(np.arange(by_hour.size), by_hour, where="post", color="0.3")
 axes[0].set_ylabel("triggers a window, coast")
 axes[1].plot(at_hour, needed[:, 0], lw=0.8, label="adaptive")
 for name, style in (("with", "-"), ("without", ":")):
     own = fixed[name]["triggers"].to_numpy()[(at_hour % 24).astype(int)]
-    axes[1].plot(at_hour, own, style, color="C1", label=f"fixed, {name} slow intensity")
+    axes[1].plot(
+        at_hour, own, style, color="C1", label=f"fixed, {name} slow intensity"
+    )
 axes[1].set(xlabel="hours after the history", ylabel="threshold", xlim=(0, 168))
 axes[1].legend(loc="upper right", fontsize=9)
 plt.show()
@@ -139,8 +173,11 @@ plt.show()
 # %%
 quiet = wandering[0, WATCHED_DAYS * 24 * PER_HOUR :: TOGETHER] < -0.2
 own = fixed["with"]["triggers"].to_numpy()[(at_hour % 24).astype(int)]
-print(f"adaptive below fixed: {np.mean(own - needed[:, 0]):.1f} triggers on average, "
-      f"{np.mean((own - needed[:, 0])[quiet]):.1f} where the region is quiet")  # fmt: skip
+print(
+    f"adaptive below fixed: {np.mean(own - needed[:, 0]):.1f} triggers "
+    "on average, "
+    f"{np.mean((own - needed[:, 0])[quiet]):.1f} where the region is quiet"
+)
 
 # %% [markdown]
 # ## Is the promise kept?
@@ -163,4 +200,7 @@ for name, watch in (
 ):
     ratio = float(excess(watch, pooled=True))
     rare = int(watch.exceedances.sum())
-    print(f"{name:26s} rare windows {rare:4d} of {int(watch.windows.sum())}, excess {ratio:.1f}")
+    print(
+        f"{name:26s} rare windows {rare:4d} of {int(watch.windows.sum())}, "
+        f"excess {ratio:.1f}"
+    )

@@ -16,9 +16,22 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from eqstat.counts import Background, Bursts, Design, fit, prepare, simulate_table
+from eqstat.counts import (
+    Background,
+    Bursts,
+    Design,
+    fit,
+    prepare,
+    simulate_table,
+)
 from eqstat.counts.alarm import threshold
-from eqstat.counts.checks import compare, loo, randomised_pit, rootogram, tail_calibration
+from eqstat.counts.checks import (
+    compare,
+    loo,
+    randomised_pit,
+    rootogram,
+    tail_calibration,
+)
 from eqstat.plots import counts as figures
 
 REGIONS = ("coast", "capital", "valley", "plateau", "new")
@@ -44,7 +57,9 @@ truth = Background(
     bursts=Bursts(2e-5, 0.06, 15.0),
     regions=REGIONS,
 )
-table = simulate_table(jax.random.key(1), truth, Design(np.array(DEVICES), days=14))
+table = simulate_table(
+    jax.random.key(1), truth, Design(np.array(DEVICES), days=14)
+)
 opened = table["time"].max() - pd.Timedelta(days=3)
 table = table[(table["region"] != "new") | (table["time"] > opened)]
 print(table[["time", "region", "active", "triggers"]].sample(4, random_state=1))
@@ -57,7 +72,8 @@ print(table[["time", "region", "active", "triggers"]].sample(4, random_state=1))
 history = prepare(table)
 print(
     f"{history.total_windows} windows in {len(history.windows)} cells, "
-    f"{history.total_triggers:.0f} triggers, {history.device_hours:.0f} device hours"
+    f"{history.total_triggers:.0f} triggers, {history.device_hours:.0f} device "
+    "hours"
 )
 
 # %% [markdown]
@@ -72,9 +88,17 @@ fits = {
     "negative binomial": fit(history, family="negative_binomial"),
     "with bursts": fit(history, family="negative_binomial", bursts=True),
 }
-backgrounds = {name: result.posterior(jax.random.key(2), 100) for name, result in fits.items()}
+backgrounds = {
+    name: result.posterior(jax.random.key(2), 100)
+    for name, result in fits.items()
+}
 best = fits["with bursts"]
-for name in ("rate_per_device_h", "dispersion", "burst_probability", "burst_share"):
+for name in (
+    "rate_per_device_h",
+    "dispersion",
+    "burst_probability",
+    "burst_share",
+):
     print(f"{name:20} {best[name]:.3g} ± {best.standard_error[name]:.2g}")
 
 # %% [markdown]
@@ -96,14 +120,20 @@ for i, name in enumerate(REGIONS):
 # few windows that had one (`high_k_windows`), so its standard error is large; the tail decides.
 
 # %%
-ranking = compare({name: loo(background, history) for name, background in backgrounds.items()})
-print(ranking[["elpd_diff", "se_diff", "p_loo", "high_k_windows"]].to_dataframe().round(1))
+ranking = compare(
+    {name: loo(background, history) for name, background in backgrounds.items()}
+)
+print(
+    ranking[["elpd_diff", "se_diff", "p_loo", "high_k_windows"]]
+    .to_dataframe()
+    .round(1)
+)
 
 # %% [markdown]
 # Alarms depend on the far tail. Each window is compared with the predictive distribution of its
 # region, hour and number of phones; the grey band is a consistency band.
 
-# %%
+# %% mystnb={"image": {"alt": "Tail calibration of three backgrounds; Poisson is far above the grey band, the one with bursts within it."}}
 tails = {
     name: tail_calibration(background, history)
     for name, background in reversed(backgrounds.items())
@@ -112,7 +142,7 @@ figure, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
 figures.tail_calibration(tails, ax=ax)
 plt.show()
 
-# %%
+# %% mystnb={"image": {"alt": "Rootogram of the misfit and histogram of the randomised PIT of the background with bursts."}}
 background = backgrounds["with bursts"]
 figure, axes = plt.subplots(1, 2, figsize=(11.0, 4.2), layout="constrained")
 figures.rootogram(rootogram(background, history), form="misfit", ax=axes[0])
@@ -125,13 +155,15 @@ plt.show()
 # The posterior-predictive threshold is higher where the posterior is wide. For comparison: the
 # threshold of the true background, known in a simulation only, and that of a Poisson background.
 
-# %%
+# %% mystnb={"image": {"alt": "Thresholds against active phones for three backgrounds and the truth, and against the local hour."}}
 active = [20, 40, 80, 160, 320]
 hours = np.arange(1.0, 24, 3)
 limits = threshold(background, active, hours)
 others = {
     "truth": threshold(truth, active, hours, kind="plug-in"),
-    "without bursts": threshold(backgrounds["negative binomial"], active, hours),
+    "without bursts": threshold(
+        backgrounds["negative binomial"], active, hours
+    ),
     "Poisson": threshold(backgrounds["Poisson"], active, hours),
 }
 figure, axes = plt.subplots(1, 2, figsize=(12.0, 4.8), layout="constrained")
@@ -140,8 +172,14 @@ figures.threshold_hours(others["without bursts"], region="capital", ax=axes[1])
 axes[1].set_title("capital, without bursts", loc="left", fontsize=10.5)
 plt.show()
 for n in active:
-    counts = [each["triggers"].sel(active=n).max().item() for each in (limits, *others.values())]
-    print(f"{n:4d} phones: {counts[0]:4d} triggers; truth {counts[1]:3d}, Poisson {counts[3]:2d}")
+    counts = [
+        each["triggers"].sel(active=n).max().item()
+        for each in (limits, *others.values())
+    ]
+    print(
+        f"{n:4d} phones: {counts[0]:4d} triggers; truth {counts[1]:3d}, "
+        f"Poisson {counts[3]:2d}"
+    )
 
 # %% [markdown]
 # Without bursts the threshold would follow the daily cycle. Bursts come at any hour and dominate
@@ -152,7 +190,7 @@ for n in active:
 # With 40 active phones, does each region keep within its share of the budget? Thresholds are whole
 # numbers, so most stay well below it.
 
-# %%
+# %% mystnb={"image": {"alt": "Share of the budget of false alarms that each region uses."}}
 figure, ax = plt.subplots(figsize=(6.4, 3.0), layout="constrained")
 figures.budget(limits, active=40, ax=ax)
 plt.show()

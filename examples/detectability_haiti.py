@@ -21,16 +21,23 @@ from eqstat.velocity import ConstantVelocity
 
 towns = pd.DataFrame(
     [
-        ("Port-au-Prince", 18.54, -72.34, 2600), ("Cap-Haitien", 19.76, -72.20, 280),
-        ("Gonaives", 19.45, -72.69, 360), ("Les Cayes", 18.19, -73.75, 150),
-        ("Saint-Marc", 19.11, -72.70, 270), ("Jacmel", 18.23, -72.53, 190),
-        ("Jeremie", 18.65, -74.12, 135), ("Port-de-Paix", 19.94, -72.83, 210),
-        ("Leogane", 18.51, -72.63, 200), ("Petit-Goave", 18.43, -72.87, 175),
-        ("Hinche", 19.15, -72.01, 120), ("Miragoane", 18.44, -73.09, 65),
-        ("Fort-Liberte", 19.66, -71.84, 35), ("Mirebalais", 18.83, -72.11, 100),
+        ("Port-au-Prince", 18.54, -72.34, 2600),
+        ("Cap-Haitien", 19.76, -72.20, 280),
+        ("Gonaives", 19.45, -72.69, 360),
+        ("Les Cayes", 18.19, -73.75, 150),
+        ("Saint-Marc", 19.11, -72.70, 270),
+        ("Jacmel", 18.23, -72.53, 190),
+        ("Jeremie", 18.65, -74.12, 135),
+        ("Port-de-Paix", 19.94, -72.83, 210),
+        ("Leogane", 18.51, -72.63, 200),
+        ("Petit-Goave", 18.43, -72.87, 175),
+        ("Hinche", 19.15, -72.01, 120),
+        ("Miragoane", 18.44, -73.09, 65),
+        ("Fort-Liberte", 19.66, -71.84, 35),
+        ("Mirebalais", 18.83, -72.11, 100),
     ],
     columns=["name", "latitude", "longitude", "thousands"],
-)  # fmt: skip
+)
 # People of the country live in these towns and about them: 11 million.
 people = towns["thousands"] * 1e3 * 11e6 / (1e3 * towns["thousands"].sum())
 velocity = ConstantVelocity(6.1, 3.55)
@@ -42,10 +49,14 @@ rule = Rule(poisson_rule(0.016, minimum=5), window_s=10.0, radius_km=30.0)
 
 # %%
 along = np.linspace(0, 1, 9)
-epicentre = pd.concat([
-    pd.DataFrame({"latitude": 18.45, "longitude": -74.0 + 1.9 * along}),
-    pd.DataFrame({"latitude": 19.95 - 0.15 * along, "longitude": -73.2 + 1.5 * along}),
-])  # fmt: skip
+epicentre = pd.concat(
+    [
+        pd.DataFrame({"latitude": 18.45, "longitude": -74.0 + 1.9 * along}),
+        pd.DataFrame(
+            {"latitude": 19.95 - 0.15 * along, "longitude": -73.2 + 1.5 * along}
+        ),
+    ]
+)
 DEPTH_KM = 13.0
 
 
@@ -60,21 +71,36 @@ def intensity(magnitude, distance_km):
 
 
 def warnings(share, magnitude):
-    """Median warning of each town in each earthquake, intensity, detection, median delay."""
+    """Median warning of each town in each earthquake, intensity, detection, "
+    "median delay."""
     phones = towns[["latitude", "longitude"]].assign(phones=people * share)
     result = detectability.miss_probability(
-        detectability.prepare(phones, devices="phones"), rule,
-        epicentre["latitude"], epicentre["longitude"], magnitude, depth_km=DEPTH_KM,
-        active_share=0.5, response=DeviceResponse(dead_share=0.1), velocity=velocity, delays=True,
-    ).squeeze()  # fmt: skip
+        detectability.prepare(phones, devices="phones"),
+        rule,
+        epicentre["latitude"],
+        epicentre["longitude"],
+        magnitude,
+        depth_km=DEPTH_KM,
+        active_share=0.5,
+        response=DeviceResponse(dead_share=0.1),
+        velocity=velocity,
+        delays=True,
+    ).squeeze()
     detected = 1 - result["miss_probability"].to_numpy()
     delay = result["delay_s"].sel(quantile=0.5).to_numpy()
     distance = great_circle_distance(
-        epicentre["latitude"].to_numpy()[:, None], epicentre["longitude"].to_numpy()[:, None],
-        towns["latitude"].to_numpy(), towns["longitude"].to_numpy(),
-    )  # fmt: skip
+        epicentre["latitude"].to_numpy()[:, None],
+        epicentre["longitude"].to_numpy()[:, None],
+        towns["latitude"].to_numpy(),
+        towns["longitude"].to_numpy(),
+    )
     of_s = np.asarray(velocity.travel_time(distance, DEPTH_KM)[1])
-    return of_s - delay[:, None], intensity(magnitude, distance), detected, delay
+    return (
+        of_s - delay[:, None],
+        intensity(magnitude, distance),
+        detected,
+        delay,
+    )
 
 
 # %% [markdown]
@@ -83,19 +109,25 @@ def warnings(share, magnitude):
 # The median warning of each town in each earthquake of magnitude 7, for three sizes of the
 # network.
 
-# %%
-figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), sharey=True, layout="constrained")
+# %% mystnb={"image": {"alt": "Warning time against intensity of each town for three sizes of the network; the range 7.5 to 8.5 is shaded."}}
+figure, axes = plt.subplots(
+    1, 3, figsize=(12, 3.8), sharey=True, layout="constrained"
+)
 for ax, share in zip(axes, (1e-5, 1e-4, 1e-3), strict=True):
     seconds, mmi, detected, _ = warnings(share, 7.0)
     strong = (mmi >= 7.5) & (mmi <= 8.5) & np.isfinite(seconds)
-    ax.scatter(mmi, seconds, s=14, c=np.where(strong, "#D55E00", "#9A9A9A").ravel())
+    ax.scatter(
+        mmi, seconds, s=14, c=np.where(strong, "#D55E00", "#9A9A9A").ravel()
+    )
     ax.axhline(0, color="black", lw=0.8)
     ax.axvspan(7.5, 8.5, color="#D55E00", alpha=0.08, lw=0)
     ax.set_title(f"one participant in {1 / share:,.0f}", fontsize=10)
     ax.set(xlabel="Intensity", xlim=(5, 9.5))
     print(
-        f"1 in {1 / share:>7,.0f}: detected {detected.mean():.0%} on average; at 7.5 to 8.5 warned "
-        f"before S {np.mean(seconds[strong] > 0):.0%}, by at most {seconds[strong].max():.1f} s"
+        f"1 in {1 / share:>7,.0f}: detected {detected.mean():.0%} on average; "
+        "at 7.5 to 8.5 warned "
+        f"before S {np.mean(seconds[strong] > 0):.0%}, by at most "
+        f"{seconds[strong].max():.1f} s"
     )
 axes[0].set_ylabel("Warning before S (s)")
 
@@ -114,8 +146,10 @@ for magnitude in (7.0, 7.5, 8.0):
     last = away[intensity(magnitude, away) >= 7.5].max()
     of_s = float(velocity.travel_time(last, DEPTH_KM)[1])
     print(
-        f"M {magnitude:g}: 7.5 ends {last:.0f} km away, S after {of_s:.1f} s; median delay "
-        f"{np.nanmedian(delay):.1f} s, {np.nanmin(delay):.1f} s where phones are nearest; "
+        f"M {magnitude:g}: 7.5 ends {last:.0f} km away, S after {of_s:.1f} s; "
+        "median delay "
+        f"{np.nanmedian(delay):.1f} s, {np.nanmin(delay):.1f} s where phones "
+        "are nearest; "
         f"warning at most {of_s - np.nanmin(delay):.1f} s"
     )
 

@@ -23,7 +23,10 @@ from eqstat.detectability.history import (
 truth = Sensitivity(magnitude_50_km=1.8, event_sd=0.35, system_share=0.93)
 design = Design(events=500, stations=25, neighbours=12)
 history = simulate(jax.random.key(1), truth, design)
-print(f"{len(history.events)} earthquakes, {history.events['detected'].mean():.0%} detected")
+print(
+    f"{len(history.events)} earthquakes, "
+    f"{history.events['detected'].mean():.0%} detected"
+)
 
 # %% [markdown]
 # ## Fit
@@ -33,7 +36,8 @@ result = fit(history)
 for name in ("magnitude_50_km", "event_sd", "system_share"):
     low, high = result.interval(0.9)[name]
     print(
-        f"{name:16s} {result[name]:.2f} ({low:.2f} to {high:.2f}), true {getattr(truth, name):.2f}"
+        f"{name:16s} {result[name]:.2f} ({low:.2f} to {high:.2f}), true "
+        f"{getattr(truth, name):.2f}"
     )
 
 # %% [markdown]
@@ -42,9 +46,11 @@ for name in ("magnitude_50_km", "event_sd", "system_share"):
 # The band is the 90 % interval over the parameters. Where the network is far, its fourth station is
 # as well, and a regression on that distance has one curve for all of them.
 
-# %%
+# %% mystnb={"image": {"alt": "Detection probability against magnitude in the middle of the network and 150 km north: learned band, truth, and a logistic regression."}}
 posterior = result.posterior(jax.random.key(2))
-known = HistoryPosterior(jax.tree.map(lambda leaf: np.asarray(leaf)[None], truth), history)
+known = HistoryPosterior(
+    jax.tree.map(lambda leaf: np.asarray(leaf)[None], truth), history
+)
 regression = logistic(history)
 magnitude = np.linspace(0.5, 5.0, 46)
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True)
@@ -55,9 +61,17 @@ for panel, (title, latitude) in zip(
     true_curve = detection_probability(known, magnitude, latitude, -117.5)
     panel.fill_between(magnitude, curve["low"], curve["high"], alpha=0.3)
     panel.plot(magnitude, curve["detection_probability"], label="history model")
-    panel.plot(magnitude, true_curve["detection_probability"], "k--", label="truth")
-    table = curve.to_dataframe()[["magnitude", "latitude", "longitude", "depth_km"]]
-    panel.plot(magnitude, regression.detection_probability(table), label="logistic regression")
+    panel.plot(
+        magnitude, true_curve["detection_probability"], "k--", label="truth"
+    )
+    table = curve.to_dataframe()[
+        ["magnitude", "latitude", "longitude", "depth_km"]
+    ]
+    panel.plot(
+        magnitude,
+        regression.detection_probability(table),
+        label="logistic regression",
+    )
     panel.set(title=title, xlabel="magnitude")
 panels[0].set_ylabel("detection probability")
 panels[0].legend()

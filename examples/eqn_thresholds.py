@@ -28,7 +28,8 @@ MINIMUM = 8
 
 
 def curve(rate, active):
-    """Threshold of one false alarm a year and circle; rate in triggers per phone and window."""
+    """Threshold of one false alarm a year and circle; rate in triggers per "
+    "phone and window."""
     background = Background("poisson", rate * PER_HOUR, window_s=WINDOW_S)
     table = threshold(background, active, 12.0, kind="plug-in", minimum=MINIMUM)
     return table["triggers"].to_numpy().ravel()
@@ -37,7 +38,10 @@ def curve(rate, active):
 active = np.array([50, 100, 200, 500, 1000, 2000])
 print("active phones", active)
 for rate in (0.014, 0.016):
-    print(f"{rate} triggers per phone and {WINDOW_S:.0f} s: threshold", curve(rate, active))
+    print(
+        f"{rate} triggers per phone and {WINDOW_S:.0f} s: threshold",
+        curve(rate, active),
+    )
 
 # %% [markdown]
 # ## The outline of the claims
@@ -53,9 +57,13 @@ BINS = 15
 
 def outline(claims):
     """Median phones and smallest count of bins of equal number."""
-    inside = claims[(claims["active"] >= 30) & (claims["active"] <= 3500)].sort_values("active")
+    inside = claims[
+        (claims["active"] >= 30) & (claims["active"] <= 3500)
+    ].sort_values("active")
     parts = np.array_split(np.arange(len(inside)), BINS)
-    phones, counts = (inside[name].to_numpy(float) for name in ("active", "triggers"))
+    phones, counts = (
+        inside[name].to_numpy(float) for name in ("active", "triggers")
+    )
     return (
         np.array([np.median(phones[part]) for part in parts]),
         np.array([counts[part].min() for part in parts]),
@@ -68,19 +76,39 @@ if os.environ.get("EQSTAT_DATA"):
     rates = np.arange(0.010, 0.0201, 0.0005)
     misfit = [np.abs(curve(rate, phones) - smallest).sum() for rate in rates]
     fitted = float(rates[int(np.argmin(misfit))])
-    # The bins of the published summary of these data: mean number of phones, smallest count.
+    # The bins of the published summary of these data: mean number of phones,
+    # smallest count.
     published = {
-        45: 9, 57: 10, 68: 11, 84: 12, 99: 13, 125: 14, 154: 16, 190: 17, 221: 19, 276: 20,
-        344: 22, 439: 25, 534: 29, 862: 34, 1332: 49,
-    }  # fmt: skip
+        45: 9,
+        57: 10,
+        68: 11,
+        84: 12,
+        99: 13,
+        125: 14,
+        154: 16,
+        190: 17,
+        221: 19,
+        276: 20,
+        344: 22,
+        439: 25,
+        534: 29,
+        862: 34,
+        1332: 49,
+    }
     for name, rate in (("fitted", fitted), ("stated", 0.016)):
         for text, (n, k) in (
             ("bins of equal number", (phones, smallest)),
-            ("bins of the summary", (np.array(list(published)), np.array([*published.values()]))),
+            (
+                "bins of the summary",
+                (np.array(list(published)), np.array([*published.values()])),
+            ),
         ):
             off = curve(rate, n) - k
             close = np.mean(np.abs(off) <= 2)
-            print(f"{name} r = {rate:.4f}, {text}: {close:.0%} within 2; {off.astype(int)}")
+            print(
+                f"{name} r = {rate:.4f}, {text}: {close:.0%} within 2; "
+                f"{off.astype(int)}"
+            )
 
 # %% [markdown]
 # ## The two at the largest networks
@@ -100,8 +128,14 @@ if os.environ.get("EQSTAT_DATA"):
 # %%
 BACKGROUNDS = {
     "Poisson": {},
-    "intensity varies by 10 %": {"family": "negative_binomial", "dispersion": 0.01},
-    "intensity varies by 17 %": {"family": "negative_binomial", "dispersion": 0.03},
+    "intensity varies by 10 %": {
+        "family": "negative_binomial",
+        "dispersion": 0.01,
+    },
+    "intensity varies by 17 %": {
+        "family": "negative_binomial",
+        "dispersion": 0.03,
+    },
     "bursts, 1e-6 a window, 2 %": {
         "burst_probability": 1e-6,
         "burst_share": 0.02,
@@ -124,33 +158,51 @@ if os.environ.get("EQSTAT_DATA"):
     print(f"largest r under which 76 of 4556 reaches the threshold: {low:.4f}")
     for triggers, among in ((85, 3399), (76, 4556)):
         for rate in (low, fitted):
-            row = [per_year(triggers, among, rate, options) for options in BACKGROUNDS.values()]
+            row = [
+                per_year(triggers, among, rate, options)
+                for options in BACKGROUNDS.values()
+            ]
             text = ", ".join(
-                f"{name} {value:.2g}" for name, value in zip(BACKGROUNDS, row, strict=True)
+                f"{name} {value:.2g}"
+                for name, value in zip(BACKGROUNDS, row, strict=True)
             )
             print(f"{triggers} of {among}, r = {rate:.4f}: a year {text}")
 
-# %%
+# %% mystnb={"image": {"alt": "Counts of triggers of 550 detections against active phones, with fitted outlines."}}
 if os.environ.get("EQSTAT_DATA"):
     figure, axes = plt.subplots(figsize=(7.0, 4.6), layout="constrained")
     matched = claims["is_earthquake"].to_numpy(bool)
     axes.scatter(
-        claims["active"][matched], claims["triggers"][matched], s=9, color="0.55",
-        linewidth=0, label="claim, earthquake",
-    )  # fmt: skip
+        claims["active"][matched],
+        claims["triggers"][matched],
+        s=9,
+        color="0.55",
+        linewidth=0,
+        label="claim, earthquake",
+    )
     axes.scatter(
-        claims["active"][~matched], claims["triggers"][~matched], s=34, color="C3", marker="x",
+        claims["active"][~matched],
+        claims["triggers"][~matched],
+        s=34,
+        color="C3",
+        marker="x",
         label="claim, no earthquake known",
-    )  # fmt: skip
+    )
     line = np.geomspace(9, 5000, 60).round()
-    for rate, style, name in ((fitted, "-", "fitted"), (low, "--", "large networks")):
+    for rate, style, name in (
+        (fitted, "-", "fitted"),
+        (low, "--", "large networks"),
+    ):
         axes.step(
             line, curve(rate, line), where="mid", color="C0", linestyle=style,
             label=f"one false alarm a year, r = {rate:.4f} ({name})",
         )  # fmt: skip
     axes.set(
-        xscale="log", yscale="log", xlabel="active phones within 30 km", ylabel="triggers",
+        xscale="log",
+        yscale="log",
+        xlabel="active phones within 30 km",
+        ylabel="triggers",
         title="Claims of the Earthquake Network and a Poisson threshold",
-    )  # fmt: skip
+    )
     axes.legend(frameon=False)
     plt.show()

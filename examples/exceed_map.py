@@ -44,7 +44,10 @@ G_M_S2 = 9.80665
 TRUTH, DEPTH_KM, MAGNITUDE = (-12.16, -77.16), 22.0, 6.1
 rng = np.random.default_rng(3)
 phones = pd.DataFrame(
-    {"latitude": rng.normal(-12.08, 0.12, 150), "longitude": rng.normal(-77.03, 0.1, 150)}
+    {
+        "latitude": rng.normal(-12.08, 0.12, 150),
+        "longitude": rng.normal(-77.03, 0.1, 150),
+    }
 )
 distance_km = geodesy.hypocentral_distance(
     *TRUTH, DEPTH_KM, phones["latitude"], phones["longitude"]
@@ -78,25 +81,35 @@ sites = pd.DataFrame(
     }
 )
 threshold = np.array([0.05, 0.10]) * G_M_S2
-expected = shaking(model, sources, sites, threshold, now_s=now_s, least_lead_s=[3.0])
+expected = shaking(
+    model, sources, sites, threshold, now_s=now_s, least_lead_s=[3.0]
+)
 table = pd.DataFrame(
     {
         "P(> 5 %g)": expected["probability"][:, 0],
         "P(> 10 %g)": expected["probability"][:, 1],
-        "P(> 5 %g, S in 3 s or later)": expected["probability_in_time"][:, 0, 0],
+        "P(> 5 %g, S in 3 s or later)": expected["probability_in_time"][
+            :, 0, 0
+        ],
         "lead time, s": expected["lead_time_s"],
     },
     index=pd.Index(sites["site"]),
 )
 table.round(2)
 
-# %%
+# %% mystnb={"image": {"alt": "Map of the probability of exceeding the threshold with sites, and intervals of the peak acceleration at each site."}}
 grid = shaking_map(
-    model, sources, np.linspace(-12.5, -11.6, 61), np.linspace(-77.6, -76.6, 61), threshold,
+    model,
+    sources,
+    np.linspace(-12.5, -11.6, 61),
+    np.linspace(-77.6, -76.6, 61),
+    threshold,
     now_s=now_s,
-)  # fmt: skip
+)
 figure, axes = plt.subplots(1, 2, figsize=(13.0, 6.0), layout="constrained")
-figures.exceedance_map(grid, sites=expected, sources=sources, truth=TRUTH, ax=axes[0])
+figures.exceedance_map(
+    grid, sites=expected, sources=sources, truth=TRUTH, ax=axes[0]
+)
 figures.site_intervals(expected, ax=axes[1])
 plt.show()
 
@@ -109,7 +122,10 @@ plt.show()
 # %%
 level = alert_level(cost=1.0, loss=5.0)
 chance = table["P(> 5 %g, S in 3 s or later)"]
-print(f"alert where the probability exceeds {level}: {', '.join(table.index[chance > level])}")
+print(
+    f"alert where the probability exceeds {level}: "
+    f"{', '.join(table.index[chance > level])}"
+)
 
 # %% [markdown]
 # ## How good are such alerts?
@@ -118,7 +134,7 @@ print(f"alert where the probability exceeds {level}: {', '.join(table.index[chan
 # and estimates of the source that sharpen with time and at first underestimate great earthquakes.
 # Five rules forecast each second. An alert is a true positive only before the exceedance.
 
-# %%
+# %% mystnb={"image": {"alt": "Precision against recall of five alert rules, and distributions of their lead times."}}
 region = Design(stations=60)
 drawn = simulate(jax.random.key(3), 60, region)
 near = region.ground_motion
@@ -135,11 +151,20 @@ needed = np.isfinite(passed)
 curves, leads, forecast = {}, {}, {}
 for name, rule in rules.items():
     forecast[name] = forecasts(drawn, rule, time_s, [strong])[0]
-    scores = metrics_by_level(jax.random.key(0), time_s, forecast[name], passed, drawn.event,
-                        replicates=200)  # fmt: skip
+    scores = metrics_by_level(
+        jax.random.key(0),
+        time_s,
+        forecast[name],
+        passed,
+        drawn.event,
+        replicates=200,
+    )
     alarm = alarm_times(time_s, forecast[name][needed], best_f1_level(scores))
     curves[name], leads[name] = scores, passed[needed] - alarm
-print(f"{needed.sum()} exceedances of 5 %g at {needed.size} sites of {len(drawn.magnitude)} events")
+print(
+    f"{needed.sum()} exceedances of 5 %g at {needed.size} sites of "
+    f"{len(drawn.magnitude)} events"
+)
 figure, axes = plt.subplots(1, 2, figsize=(12.0, 5.2), layout="constrained")
 figures.precision_recall(curves, ax=axes[0])
 figures.lead_times(leads, ax=axes[1])
@@ -152,12 +177,20 @@ plt.show()
 # the same earthquakes:
 
 # %%
-alarms = {name: alarm_times(time_s, forecast[name], best_f1_level(curves[name])) for name in rules}
+alarms = {
+    name: alarm_times(time_s, forecast[name], best_f1_level(curves[name]))
+    for name in rules
+}
 first = "mixture, with stations"
 for rival in ("point source", "PLUM-like"):
-    difference = compare_rules(jax.random.key(1), alarms[first], alarms[rival], passed, drawn.event)
-    print(f"F1 less that of {rival}: {float(difference['f1']):.2f} "
-          f"({float(difference['f1_low']):.2f} to {float(difference['f1_high']):.2f})")  # fmt: skip
+    difference = compare_rules(
+        jax.random.key(1), alarms[first], alarms[rival], passed, drawn.event
+    )
+    print(
+        f"F1 less that of {rival}: {float(difference['f1']):.2f} "
+        f"({float(difference['f1_low']):.2f} to "
+        f"{float(difference['f1_high']):.2f})"
+    )
 
 # %% [markdown]
 # ## Are the probabilities calibrated?
@@ -165,7 +198,7 @@ for rival in ("point source", "PLUM-like"):
 # Reliability of the mixture's forecasts 15 s after the origin at two thresholds; and the simulated
 # peaks against the model's band. The simulation has finite ruptures, the model a point source.
 
-# %%
+# %% mystnb={"image": {"alt": "Reliability of exceedance probabilities at two thresholds, and simulated peaks with the band of the model against distance."}}
 curves_of_reliability = {}
 for percent in (1.0, 5.0):
     size = percent / 100 * G_M_S2
@@ -177,7 +210,9 @@ for percent in (1.0, 5.0):
     )
 figure, axes = plt.subplots(1, 2, figsize=(12.0, 5.2), layout="constrained")
 figures.reliability(curves_of_reliability, ax=axes[0])
-hypocentral_km = np.linalg.norm(drawn.station_km - drawn.hypocentre_km[:, None], axis=-1)
+hypocentral_km = np.linalg.norm(
+    drawn.station_km - drawn.hypocentre_km[:, None], axis=-1
+)
 records = pd.DataFrame(
     {
         "distance_km": hypocentral_km.ravel(),
@@ -185,6 +220,10 @@ records = pd.DataFrame(
         "magnitude": np.repeat(drawn.magnitude, region.stations),
     }
 )
-figures.attenuation([attenuation(near, m) for m in (5.2, 6.2)], data=records,
-                    thresholds_m_s2=[0.01 * G_M_S2, strong], ax=axes[1])  # fmt: skip
+figures.attenuation(
+    [attenuation(near, m) for m in (5.2, 6.2)],
+    data=records,
+    thresholds_m_s2=[0.01 * G_M_S2, strong],
+    ax=axes[1],
+)
 plt.show()

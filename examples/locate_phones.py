@@ -49,7 +49,10 @@ only_p = traveltime.prepare(triggers[triggers["cause"] == "P"])
 print("all triggers:", classification.is_earthquake)
 print("P alone:", traveltime.classify(only_p).is_earthquake)
 comparison = traveltime.comparison.compare(jax.random.key(0), observations)
-print(f"probability {comparison.probability:.4f}, best model: {comparison.preferred}")
+print(
+    f"probability {comparison.probability:.4f}, best model: "
+    f"{comparison.preferred}"
+)
 
 # %% [markdown]
 # ## Three methods, one likelihood
@@ -61,16 +64,24 @@ print(f"probability {comparison.probability:.4f}, best model: {comparison.prefer
 # %%
 results = {
     "bfgs": traveltime.fit(observations, likelihood="mixture", throw=False),
-    "grid": traveltime.grid(observations, likelihood="mixture", key=jax.random.key(0)),
+    "grid": traveltime.grid(
+        observations, likelihood="mixture", key=jax.random.key(0)
+    ),
     "nuts": traveltime.sample(
         jax.random.key(0), observations, likelihood="mixture", progress=False
     ),
 }
-locations = {name: traveltime.report(observations, result) for name, result in results.items()}
+locations = {
+    name: traveltime.report(observations, result)
+    for name, result in results.items()
+}
 for name, location in locations.items():
-    error = great_circle_distance(location.latitude, location.longitude, latitude, longitude)
+    error = great_circle_distance(
+        location.latitude, location.longitude, latitude, longitude
+    )
     print(
-        f"{name:5} error {float(error):4.1f} km, region {location.region.area_km2:6.0f} km2, "
+        f"{name:5} error {float(error):4.1f} km, region "
+        f"{location.region.area_km2:6.0f} km2, "
         f"depth {location.depth_km:4.1f} km, {location.result}"
     )
 
@@ -78,12 +89,15 @@ for name, location in locations.items():
 # The region of BFGS is an ellipse from the curvature at the optimum; where depth and origin time
 # trade off against the epicentre it is too small. Grid and NUTS do not need this approximation.
 
-# %%
+# %% mystnb={"image": {"alt": "Map with the epicentres and 90 per cent regions of three methods, trigger times against distance, and distributions of depth and origin time."}}
 reference = observations.reference_time
 posterior = results["nuts"]["posterior"]
 draws = {
     "grid": results["grid"].draws(jax.random.key(2), 4000),
-    "nuts": {name: posterior[name].to_numpy() for name in ("depth_km", "origin_time_s")},
+    "nuts": {
+        name: posterior[name].to_numpy()
+        for name in ("depth_km", "origin_time_s")
+    },
 }
 plots.location_figure(
     [locations["grid"], locations["nuts"], locations["bfgs"]],
@@ -109,8 +123,13 @@ plt.show()
 # %%
 rows = locations["grid"].triggers
 names = ["P", "S", "background"]
-chances = rows[["probability_p", "probability_s", "probability_background"]].to_numpy()
-rows = rows.assign(most_probable=np.array(names)[chances.argmax(axis=1)], cause=triggers["cause"])
+chances = rows[
+    ["probability_p", "probability_s", "probability_background"]
+].to_numpy()
+rows = rows.assign(
+    most_probable=np.array(names)[chances.argmax(axis=1)],
+    cause=triggers["cause"],
+)
 rows.groupby(["cause", "most_probable"]).size().unstack(fill_value=0)
 
 # %% [markdown]

@@ -15,7 +15,11 @@ import pandas as pd
 from eqstat import exceedance, geodesy, hypocentre, traveltime
 from eqstat.ground_motion import Design, GroundMotion, fit
 from eqstat.ground_motion import simulate as simulate_records
-from eqstat.ground_motion.magnitude import GutenbergRichter, from_peaks, simulate
+from eqstat.ground_motion.magnitude import (
+    GutenbergRichter,
+    from_peaks,
+    simulate,
+)
 
 # %% [markdown]
 # ## A ground-motion model of the region
@@ -25,7 +29,9 @@ from eqstat.ground_motion.magnitude import GutenbergRichter, from_peaks, simulat
 
 # %%
 TRUTH = GroundMotion(event_sd=0.25, record_sd=0.25, station_sd=0.15)
-records = simulate_records(jax.random.key(1), TRUTH, Design(events=30, stations=20))
+records = simulate_records(
+    jax.random.key(1), TRUTH, Design(events=30, stations=20)
+)
 fitted = fit(records)
 posterior = fitted.posterior(jax.random.key(2))
 fitted["event_sd"], fitted.interval(0.9)["event_sd"]
@@ -36,7 +42,10 @@ fitted["event_sd"], fitted.interval(0.9)["event_sd"]
 # Magnitude 5.4, located from the P times of thirty stations.
 
 # %%
-MAGNITUDE, PLACE = 5.4, {"latitude": 35.1, "longitude": -117.6, "depth_km": 11.0}
+MAGNITUDE, PLACE = (
+    5.4,
+    {"latitude": 35.1, "longitude": -117.6, "depth_km": 11.0},
+)
 rng = np.random.default_rng(4)
 stations = pd.DataFrame(
     {
@@ -44,13 +53,22 @@ stations = pd.DataFrame(
         "longitude": -117.5 + rng.uniform(-0.7, 0.7, 30),
     }
 )
-km = geodesy.hypocentral_distance(*PLACE.values(), stations["latitude"], stations["longitude"])
+km = geodesy.hypocentral_distance(
+    *PLACE.values(), stations["latitude"], stations["longitude"]
+)
 picks = stations.assign(
     time=pd.Timestamp("2027-01-15T08:00:00Z")
     + pd.to_timedelta(km / 7.8 + rng.normal(0, 0.3, 30), unit="s")
 )
 location = traveltime.grid(traveltime.prepare(picks)).hypocentre
-peaks = simulate(jax.random.key(6), TRUTH, stations, **PLACE, magnitude=MAGNITUDE, least_m_s2=0.05)
+peaks = simulate(
+    jax.random.key(6),
+    TRUTH,
+    stations,
+    **PLACE,
+    magnitude=MAGNITUDE,
+    least_m_s2=0.05,
+)
 print(peaks["pga_m_s2"].describe()[["count", "min", "max"]].round(2).to_dict())
 print(f"the event's own term: {peaks['event_term'].iloc[0]:+.2f} (log10 units)")
 
@@ -70,18 +88,27 @@ hypocentre.summary(joint)[["depth_km", "magnitude"]].to_dataframe().round(2)
 # The interval narrows down to what the event's term leaves, not further. Without the term (dashed)
 # thirty stations would claim a precision that they do not have.
 
-# %%
+# %% mystnb={"image": {"alt": "Width of the interval of the magnitude against the number of stations: with the event term it stays wide, without it shrinks."}}
 flat = GutenbergRichter(3.0, 8.0, b_value=0.0)
-without = GroundMotion(event_sd=1e-3, spreading_sd=1e-3, record_sd=0.35, correlated_share=0.0)
+without = GroundMotion(
+    event_sd=1e-3, spreading_sd=1e-3, record_sd=0.35, correlated_share=0.0
+)
 counts, width = (1, 2, 4, 8, 15, 30), {"with event term": [], "without": []}
 for count in counts:
     for name, motion in (("with event term", TRUTH), ("without", without)):
-        draws = from_peaks(location, peaks[:count], motion, prior=flat)["magnitude"]
+        draws = from_peaks(location, peaks[:count], motion, prior=flat)[
+            "magnitude"
+        ]
         width[name].append(float(np.diff(np.quantile(draws, [0.05, 0.95]))[0]))
 figure, axes = plt.subplots(figsize=(5, 3.2), layout="constrained")
 axes.plot(counts, width["with event term"], "o-", label="with event term")
 axes.plot(counts, width["without"], "o--", label="without")
-axes.set(xscale="log", ylim=0, xlabel="stations", ylabel="width of the 90 % interval, magnitudes")
+axes.set(
+    xscale="log",
+    ylim=0,
+    xlabel="stations",
+    ylabel="width of the 90 % interval, magnitudes",
+)
 axes.legend(frameon=False)
 
 # %% [markdown]
@@ -92,7 +119,9 @@ axes.legend(frameon=False)
 # exceeded its level.
 
 # %%
-small = simulate(jax.random.key(9), TRUTH, stations, **PLACE, magnitude=4.0, least_m_s2=0.05)
+small = simulate(
+    jax.random.key(9), TRUTH, stations, **PLACE, magnitude=4.0, least_m_s2=0.05
+)
 heard = small.dropna(subset=["pga_m_s2"])
 runs = {
     "as if all were listed": from_peaks(location, heard, TRUTH, prior=flat),
@@ -104,7 +133,9 @@ runs = {
 print(f"{len(heard)} of {len(small)} stations triggered; the magnitude is 4.0")
 for name, result in runs.items():
     size = hypocentre.summary(result)["magnitude"]
-    low, mean, high = (float(size.sel(statistic=s)) for s in ("low", "mean", "high"))
+    low, mean, high = (
+        float(size.sel(statistic=s)) for s in ("low", "mean", "high")
+    )
     print(f"{name:28s}{mean:.1f} ({low:.1f} to {high:.1f})")
 
 # %% [markdown]
@@ -114,6 +145,8 @@ for name, result in runs.items():
 
 # %%
 sources = exceedance.from_posterior(joint)
-sites = pd.DataFrame({"site": ["town"], "latitude": [35.3], "longitude": [-117.4]})
+sites = pd.DataFrame(
+    {"site": ["town"], "latitude": [35.3], "longitude": [-117.4]}
+)
 shaking = exceedance.shaking(posterior.predictor(), sources, sites, [0.5, 1.0])
 shaking["probability"].to_dataframe()["probability"].round(2)

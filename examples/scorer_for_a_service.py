@@ -29,10 +29,14 @@ true_pick = np.array([0.9, 0.85, 0.8, 0.8, 0.6])
 
 # %%
 hours = 60 * 24.0
-sensors = Sensors.alike(5, rate_per_h=0.5, prior_hours=2.0, pick_probability=0.8, prior_picks=5.0)
+sensors = Sensors.alike(
+    5, rate_per_h=0.5, prior_hours=2.0, pick_probability=0.8, prior_picks=5.0
+)
 sensors = sensors.update(rng.poisson(true_rate_per_h * hours), hours)
 sensors = sensors.update_picks(rng.binomial(40, true_pick), 40)
-scorer = realtime.CoincidenceScorer.init(sensors, frame_s=FRAME_S, earthquakes_per_year=4.0)
+scorer = realtime.CoincidenceScorer.init(
+    sensors, frame_s=FRAME_S, earthquakes_per_year=4.0
+)
 int(scorer.model["required"])
 
 # %% [markdown]
@@ -54,7 +58,9 @@ crowded = np.flatnonzero(np.arange(len(time_s)) - first + 1 >= required)
 rows, alarms_s = np.zeros((len(crowded), 5), bool), []
 for row, last in zip(rows, crowded, strict=True):
     row[sensor[first[last] : last + 1]] = True
-    if row.sum() >= required and (not alarms_s or time_s[last] > alarms_s[-1] + FRAME_S):
+    if row.sum() >= required and (
+        not alarms_s or time_s[last] > alarms_s[-1] + FRAME_S
+    ):
         alarms_s.append(time_s[last])
 picked = rng.random((2000, 5)) < true_pick
 measured = realtime.measured_calibration(
@@ -90,13 +96,18 @@ path = Path(tempfile.mkdtemp()) / "street.eqstat"
 digest = realtime.export(scorer, path, title="five sensors of a street")
 small = edge.load(path)
 print(path.stat().st_size, "bytes,", realtime.calibration_of(small.artefact))
-small.score([True, False, True, True, False], listening=[True, True, True, True, False])
+small.score(
+    [True, False, True, True, False], listening=[True, True, True, True, False]
+)
 
 # %% [markdown]
 # Both give the same answers on all earthquakes:
 
 # %%
-print(edge.disagreement(small.score(picked), service.score(picked)) or "no difference")
+print(
+    edge.disagreement(small.score(picked), service.score(picked))
+    or "no difference"
+)
 
 # %% [markdown]
 # A byte that changed on the way is refused:

@@ -63,17 +63,26 @@ engine = service.Engine(service.read_config(folder / "service.toml"), NOW_S)
 # %%
 model = engine.models[0]
 often = dataclasses.replace(model.detector.causes[0], rate_per_year=1e6)
-world = dataclasses.replace(model.detector, causes=(often, *model.detector.causes[1:]))
+world = dataclasses.replace(
+    model.detector, causes=(often, *model.detector.causes[1:])
+)
 streams = detection.simulate(jax.random.key(0), world, 200, now_s=NOW_S + 130.0)
 enough = np.isfinite(streams.trigger_s).sum(axis=1) >= 25
 one = np.flatnonzero((streams.cause == 0) & enough)[0]
 messages = [
-    (NOW_S, *service.encode("birth", name, latitude=lat, longitude=lon, sent_s=NOW_S))
+    (
+        NOW_S,
+        *service.encode(
+            "birth", name, latitude=lat, longitude=lon, sent_s=NOW_S
+        ),
+    )
     for name, lat, lon in network.itertuples(index=False)
 ]
 for device in np.flatnonzero(np.isfinite(streams.trigger_s[one])):
     time_s = float(streams.trigger_s[one, device])
-    message = service.encode("trigger", f"phone-{device}", time_s=time_s, sent_s=time_s + 0.05)
+    message = service.encode(
+        "trigger", f"phone-{device}", time_s=time_s, sent_s=time_s + 0.05
+    )
     messages.append((time_s + 0.1 + rng.exponential(0.2), *message))
 messages.sort()
 print(messages[-1][1], messages[-1][2].decode())
@@ -99,7 +108,9 @@ pd.DataFrame(
         "probability": event.alarm["probability"],
         "magnitude": event.alarm["magnitude"],
         "latitude": event.alarm["latitude"],
-        "hospital shakes": event.sites[0]["exceedance_probability"][0] if event.sites else np.nan,
+        "hospital shakes": event.sites[0]["exceedance_probability"][0]
+        if event.sites
+        else np.nan,
     }
     for event in events
 ).round(3)
@@ -108,7 +119,12 @@ pd.DataFrame(
 # The truth:
 
 # %%
-print({name: round(float(getattr(streams, name)[one]), 2) for name in ("magnitude", "latitude")})
+print(
+    {
+        name: round(float(getattr(streams, name)[one]), 2)
+        for name in ("magnitude", "latitude")
+    }
+)
 
 # %% [markdown]
 # ## Why, and in which words

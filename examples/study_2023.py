@@ -26,18 +26,29 @@ from scipy import stats
 from eqstat.calibration import at_miss_probability, error_rates
 from eqstat.counts import Background
 from eqstat.counts.alarm import threshold
-from eqstat.simulation import count_rule, first_detections, ratio_rule, simulate, study2023
+from eqstat.simulation import (
+    count_rule,
+    first_detections,
+    ratio_rule,
+    simulate,
+    study2023,
+)
 
 NUMBER = int(os.environ.get("EQSTAT_STUDY", "120"))
 PROBABILITY = 0.95
 ALPHA = 0.01
-# The standard deviation of the errors that are simulated: 1st and 99th percentile -3 and 3 s.
+# The standard deviation of the errors that are simulated: 1st and 99th
+# percentile -3 and 3 s.
 SD_S = 3 / stats.norm.isf(0.01)
 
 network = study2023.lima(jax.random.key(0))
 streams = {
-    "true": simulate(jax.random.key(1), network, study2023.true_detections(network), NUMBER),
-    "false": simulate(jax.random.key(2), network, study2023.false_detections(), NUMBER),
+    "true": simulate(
+        jax.random.key(1), network, study2023.true_detections(network), NUMBER
+    ),
+    "false": simulate(
+        jax.random.key(2), network, study2023.false_detections(), NUMBER
+    ),
 }
 for kind, each in streams.items():
     print(f"{kind}: {each.triggered.mean():.1%} of the phones trigger")
@@ -51,18 +62,22 @@ for kind, each in streams.items():
 # per phone and hour, which is the outline of the claims of the real network
 # ([example](eqn_thresholds.py)). The triggers that concurred with the detection go to the test.
 
-# %%
+# %% mystnb={"image": {"alt": "Maps of a true and of a false detection: phones coloured by trigger time."}}
 grid = np.unique(np.geomspace(20, len(network), 40).round())
 curve = threshold(Background("poisson", 5.76), grid, 12.0, kind="plug-in")
 between = (0.22, 0.23, 0.24) if NUMBER >= 1000 else ()
-rules = {f"ratio {r:g}": ratio_rule(r) for r in (0.05, 0.1, 0.2, *between, 0.25)}
+rules = {
+    f"ratio {r:g}": ratio_rule(r) for r in (0.05, 0.1, 0.2, *between, 0.25)
+}
 rules["count rule"] = count_rule(curve)
 claims = {
     name: {kind: first_detections(each, rule) for kind, each in streams.items()}
     for name, rule in rules.items()
 }
 
-figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.9), layout="constrained", sharey=True)
+figure, axes = plt.subplots(
+    1, 2, figsize=(9.6, 4.9), layout="constrained", sharey=True
+)
 for ax, (kind, each) in zip(axes, streams.items(), strict=True):
     one = claims["ratio 0.2"][kind]
     members = one.members[0]
@@ -77,8 +92,17 @@ for ax, (kind, each) in zip(axes, streams.items(), strict=True):
         linewidth=0.4,
     )
     if kind == "true":
-        ax.plot(each.truth.east_km[0], each.truth.north_km[0], "*", ms=15, mfc="#F0E442", mec="k")
-    title = f"{kind} detection: {one.count[0]} triggers of {one.active[0]} phones"
+        ax.plot(
+            each.truth.east_km[0],
+            each.truth.north_km[0],
+            "*",
+            ms=15,
+            mfc="#F0E442",
+            mec="k",
+        )
+    title = (
+        f"{kind} detection: {one.count[0]} triggers of {one.active[0]} phones"
+    )
     ax.set_title(title, fontsize=10.5, loc="left")
     ax.set(xlabel="east (km)", aspect="equal")
     figure.colorbar(shown, ax=ax, label="trigger time (s)", shrink=0.8)
@@ -92,10 +116,13 @@ plt.show()
 # the two waves. So for each detection there is a smallest $\delta$ from which on it passes, and the
 # rates at every $\delta$ follow from one fit of each detection.
 
-# %%
+# %% mystnb={"image": {"alt": "Probability that earthquakes are rejected and that false detections are accepted, against delta, for five detection rules."}}
 tests = {
     name: pd.concat(
-        [study2023.test_detections(streams[kind], claims[name][kind]) for kind in streams],
+        [
+            study2023.test_detections(streams[kind], claims[name][kind])
+            for kind in streams
+        ],
         ignore_index=True,
     )
     for name in rules
@@ -103,15 +130,28 @@ tests = {
 DELTAS = np.round(np.arange(0.1, 3.01, 0.1), 1)
 rates = {
     name: error_rates(
-        table["smallest_delta_s"], table["is_earthquake"], DELTAS, larger="noise",
+        table["smallest_delta_s"],
+        table["is_earthquake"],
+        DELTAS,
+        larger="noise",
         probability=PROBABILITY,
     )
     for name, table in tests.items()
-}  # fmt: skip
+}
 
-figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.2), layout="constrained", sharey=True)
-SHOWN = [name for name in rules if name not in {f"ratio {r:g}" for r in between}]
-colours = dict(zip(SHOWN, ("#0072B2", "#009E73", "#E69F00", "#D55E00", "#000000"), strict=True))
+figure, axes = plt.subplots(
+    1, 2, figsize=(9.6, 4.2), layout="constrained", sharey=True
+)
+SHOWN = [
+    name for name in rules if name not in {f"ratio {r:g}" for r in between}
+]
+colours = dict(
+    zip(
+        SHOWN,
+        ("#0072B2", "#009E73", "#E69F00", "#D55E00", "#000000"),
+        strict=True,
+    )
+)
 styles = dict(zip(SHOWN, ("-", "-", "-", "-", "--"), strict=True))
 for ax, part, title in zip(
     axes,
@@ -122,9 +162,20 @@ for ax, part, title in zip(
     for name in SHOWN:
         rate = rates[name]
         middle = rate[f"{part}_probability"]
-        low, high = (rate[f"{part}_{end}"].sel(interval="exact") for end in ("low", "high"))
-        ax.plot(DELTAS, middle, color=colours[name], linestyle=styles[name], label=name)
-        ax.fill_between(DELTAS, low, high, color=colours[name], alpha=0.15, linewidth=0)
+        low, high = (
+            rate[f"{part}_{end}"].sel(interval="exact")
+            for end in ("low", "high")
+        )
+        ax.plot(
+            DELTAS,
+            middle,
+            color=colours[name],
+            linestyle=styles[name],
+            label=name,
+        )
+        ax.fill_between(
+            DELTAS, low, high, color=colours[name], alpha=0.15, linewidth=0
+        )
     ax.axvline(SD_S, color="0.5", linewidth=0.8, linestyle=":")
     ax.axvspan(0.1, 1.5, color="0.5", alpha=0.07, linewidth=0)
     ax.set_title(title, fontsize=10.5, loc="left")
@@ -148,13 +199,17 @@ truth = streams["true"].truth
 for name in SHOWN:
     table = tests[name][tests[name]["is_earthquake"]]
     at = table["stream"].to_numpy()
-    deep, missed = truth.depth_km[at] > 75, table["smallest_delta_s"].to_numpy() > SD_S
+    deep, missed = (
+        truth.depth_km[at] > 75,
+        table["smallest_delta_s"].to_numpy() > SD_S,
+    )
     random = (streams["true"].cause[at] != 1) & claims[name]["true"].members[at]
     pure = ~random.any(axis=1)
     print(
         f"{name}: missed at delta = 1.29 s {missed.mean():.0%}, "
         f"below 75 km {missed[deep].mean():.0%}, "
-        f"of the {pure.sum()} without a random trigger {missed[pure].mean():.0%}"
+        f"of the {pure.sum()} without a random trigger "
+        f"{missed[pure].mean():.0%}"
     )
 
 # %% [markdown]
@@ -176,15 +231,23 @@ def median(values):
 def share(rate, part, delta):
     """Share and its exact interval at one delta, in per cent."""
     at = rate.sel(threshold=delta, method="nearest")
-    low, high = (at[f"{part}_{end}"].sel(interval="exact").item() for end in ("low", "high"))
+    low, high = (
+        at[f"{part}_{end}"].sel(interval="exact").item()
+        for end in ("low", "high")
+    )
     return f"{at[f'{part}_probability'].item():.1%} [{low:.1%}, {high:.1%}]"
 
 
 def row(table):
-    """Figures of a setting: at the true scatter, and where 1 % are realised misses."""
+    """Figures of a setting: at the true scatter, and where 1 % are realised "
+    "misses."""
     score, label = table["smallest_delta_s"], table["is_earthquake"]
-    nominal = error_rates(score, label, SD_S, larger="noise", probability=PROBABILITY)
-    realised = at_miss_probability(score, label, ALPHA, larger="noise", probability=PROBABILITY)
+    nominal = error_rates(
+        score, label, SD_S, larger="noise", probability=PROBABILITY
+    )
+    realised = at_miss_probability(
+        score, label, ALPHA, larger="noise", probability=PROBABILITY
+    )
     alarm = realised.false_alarm_probability
     true = table[label]
     return {
@@ -194,7 +257,8 @@ def row(table):
         "delta of 1 % missed (s)": (
             f"{realised.value:.2f} [{realised.low:.2f}, {realised.high:.2f}]"
         ),
-        "false alarms there": f"{alarm.estimate:.1%} [{alarm.low:.1%}, {alarm.high:.1%}]",
+        "false alarms there": f"{alarm.estimate:.1%} [{alarm.low:.1%}, "
+        "{alarm.high:.1%}]",
         "epicentre (km)": median(true["epicentral_error_km"]),
         "depth (km)": median(true["depth_error_km"].abs()),
         "depth at 500 km": f"{(true['depth_km'] > 499).mean():.0%}",
@@ -202,11 +266,18 @@ def row(table):
 
 
 with pd.option_context("display.width", 250, "display.max_columns", 20):
-    print(pd.DataFrame({name: row(table) for name, table in tests.items()}).to_string())
+    print(
+        pd.DataFrame(
+            {name: row(table) for name, table in tests.items()}
+        ).to_string()
+    )
 for name in rules:
     count = [int(claims[name][kind].detected.sum()) for kind in streams]
     left = sum(count) - len(tests[name])
-    print(f"{name}: {count[0]} true, {count[1]} false detections of {NUMBER} each; {left} untested")
+    print(
+        f"{name}: {count[0]} true, {count[1]} false detections of {NUMBER} "
+        f"each; {left} untested"
+    )
 
 # %% [markdown]
 # ## The scatter of true and false detections
@@ -216,8 +287,10 @@ for name in rules:
 # 1.29 s that were simulated: the detection comes with the first triggers, which are the early ones.
 # The model of the test ignores that the data are truncated at the present.
 
-# %%
-figure, axes = plt.subplots(1, 5, figsize=(12.5, 2.9), layout="constrained", sharey=True)
+# %% mystnb={"image": {"alt": "Histograms of the estimated scatter of true and false detections for five rules."}}
+figure, axes = plt.subplots(
+    1, 5, figsize=(12.5, 2.9), layout="constrained", sharey=True
+)
 bins = np.arange(0.0, 4.01, 0.1)
 for ax, name in zip(axes, SHOWN, strict=True):
     table = tests[name]
@@ -235,7 +308,7 @@ axes[0].set_ylabel("density (1/s)")
 axes[0].legend(frameon=False, fontsize=9)
 plt.show()
 
-# %%
+# %% mystnb={"image": {"alt": "Errors of epicentre and depth for five rules; dotted, the 18 km of the paper."}}
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.6), layout="constrained")
 for ax, column, label in zip(
     axes,
@@ -243,9 +316,17 @@ for ax, column, label in zip(
     ("error of the epicentre (km)", "error of the depth (km)"),
     strict=True,
 ):
-    groups = [tests[name].loc[tests[name]["is_earthquake"], column] for name in SHOWN]
-    ax.boxplot(groups, tick_labels=SHOWN, whis=(5, 95), showfliers=False, widths=0.55,
-               medianprops={"color": "#D55E00", "linewidth": 1.8})  # fmt: skip
+    groups = [
+        tests[name].loc[tests[name]["is_earthquake"], column] for name in SHOWN
+    ]
+    ax.boxplot(
+        groups,
+        tick_labels=SHOWN,
+        whis=(5, 95),
+        showfliers=False,
+        widths=0.55,
+        medianprops={"color": "#D55E00", "linewidth": 1.8},
+    )
     ax.set_ylabel(label)
     ax.tick_params(axis="x", labelsize=8.5)
 axes[0].axhline(18, color="0.5", linewidth=0.8, linestyle=":")
@@ -268,10 +349,15 @@ every = {}
 for kind, each in streams.items():
     one = claims["ratio 0.25"][kind]
     so_far = each.first_trigger_s <= one.time_s[:, None]
-    all_members = dataclasses.replace(one, members=so_far & one.detected[:, None])
+    all_members = dataclasses.replace(
+        one, members=so_far & one.detected[:, None]
+    )
     every[kind] = study2023.test_detections(each, all_members)
 whole = row(pd.concat(every.values(), ignore_index=True))
-print("ratio 0.25, all triggers:", "; ".join(f"{name} {value}" for name, value in whole.items()))
+print(
+    "ratio 0.25, all triggers:",
+    "; ".join(f"{name} {value}" for name, value in whole.items()),
+)
 
 # %% [markdown]
 # ## The full study: where 0.8 % appears

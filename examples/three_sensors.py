@@ -39,13 +39,17 @@ rng = np.random.default_rng(7)
 true_rate_per_h = np.array([0.1, 0.5, 2.5])
 hours = np.array([12.0, 12.0, 5.0]) * 24.0
 counts = rng.poisson(true_rate_per_h * hours)
-prior = Sensors.alike(3, rate_per_h=0.5, prior_hours=2.0, pick_probability=0.8, prior_picks=5.0)
+prior = Sensors.alike(
+    3, rate_per_h=0.5, prior_hours=2.0, pick_probability=0.8, prior_picks=5.0
+)
 sensors = prior.update(counts, hours)
 low, high = sensors.interval(0.9)["rate_per_h"]
 for i, name in enumerate(NAMES):
     print(
-        f"{name:16} {counts[i]:4d} in {hours[i]:.0f} h: {sensors.rate_per_h[i]:.2f} per hour "
-        f"(90 %: {low[i]:.2f} to {high[i]:.2f}; drawn with {true_rate_per_h[i]:.1f})"
+        f"{name:16} {counts[i]:4d} in {hours[i]:.0f} h: "
+        f"{sensors.rate_per_h[i]:.2f} per hour "
+        f"(90 %: {low[i]:.2f} to {high[i]:.2f}; drawn with "
+        f"{true_rate_per_h[i]:.1f})"
     )
 
 # %% [markdown]
@@ -57,9 +61,14 @@ for i, name in enumerate(NAMES):
 # %%
 needed = np.array([1, 2, 3])
 sliding = np.exp(log_coincidences_per_year(sensors, needed, FRAME_S))
-disjoint = np.exp(log_chance(sensors, needed, FRAME_S)) * 8766.0 * 3600.0 / FRAME_S
+disjoint = (
+    np.exp(log_chance(sensors, needed, FRAME_S)) * 8766.0 * 3600.0 / FRAME_S
+)
 for m, one, other in zip(needed, sliding, disjoint, strict=True):
-    print(f"{m} of 3: {one:10.4g} false alarms per year (disjoint frames: {other:.4g})")
+    print(
+        f"{m} of 3: {one:10.4g} false alarms per year (disjoint frames: "
+        f"{other:.4g})"
+    )
 print("fewest for one a year:", smallest_required(sensors, frame_s=FRAME_S))
 
 # %% [markdown]
@@ -78,7 +87,10 @@ patterns = {
 }
 for name, pattern in patterns.items():
     chance = probability_of_earthquake(
-        sensors, pattern, frame_s=FRAME_S, earthquakes_per_year=EARTHQUAKES_PER_YEAR
+        sensors,
+        pattern,
+        frame_s=FRAME_S,
+        earthquakes_per_year=EARTHQUAKES_PER_YEAR,
     )
     print(f"{name:20} {chance:.4g}")
 
@@ -94,7 +106,10 @@ sites = Sensors.alike(2, rate_per_h=0.5, prior_hours=2.0).update(
     [counts[0] + counts[1], counts[2]], [hours[0], hours[2]]
 )
 both = np.exp(log_coincidences_per_year(sites, 2, FRAME_S))
-print(f"three sensors {sliding[2]:.2g}, two sensors {both:.2g} false alarms per year")
+print(
+    f"three sensors {sliding[2]:.2g}, two sensors {both:.2g} false alarms per "
+    "year"
+)
 
 # %% [markdown]
 # ## More sensors
@@ -103,26 +118,51 @@ print(f"three sensors {sliding[2]:.2g}, two sensors {both:.2g} false alarms per 
 # slowly, so that the share that may miss the earthquake grows: the network becomes both safer and
 # less dependent on each sensor.
 
-# %%
+# %% mystnb={"image": {"alt": "False alarms a year against the number of sensors, and probability of an earthquake against the share that pre-warns."}}
 numbers = np.arange(3, 41)
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.6), layout="constrained")
-for m, colour in zip((2, 3, 4, 5), ("#9ecae1", "#6baed6", "#3182bd", "#08519c"), strict=True):
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(9.0, 3.6), layout="constrained"
+)
+for m, colour in zip(
+    (2, 3, 4, 5), ("#9ecae1", "#6baed6", "#3182bd", "#08519c"), strict=True
+):
     networks = (
-        Sensors.alike(int(n), rate_per_h=0.5, prior_hours=300.0) for n in numbers[numbers >= m]
+        Sensors.alike(int(n), rate_per_h=0.5, prior_hours=300.0)
+        for n in numbers[numbers >= m]
     )
-    rates = [np.exp(log_coincidences_per_year(network, m, FRAME_S)) for network in networks]
-    left.semilogy(numbers[numbers >= m], rates, color=colour, label=f"{m} pre-warn")
+    rates = [
+        np.exp(log_coincidences_per_year(network, m, FRAME_S))
+        for network in networks
+    ]
+    left.semilogy(
+        numbers[numbers >= m], rates, color=colour, label=f"{m} pre-warn"
+    )
 left.axhline(1.0, color="0.3", linewidth=0.8, linestyle="--")
 left.set(xlabel="sensors", ylabel="false alarms per year", ylim=(1e-9, 1e4))
 left.legend(frameon=False, fontsize=8)
 
-for n, colour in zip((3, 6, 12, 24), ("#fdae6b", "#fd8d3c", "#d94801", "#7f2704"), strict=True):
+for n, colour in zip(
+    (3, 6, 12, 24), ("#fdae6b", "#fd8d3c", "#d94801", "#7f2704"), strict=True
+):
     network = Sensors.alike(n, rate_per_h=0.5, prior_hours=300.0)
     patterns = np.tri(n + 1, n, -1, dtype=bool)
     chance = probability_of_earthquake(
-        network, patterns, frame_s=FRAME_S, earthquakes_per_year=EARTHQUAKES_PER_YEAR
+        network,
+        patterns,
+        frame_s=FRAME_S,
+        earthquakes_per_year=EARTHQUAKES_PER_YEAR,
     )
-    right.plot(np.arange(n + 1) / n, chance, "o-", markersize=3, color=colour, label=f"{n} sensors")
-right.set(xlabel="share of the sensors that pre-warn", ylabel="probability of an earthquake")
+    right.plot(
+        np.arange(n + 1) / n,
+        chance,
+        "o-",
+        markersize=3,
+        color=colour,
+        label=f"{n} sensors",
+    )
+right.set(
+    xlabel="share of the sensors that pre-warn",
+    ylabel="probability of an earthquake",
+)
 right.legend(frameon=False, fontsize=8)
 plt.show()

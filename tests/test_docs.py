@@ -24,3 +24,47 @@ def test_imported_names_exist(page):
                 assert not any(part.startswith("_") for part in node.module.split("."))
                 for alias in node.names:
                     assert hasattr(module, alias.name), f"{node.module}.{alias.name}"
+
+
+SCRIPTS = sorted((DOCS.parent / "examples").glob("*.py"))
+CODE = [*PAGES, *DOCS.glob("howto/*.md"), *DOCS.glob("tutorials/*.md")]
+DRAWS = re.compile(r"plt\.subplots|plots\.(map_\w+|location_figure)\(|calibration_figure\(")
+
+
+def cells_of(path):
+    """Code of a page or script, with what stands above it as its options."""
+    text = path.read_text("utf-8")
+    if path.suffix == ".py":
+        parts = re.split(r"(?m)^(# %%.*)\n", text)[1:]
+        return list(zip(parts[1::2], parts[::2], strict=True))
+    blocks = re.findall(r"^```(\{code-cell\} )?(python|sh)\n(.*?)^```$", text, re.DOTALL | re.M)
+    cells = []
+    for executed, _, block in blocks:
+        options = "".join(re.findall(r"^:.*\n", block, re.M))
+        cells.append((re.sub(r"^:.*\n", "", block, flags=re.M), options if executed else None))
+    return cells
+
+
+@pytest.mark.parametrize("path", [*CODE, *SCRIPTS], ids=lambda path: path.stem)
+def test_code_fits_a_page_and_figures_have_words(path):
+    for code, options in cells_of(path):
+        if (options or "").endswith("[markdown]"):
+            continue
+        long = [line for line in code.splitlines() if len(line) > 80 and "https://" not in line]
+        assert not long, long
+        if options is not None and DRAWS.search(code):
+            assert re.search(r"\balt\W+\w", options), code
+
+
+def test_borrowed_figures_and_pages_in_the_navigation_exist():
+    listed = {"index"}
+    for page in [*DOCS.glob("*.md"), *DOCS.glob("*/index.md")]:
+        text = page.read_text("utf-8")
+        for name, number in re.findall(r"^```\{figure-of\} (\S+) (\d+)$", text, re.M):
+            script = (DOCS.parent / "examples" / f"{name}.py").read_text("utf-8")
+            assert script.count('"alt":') >= int(number), (page, name)
+        for tree in re.findall(r"^```\{toctree\}\n(.*?)^```$", text, re.DOTALL | re.M):
+            folder = page.parent.relative_to(DOCS)
+            listed |= {str(folder / line) for line in tree.splitlines() if line[:1] not in ":"}
+    pages = {str(page.relative_to(DOCS).with_suffix("")) for page in [*CODE]}
+    assert pages <= listed

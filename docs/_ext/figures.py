@@ -61,7 +61,7 @@ def lost_figures(notebook: Mapping[str, Any]) -> list[str]:
 
 def check(app: Sphinx, exception: Exception | None) -> None:
     """Look through the executed pages."""
-    if exception is not None:
+    if exception is not None or app.config.nb_execution_mode == "off":
         return
     for path in sorted((Path(app.outdir).parent / "jupyter_execute").rglob("*.ipynb")):
         for line in lost_figures(json.loads(path.read_text("utf-8"))):

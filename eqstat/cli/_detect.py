@@ -23,6 +23,7 @@ from eqstat.cli._options import (
     velocity_of,
 )
 from eqstat.cli._outcome import Outcome
+from eqstat.cli._progress import stage
 from eqstat.cli._results._detect import content_of, summary
 
 if TYPE_CHECKING:
@@ -226,6 +227,7 @@ def run(options: argparse.Namespace) -> Outcome:
     known = detection.triggered_devices(triggers) if network is None else network
     peaks, learned = peaks_of(options, inputs)
     detector = detector_of(options, known, velocity, background_of(options, inputs), peaks)
+    stage(None)  # the replay has a bar of its own
     replay = detection.replay(
         detector,
         triggers,

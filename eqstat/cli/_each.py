@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqstat._core.errors import InputError
 from eqstat._core.text import aligned
+from eqstat.cli import _progress
 from eqstat.cli._errors import DONE, FAILED, one_line
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._outcome import Outcome, warnings_as_notes
@@ -69,7 +70,10 @@ def each(
         raise InputError(f"--each: the table has no column {column!r} (it has: {shown})")
     nameless = int(table[column].isna().sum())
     groups = table.groupby(column, sort=False)
-    records = [_record(str(name), rows, one) for name, rows in groups]
+    records = []
+    for name, rows in groups:
+        _progress.event(len(records) + 1, len(groups))
+        records.append(_record(str(name), rows, one))
     if not records:
         raise InputError(f"--each: column {column!r} names no event")
     bad = [record for record in records if not record.pop("usable")]

@@ -4,6 +4,7 @@ EXAMPLES = {
     "locate": (
         "eqstat locate triggers.csv --method grid --posterior location.nc",
         "eqstat locate event.xml --stations stations.xml --velocity iasp91",
+        "eqstat locate triggers.csv --likelihood mixture --delay-s 1.2,0.3 --prior prior.toml",
     ),
     "classify": ("eqstat classify triggers.csv --delta-s 1.29 --miss-probability 0.01",),
     "threshold": ("eqstat threshold counts.csv --active 50,500 --save-background background.json",),
@@ -30,4 +31,5 @@ EXAMPLES = {
     "load": ("eqstat load --host localhost --phones 20000 --triggers-per-s 40",),
     "demo": ("eqstat demo --out demo",),
     "schema": ("eqstat schema locate",),
+    "completion": ("eqstat completion bash",),
 }

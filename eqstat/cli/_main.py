@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from eqstat import __version__
-from eqstat.cli import _cache, _driver
+from eqstat.cli import _cache, _driver, _progress
 from eqstat.cli._errors import DONE, FAILED, INTERRUPTED, exit_code, one_line
 from eqstat.cli._examples import EXAMPLES
 from eqstat.cli._options import Parser
@@ -25,6 +25,8 @@ Exit code: 0 done; 1 failed, or a result that must not be used (its files are wr
 error says why); 2 bad input; 130 interrupted."""
 # Those that run until they are stopped, and what asks their journals: modules of `_services`.
 SERVICES = ("agent", "load", "serve", "shards", "explain")
+# Those that tell of the shell itself: modules of `_about`.
+ABOUT = ("schema", "completion")
 # Each has a module `_NAME` with `add(commands, common)` and `run(options)`.
 COMMANDS = (
     "locate",
@@ -42,6 +44,7 @@ COMMANDS = (
     "load",
     "demo",
     "schema",
+    "completion",
 )
 
 
@@ -60,7 +63,7 @@ def parser() -> Parser:
         dest="command", metavar="COMMAND", required=True, parser_class=Parser
     )
     for name in COMMANDS:
-        folder = "_services." if name in SERVICES else ""
+        folder = "_services." if name in SERVICES else "_about." if name in ABOUT else ""
         module = import_module(f"eqstat.cli.{folder}_{name}")
         module.add(commands, common)
         added = commands.choices[name]
@@ -82,7 +85,8 @@ def run(options: Any) -> int:
     missing = _cache.prepare(enabled=not options.no_cache)
     if missing and options.verbose:
         sys.stderr.write(f"eqstat: note: {missing}\n")
-    with warnings_as_notes() as notes:
+    hidden = options.quiet or options.command in (*SERVICES, *ABOUT)
+    with warnings_as_notes() as notes, _progress.shown(options.command, hidden=hidden):
         outcome = options.run(options)
     _driver.write(options, outcome, notes)
     return outcome.exit_code

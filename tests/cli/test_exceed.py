@@ -152,6 +152,13 @@ def test_json_holds_what_the_functions_say(capsys, folder):
         assert each["lead_time_s"] == pytest.approx(float(row["lead_time_s"]))
     assert found["source"]["magnitude"] == pytest.approx(5.6, abs=0.02)
     assert found["source"]["standard_error"]["magnitude"] == pytest.approx(0.2, abs=0.02)
+    assert set(found["source"]["standard_error"]) == {
+        "latitude_km",
+        "longitude_km",
+        "depth_km",
+        "origin_time_s",
+        "magnitude",
+    }
 
 
 def test_a_network_takes_the_place_of_the_point_source(capsys, folder, tmp_path):

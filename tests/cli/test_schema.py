@@ -5,7 +5,7 @@ import json
 import jsonschema
 import pytest
 
-from eqstat.cli._schema import DESCRIBED, schema_of
+from eqstat.cli._about._schema import DESCRIBED, schema_of
 
 from .shell import quake, shell
 
@@ -44,3 +44,28 @@ def test_a_missing_key_breaks_the_schema(capsys, csv):
     del content["models"]["P"]["result"]
     with pytest.raises(jsonschema.ValidationError):
         checked(json.dumps(content))
+
+
+def properties_of(node):
+    """Names and schemas of all properties of a schema, at any depth."""
+    if isinstance(node, dict):
+        yield from node.get("properties", {}).items()
+        node = node.values()
+    for below in node if not isinstance(node, str | int | float | None) else ():
+        yield from properties_of(below)
+
+
+@pytest.mark.parametrize("command", DESCRIBED)
+def test_places_have_one_vocabulary(command):
+    schema = schema_of(command)
+    found = list(properties_of(schema))
+    other = {"lat", "lon", "depth", "origin", "origin_s", "epicentre", "east_km", "north_km"}
+    assert not other & {name for name, _ in found}
+    shared = {"hypocentre": "hypocentre", "region": "region"}
+    for name, node in found:
+        if name in shared and isinstance(node, dict) and node.get("type") != "string":
+            assert node.get("$ref", "").endswith(shared[name]) or command == "threshold", name
+    errors = schema["$defs"]["standard_error"]["required"]
+    if command == "exceed":
+        own = schema["properties"]["source"]["properties"]["standard_error"]
+        assert set(errors) | {"magnitude"} == set(own["required"])

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from eqstat.cli._about._schema import schema_of
 from eqstat.cli._main import parser
-from eqstat.cli._schema import schema_of
 from eqstat.counts import FAMILIES, Background, Design, fit, log_tail, scan, simulate
 from eqstat.counts._families import Marginal
 from eqstat.counts._families._negative_binomial import NegativeBinomial

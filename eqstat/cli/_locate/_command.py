@@ -14,6 +14,7 @@ from eqstat.cli._each import add_each, each, refuse_what_is_of_one_event
 from eqstat.cli._errors import DONE, FAILED
 from eqstat.cli._inputs import Inputs, inputs_of
 from eqstat.cli._locate._peaks import AddMagnitude, add_peaks, reader_of_peaks
+from eqstat.cli._locate._prior import add_prior, reader_of_prior, refuse_without_prior
 from eqstat.cli._options import (
     ROWS,
     add_outputs,
@@ -21,10 +22,10 @@ from eqstat.cli._options import (
     add_seed,
     add_triggers,
     add_velocity,
-    prior_of,
     velocity_of,
 )
 from eqstat.cli._outcome import Outcome
+from eqstat.cli._progress import stage
 from eqstat.cli._results._locate import delay_of, draws_of, silent_of
 
 if TYPE_CHECKING:
@@ -92,13 +93,14 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="regional error model (JSON of RegionalError.to_json) for picks with their phase",
     )
+    add_prior(parser)
     add_peaks(parser)
     add_probability(parser)
     add_seed(parser, "NUTS and of the grid of the mixture")
     add_velocity(parser, region=True, several=True)
     add_outputs(
         parser,
-        inputs=("triggers", "stations", "network", "peaks", "model"),
+        inputs=("triggers", "stations", "network", "peaks", "model", "prior"),
         table=("FILE.csv", "write each trigger with its distance, residual and phase"),
         posterior=("FILE.nc", "write the posterior as NetCDF (grid and nuts)"),
         **{
@@ -146,17 +148,17 @@ def phones(options: argparse.Namespace) -> Task:
         raise InputError("--wave: the mixture takes every trigger for P, S or background")
     if options.wave:
         options.likelihood = "gaussian"
-    if options.depth_km and options.method == "bfgs" and options.likelihood != "mixture":
-        raise InputError("--depth-km: maximum likelihood has no prior of depth; use --method grid")
+    refuse_without_prior(options)
     described = {name: velocity_of(options, name) for name in options.velocity.split(",")}
     models = {name: model for name, (model, _) in described.items()}
     inputs = inputs_of(options)
     triggers = inputs.table(options.triggers, "triggers")
     network = options.network and inputs.table(options.network, "network")
     add_magnitude = reader_of_peaks(options, inputs)
+    prior_at = reader_of_prior(options, inputs)
 
     def one(table: pd.DataFrame) -> Outcome:
-        name, outcome = locate_phones(options, table, network, models, add_magnitude)
+        name, outcome = locate_phones(options, table, network, models, prior_at, add_magnitude)
         return replace(outcome, inputs=inputs, velocity=described[name][1])
 
     # Of several models each event may have its own.
@@ -169,6 +171,7 @@ def locate_phones(
     triggers: pd.DataFrame,
     network: Any,
     models: Mapping[str, VelocityModel],
+    prior_at: Callable[[Any], traveltime.Prior],
     add_magnitude: AddMagnitude,
 ) -> tuple[str, Outcome]:
     """Locate the triggers of one detection; the name of the velocity model, and the location."""
@@ -185,11 +188,12 @@ def locate_phones(
         truncated=options.truncated,
         wave=options.wave or "P",
     )
-    prior = prior_of(options) or traveltime.Prior()
+    prior = prior_at(observations.frame)
     key = jax.random.key(options.seed)
     choice = None
     common: dict[str, Any] = {"likelihood": options.likelihood, "prior": prior}
     if options.likelihood == "auto":
+        stage("which likelihood")
         choice = traveltime.comparison.choose_likelihood(key, observations, prior=prior)
         common["likelihood"] = choice.likelihood
         observations = observations.with_wave(choice.wave or "P")
@@ -198,12 +202,14 @@ def locate_phones(
     posterior = chosen.posteriors[chosen.preferred] if chosen else None
     compared = None
     if others:
+        stage("which velocity model")
         known = {name: posterior} if posterior else None
         compared = traveltime.comparison.compare_velocities(
             observations, models, key=key, known=known, **common
         )
         name = compared.preferred
         observations = observations.with_velocity(models[name])
+    stage(options.method if options.method != "nuts" else None)
     if options.method == "bfgs":
         result: Any = traveltime.fit(observations, throw=False, **common)
     elif options.method == "grid" and compared:
@@ -215,6 +221,7 @@ def locate_phones(
     else:
         progress = False if options.quiet else None
         result = traveltime.sample(key, observations, progress=progress, **common)
+    stage("report")
     location = traveltime.report(observations, result, probability=options.probability)
     location, said = add_magnitude(location)
 
@@ -277,6 +284,8 @@ def regional(options: argparse.Namespace) -> Task:
         "--network": options.network,
         "--truncated": options.truncated,
         "--velocity": options.velocity != "constant" or options.p_velocity_km_s,
+        "--prior": options.prior,
+        "--delay-s": options.delay_s,
     }
     if given := [name for name, value in others.items() if value]:
         raise InputError(f"{', '.join(given)}: not with --regional, which is a model of its own")

@@ -39,10 +39,7 @@ def content_of(
     shaking: xr.Dataset, sources: exceedance.Sources, options: argparse.Namespace
 ) -> dict[str, Any]:
     """What the JSON holds."""
-    import numpy as np
-
     names, best = tuple(options.threshold), sources.best()
-    spread = float(np.sqrt(np.cov(sources.magnitude, aweights=sources.weight)))
     return {
         "source": {
             "draws": len(sources),
@@ -53,7 +50,7 @@ def content_of(
                 "origin_time": origin_of(sources),
             },
             "magnitude": float(sources.weight @ sources.magnitude),
-            "standard_error": {"magnitude": spread if len(sources) > 1 else 0.0},
+            "standard_error": spread_of(sources),
         },
         "ground_motion": POINT_SOURCE if options.model is None else Path(options.model).name,
         "threshold_m_s2": options.threshold,
@@ -61,6 +58,29 @@ def content_of(
         "interval": {"probability": options.probability, "kind": shaking.attrs["quantile_kind"]},
         "lead_time_from": shaking.attrs["lead_time_from"],
         "sites": [site_of(shaking.isel(site=at), names) for at in range(shaking.sizes["site"])],
+    }
+
+
+def spread_of(sources: exceedance.Sources) -> dict[str, float]:
+    """Standard deviations of the sources, with the keys of every hypocentre."""
+    import numpy as np
+
+    from eqstat.geodesy import LocalFrame
+
+    best = sources.best()
+    frame = LocalFrame(float(best.latitude[0]), float(best.longitude[0]))
+    east_km, north_km = frame.to_local(sources.latitude, sources.longitude)
+    rows = {
+        "latitude_km": north_km,
+        "longitude_km": east_km,
+        "depth_km": sources.depth_km,
+        "origin_time_s": sources.origin_time_s,
+        "magnitude": sources.magnitude,
+    }
+    several = len(sources) > 1
+    return {
+        name: float(np.sqrt(np.cov(row, aweights=sources.weight))) if several else 0.0
+        for name, row in rows.items()
     }
 
 
