@@ -96,7 +96,7 @@ html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "eqstat"},
     "navbar_align": "left",
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 6,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],

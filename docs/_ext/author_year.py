@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pybtex.plugin import register_plugin
+from pybtex.richtext import Text
 from pybtex.style.formatting.unsrt import Style as Unsorted
 from pybtex.style.labels import BaseLabelStyle
 from sphinx.application import Sphinx
@@ -24,7 +25,7 @@ class AuthorYearLabels(BaseLabelStyle):
         """Last names of one or two authors, of more the first's, and the year."""
         people = entry.persons.get("author") or entry.persons.get("editor") or []
         names = [" ".join([*one.prelast_names, *one.last_names]) for one in people]
-        names = [name.strip("{}") for name in names]
+        names = [str(Text.from_latex(name)) for name in names]
         who = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
         return f"{who or entry.fields.get('key', entry.key)} {entry.fields.get('year', '')}".strip()
 
