@@ -119,8 +119,7 @@ regions, devices = jnp.arange(3), jnp.asarray(DEVICES, jnp.float32)
 
 @jax.jit
 def follow(tables, counts):
-    """Adaptive thresholds by step and region; watches of adaptive and of "
-    "fixed scores."""
+    """Adaptive thresholds by step and region; watches of both scores."""
 
     def one(carry, seen):
         state, adaptive, fixed = carry

@@ -61,8 +61,7 @@ EVENTS = {
 
 
 def table(number, source, seconds):
-    """Triggers of one source, whose second 0 is at this second of the "
-    "stream."""
+    """Triggers of one source, whose second 0 is at this second."""
     moment = str(ZERO + pd.Timedelta(seconds=seconds))
     return simulate(jax.random.key(number), network, source, 1).table(
         0, reference_time=moment

@@ -71,8 +71,7 @@ def intensity(magnitude, distance_km):
 
 
 def warnings(share, magnitude):
-    """Median warning of each town in each earthquake, intensity, detection, "
-    "median delay."""
+    """Median warning by earthquake and town, intensity, detection, delay."""
     phones = towns[["latitude", "longitude"]].assign(phones=people * share)
     result = detectability.miss_probability(
         detectability.prepare(phones, devices="phones"),

@@ -28,8 +28,7 @@ MINIMUM = 8
 
 
 def curve(rate, active):
-    """Threshold of one false alarm a year and circle; rate in triggers per "
-    "phone and window."""
+    """Threshold of one false alarm a year; rate per phone and window."""
     background = Background("poisson", rate * PER_HOUR, window_s=WINDOW_S)
     table = threshold(background, active, 12.0, kind="plug-in", minimum=MINIMUM)
     return table["triggers"].to_numpy().ravel()

@@ -239,8 +239,7 @@ def share(rate, part, delta):
 
 
 def row(table):
-    """Figures of a setting: at the true scatter, and where 1 % are realised "
-    "misses."""
+    """Figures at the true scatter, and where 1 % are realised misses."""
     score, label = table["smallest_delta_s"], table["is_earthquake"]
     nominal = error_rates(
         score, label, SD_S, larger="noise", probability=PROBABILITY
@@ -258,7 +257,7 @@ def row(table):
             f"{realised.value:.2f} [{realised.low:.2f}, {realised.high:.2f}]"
         ),
         "false alarms there": f"{alarm.estimate:.1%} [{alarm.low:.1%}, "
-        "{alarm.high:.1%}]",
+        f"{alarm.high:.1%}]",
         "epicentre (km)": median(true["epicentral_error_km"]),
         "depth (km)": median(true["depth_error_km"].abs()),
         "depth at 500 km": f"{(true['depth_km'] > 499).mean():.0%}",
