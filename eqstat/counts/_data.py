@@ -15,7 +15,14 @@ from eqstat._core.explain import Explained
 from eqstat.counts._blocks import Blocks, merge_blocks, to_blocks
 from eqstat.counts._clock import Offsets, Zones, hour_of_week, offsets_h
 from eqstat.counts._harmonics import HOURS_OF_WEEK
-from eqstat.counts._windows import cut_short, note_spacing, refuse_missing_zeros, window_length
+from eqstat.counts._windows import (
+    cut_short,
+    note_spacing,
+    outstanding,
+    refuse_missing_zeros,
+    refuse_running_total,
+    window_length,
+)
 from eqstat.schema import check_counts, region_codes, spacing_s
 
 EXACT_ACTIVE = 50
@@ -251,6 +258,9 @@ def prepare(
                 f"counts: {int(bad.sum())} windows of {length:g} s overlap the one before in "
                 f"their region (first at row {counts.index[rows[bad][0]]}); correct window_s"
             )
+    if not aggregated:
+        refuse_running_total(table)
+        said += outstanding(table, length)
     refuse_missing_zeros(table, length, aggregated=aggregated)
     notes = list(table.attrs.get("notes", ()))
     weight = np.ones(len(table))

@@ -17,6 +17,13 @@ MOST_SHORT = 0.02
 # A history in which that many empty windows are expected and none is found leaves them out.
 EXPECTED_EMPTY = 7.0
 LEAST_WINDOWS = 10
+# A running total goes down hardly ever; counts of windows do so in about half of their changes.
+LEAST_CHANGES = 30
+MOST_FALLS = 0.02
+# A maximum stands out where its distance to the next ones has a smaller probability than this.
+OUTSTANDING = 1e-6
+MAXIMA = 50
+MAXIMA_APART_S = 600.0
 
 
 def window_length(table: Any, window_s: float | int | None) -> tuple[float, bool]:
@@ -165,6 +172,71 @@ def refuse_missing_zeros(table: Any, length_s: float, *, aggregated: bool) -> No
                 f"between {rows.sum()} windows; add those that had no trigger, with triggers 0, or "
                 "the rate is too high",
             )
+
+
+def refuse_running_total(table: Any) -> None:
+    """Refuse triggers that were added up since a start, which hardly ever go down.
+
+    Raises
+    ------
+    eqstat.InputError
+        When the changes of a region's triggers from window to window are upwards.
+    """
+    triggers = table["triggers"].to_numpy(np.float64)
+    codes, names = region_codes(table)
+    for region, label in enumerate(names):
+        change = np.diff(triggers[codes == region])
+        change = change[change != 0]
+        if len(change) >= LEAST_CHANGES and np.sum(change < 0) <= MOST_FALLS * len(change):
+            where = "" if len(names) == 1 else f" of the region {label!r}"
+            raise InputError(
+                f"counts: triggers{where} went up in {np.sum(change > 0)} of {len(change)} "
+                "changes: are they a running total? Give the triggers of each window"
+            )
+
+
+def outstanding(table: Any, length_s: float) -> list[str]:
+    r"""Name windows that stand far above all others, as those of an unmarked earthquake do.
+
+    Of the largest counts $x_1 \ge x_2 \ge \dots$, one in ten minutes, with an exponential tail the
+    spacings $j (x_j - x_{j+1})$ are independent and exponential with the scale of that tail (Renyi,
+    1953). The largest ones are named down to a spacing whose probability is below $10^{-6}$, where
+    the scale is that of the spacings below it and at least one trigger.
+
+    Returns
+    -------
+    list of str
+        A note for each region that has such windows.
+    """
+    marked = np.zeros(len(table), bool)
+    if "is_earthquake" in table:
+        marked = table["is_earthquake"].fillna(False).to_numpy(dtype=bool)
+    triggers = np.where(marked, 0.0, table["triggers"].to_numpy(np.float64))
+    stamps = table["time"].to_numpy(dtype="datetime64[s]").astype(np.int64)
+    part = stamps // max(MAXIMA_APART_S, 10 * length_s)
+    codes, names = region_codes(table)
+    notes = []
+    for region, label in enumerate(names):
+        rows = np.flatnonzero(codes == region)
+        start = np.flatnonzero(np.diff(part[rows], prepend=-1) != 0)
+        if len(start) <= MAXIMA:
+            continue
+        maxima = np.sort(np.maximum.reduceat(triggers[rows], start))[::-1][: MAXIMA + 1]
+        spacing = np.arange(1, MAXIMA + 1) * -np.diff(maxima)
+        below = np.cumsum(spacing[::-1])[::-1] / np.arange(MAXIMA, 0, -1)
+        scale = np.maximum(np.append(below[1:], 1.0), 1.0)
+        far = np.flatnonzero((spacing > -np.log(OUTSTANDING) * scale)[: MAXIMA // 10])
+        if len(far):
+            where = np.zeros(len(table), bool)
+            where[rows[triggers[rows] > maxima[far[-1] + 1]]] = True
+            of = "" if len(names) == 1 else f" of the region {label!r}"
+            notes.append(
+                f"counts: {int(where.sum())} windows{of} stand far above all others (up to "
+                f"{maxima[0]:.0f} triggers, the next {maxima[far[-1] + 1]:.0f}; "
+                f"{rows_text(table['time'], where)}): if this was an earthquake, mark it in a "
+                "column is_earthquake, or thresholds become too high"
+            )
+    return notes
 
 
 def _gaps_hide_empty(empty: np.ndarray, rows: np.ndarray, after: np.ndarray) -> bool:

@@ -106,3 +106,36 @@ def test_windows_of_no_usual_length_are_refused():
     step = np.random.default_rng(4).uniform(10, 600, 500)
     with pytest.raises(InputError, match="no usual spacing; give window_s"):
         usual_spacing(step)
+
+
+@pytest.mark.parametrize("restarts", [0, 3])
+def test_a_running_total_is_refused(restarts):
+    table = history(0.4)
+    total = table["triggers"].cumsum() % (table["triggers"].sum() // (restarts + 1) + 1)
+    with pytest.raises(InputError, match="are they a running total"):
+        counts.prepare(table.assign(triggers=total, active=5000))
+    two = pd.concat(
+        [table.assign(region="a"), table.assign(region="b", triggers=total, active=5000)]
+    )
+    with pytest.raises(InputError, match="region 'b' went up in"):
+        counts.prepare(two)
+
+
+@pytest.mark.parametrize(("mean", "seed"), [(0.05, 1), (0.4, 2), (20.0, 3)])
+def test_an_unmarked_earthquake_is_named(mean, seed):
+    table = history(mean, 20_000, seed)
+    assert not [note for note in counts.prepare(table).notes if "far above" in note]
+    table.loc[[9000, 9001], "triggers"] = [90, 70]
+    table.loc[12000, "triggers"] = 80  # its aftershock
+    (note,) = (note for note in counts.prepare(table).notes if "far above" in note)
+    assert "row 9000" in note and "row 12000" in note and "is_earthquake" in note
+    table["is_earthquake"] = table.index.isin([9000, 9001, 12000])
+    assert not [note for note in counts.prepare(table).notes if "far above" in note]
+
+
+def test_people_who_react_together_are_no_unmarked_earthquake():
+    table = history(0.3, 20_000, seed=4)
+    rng = np.random.default_rng(5)
+    bursts = rng.choice(len(table), 60, replace=False)
+    table.loc[bursts, "triggers"] += rng.negative_binomial(2, 2 / 14, 60)
+    assert not [note for note in counts.prepare(table).notes if "far above" in note]
