@@ -23,8 +23,8 @@ import numpy as np
 
 __all__ = [
     "Answer", "Artefact", "ArtefactError", "Calibration", "Classification", "Coincidence", "Counts",
-    "Detectability", "Exceedance", "FeatureStream", "Features", "Status", "disagreement", "load",
-    "main", "read",
+    "Detectability", "Exceedance", "FeatureStream", "Features", "Status", "Waveform",
+    "disagreement", "load", "main", "read",
 ]  # fmt: skip
 SCHEMA = 1
 MOST_BYTES, MOST_MEMBERS = 2**28, 512
@@ -61,6 +61,8 @@ class Status(IntEnum):
         More rows than the largest bucket; probabilities are NaN.
     CLOCK
         Time ran backwards or is no number: the state was kept.
+    UNFAMILIAR
+        The input is unlike the training data: the likelihood ratio was drawn towards 1.
 
     Examples
     --------
@@ -75,6 +77,7 @@ class Status(IntEnum):
     TOO_FEW = 4
     TOO_MANY = 5
     CLOCK = 6
+    UNFAMILIAR = 7
 
 
 class Answer(NamedTuple):
@@ -1294,12 +1297,151 @@ class FeatureStream:
         return place + (wanted - before) / float(square[place])
 
 
+def _softplus(xp: Any, x: Any) -> Any:
+    return xp.logaddexp(0.0 * x, x)
+
+
+def _log_mean(xp: Any, logs: Any) -> Any:
+    """Log of the mean of exponentials over the last axis."""
+    top = xp.max(logs, axis=-1)
+    return top + xp.log(xp.mean(xp.exp(logs - top[..., None]), axis=-1))
+
+
+def log_ratio_of_draws(xp: Any, draws: Any) -> Any:
+    """Log likelihood ratio of draws of it (..., draws), averaged as probabilities at even odds."""
+    return _log_mean(xp, -_softplus(xp, -draws)) - _log_mean(xp, -_softplus(xp, draws))
+
+
+def drawn_ratios(xp: Any, model: dict[str, Any], z: Any) -> Any:
+    """Draws of the log likelihood ratio of standardised features (n, features), (n, draws)."""
+    inner, outer = model["inner_weight"], model["outer_weight"]
+    shape = (len(z), *outer.shape)
+    width = outer.shape[0] * outer.shape[1]
+    node = z @ inner.reshape(width, z.shape[1]).T + model["inner_bias"].reshape(-1)
+    node = xp.tanh(node).reshape(shape)
+    drawn = model["level"] + z @ model["weight"].T + xp.sum(node * outer, axis=-1)
+    if not len(model["tangent"]):
+        return drawn
+    # Linear in the parameters about the one member there is.
+    node = node[:, 0]
+    slope = outer[0] * (1 - node**2)
+    rows = (slope[:, :, None] * z[:, None, :]).reshape(len(z), slope.shape[1] * z.shape[1])
+    moved = xp.concatenate([xp.ones_like(z[:, :1]), z, node, slope, rows], axis=1)
+    return drawn + moved @ model["tangent"].T
+
+
+def recalibrated(xp: Any, ratio: Any, low: Any, high: Any, shift: Any, lapse: Any) -> Any:
+    """Draws (..., draws) of the calibrated log ratio of log ratios (...)."""
+    ratio = ratio[..., None]
+    line = shift + high * _softplus(xp, ratio) - low * _softplus(xp, -ratio)
+    # With the probability of a lapse the windows of either class are alike.
+    rest, half = xp.log1p(-lapse), xp.log(lapse / 2)
+    return xp.logaddexp(half, rest - _softplus(xp, -line)) - xp.logaddexp(
+        half, rest - _softplus(xp, line)
+    )
+
+
+def waveform(xp: Any, model: dict[str, Any], features: Any) -> tuple[Any, Any, Any]:
+    """Log likelihood ratios of rows of features, their distance from the training data, statuses.
+
+    The distance is in units of the level beyond which a window is unfamiliar; the log ratio falls
+    from there in proportion, to 0 at twice the level.
+    """
+    logged = model["logged"] > 0
+    bad = ~xp.all(xp.isfinite(features) & ~(logged & (features < 0)), axis=1)
+    features = xp.where(bad[:, None], 1.0, features)
+    logs = xp.log(xp.maximum(features, model["floor"]))
+    z = (xp.where(logged, logs, features) - model["centre"]) / model["scale"]
+    ratio = log_ratio_of_draws(xp, drawn_ratios(xp, model, z))
+    own = [model["recalibration_" + name] for name in ("low", "high", "shift", "lapse")]
+    ratio = log_ratio_of_draws(xp, recalibrated(xp, ratio, *own))
+    away = z[:, None, :] - model["home"]
+    whitened = xp.sum(away[:, :, None, :] * model["root"], axis=-1)
+    distance = xp.sqrt(xp.min(xp.sum(whitened**2, axis=-1), axis=-1)) / model["familiar"]
+    status = xp.where(distance > 1, Status.UNFAMILIAR, Status.OK)
+    ratio = ratio * xp.clip(2 - distance, 0.0, 1.0)
+    nothing = xp.where(bad, math.nan, 0.0)
+    return ratio + nothing, distance + nothing, xp.where(bad, Status.BAD_INPUT, status)
+
+
+def accumulate(xp: Any, model: dict[str, Any], state: Any, ratio: Any, status: Any) -> Any:
+    """Add a second's log ratios of devices to their states; calibrated log ratios since the start.
+
+    A state has columns for the last bin of the ratio (-1 at the start, -2 after a second that could
+    not be used), the sum and the seconds so far.
+    """
+    last, total, elapsed = state[:, 0], state[:, 1], state[:, 2]
+    known = (status == Status.OK) & xp.isfinite(ratio)
+    edge, step = model["time_edge"], model["time_step"]
+    here = xp.sum(xp.where(known, ratio, 0.0)[:, None] > edge, axis=1)
+    before = xp.clip(last, 0, len(edge)).astype(np.int32)
+    change = xp.where(last == -1, model["time_first"][here], step[before, here])
+    change = xp.where(last == -2, model["time_any"][here], change)
+    total, elapsed = total + xp.where(known, change, 0.0), elapsed + 1
+    slower = elapsed[:, None] ** -model["time_decay"]
+    low, high = model["time_low"] * slower, model["time_high"] * slower
+    draws = recalibrated(xp, total, low, high, model["time_shift"], model["time_lapse"])
+    state = xp.stack([xp.where(known, here, -2.0), total, elapsed], axis=1)
+    return state, log_ratio_of_draws(xp, draws)
+
+
+def waveform_answer(xp: Any, model: dict[str, Any], ratio: Any, status: Any) -> Answer:
+    """Answer of log likelihood ratios: the posterior at the stated prior odds, and the margin."""
+    odds = xp.clip(ratio + model["log_prior_odds"], -80.0, 80.0)
+    return answer_of(
+        xp,
+        status,
+        earthquake_probability=1 / (1 + xp.exp(-odds)),
+        margin=ratio - model["log_required_ratio"],
+    )
+
+
+class Waveform:
+    """Score features of windows of a sensor; see `eqstat.waveform.classifier`.
+
+    The margin of an answer is the log likelihood ratio less that which is required.
+
+    Examples
+    --------
+    See `load`.
+    """
+
+    def __init__(self, artefact: Artefact) -> None:
+        self._model = {name: value.astype(np.float64) for name, value in artefact.arrays.items()}
+        self.features: list[str] = artefact.settings["features"]
+
+    def _scored(self, features: Any) -> tuple[Any, Any, Any, bool]:
+        given, single = matrix(features, len(self.features))
+        with np.errstate(all="ignore"):
+            return *waveform(np, self._model, given.astype(float)), single
+
+    def score(self, features: Any) -> Answer:
+        """Score the features of one window, (features,), or of rows, (n, features)."""
+        ratio, _, status, single = self._scored(features)
+        answer = waveform_answer(np, self._model, ratio, status)
+        return first_of(answer) if single else answer
+
+    def start(self, devices: int = 1) -> np.ndarray:
+        """Return the states of devices before the first second."""
+        return np.tile([-1.0, 0.0, 0.0], (devices, 1))
+
+    def step(self, state: np.ndarray, features: Any) -> tuple[np.ndarray, Answer]:
+        """Add a second of features, a row for each device, to the evidence since the start."""
+        ratio, _, status, single = self._scored(features)
+        state, total = accumulate(np, self._model, state, ratio, status)
+        answer = waveform_answer(np, self._model, total, np.zeros_like(status))._replace(
+            status=status.astype(np.int32)
+        )
+        return state, first_of(answer) if single else answer
+
+
 KINDS: dict[str, Any] = {
     "counts": Counts,
     "coincidence": Coincidence,
     "detectability": Detectability,
     "exceedance": Exceedance,
     "classification": Classification,
+    "waveform": Waveform,
 }
 
 
@@ -1313,7 +1455,7 @@ def load(source: str | Path | bytes) -> Any:
 
     Returns
     -------
-    Counts, Coincidence, Detectability, Exceedance or Classification
+    Counts, Coincidence, Detectability, Exceedance, Classification or Waveform
         With the content in `artefact`.
 
     Raises

@@ -12,6 +12,8 @@ from eqstat import realtime
 from eqstat.counts import Background, alarm
 from eqstat.counts.coincidence import Sensors
 from eqstat.ground_motion import PointSource
+from eqstat.waveform import classifier
+from eqstat.waveform.classifier._sequence import Chain
 
 SENSORS = 5
 Columns = dict[str, Any]
@@ -56,12 +58,57 @@ def exceedance(number: int = 20) -> realtime.ExceedanceScorer:
     )
 
 
+def waveform() -> realtime.WaveformScorer:
+    """A network on three features, two of them logged; not trained, which takes longer."""
+    rng = np.random.default_rng(8)
+    one = np.ones(6)
+    return realtime.WaveformScorer.init(
+        classifier.Classifier(
+            features=("iqr_g", "cav_g_s", "tilt"),
+            scaling=classifier.Scaling(
+                np.array([True, True, False]),
+                np.array([1e-4, 1e-4, 1.0]),
+                np.array([-3.0, -2.0, 0.5]),
+                np.array([1.0, 1.5, 2.0]),
+            ),
+            posterior=classifier.RatioPosterior(
+                classifier.Perceptron(
+                    rng.normal(size=1),
+                    rng.normal(size=(1, 3)),
+                    rng.normal(size=(1, 2, 3)),
+                    rng.normal(size=(1, 2)),
+                    rng.normal(size=(1, 2)),
+                ),
+                0.3 * rng.normal(size=(6, 14)),
+            ),
+            calibration=classifier.RatioCalibration(
+                0.8 * one, 0.6 * one, 0.2 * one, 0.01 * one, 0 * one, 1.0
+            ),
+            familiarity=classifier.Familiarity(
+                np.array([[1.0, 1.0, 0.0], [-1.0, -1.0, 0.0]]), np.stack([np.eye(3)] * 2), 3.0
+            ),
+            chain=Chain(
+                np.array([-1.0, 1.0]),
+                np.array([-0.5, 0.0, 0.8]),
+                np.array([-1.0, 0.0, 1.2]),
+                rng.normal(size=(3, 3)),
+            ),
+            time_calibration=classifier.RatioCalibration(
+                0.8 * one, 0.6 * one, 0.2 * one, 0.01 * one, 0.3 * one, 1.0
+            ),
+        ),
+        prior_odds=0.1,
+        required_ratio=10.0,
+    )
+
+
 MAKERS: dict[str, Callable[[], realtime.Scorer]] = {
     "counts": counts,
     "coincidence": coincidence,
     "exceedance": exceedance,
     "classification": realtime.ClassificationScorer.init,
     "detectability": realtime.DetectabilityScorer.of_device,
+    "waveform": waveform,
 }
 
 
@@ -86,6 +133,9 @@ def sound(kind: str, rng: np.random.Generator, most: int = 64) -> Columns:
             "distance_km": np.exp(rng.uniform(0, 6, size)),
             "depth_km": rng.uniform(0, 100, size),
         }
+    if kind == "waveform":
+        logs = rng.normal([-3.0, -2.0], 1.5, (size, 2))
+        return {"features": np.column_stack([np.exp(logs), rng.normal(0.5, 2.0, size)])}
     if kind == "exceedance":
         return {
             "latitude": -12.0 + rng.normal(0, 0.5, size),

@@ -139,6 +139,10 @@ CHECKS = [
         {"number": 200, "located": 20},
         part="faster",
     ),
+    *(
+        Check("waveform_sbc", {"datasets": number, "kind": kind}, {"datasets": 4}, part=kind)
+        for kind, number in (("logistic", 150), ("network", 60))
+    ),
     Check("detection_sbc", {"number": 400}, {"number": 20}),
     Check("detection_sbc", {"number": 150, "peaks": True}, {"number": 20}, part="peaks"),
     Check("detection_sbc", {"number": 200, "skewed": True}, {"number": 20}, part="skewed"),

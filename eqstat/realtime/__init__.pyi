@@ -25,3 +25,4 @@ from ._sequential import load_state as load_state
 from ._sequential import save_state as save_state
 from ._tabulated import TabulatedPredictor as TabulatedPredictor
 from ._tabulated import tabulate_predictor as tabulate_predictor
+from ._waveform import WaveformScorer as WaveformScorer

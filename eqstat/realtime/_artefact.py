@@ -24,6 +24,7 @@ from eqstat.realtime._counts import CountScorer
 from eqstat.realtime._detectability import DetectabilityScorer
 from eqstat.realtime._exceedance import ExceedanceScorer
 from eqstat.realtime._protocol import Scorer
+from eqstat.realtime._waveform import WaveformScorer
 
 KINDS: dict[str, type[Scorer]] = {
     each.kind: each
@@ -33,6 +34,7 @@ KINDS: dict[str, type[Scorer]] = {
         DetectabilityScorer,
         ExceedanceScorer,
         ClassificationScorer,
+        WaveformScorer,
     )
 }
 

@@ -1,3 +1,4 @@
+from . import classifier as classifier
 from . import packets as packets
 from ._features._settings import FEATURES as FEATURES
 from ._features._settings import Features as Features
