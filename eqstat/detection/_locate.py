@@ -17,6 +17,8 @@ from eqstat.detection._state import Report, State
 
 AXES = ("east_km", "north_km", "depth_km", "origin_time_s", "slowness")
 EPOCH = "1970-01-01T00:00:00Z"
+# Outermost share of a range that counts as its end, and the probability there that is said.
+END, PILED = 0.025, 0.5
 
 
 def locate(
@@ -51,7 +53,9 @@ def locate(
         `origin_mean_s` (after the epoch), `slowness_mean` and standard deviations;
         where the earthquake has magnitudes `magnitude_mean`, `magnitude_sd`, and `magnitude_low`
         and `magnitude_high` (equal tails, of `probability`), and `magnitude_probability` given
-        place and depth;
+        place and depth; `east_end_probability`, `north_end_probability` and
+        `depth_end_probability`, that the hypocentre lies within the outermost 2.5 % of the region
+        or of the greatest depth, beyond which it may be;
         `log_shiryaev_roberts` of the earthquake on this grid, and with it `cause_probability` over
         `cause`, the last of which is "none". Fronts of unknown speed, which were evaluated on the
         coarse grid only, get the gain of the earthquake's evidence by the fine one.
@@ -91,6 +95,32 @@ def locate(
     names = [*(cause.name for cause in detector.causes), "none"]
     result["cause_probability"] = ("cause", chance / chance.sum())
     return result.assign_coords(cause=names)
+
+
+def beyond_ends(located: xr.Dataset) -> list[str]:
+    """Say where a location is piled up at an end of its prior, so that it may lie beyond."""
+    notes = []
+    sides = [float(located[f"{name}_end_probability"]) for name in ("east", "north")]
+    if max(sides) > PILED:
+        notes.append(
+            f"the epicentre is piled up at the edge of the region (probability {max(sides):.2f}): "
+            "it may lie beyond; widen the region (`region`, --region)"
+        )
+    deep = float(located["depth_end_probability"])
+    if deep > PILED:
+        notes.append(
+            f"the depth is piled up at its greatest (probability {deep:.2f}): it may lie beyond; "
+            "allow greater depths (`deepest_km`, --deepest-km)"
+        )
+    return notes
+
+
+def _at_ends(mass: np.ndarray, edges: np.ndarray, low: float, high: float) -> float:
+    """Probability within the outermost 2.5 % of a range, at either end that is finite."""
+    width = END * ((high - low) if np.isfinite(low) else high)
+    below = np.interp([low + width, high - width], edges, np.append(0.0, np.cumsum(mass)))
+    outside = (below[0] if np.isfinite(low) else 0.0) + 1.0 - below[1]
+    return float(np.clip(outside, 0.0, 1.0))
 
 
 def _dataset(detector: Detector, state: State, fine: Fine, probability: float) -> xr.Dataset:
@@ -143,6 +173,16 @@ def _dataset(detector: Detector, state: State, fine: Fine, probability: float) -
         "slowness_sd": sds[4],
         "region_area_km2": cell * float(inside.sum()),
     }
+    sides, greatest = detector.extent_km[0], detector.causes[0].greatest_depth_km
+    for name, axis, low, high in (
+        ("east", "east_km", sides[0][0], sides[1][0]),
+        ("north", "north_km", sides[0][1], sides[1][1]),
+        ("depth", "depth_km", -np.inf, greatest),
+    ):
+        others = tuple(each for each in range(5) if each != AXES.index(axis))
+        columns[f"{name}_end_probability"] = _at_ends(
+            fine.joint.sum(axis=others), np.asarray(axes[axis].edges), float(low), float(high)
+        )
     if magnitude is not None:
         size = hypocentre.summary(result, probability=probability)["magnitude"]
         for name in ("mean", "sd", "low", "high"):

@@ -29,7 +29,7 @@ from eqstat.detection._history import (
     location_of,
     stream_facts,
 )
-from eqstat.detection._locate import locate
+from eqstat.detection._locate import beyond_ends, locate
 from eqstat.detection._match import (
     activity,
     moment,
@@ -337,6 +337,11 @@ def replay(
             f"{detector.dead_time_s:g} s or not active, or that arrived later than that"
         )
     latitude, longitude = geographic(detector, np.asarray(detector.core.position))
+    locations = tuple(
+        locate(detector, each.state, each.report, probability=region_probability)
+        for each in alarms.all
+    )
+    notes += [note for each in locations for note in beyond_ends(each)]
     return Replay(
         history=history,
         alarms=tuple(
@@ -349,10 +354,7 @@ def replay(
             )
             for each in alarms.all
         ),
-        locations=tuple(
-            locate(detector, each.state, each.report, probability=region_probability)
-            for each in alarms.all
-        ),
+        locations=locations,
         place_probability=places,
         triggers=table.drop(columns="_arrival"),
         left_out=left_out,

@@ -8,6 +8,7 @@ import pytest
 from eqstat import InputError
 from eqstat.detection import detector, init, locate, step
 from eqstat.detection._fine import narrowed
+from eqstat.detection._locate import _at_ends, beyond_ends
 from eqstat.detection._sequential import log_background
 from eqstat.hypocentre import contains
 from eqstat.velocity import ConstantVelocity
@@ -51,6 +52,28 @@ def test_finds_the_source(watch):
     assert 0.9 <= held < 0.97
     assert found.attrs["interval_probability"] == 0.9
     assert found["region_area_km2"].attrs["units"] == "km2"
+
+
+def test_a_location_at_the_end_of_a_range_is_said(watch):
+    """A wave from 60 km beyond the region: nearly plane, as from the greatest depth."""
+    east_km = float(watch.extent_km[0][1][0])
+    beyond = locate(watch, *seen(watch, at=(east_km + 60.0, 0.0), now=135.0))
+    (note,) = beyond_ends(beyond)
+    assert note.startswith("the depth is piled up at its greatest")
+    inside = locate(watch, *seen(watch))
+    assert all(0 <= float(inside[f"{name}_end_probability"]) < 0.01 for name in ("east", "north"))
+    assert beyond_ends(inside) == []
+    (note,) = beyond_ends(inside.assign(north_end_probability=0.8))
+    assert note.startswith("the epicentre is piled up at the edge of the region (probability 0.80)")
+
+
+def test_probability_at_the_ends_of_a_range():
+    edges = np.linspace(-50.0, 50.0, 101)
+    uniform = np.full(100, 0.01)
+    assert _at_ends(uniform, edges, -50.0, 50.0) == pytest.approx(0.05)
+    assert _at_ends(uniform, edges, -np.inf, 50.0) == pytest.approx(0.0125)
+    assert _at_ends(uniform[:90] / 0.9, edges[:91], -50.0, 50.0) == pytest.approx(0.025 / 0.9)
+    assert _at_ends(uniform, edges, -80.0, 80.0) == 0.0
 
 
 def test_evidence_is_that_of_the_coarse_grid_where_little_is_known(watch):
