@@ -10,4 +10,10 @@ from ._features._window import window_features as window_features
 from ._problems import Problem as Problem
 from ._problems import clipped as clipped
 from ._problems import problems as problems
+from ._read._files import read_myshake as read_myshake
+from ._read._files import read_openeew as read_openeew
+from ._read._files import read_shake as read_shake
+from ._read._join import join_packets as join_packets
+from ._read._obspy import read_waveforms as read_waveforms
+from ._read._obspy import to_stream as to_stream
 from ._record import Record as Record
