@@ -201,12 +201,13 @@ class RegionModel:
                 self.cells.set_active(active)
         part, watch.pending = watch.pending[:MOST_TRIGGERS], watch.pending[MOST_TRIGGERS:]
         device, time, peak = (np.array(x) for x in zip(*part, strict=True)) if part else ([],) * 3
+        peaks = peak if len(part) else None
         watch.state, watch.answer, report = self.scorer.step(
-            watch.state, now_s, device, time, peak if len(part) else None
+            watch.state, now_s, device, time, peaks
         )
-        if report is None:  # a jump of the clock, beyond what a state can bridge
-            watch.state = self.scorer.start(now_s, active=active)
-            return
+        if report is None:  # a jump of the clock, beyond what a state can bridge: begin anew
+            begin = self.scorer.start(now_s - self.options.dead_time_s, active=active)
+            watch.state, watch.answer, report = self.scorer.step(begin, now_s, device, time, peaks)
         watch.report = report
         if watch.answer.earthquake_probability >= SUSPICION:
             watch.awake_until_s = max(watch.awake_until_s, now_s + self.options.awake_s)

@@ -131,6 +131,19 @@ def sent(kind, received_s, devices, name="a", **fields):
     return devices.take(parse(*encode(kind, name, **fields)), received_s)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("ahead_s", [-3600.0, 5 * 86_400.0])
+def test_a_jump_of_the_clock_keeps_the_triggers(config, ahead_s):
+    model = Engine(config, NOW_S).models[0]
+    watch = model.start(NOW_S, np.ones(len(model.names), bool))
+    now_s = NOW_S + ahead_s
+    for device in range(5):
+        model.take(watch, device, now_s - 0.5, np.nan, now_s)
+    model.step(watch, now_s, np.ones(len(model.names), bool))
+    assert float(watch.state.now_s) == now_s
+    assert int(watch.report.triggered) == 5 and watch.pending == []
+
+
 def test_late_repeated_and_future_triggers_do_not_count():
     devices = registry()
     assert sent("trigger", NOW_S, devices, time_s=NOW_S - 1).fate == Fate.TAKEN
