@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS = 1
 PYTEST = -m pytest -n 2 --dist loadfile --benchmark-disable
 TEST = $(BIN)/python $(PYTEST)
 
-.PHONY: help demo serve-demo test test-slow test-long test-examples test-lowest test-newest lint format docs bench \
+.PHONY: help demo serve-demo test test-slow test-long test-examples test-lowest test-newest lint format docs docs-draft bench \
     validate spell links clean
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make lint       ruff, pyright and the import contracts"
 	@echo "make format     let ruff put the files in form"
 	@echo "make docs       build the pages in docs/_build/html; runs the examples"
+	@echo "make docs-draft  the same in docs/_build/draft without running anything; a minute"
 	@echo "make bench      measure the speed of the compiled cores"
 	@echo "make validate   run the statistical checks that have no results yet; about a day for all"
 	@echo "make spell, links  check the spelling; check the links of the built pages"
@@ -77,6 +78,10 @@ format: .venv/.with-test
 docs: .venv/.with-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
+# Without running the code of pages: no figures, but all else.
+docs-draft: .venv/.with-docs
+	$(BIN)/python -m sphinx -W --keep-going -D nb_execution_mode=off -b html docs docs/_build/draft
+
 bench: .venv/.with-test
 	$(BIN)/python -m pytest benchmarks --benchmark-only
 
@@ -116,5 +121,5 @@ links: .venv/.with-docs
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-lowest .venv-newest build dist docs/_build docs/api docs/examples .pytest_cache .ruff_cache
+	rm -rf .venv .venv-lowest .venv-newest build dist docs/_build docs/api docs/examples docs/shell .pytest_cache .ruff_cache
 	rm -rf .hypothesis .benchmarks .import_linter_cache

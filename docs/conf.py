@@ -15,6 +15,7 @@ import eqstat
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
+EXAMPLES = HERE.parent / "examples"
 
 project = "eqstat"
 author = "The eqstat developers"
@@ -54,6 +55,17 @@ default_role = "code"
 nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
 nb_execution_mode = "force"
 nb_execution_in_temp = True
+# EQSTAT_DOCS_RUN="start,examples/locate_phones" runs these pages only: the others have no output.
+_only = set(filter(None, os.environ.get("EQSTAT_DOCS_RUN", "").split(",")))
+if _only:
+    _pages = [
+        *HERE.rglob("*.md"),
+        *(HERE / "examples" / each.name for each in EXAMPLES.glob("*.py")),
+    ]
+    _pages = [page.relative_to(HERE) for page in _pages]
+    nb_execution_excludepatterns = [
+        str(page) for page in _pages if str(page.with_suffix("")) not in _only
+    ]
 nb_execution_raise_on_error = True
 nb_execution_timeout = (
     600  # seconds a cell; builders may share their processors

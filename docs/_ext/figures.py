@@ -45,6 +45,11 @@ def called(node: ast.AST) -> Iterator[str]:
         yield from called(inner)
 
 
+def executed(notebook: Mapping[str, Any]) -> bool:
+    """Whether a page was run: a draft is built without running, or with some pages only."""
+    return any(cell.get("execution_count") for cell in notebook["cells"])
+
+
 def lost_figures(notebook: Mapping[str, Any]) -> list[str]:
     """Return the last lines of cells of an executed notebook that draw and show no image."""
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
@@ -61,10 +66,11 @@ def lost_figures(notebook: Mapping[str, Any]) -> list[str]:
 
 def check(app: Sphinx, exception: Exception | None) -> None:
     """Look through the executed pages."""
-    if exception is not None or app.config.nb_execution_mode == "off":
+    if exception is not None:
         return
     for path in sorted((Path(app.outdir).parent / "jupyter_execute").rglob("*.ipynb")):
-        for line in lost_figures(json.loads(path.read_text("utf-8"))):
+        notebook = json.loads(path.read_text("utf-8"))
+        for line in lost_figures(notebook) if executed(notebook) else ():
             LOGGER.warning("%s: a cell draws a figure that is lost; it ends with: %s", path, line)
 
 

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import jupytext
 from docutils import nodes
 from docutils.parsers.rst import directives
+from figures import executed
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -135,12 +136,14 @@ def copy_examples(app: Sphinx) -> None:
         written(page.with_suffix(".ipynb"), notebook_text(page, "md:myst"))
 
 
-def figures(app: Sphinx, name: str) -> list[bytes]:
-    """PNGs of the figures of an executed example, in their order."""
+def figures(app: Sphinx, name: str) -> list[bytes] | None:
+    """PNGs of the figures of an example, in their order; None where it was not run."""
     path = Path(app.outdir).parent / "jupyter_execute" / "examples" / f"{name}.ipynb"
     if not path.exists():
-        return []
+        return None
     notebook: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    if not executed(notebook):
+        return None
     return [
         base64.b64decode(output["data"]["image/png"])
         for cell in notebook["cells"]
@@ -156,9 +159,11 @@ def borrowed(app: Sphinx) -> None:
     for page, about in app.env.metadata.items():
         for name, number in about.get("figures", []):
             drawn = figures(app, name)
+            if drawn is None:
+                continue
             if len(drawn) >= number:
                 (folder / f"{name}-{number}.png").write_bytes(drawn[number - 1])
-            elif app.config.nb_execution_mode != "off":
+            else:
                 LOGGER.warning("%s: the example %s draws no figure %d", page, name, number)
 
 
