@@ -184,6 +184,7 @@ def test_namespace_names_what_is_public(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     documented = ast.get_docstring(tree)
     assert documented and len(documented) > 40, "a package says what it is for"
+    assert "namespace.attach(__name__, __file__)" in path.read_text(encoding="utf-8")
     package = importlib.import_module(dotted(path))
     public = [name for name in package.__all__ if not inspect.ismodule(getattr(package, name))]
     assert len(public) <= MOST_NAMES_OF_A_PACKAGE, sorted(public)

@@ -5,6 +5,6 @@ it. `features` gives a table of the features of its windows, `FeatureStream` the
 `packets` holds the parsers of what sensors send.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

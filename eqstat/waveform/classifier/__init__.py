@@ -7,6 +7,6 @@ ratio, the posterior at stated prior odds, and a status. The balance of classes 
 data is no part of it.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)

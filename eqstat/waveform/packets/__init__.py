@@ -4,6 +4,6 @@ They never raise: what cannot be read says why. The agent beside a sensor reads 
 them, where no JAX is installed, and `eqstat.waveform` its records.
 """
 
-import lazy_loader
+from eqstat._core import namespace
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)
