@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import agent_worlds as worlds
 import numpy as np
@@ -37,7 +38,7 @@ CODA_S = 20.0
 P_KM_S, S_KM_S = 6.0, 3.4
 
 
-def myshake_records(folder: Path) -> Iterator[tuple[Record, dict[str, object]]]:
+def myshake_records(folder: Path) -> Iterator[tuple[Record, dict[str, Any]]]:
     """Records of people's phones and of the shake table, with their labels."""
     for kind in ("human", "shake_table"):
         table = pd.read_csv(folder / "myshake_waves" / f"{kind}.csv")
@@ -82,7 +83,7 @@ def phones_noise_records(folder: Path) -> Iterator[Record]:
         )
 
 
-def openeew_records(folder: Path) -> Iterator[tuple[Record, dict[str, object]]]:
+def openeew_records(folder: Path) -> Iterator[tuple[Record, dict[str, Any]]]:
     """Records of each sensor and earthquake, and about when its waves can be there, s since 1970.
 
     `quiet_until_s` is before all waves; `shaken_from_s` and `shaken_to_s` are P at 6 km/s and
@@ -94,7 +95,7 @@ def openeew_records(folder: Path) -> Iterator[tuple[Record, dict[str, object]]]:
             if device not in known:
                 continue
             distance = float(np.hypot(worlds.distance_km(event, known[device]), 30.0))
-            labels = {
+            labels: dict[str, Any] = {
                 "event": event["name"],
                 "magnitude": event["magnitude"],
                 "distance_km": distance,
@@ -107,7 +108,7 @@ def openeew_records(folder: Path) -> Iterator[tuple[Record, dict[str, object]]]:
                 yield record, labels
 
 
-def gujarat_records(folder: Path) -> Iterator[tuple[Record, dict[str, object]]]:
+def gujarat_records(folder: Path) -> Iterator[tuple[Record, dict[str, Any]]]:
     """Differences of the velocity counts, as their unit is unknown: shapes only.
 
     Each record is scaled so that its noise is that of a quiet sensor, 1e-3 m/s2.
@@ -136,7 +137,7 @@ def gujarat_records(folder: Path) -> Iterator[tuple[Record, dict[str, object]]]:
         )  # fmt: skip
 
 
-def labelled(record: Record, labels: dict[str, object], source: str, **options) -> pd.DataFrame:
+def labelled(record: Record, labels: dict[str, Any], source: str, **options) -> pd.DataFrame:
     """Features of a record with its labels."""
     table = features(record, **options)
     table = table.assign(source=source, **labels)
@@ -160,7 +161,7 @@ def myshake_table(folder: Path, **options) -> pd.DataFrame:
 
 def phones_noise_table(folder: Path, **options) -> pd.DataFrame:
     """Windows of phones on a table without people: False."""
-    labels = {"event": "", "trial": "", "is_earthquake": False}
+    labels: dict[str, Any] = {"event": "", "trial": "", "is_earthquake": False}
     return pd.concat(
         [labelled(one, labels | {"group": one.name}, "phones_noise", **options)
          for one in phones_noise_records(folder) if usable(one)],

@@ -1,3 +1,4 @@
+from . import augment as augment
 from . import classifier as classifier
 from . import packets as packets
 from ._features._settings import FEATURES as FEATURES
@@ -17,3 +18,8 @@ from ._read._join import join_packets as join_packets
 from ._read._obspy import read_waveforms as read_waveforms
 from ._read._obspy import to_stream as to_stream
 from ._record import Record as Record
+from ._resample import Windows as Windows
+from ._resample import cut as cut
+from ._resample import random_windows as random_windows
+from ._resample import resample as resample
+from ._resample import windows as windows

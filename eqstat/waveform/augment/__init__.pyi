@@ -1,0 +1,10 @@
+from ._steps import PHONE as PHONE
+from ._steps import Step as Step
+from ._steps import add_gravity as add_gravity
+from ._steps import add_noise as add_noise
+from ._steps import change_rate as change_rate
+from ._steps import clip as clip
+from ._steps import phone_like as phone_like
+from ._steps import quantise as quantise
+from ._steps import rotate as rotate
+from ._steps import simulate_noise as simulate_noise
