@@ -143,6 +143,10 @@ CHECKS = [
         Check("waveform_sbc", {"datasets": number, "kind": kind}, {"datasets": 4}, part=kind)
         for kind, number in (("logistic", 150), ("network", 60))
     ),
+    *(
+        Check("waveform", {"part": part}, needs_data=True, part=part)
+        for part in ("myshake", "openeew", "device", "time", "false")
+    ),
     Check("detection_sbc", {"number": 400}, {"number": 20}),
     Check("detection_sbc", {"number": 150, "peaks": True}, {"number": 20}, part="peaks"),
     Check("detection_sbc", {"number": 200, "skewed": True}, {"number": 20}, part="skewed"),

@@ -17,6 +17,12 @@ EXAMPLES = {
         "eqstat detectability phones.csv --at=-12.1,-77.3 --ratio 0.1 --figure curves.png",
     ),
     "calibrate": ("eqstat calibrate detections.csv --score sigma_hat --larger noise --json",),
+    "waveform": (
+        "eqstat waveform train features.csv --features iqr_m_s2,cav_m_s --group event "
+        "--out sensor.eqstat",
+        "eqstat waveform score sensor.eqstat new.csv --answers answers.csv",
+        "eqstat waveform evaluate features.csv --features iqr_m_s2,cav_m_s --group event",
+    ),
     "artefact": (
         "eqstat artefact export counts background.json --out coast.eqstat",
         "eqstat artefact inspect coast.eqstat",

@@ -36,6 +36,7 @@ COMMANDS = (
     "exceed",
     "detectability",
     "calibrate",
+    "waveform",
     "artefact",
     "serve",
     "shards",

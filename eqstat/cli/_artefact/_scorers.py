@@ -116,4 +116,7 @@ def columns_of(scorer: Any, table: pd.DataFrame) -> dict[str, Any]:
         return {"time_s": seconds.to_numpy(), **own}
     if kind == "detectability":
         return _columns(table, scorer.axes)
+    if kind == "waveform":
+        own = _columns(table, tuple(scorer.features))
+        return {"features": table[list(own)].to_numpy()}
     return _columns(table, NEEDED[kind], MORE[kind])

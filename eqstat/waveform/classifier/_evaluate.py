@@ -54,7 +54,7 @@ def predict_held_out(
     -------
     pandas.DataFrame
         The rows with finite features, with `log_ratio`, `distance`, `status`, `fold` and
-        `group_number`.
+        `group_number`; with `sequence` also `total_log_ratio`, of all seconds so far.
 
     Raises
     ------
@@ -93,7 +93,10 @@ def predict_held_out(
         inside, outside = rows[fold != number], rows[fold == number]
         part = prepare(inside, features, group=group, logged=logged)
         one = train(jax.random.fold_in(key, int(number) + 1), part, **options)
-        parts.append(one.log_ratio(outside))
+        scored = one.log_ratio(outside)
+        if sequence := options.get("sequence"):
+            scored["total_log_ratio"] = one.over_time(outside, sequence)["log_ratio"]
+        parts.append(scored)
     out = pd.concat(parts).reindex(rows.index)
     return rows.assign(**out, fold=fold, group_number=windows.group)
 

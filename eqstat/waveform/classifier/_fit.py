@@ -24,7 +24,7 @@ from eqstat.waveform.classifier._prior import Prior
 
 MOST_HIDDEN = 64
 # Starts of a network: hidden nodes are drawn, as their posterior has many modes.
-STARTS = 4
+STARTS = 2
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def fit(
     hidden: int = 0,
     prior: Prior | None = None,
     exponent: float | int | None = None,
+    start: Perceptron | None = None,
     key: PRNGKeyArray | None = None,
     throw: bool = True,
 ) -> ClassifierFit:
@@ -113,6 +114,9 @@ def fit(
         Power of the likelihood, in (0, 1]; by default that of the logistic regression of these
         windows, learned from how much their groups differ: fewer groups than weights cannot tell
         it for a network.
+    start
+        Where the search begins, such as the mode of nearly the same windows; by default at ratios
+        of 1, with hidden nodes drawn at random twice.
     key
         JAX random key of the starts of hidden nodes; `jax.random.key(0)` by default.
     throw
@@ -144,7 +148,7 @@ def fit(
         exponent = _exponent(windows, prior)
     check_range("fit", 0, 1, ends="(]", exponent=exponent)
     windows = weighted(windows, float(exponent))
-    approximation = _laplace(windows.data, hidden, prior, key)
+    approximation = _laplace(windows.data, hidden, prior, key, start)
     labels = _labels(windows.features, hidden)
     result = ClassifierFit(
         *approximation.marginal(labels),
@@ -175,10 +179,19 @@ def _labels(features: tuple[str, ...], hidden: int) -> dict[str, list[str]]:
     return labels
 
 
-def _laplace(data: WindowData, hidden: int, prior: Prior, key: PRNGKeyArray | None) -> Laplace:
+def _laplace(
+    data: WindowData,
+    hidden: int,
+    prior: Prior,
+    key: PRNGKeyArray | None = None,
+    start: Perceptron | None = None,
+) -> Laplace:
     features = data.features.shape[1]
     starts = {"level": np.zeros(1), "weight": np.zeros((1, features))}
-    if hidden:
+    if start is not None:
+        names = SITES if hidden else SITES[:2]
+        starts = {name: np.asarray(getattr(start, name), np.float64)[None] for name in names}
+    elif hidden:
         rng = generator(jax.random.key(0) if key is None else key)
         starts = {name: np.repeat(value, STARTS, axis=0) for name, value in starts.items()}
         shape = (STARTS, hidden)
@@ -205,7 +218,7 @@ def _exponent(windows: Windows, prior: Prior) -> float:
     if len(np.unique(windows.group)) == len(windows.group):
         return 1.0
     windows = weighted(windows, 1.0)
-    approximation = _laplace(windows.data, 0, prior, None)
+    approximation = _laplace(windows.data, 0, prior)
     with jax.enable_x64(True):
         data, sites = jax.tree.map(jnp.asarray, (windows.data, approximation.sites))
         scores, information = jax.tree.map(np.asarray, _slopes(sites, data))

@@ -118,6 +118,42 @@ class Classifier(Explained):
         parts = [np.concatenate(each) for each in zip(*pieces, strict=True)]
         return pd.DataFrame(dict(zip(COLUMNS, parts, strict=True)), index=table.index)
 
+    def over_time(self, table: pd.DataFrame, sequence: tuple[str, str]) -> pd.DataFrame:
+        """Score records second by second on the host, as `step` does.
+
+        Parameters
+        ----------
+        table
+            With the columns of the features; rows with missing features are seconds without
+            evidence.
+        sequence
+            Columns with the record and with the second in it, from 1.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `log_ratio` of all seconds of the record so far, and `status` of this one, with the
+            table's index.
+
+        Raises
+        ------
+        eqstat.InputError
+            When the classifier was trained without `sequence`, or a column is missing.
+        """
+        if self.chain is None or self.time_calibration is None:
+            raise InputError("over_time: the classifier was trained without `sequence`")
+        scored = self.log_ratio(table)
+        ratio, status = scored["log_ratio"].to_numpy(), scored["status"].to_numpy()
+        nothing = np.zeros(len(table), bool)
+        usable = status == edge.Status.OK
+        columns = (ratio, usable, nothing, np.arange(len(table)))
+        seconds, order = _seconds(table, sequence, *columns, owner="over_time")
+        totals = np.empty(len(table))
+        totals[order] = self.time_calibration(
+            _sequence.totals_of(self.chain, seconds), seconds.elapsed_s
+        )
+        return pd.DataFrame({"log_ratio": totals, "status": status}, index=table.index)
+
 
 def held_out(
     draw_key: PRNGKeyArray, windows: Windows, fold: np.ndarray, draws: int, **options: Any
@@ -243,7 +279,13 @@ def train(
     check_probability("train", unfamiliar_share=unfamiliar_share)
     keys = [jax.random.fold_in(key, task) for task in range(5)]
     result = fit(windows, hidden=hidden, prior=prior, key=keys[0])
-    options = {"hidden": hidden, "prior": prior, "exponent": result.exponent, "key": keys[0]}
+    # Fits without a fold begin at the mode of all windows, which is near.
+    options = {
+        "hidden": hidden,
+        "prior": prior,
+        "exponent": result.exponent,
+        "start": result.perceptron,
+    }
     fold = folds_of(keys[1], windows.group, windows.labels, folds, owner="train")
     out = held_out(keys[2], windows, fold, draws, **options)
     labels, group = windows.labels, windows.group
@@ -262,28 +304,36 @@ def train(
     if sequence is None:
         return classifier
     ratio = calibration(out["log_ratio"]) * np.clip(2 - out["distance"] / level, 0.0, 1.0)
-    seconds, order = _seconds(windows, sequence, ratio, out["distance"] <= level)
+    columns = (ratio, out["distance"] <= level, labels, group)
+    seconds, order = _seconds(windows.table, sequence, *columns, owner="train")
     chain, timed = _sequence.calibrated_chain(keys[3], seconds, fold[order])
     return replace(classifier, chain=chain, time_calibration=timed)
 
 
 def _seconds(
-    windows: Windows, sequence: tuple[str, str], ratio: np.ndarray, usable: np.ndarray
+    table: pd.DataFrame,
+    sequence: tuple[str, str],
+    ratio: np.ndarray,
+    usable: np.ndarray,
+    labels: np.ndarray,
+    group: np.ndarray,
+    *,
+    owner: str,
 ) -> tuple[Seconds, np.ndarray]:
     """Seconds of records in order, and the rows they are of."""
     record, second = sequence
     for name in sequence:
-        if name not in windows.table.columns:
-            raise InputError(f"train: sequence names the column {name!r}, which is missing")
-    codes = np.unique(windows.table[record].astype(str), return_inverse=True)[1]
-    elapsed = windows.table[second].to_numpy(np.float64)
-    check_whole("train", 1, **{second: elapsed})
+        if name not in table.columns:
+            raise InputError(f"{owner}: sequence names the column {name!r}, which is missing")
+    codes = np.unique(table[record].astype(str), return_inverse=True)[1]
+    elapsed = table[second].to_numpy(np.float64)
+    check_whole(owner, 1, **{second: elapsed})
     order = np.lexsort((elapsed, codes))
-    seconds = Seconds(ratio, usable, windows.labels, codes, elapsed, windows.group).part(order)
+    seconds = Seconds(ratio, usable, labels, codes, elapsed, group).part(order)
     again = (np.diff(seconds.record) == 0) & (np.diff(seconds.elapsed_s) == 0)
     if again.any():
         row = order[int(np.flatnonzero(again)[0]) + 1]
-        raise InputError(f"train: a second of a record comes twice, in row {row}")
+        raise InputError(f"{owner}: a second of a record comes twice, in row {row}")
     return seconds, order
 
 

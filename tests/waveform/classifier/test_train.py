@@ -168,6 +168,8 @@ def test_evidence_over_time_is_calibrated_where_products_are_over_sure(trained):
             assert made[1] > 2.5 * stated[1]
         scores = [score_of(one[:, second], labels) for one in (total, product)]
         assert scores[0] < scores[1] + 0.01
+    whole = trained.over_time(table, ("event", "second"))["log_ratio"].to_numpy()
+    assert np.allclose(whole.reshape(-1, SECONDS), total, atol=1e-3)
     # A second adds to what the one before has said.
     firsts = score_of(total[:, 0], labels)
     assert score_of(total[:, -1], labels) < firsts
@@ -190,5 +192,7 @@ def test_what_cannot_be_trained_is_named(rare):
     windows = prepare(table_of(17, 5, 5), FEATURES, group="event")
     with pytest.raises(InputError, match="'third', which is missing"):
         train(jax.random.key(0), windows, sequence=("event", "third"))
+    with pytest.raises(InputError, match="without `sequence`"):
+        rare.over_time(table_of(17, 2, 2), ("event", "second"))
     with pytest.raises(InputError, match="without `sequence`"):
         classifier.step(classifier.scorer(rare), classifier.init(1), jnp.ones((1, 3)))

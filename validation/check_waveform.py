@@ -1,0 +1,238 @@
+"""Classifiers of windows on real sensors: both classes of one kind of sensor, groups kept whole.
+
+Run: python validation/check_waveform.py [--part NAME].
+
+myshake: people's phones against phones on a shake table, windows that move by more than 0.02 g,
+folds by trial and record. openeew: earthquakes against quiet minutes of the same sensors, folds by
+earthquake, by class of the record's peak; and leaving one sensor out. time: evidence second by
+second after P. false: windows an hour on people's and on still phones that pass for earthquakes, at
+the threshold that finds 90 % of the records of earthquakes of 0.1 m/s2 and more.
+
+The data are read from the folder EQSTAT_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+from records import Record, record, show
+from waveform_anns import ANNS, THREE
+from waveform_data import TABLES
+
+from eqstat._core.constants import STANDARD_GRAVITY_M_S2
+from eqstat.calibration import calibration_test
+from eqstat.waveform.classifier import evaluate, predict_held_out
+
+FULL = (*THREE, "peak_m_s2", "duration_s", "dominant_period_s", "polarization")
+MOVES_M_S2 = 0.02 * STANDARD_GRAVITY_M_S2
+HIDDEN, FOLDS, SEED = 4, 5, 20261130
+PARTS = ("myshake", "openeew", "device", "time", "false")
+# Seconds of evidence, and the ratios of which the time is told.
+SECONDS, RATIOS = 10, (10.0, 100.0, 1000.0)
+# Odds to which forecasts are shifted for calibration away from those of the data.
+SHIFTED = (0.01, 0.1, 10.0)
+CLASSES = {"below 0.02": (0.0, 0.02), "0.02 to 0.1": (0.02, 0.1), "above 0.1": (0.1, np.inf)}
+
+
+def table_of(source: str) -> pd.DataFrame:
+    """Windows of 2 s that do not overlap in a record, of known status."""
+    table = TABLES[source](Path(os.environ["EQSTAT_DATA"]))
+    table = table[table["status"] == 0].dropna(subset=list(FULL)).reset_index(drop=True)
+    return table.assign(group=source + " " + table["group"].astype(str))
+
+
+def apart(table: pd.DataFrame) -> pd.DataFrame:
+    """Every second window of each record, so that none shares samples with another."""
+    number = table.groupby("record").cumcount()
+    return table[number % 2 == 0].reset_index(drop=True)
+
+
+def held_out(
+    table: pd.DataFrame, features: Sequence[str], hidden: int = 0, **options: Any
+) -> pd.DataFrame:
+    """Log ratios by classifiers that have not seen the group."""
+    options = {"group": "group", "folds": FOLDS} | options
+    key = jax.random.key(SEED)
+    return predict_held_out(key, table, list(features), hidden=hidden, **options)
+
+
+def scored(
+    title: str, out: pd.DataFrame, *, column: str = "log_ratio", asked: bool = False
+) -> list[Record]:
+    """Scores of log ratios with intervals over groups, and calibration after shifts of odds."""
+    given = (out[column], out["is_earthquake"].to_numpy(bool), out["group"])
+    key, size = jax.random.key(SEED), len(out)
+    table = evaluate(key, *given, replicates=300)
+    records = []
+    for name, unit in (("auc", ""), ("accuracy", "%"), ("brier", ""), ("log_score", "")):
+        value, low, high = (float(table[each].to_dict()[name]) for each in ("value", "low", "high"))
+        records.append(record(f"{title}: {name}", value, interval=(low, high), level=0.9,
+                              unit=unit, data_sets=size))  # fmt: skip
+    limit: Any = {"bounds": (None, 0.02)} if asked else {}
+    records.append(record(f"{title}: ece", table["value"].to_dict()["ece"], **limit))
+    shifted = [
+        evaluate(key, *given, odds=odds, replicates=20)["value"].to_dict()["ece"]
+        for odds in SHIFTED
+    ]
+    name = f"{title}: largest ece at prior odds of 1:100, 1:10, 10:1"
+    records.append(record(name, max(shifted), **limit))
+    return records
+
+
+def reliable(title: str, out: pd.DataFrame) -> list[Record]:
+    """Test of calibration at the odds of the data, of one window of each record."""
+    # Windows of a record are alike: the test is of independent forecasts.
+    one = out.sample(frac=1.0, random_state=SEED).groupby(["group", "record"]).head(1)
+    labels = one["is_earthquake"].to_numpy(bool)
+    odds = np.log(labels.sum() / (~labels).sum())
+    chance = 1 / (1 + np.exp(-(one["log_ratio"].to_numpy() + odds)))
+    test = calibration_test(jax.random.key(SEED), chance, labels)
+    name = f"{title}: p of calibration, one window of each record"
+    return [record(name, test.p_value, bounds=(0.01, None), data_sets=len(one))]
+
+
+def anns(title: str, table: pd.DataFrame, fold: np.ndarray) -> list[Record]:
+    """Scores of the networks of others on the same folds."""
+    records = []
+    for name, ann in ANNS.items():
+        ratio = np.empty(len(table))
+        for number in np.unique(fold):
+            ratio[fold == number] = ann(table[fold != number], table[fold == number])
+        records += scored(f"{title}, {name}", table.assign(log_ratio=ratio))
+    return records
+
+
+def windows(source: str, table: pd.DataFrame) -> tuple[list[Record], pd.DataFrame]:
+    """All classifiers on one source."""
+    out = held_out(table, THREE)
+    records = scored(f"{source}, logistic of three", out, asked=True)
+    records += anns(source, table, out["fold"].to_numpy())
+    for name, features in (("peak", ["peak_m_s2"]), ("STA/LTA", ["sta_lta"])):
+        # A window without a long-term average says nothing, at a ratio of 1.
+        own = table.assign(log_ratio=0.0)
+        some = held_out(table.dropna(subset=features).reset_index(drop=True), features)
+        own.loc[table[features[0]].notna().to_numpy(), "log_ratio"] = some["log_ratio"].to_numpy()
+        records += scored(f"{source}, {name} alone", own)
+    for name, hidden in (("logistic of seven", 0), ("network of seven", HIDDEN)):
+        out = held_out(table, FULL, hidden)
+        records += scored(f"{source}, {name}", out, asked=True) + reliable(f"{source}, {name}", out)
+    share = float(np.mean(out["status"] == 7))
+    records.append(record(f"{source}: windows of held-out groups that are unfamiliar", share,
+                          unit="%", data_sets=len(out)))  # fmt: skip
+    return records, out
+
+
+def myshake() -> list[Record]:
+    """People's phones against those on the shake table."""
+    table = apart(table_of("myshake"))
+    table = table[table["peak_m_s2"] > MOVES_M_S2].reset_index(drop=True)
+    return windows("myshake", table)[0]
+
+
+def openeew() -> list[Record]:
+    """Earthquakes against quiet minutes of the same sensors."""
+    table = apart(table_of("openeew"))
+    records, out = windows("openeew", table)
+    quiet = ~out["is_earthquake"]
+    for name, (low, high) in CLASSES.items():
+        own = out["is_earthquake"] & out["record_pga_m_s2"].between(low, high, inclusive="left")
+        part = out[own | quiet]
+        title = f"openeew, network, records {name} m/s2"
+        records += scored(title, part)[:4]
+    return records
+
+
+def device() -> list[Record]:
+    """One sensor of OpenEEW left out at a time."""
+    table = apart(table_of("openeew"))
+    table = table.assign(group=table["device"])
+    return scored("openeew, one sensor left out", held_out(table, FULL, folds="device"), asked=True)
+
+
+def segments(table: pd.DataFrame) -> pd.DataFrame:
+    """Seconds from P on, and pieces of as many seconds of quiet records."""
+    table = table.sort_values(["record", "time_s"], ignore_index=True)
+    number = table.groupby(["record", "is_earthquake"]).cumcount()
+    piece = (number // SECONDS).where(~table["is_earthquake"], 0)
+    kept = ~table["is_earthquake"] | (number < SECONDS)
+    label = table["is_earthquake"].astype(str)
+    table = table.assign(
+        piece=table["record"] + " " + label + " " + piece.astype(str),
+        second=np.where(table["is_earthquake"], number, number % SECONDS) + 1,
+    )
+    return table[kept].reset_index(drop=True)
+
+
+def time() -> list[Record]:
+    """Evidence second by second on OpenEEW; the product of single seconds beside it."""
+    table = segments(table_of("openeew"))
+    out = held_out(table, FULL, sequence=("piece", "second"))
+    product = out.groupby("piece")["log_ratio"].cumsum()
+    out = out.assign(product=product)
+    records = []
+    for second in (1, 3, 5, SECONDS):
+        part = out[out["second"] == second]
+        title = f"openeew, {second} s"
+        records += scored(title, part, column="total_log_ratio", asked=True)
+        records += scored(f"{title}, product of seconds", part, column="product")
+    strong = out[out["is_earthquake"] & (out["record_pga_m_s2"] >= 0.1)]
+    pieces = strong.groupby("piece")
+    for ratio in RATIOS:
+        reached = strong["second"].where(strong["total_log_ratio"] >= np.log(ratio))
+        first = reached.groupby(strong["piece"]).min()
+        share = float(first.notna().mean())
+        title = f"openeew, records above 0.1 m/s2: ratio {ratio:g}"
+        records.append(record(f"{title} within {SECONDS} s", share, unit="%",
+                              data_sets=pieces.ngroups))  # fmt: skip
+        median = float(first.fillna(np.inf).median())
+        records.append(record(f"{title}, median seconds of windows after P", median))
+    return records
+
+
+def false() -> list[Record]:
+    """False windows an hour of people's and still phones where 90 % of earthquakes are found."""
+    sources = ("openeew", "myshake", "phones_noise")
+    table = pd.concat([apart(table_of(name)) for name in sources], ignore_index=True)
+    # The shake table's motion is no earthquake that these sensors recorded.
+    table = table[~((table["source"] == "myshake") & table["is_earthquake"])]
+    out = held_out(table.reset_index(drop=True), FULL)
+    strong = out[out["is_earthquake"] & (out["record_pga_m_s2"] >= 0.1)]
+    best = strong.groupby(["group", "device"])["log_ratio"].max()
+    threshold = float(best.quantile(0.1))
+    records = [record("log ratio that finds 90 % of records above 0.1 m/s2", threshold,
+                      data_sets=len(best))]  # fmt: skip
+    for name, source in (("people's phones", "myshake"), ("still phones", "phones_noise"),
+                         ("quiet sensors", "openeew")):  # fmt: skip
+        part = out[(out["source"] == source) & ~out["is_earthquake"]]
+        hours = len(part) * 2.0 / 3600
+        false_windows = int(np.sum(part["log_ratio"] >= threshold))
+        title = f"false windows an hour, {name} ({hours:.1f} h)"
+        records.append(record(title, false_windows / hours, data_sets=len(part)))
+    return records
+
+
+def check(part: str = "myshake") -> list[Record]:
+    """Run a part."""
+    parts = {"myshake": myshake, "openeew": openeew, "device": device, "time": time, "false": false}
+    return show(parts[part]())
+
+
+def main() -> None:
+    """Run the parts asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", choices=PARTS)
+    options = parser.parse_args()
+    for part in [options.part] if options.part else PARTS:
+        print(part)
+        check(part)
+
+
+if __name__ == "__main__":
+    main()
