@@ -53,7 +53,7 @@ def shown(command: str, *, hidden: bool = False) -> Iterator[None]:
     """
     global _event
     _event = ""
-    stage("")
+    stage("starting")
     if hidden or not sys.stderr.isatty():
         yield
         return
@@ -73,7 +73,8 @@ def _show(command: str, done: threading.Event) -> None:
         return
     from tqdm import tqdm
 
-    bar = tqdm(desc=_text(command), bar_format=FORMAT, leave=False, initial=0)
+    # Delayed, so that the seconds before it count from its first showing on.
+    bar = tqdm(desc=_text(command), bar_format=FORMAT, leave=False, delay=1e-3)
     bar.start_t -= AFTER_S
     while not done.wait(EVERY_S):
         if _stage is None:
