@@ -1,3 +1,4 @@
+from . import descent as descent
 from ._diagnostics import diagnose as diagnose
 from ._diagnostics import e_bfmi as e_bfmi
 from ._fit import Fit as Fit

@@ -8,7 +8,6 @@ term, so scores on held-out records of training events are optimistic.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
@@ -19,93 +18,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import PRNGKeyArray
-from tqdm.auto import tqdm
+from jaxtyping import Array, PRNGKeyArray
 
-from eqstat._core.checks import check_range, check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained
-from eqstat.ground_motion.network._descent import evaluate, keep, one_epoch, optimiser
+from eqstat.ground_motion.mixture._mixture import log_density
 from eqstat.ground_motion.network._examples import Examples, joined, refuse_shared
-from eqstat.inference import bucket_size, pad_rows
+from eqstat.inference import bucket_size
+from eqstat.inference.descent import (
+    TrainingError,
+    TrainingOptions,
+    TrainingStatus,
+    descend,
+    stacked,
+)
+
+__all__ = [
+    "TrainingError", "TrainingOptions", "TrainingResult", "TrainingStatus", "train",
+    "train_ensemble",
+]  # fmt: skip
 
 FEWEST_EVENTS = 10
-
-
-class TrainingStatus(enum.Enum):
-    """How a training ended; the value is a message for the user.
-
-    Examples
-    --------
-    >>> TrainingStatus.STOPPED_EARLY.ok, TrainingStatus.NOT_FINITE.ok
-    (True, False)
-    """
-
-    STOPPED_EARLY = "stopped early: the held-out events were predicted no better any more"
-    ALL_EPOCHS = "all epochs were run; the state with the best held-out score is kept"
-    NOT_FINITE = "not finite: the loss has no finite value; lower the learning rate"
-
-    @property
-    def ok(self) -> bool:
-        """Whether the trained module can be used."""
-        return self is not TrainingStatus.NOT_FINITE
-
-
-class TrainingError(RuntimeError):
-    """A training without a usable module; `result` holds the status.
-
-    Examples
-    --------
-    >>> TrainingError(TrainingStatus.NOT_FINITE).result.name
-    'NOT_FINITE'
-    """
-
-    def __init__(self, result: TrainingStatus, detail: str = "") -> None:
-        self.result = result
-        super().__init__(result.value + (f" ({detail})" if detail else ""))
-
-
-@dataclass(frozen=True)
-class TrainingOptions(Explained):
-    """Options of training: AdamW on mini-batches with a cosine schedule.
-
-    Attributes
-    ----------
-    epochs
-        Maximum number of epochs, the length of the schedule.
-    batch
-        Records per step.
-    learning_rate
-        Initial learning rate; it decays to 0.
-    weight_decay
-        Decay of the weights (not the biases), per step and unit of learning rate.
-    patience
-        Epochs without a better held-out score after which a member stops.
-    clip
-        Largest norm of a gradient.
-
-    Examples
-    --------
-    >>> TrainingOptions(epochs=20).batch
-    256
-    """
-
-    epochs: int = 100
-    batch: int = 256
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.1
-    patience: int = 20
-    clip: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        check_whole(
-            "TrainingOptions", 1, epochs=self.epochs, batch=self.batch, patience=self.patience
-        )
-        check_range(
-            "TrainingOptions", 0, ends="()", learning_rate=self.learning_rate, clip=self.clip
-        )
-        check_range("TrainingOptions", 0, weight_decay=self.weight_decay)
 
 
 @dataclass(frozen=True)
@@ -225,8 +158,9 @@ def train(
     both = joined(training, held_out)
     first = np.arange(len(both)) < len(training)
     weight = np.where([first, ~first], both.weight, 0.0)[:, None]
-    stacked = _stack([module])
-    result = _run(key, stacked, both, weight, options, trainable, augment, progress, throw)
+    result = _run(
+        key, stacked([module]), both, weight, options, trainable, augment, progress, throw
+    )
     single = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, result.module)
     return TrainingResult(
         single, result.result, result.history, result.best_epoch, ~first[None], result.seconds
@@ -314,20 +248,28 @@ def train_ensemble(
         modules.append(make(start, weights[-1]))
     weight = np.stack([weights, held])
     return _run(
-        key, _stack(modules), examples, weight, options, trainable, augment, progress, throw
+        key, stacked(modules), examples, weight, options, trainable, augment, progress, throw
     )
 
 
-def _stack(modules: list[Any]) -> Any:
-    """Give a list of modules a leading axis of members."""
-    return jax.tree.map(
-        lambda *leaves: jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0], *modules
-    )
+class _Loss(eqx.Module):
+    """Mean negative log density of each row over its unmasked targets."""
+
+    augment: Callable | None
+
+    def __call__(self, module: Any, rows: tuple, key: Any) -> Array:
+        features, target, mask = rows
+        if self.augment is not None and key is not None:
+            features = self.augment(key, features)
+        each = -log_density(module(features), target)
+        axes = tuple(range(1, target.ndim))
+        total = jnp.sum(jnp.where(mask, each, 0.0), axis=axes)
+        return total / jnp.maximum(jnp.sum(mask, axis=axes), 1)
 
 
 def _run(
     key: PRNGKeyArray,
-    stacked: Any,
+    members: Any,
     examples: Examples,
     weight: np.ndarray,
     options: TrainingOptions | None,
@@ -338,58 +280,13 @@ def _run(
 ) -> TrainingResult:
     """Train members side by side; `weight` is (training or held out, members, rows)."""
     began = perf_counter()
-    options = TrainingOptions() if options is None else options
-    empty = np.flatnonzero(~(weight.sum(axis=-1) > 0).all(axis=0))
-    if len(empty):
-        raise InputError("train: no records to train on or none held out; give more events")
-    spec = eqx.is_inexact_array if trainable is None else trainable(stacked)
-    moved, fixed = eqx.partition(stacked, spec)
-    dtype = jax.tree.leaves(moved)[0].dtype
-    rows = bucket_size(len(examples))
-    data = examples.padded(rows, dtype)
-    parts = weight / weight.sum(axis=-1, keepdims=True)
-    padded = np.stack([pad_rows(part.T, rows).T for part in parts])
-    chance = jnp.asarray(np.cumsum(padded[0], axis=-1), dtype)
-    held = jnp.asarray(padded[1], dtype)
-    steps = max(1, len(examples) // options.batch)
-    state = eqx.filter_vmap(optimiser(options, steps).init)(moved)
-    members = weight.shape[1]
-    best, best_loss = moved, np.asarray(evaluate(moved, fixed, data, held), np.float64)
-    best_loss = np.where(np.isfinite(best_loss), best_loss, np.inf)
-    best_epoch, broken = np.zeros(members, int), np.zeros(members, bool)
-    active, log = np.ones(members, bool), []
-    keys = jax.vmap(lambda m: jax.random.fold_in(jax.random.fold_in(key, 1), m))(
-        jnp.arange(members)
-    )
-    disable = None if progress is None else not progress
-    with tqdm(total=options.epochs, desc="training", disable=disable, leave=False) as bar:
-        for epoch in range(1, options.epochs + 1):
-            now = jax.vmap(jax.random.fold_in, (0, None))(keys, epoch)
-            moved, state, loss, score = one_epoch(
-                moved, fixed, state, now, data, chance, held, options, steps, augment
-            )
-            training, tested = np.asarray(loss, np.float64), np.asarray(score, np.float64)
-            log += [
-                (member, epoch, training[member], tested[member])
-                for member in np.flatnonzero(active)
-            ]
-            broken |= active & ~np.isfinite(training + tested)
-            better = active & ~broken & (tested < best_loss)
-            best = keep(jnp.asarray(better), moved, best)
-            best_loss = np.where(better, tested, best_loss)
-            best_epoch = np.where(better, epoch, best_epoch)
-            active &= ~broken & (epoch - best_epoch < options.patience)
-            bar.update()
-            bar.set_postfix(held_out=f"{np.mean(best_loss):.3f}", refresh=False)
-            if not active.any():
-                break
-    result = TrainingStatus.ALL_EPOCHS if active.any() else TrainingStatus.STOPPED_EARLY
-    if broken.any() or not np.all(np.isfinite(best_loss)):
-        result = TrainingStatus.NOT_FINITE
-        if throw:
-            raise TrainingError(result, f"members {np.flatnonzero(broken).tolist()}")
-    history = pd.DataFrame(log, columns=["member", "epoch", "training", "held_out"])
+    arrays = jax.tree.leaves(eqx.filter(members, eqx.is_inexact_array))
+    data = examples.padded(bucket_size(len(examples)), arrays[0].dtype)
+    done = descend(
+        key, members, data, weight[0], weight[1], _Loss(augment), options=options,
+        trainable=trainable, progress=progress, throw=throw,
+    )  # fmt: skip
     return TrainingResult(
-        eqx.combine(best, fixed), result, history, best_epoch, weight[1] > 0,
+        done.module, done.result, done.history, done.best_epoch, weight[1] > 0,
         perf_counter() - began,
     )  # fmt: skip

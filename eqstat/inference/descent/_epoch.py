@@ -1,8 +1,7 @@
-"""Compiled parts of the trainer: loss, optimisation step and epoch, vectorised over members."""
+"""Compiled parts: optimisation step and epoch, vectorised over members."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -11,43 +10,33 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from eqstat.ground_motion.mixture._mixture import log_density
-
-BLOCK = 4096
-
 
 def optimiser(options: Any, steps: int) -> optax.GradientTransformation:
-    """AdamW with a cosine schedule; no weight decay of biases."""
-    schedule = optax.cosine_decay_schedule(options.learning_rate, options.epochs * steps)
+    """AdamW with the schedule of the options; no weight decay of biases."""
+    rate = options.learning_rate
+    if options.schedule == "cosine":
+        rate = optax.cosine_decay_schedule(rate, options.epochs * steps)
     return optax.chain(
         optax.clip_by_global_norm(options.clip),
         optax.adamw(
-            schedule,
+            rate,
             weight_decay=options.weight_decay,
             mask=lambda tree: jax.tree.map(lambda leaf: leaf.ndim > 1, tree),
         ),
     )
 
 
-def _loss(module: Any, features: Any, target: Array, mask: Array) -> Array:
-    """Mean negative log density of each row over its unmasked targets."""
-    each = -log_density(module(features), target)
-    axes = tuple(range(1, target.ndim))
-    total = jnp.sum(jnp.where(mask, each, 0.0), axis=axes)
-    return total / jnp.maximum(jnp.sum(mask, axis=axes), 1)
-
-
 @eqx.filter_jit
-def evaluate(parameters: Any, static: Any, data: tuple, held: Array) -> Array:
-    """Held-out loss of each member, in blocks so that memory does not grow with the records."""
+def evaluate(parameters: Any, static: Any, data: Any, held: Array, loss: Any, block: int) -> Array:
+    """Held-out loss of each member, in blocks so that memory does not grow with the rows."""
     rows = held.shape[1]
-    block = min(rows, BLOCK)
+    block = min(rows, block)
     blocks = jax.tree.map(lambda x: x.reshape(rows // block, block, *x.shape[1:]), data)
 
     def one(parameters: Any, static: Any, held: Array) -> Array:
         module = eqx.combine(parameters, static)
-        each = jax.lax.map(lambda part: _loss(module, *part), blocks).reshape(rows)
-        # Rows of weight 0 may have no finite density.
+        each = jax.lax.map(lambda part: loss(module, part, None), blocks).reshape(rows)
+        # Rows of weight 0 may have no finite loss.
         return jnp.sum(jnp.where(held > 0, each * held, 0.0)) / jnp.sum(held)
 
     return eqx.filter_vmap(one, in_axes=(eqx.if_array(0), eqx.if_array(0), 0))(
@@ -61,12 +50,13 @@ def one_epoch(
     static: Any,
     state: Any,
     keys: Array,
-    data: tuple,
+    data: Any,
     cumulative_weight: Array,
     held: Array,
     options: Any,
     steps: int,
-    augment: Callable | None,
+    loss: Any,
+    block: int,
 ) -> tuple[Any, Any, Array, Array]:
     """Train all members for one epoch; return their state, training loss and held-out loss.
 
@@ -82,8 +72,8 @@ def one_epoch(
             cumulative_weight, cumulative_weight[-1]
         )  # rows after it are padding
 
-        def batch_loss(parameters: Any, part: tuple) -> Array:
-            return jnp.mean(_loss(eqx.combine(parameters, static), *part))
+        def batch_loss(parameters: Any, part: Any, noise: Array) -> Array:
+            return jnp.mean(loss(eqx.combine(parameters, static), part, noise))
 
         def step(carry: tuple, key: Array) -> tuple:
             parameters, state = carry
@@ -93,12 +83,10 @@ def one_epoch(
                 * cumulative_weight[-1]
             )
             rows = jnp.minimum(jnp.searchsorted(cumulative_weight, u, side="right"), last)
-            features, target, mask = jax.tree.map(lambda x: x[rows], data)
-            if augment is not None:
-                features = augment(noise, features)
-            loss, slope = jax.value_and_grad(batch_loss)(parameters, (features, target, mask))
+            part = jax.tree.map(lambda x: x[rows], data)
+            value, slope = jax.value_and_grad(batch_loss)(parameters, part, noise)
             change, state = rule.update(slope, state, parameters)
-            return (optax.apply_updates(parameters, change), state), loss
+            return (optax.apply_updates(parameters, change), state), value
 
         (parameters, state), losses = jax.lax.scan(
             step, (parameters, state), jax.random.split(key, steps)
@@ -106,10 +94,10 @@ def one_epoch(
         return parameters, state, jnp.mean(losses)
 
     axes = (eqx.if_array(0), eqx.if_array(0), eqx.if_array(0), 0, 0)
-    parameters, state, loss = eqx.filter_vmap(one, in_axes=axes)(
+    parameters, state, mean = eqx.filter_vmap(one, in_axes=axes)(
         parameters, static, state, keys, cumulative_weight
     )
-    return parameters, state, loss, evaluate(parameters, static, data, held)
+    return parameters, state, mean, evaluate(parameters, static, data, held, loss, block)
 
 
 @jax.jit
