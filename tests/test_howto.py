@@ -106,7 +106,7 @@ def write_inputs(folder):
     stations["pga_m_s2"] = 30.0 * np.exp(0.4 * rng.normal(size=12)) / away**1.5
     stations.to_csv(folder / "peaks.csv", index=False)
     truth = counts.Background("poisson", 0.5)
-    table = counts.simulate_table(jax.random.key(0), truth, counts.Design(np.array([150]), days=14))
+    table = counts.simulate_table(jax.random.key(0), truth, counts.Design(np.array([150]), days=7))
     table.to_csv(folder / "counts.csv", index=False)
     sites = {"site": ["a", "b"], "latitude": [-12.0, -12.5], "longitude": [-77.0, -76.5]}
     pd.DataFrame(sites).to_csv(folder / "sites.csv", index=False)
