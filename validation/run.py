@@ -143,6 +143,12 @@ CHECKS = [
         Check("waveform_sbc", {"datasets": number, "kind": kind}, {"datasets": 4}, part=kind)
         for kind, number in (("logistic", 150), ("network", 60))
     ),
+    Check(
+        "waveform_sbc",
+        {"datasets": 150, "kind": "network", "nuts": False},
+        {"datasets": 4},
+        part="network-laplace",
+    ),
     *(
         Check("waveform", {"part": part}, needs_data=True, part=part)
         for part in ("myshake", "openeew", "device", "time", "false")
