@@ -204,9 +204,11 @@ def false() -> list[Record]:
     """False windows an hour of people's and still phones where 90 % of earthquakes are found."""
     sources = ("openeew", "myshake", "phones_noise")
     table = pd.concat([apart(table_of(name)) for name in sources], ignore_index=True)
-    # The shake table's motion is no earthquake that these sensors recorded.
-    table = table[~((table["source"] == "myshake") & table["is_earthquake"])]
-    out = held_out(table.reset_index(drop=True), FULL)
+    people = table["source"] == "myshake"
+    # The shake table's motion is no earthquake that these sensors recorded, and of 44 hours of
+    # people each eighth window is enough.
+    left_out = people & (table["is_earthquake"] | (table.groupby("record").cumcount() % 8 > 0))
+    out = held_out(table[~left_out].reset_index(drop=True), FULL, HIDDEN)
     strong = out[out["is_earthquake"] & (out["record_pga_m_s2"] >= 0.1)]
     best = strong.groupby(["group", "device"])["log_ratio"].max()
     threshold = float(best.quantile(0.1))
@@ -215,10 +217,10 @@ def false() -> list[Record]:
     for name, source in (("people's phones", "myshake"), ("still phones", "phones_noise"),
                          ("quiet sensors", "openeew")):  # fmt: skip
         part = out[(out["source"] == source) & ~out["is_earthquake"]]
-        hours = len(part) * 2.0 / 3600
-        false_windows = int(np.sum(part["log_ratio"] >= threshold))
-        title = f"false windows an hour, {name} ({hours:.1f} h)"
-        records.append(record(title, false_windows / hours, data_sets=len(part)))
+        # Of the 1,800 windows of an hour that do not overlap.
+        share = float(np.mean(part["log_ratio"] >= threshold))
+        title = f"false windows of 2 s an hour, {name}"
+        records.append(record(title, 1800 * share, data_sets=len(part)))
     return records
 
 
