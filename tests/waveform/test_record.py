@@ -1,7 +1,9 @@
 """The contract of a record, and what looks wrong with one."""
 
 import dataclasses
+import os
 
+import jaxtyping
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,9 @@ import pytest
 import eqstat
 from eqstat.waveform import Record, clipped, features, problems
 
+# Where the types of arguments are checked, too, a wrong type is found before the value is.
+CHECKED = os.environ.get("EQSTAT_CHECK_TYPES", "0") not in ("", "0")
+REFUSED = (eqstat.InputError, jaxtyping.TypeCheckError) if CHECKED else eqstat.InputError
 RATE = 50.0
 LIFT = np.array([[0.0], [9.8], [0.0]])
 
@@ -66,9 +71,9 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_contradictions_are_refused(name):
     change, text = BAD[name]
-    with pytest.raises(eqstat.InputError, match=text):
+    with pytest.raises(REFUSED, match=None if CHECKED else text):
         record(**change)
-    with pytest.raises(eqstat.InputError, match="record 'A7'"):
+    with pytest.raises(REFUSED, match=None if CHECKED else "record 'A7'"):
         record(**change, name="A7")
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
+from eqstat._core.arrays import BoolArray, FloatArray
 from eqstat._core.explain import Explained
 from eqstat.edge import Features
 from eqstat.waveform._features._settings import FeatureSettings
@@ -78,7 +79,9 @@ class FeatureStream(eqx.Module, Explained):
             settings=settings,
         )
 
-    def step(self, samples: Array, mask: Array | None = None) -> tuple[FeatureStream, Features]:
+    def step(
+        self, samples: FloatArray, mask: BoolArray | None = None
+    ) -> tuple[FeatureStream, Features]:
         """Take the samples of one step; return the new state and the features of its window.
 
         Parameters
