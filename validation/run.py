@@ -153,6 +153,16 @@ CHECKS = [
         Check("waveform", {"part": part}, needs_data=True, part=part)
         for part in ("myshake", "openeew", "device", "time", "false")
     ),
+    *(
+        Check(
+            "waveform_crnn",
+            {"source": source},
+            {"groups": 30, "epochs": 2},
+            needs_data=True,
+            part=source,
+        )
+        for source in ("myshake", "openeew")
+    ),
     Check("detection_sbc", {"number": 400}, {"number": 20}),
     Check("detection_sbc", {"number": 150, "peaks": True}, {"number": 20}, part="peaks"),
     Check("detection_sbc", {"number": 200, "skewed": True}, {"number": 20}, part="skewed"),

@@ -1,6 +1,7 @@
 from . import augment as augment
 from . import classifier as classifier
 from . import packets as packets
+from . import recurrent as recurrent
 from ._features._settings import FEATURES as FEATURES
 from ._features._settings import Features as Features
 from ._features._settings import FeatureSettings as FeatureSettings

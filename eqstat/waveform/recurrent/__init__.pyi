@@ -1,0 +1,13 @@
+from ._data import Waves as Waves
+from ._data import prepare as prepare
+from ._network import RecurrentNetwork as RecurrentNetwork
+from ._network import init_network as init_network
+from ._network import parameter_count as parameter_count
+from ._scorer import RecurrentScorer as RecurrentScorer
+from ._scorer import score as score
+from ._scorer import scorer as scorer
+from ._settings import RecurrentSettings as RecurrentSettings
+from ._settings import crowdquake as crowdquake
+from ._train import RecurrentClassifier as RecurrentClassifier
+from ._train import predict_held_out as predict_held_out
+from ._train import train as train
