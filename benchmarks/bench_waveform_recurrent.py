@@ -40,7 +40,7 @@ def test_score_of_a_thousand_windows(benchmark: Any, name: str) -> None:
     size = 4 * settings.samples
     records = [
         Record(
-            acceleration_m_s2=rng.normal(0, 0.02 + 0.2 * (n % 2), (3, size)),
+            acceleration_m_s2=rng.normal(0, 0.005 + 0.015 * (n % 2), (3, size)),
             rate_hz=settings.rate_hz, start_time=None, gravity="out", name=f"r{n}",
         )
         for n in range(20)

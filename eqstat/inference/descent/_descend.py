@@ -171,8 +171,8 @@ def descend(
     >>> start = stacked([{"slope": jnp.zeros(())}])
     >>> fitted = descend(
     ...     jax.random.key(0), start, (x, 2 * x), first, 1 - first, squares, options=options)
-    >>> round(float(fitted.module["slope"][0]), 1)
-    2.0
+    >>> bool(abs(fitted.module["slope"][0] - 2.0) < 0.2)
+    True
     """
     check_key("descend", key)
     check_whole("descend", 1, block=block)

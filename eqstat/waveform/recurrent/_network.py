@@ -199,7 +199,7 @@ def parameter_count(network: RecurrentNetwork) -> int:
     --------
     >>> from eqstat.waveform.recurrent import RecurrentSettings
     >>> parameter_count(init_network(jax.random.key(0), RecurrentSettings(rate_hz=25.0)))
-    11457
+    11377
     """
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array)))
 

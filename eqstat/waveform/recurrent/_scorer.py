@@ -73,7 +73,7 @@ def scorer(classifier: RecurrentClassifier, *, prior_odds: float | int = 1.0) ->
     >>> from eqstat.waveform.recurrent import RecurrentSettings, prepare, train
     >>> rng = np.random.default_rng(0)
     >>> records = [
-    ...     Record(acceleration_m_s2=rng.normal(0, 0.02 + 0.2 * (n % 2), (3, 100)), rate_hz=20.0,
+    ...     Record(acceleration_m_s2=rng.normal(0, 0.005 + 0.015 * (n % 2), (3, 100)), rate_hz=20.0,
     ...            start_time=None, gravity="out", name=f"r{n}") for n in range(12)]
     >>> labels = pd.DataFrame({"is_earthquake": [n % 2 == 1 for n in range(12)]})
     >>> waves = prepare(records, RecurrentSettings(rate_hz=20.0, recurrent=8), labels=labels)
@@ -103,8 +103,8 @@ def scorer(classifier: RecurrentClassifier, *, prior_odds: float | int = 1.0) ->
 
 def score(
     scorer: RecurrentScorer,
-    samples: Float[Array, "windows 3 samples"],
-    mask: Bool[Array, "windows samples"] | None = None,
+    samples: Float[Array, "windows 3 samples"] | np.ndarray,
+    mask: Bool[Array, "windows samples"] | np.ndarray | None = None,
 ) -> Ratio:
     """Score windows of acceleration; pure JAX, safe in `jax.jit`.
 

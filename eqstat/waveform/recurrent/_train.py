@@ -165,7 +165,7 @@ def train(
     >>> from eqstat.waveform.recurrent import RecurrentSettings, prepare
     >>> rng = np.random.default_rng(0)
     >>> records = [
-    ...     Record(acceleration_m_s2=rng.normal(0, 0.02 + 0.2 * (n % 2), (3, 100)), rate_hz=20.0,
+    ...     Record(acceleration_m_s2=rng.normal(0, 0.005 + 0.015 * (n % 2), (3, 100)), rate_hz=20.0,
     ...            start_time=None, gravity="out", name=f"r{n}") for n in range(12)]
     >>> labels = pd.DataFrame({"is_earthquake": [n % 2 == 1 for n in range(12)]})
     >>> waves = prepare(records, RecurrentSettings(rate_hz=20.0, recurrent=8), labels=labels)
@@ -271,7 +271,7 @@ def predict_held_out(
     >>> from eqstat.waveform.recurrent import RecurrentSettings, prepare
     >>> rng = np.random.default_rng(0)
     >>> records = [
-    ...     Record(acceleration_m_s2=rng.normal(0, 0.02 + 0.2 * (n % 2), (3, 100)), rate_hz=20.0,
+    ...     Record(acceleration_m_s2=rng.normal(0, 0.005 + 0.015 * (n % 2), (3, 100)), rate_hz=20.0,
     ...            start_time=None, gravity="out", name=f"r{n}") for n in range(12)]
     >>> labels = pd.DataFrame({"is_earthquake": [n % 2 == 1 for n in range(12)]})
     >>> waves = prepare(records, RecurrentSettings(rate_hz=20.0, recurrent=8), labels=labels)
@@ -336,9 +336,8 @@ def known_features(waves: Waves) -> np.ndarray:
         part = slice(first, first + BLOCK)
         rows = len(waves.samples[part])
         size = bucket_size(rows)
-        found = window_features(
-            pad_rows(waves.samples[part], size), settings, mask=pad_rows(waves.mask[part], size)
-        )
+        x, valid = (jnp.asarray(pad_rows(y[part], size)) for y in (waves.samples, waves.mask))
+        found = window_features(x, settings, mask=valid)
         parts.append(np.stack([np.asarray(getattr(found, n))[:rows] for n in KNOWN], axis=1))
     return np.concatenate(parts).astype(np.float64)
 

@@ -141,6 +141,7 @@ def test_a_toy_problem_is_learned(trained, waves):
     assert np.mean(np.asarray(answer.status) == Status.OK) > 0.8
 
 
+@pytest.mark.slow
 def test_the_balance_of_classes_does_not_leak(trained):
     """Ten times as many others: log 10 = 2.3 would show in the mean."""
     many = trained_on(waves_of(2, 12, 120))
