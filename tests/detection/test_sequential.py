@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 from eqstat import InputError
 from eqstat.detection import BackgroundRate, detector, init, shiryaev_roberts_threshold, step
 from eqstat.detection._detector import grid_over
-from eqstat.detection.causes import earthquake, network_burst
+from eqstat.detection.causes import earthquake, network_burst, nodes, venue
 
 from . import cases
 
@@ -204,6 +204,29 @@ def test_a_burst_is_told_from_an_earthquake(watch):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.parametrize("moment_s", [0.0, 0.25, 0.5, 0.75])
+def test_many_reports_within_a_second_are_no_earthquake(moment_s):
+    """Whatever their moment between the slots, and however sharp an earthquake's delays."""
+    sharp = nodes(
+        share=(0.1, 0.3, 0.7),
+        first_share=(0.9, 0.3),
+        reach_km=(30.0, np.inf),
+        delay_s=2.5,
+        sd_s=(0.8,),
+    )
+    causes = (earthquake(nodes=sharp), venue(cells=40), network_burst())
+    watch = cases.small(1000, seed=2, causes=causes)
+    rng = np.random.default_rng(int(100 * moment_s))
+    who = rng.choice(1000, 250, replace=False)
+    time = 100.0 + moment_s + rng.uniform(0, 1, 250)
+    state = init(watch, 90.0)
+    for now in range(91, 106):
+        new = (time <= now) & (time > now - 1)
+        state, report = step(watch, state, float(now), who[new], time[new])
+        assert float(report.probability[0]) < 0.5
+
+
 def test_the_background_rate_is_learnt(watch):
     rng = np.random.default_rng(5)
     state, rate_h = init(watch, 0.0), 3 * cases.RATE_H
