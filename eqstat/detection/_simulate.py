@@ -82,7 +82,7 @@ def cause_prior(detector: Detector) -> np.ndarray:
     >>> network = pd.DataFrame({"latitude": [1.0, 1.1], "longitude": [2.0, 2.1]})
     >>> watch = detector(network, causes=(network_burst(rate_per_year=50.0),))
     >>> cause_prior(watch).round(6).tolist()
-    [0.000101, 0.999899]
+    [0.000103, 0.999897]
     """
     weight = [
         cause.rate_per_year * cause.slot_s * cause.slots / YEAR_S for cause in detector.causes
