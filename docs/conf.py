@@ -141,8 +141,8 @@ myst_substitutions = {key: _setting(*where) for key, where in SETTINGS.items()}
 
 
 def without_code(app: Sphinx, config: Config) -> None:
-    """Where no page is executed, no kernel says what colours its code."""
-    if config.nb_execution_mode == "off":
+    """Where a page is not executed, no kernel says what colours its code."""
+    if config.nb_execution_mode == "off" or _only:
         config.suppress_warnings = [*config.suppress_warnings, "myst-nb.lexer"]
 
 
