@@ -47,11 +47,11 @@ def times(after_s):
 
 
 def phones_and_triggers(rng):
-    latitude, longitude = rng.uniform(-12.3, -11.8, 60), rng.uniform(-77.2, -76.7, 60)
+    latitude, longitude = rng.uniform(-12.7, -11.5, 60), rng.uniform(-77.6, -76.4, 60)
     names = [f"phone-{number}" for number in range(60)]
     phones = pd.DataFrame({"device": names, "latitude": latitude, "longitude": longitude})
-    used = phones.iloc[:45].copy()
-    after_s = seconds(used["latitude"], used["longitude"]) + rng.normal(2.0, 0.6, 45)
+    used = phones.iloc[:50].copy()
+    after_s = seconds(used["latitude"], used["longitude"]) + rng.normal(2.0, 0.6, 50)
     return phones, used.assign(time=times(after_s))
 
 
