@@ -25,6 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 # What a wrong kind of argument makes of Python, NumPy, pandas and JAX.
 RAW_ERRORS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, AssertionError)
 
+KEYS = {"PRNGKeyArray", "Key"}
 NUMBERS = {"float", "int", "Number", "floating", "number"}
 ARRAYS = {"ndarray", "NDArray", "Array", "ArrayLike", "FloatArray", "IntArray", "BoolArray"}
 ARRAYS |= {"Float", "Int", "Bool", "Series"}
@@ -136,7 +137,10 @@ def misfit(
     ]
     for name, value, annotation in given:
         if not fits(value, annotation):
-            return f"{function.__name__}: {name} cannot be {_named(value)}; it takes {annotation}"
+            owner = f"{function.__name__}: {name}"
+            if annotation in KEYS:
+                return f"{owner} must be a JAX random key, not {_named(value)}: jax.random.key(0)"
+            return f"{owner} cannot be {_named(value)}; it takes {annotation}"
     for name, value, _ in given:
         if problem := _pointed_at(value, error):
             return f"{function.__name__}: {name} {problem}"
@@ -187,7 +191,7 @@ def _fits_one(value: Any, node: ast.expr) -> bool:
         return isinstance(value, str | int) and value in (
             allowed if isinstance(allowed, tuple) else (allowed,)
         )
-    if name in ("PRNGKeyArray", "Key"):
+    if name in KEYS:
         return str(getattr(value, "dtype", "")).startswith(("key<", "uint32"))
     if name in NUMBERS:
         return _is_number(value)

@@ -22,7 +22,9 @@ KEY = jax.random.key(0)
 DRAWS = hypocentre.from_draws([1.0] * 9, [2.0] * 9, [3.0] * 9)
 WRONG = {
     "count cannot be 'three'": lambda: calibration.binomial_interval("three", 10),
-    "key cannot be 7": lambda: calibration.calibration_test(7, [0.1, 0.9], [False, True]),
+    "key must be a JAX random key, not 7": lambda: calibration.calibration_test(
+        7, [0.1, 0.9], [False, True]
+    ),
     "statistic cannot be 'mean'": lambda: calibration.block_bootstrap(KEY, "mean", [1, 2, 3]),
     "larger cannot be a DataFrame": lambda: calibration.auc([1.0], [True], larger=FRAME),
     "latitude1 cannot be 'north'": lambda: geodesy.azimuth("north", 0.0, 1.0, 1.0),
