@@ -99,7 +99,7 @@ def blames_arguments(function: F) -> F:
             raise
         except RAW_ERRORS as error:
             problem = misfit(function, error, args, options)
-            if problem is None:
+            if problem is None or _is_of_callers(error, (*args, *options.values())):
                 raise
             raise InputError(problem) from error
 
@@ -134,6 +134,7 @@ def misfit(
         (name, value, _text(signature.parameters[name].annotation))
         for name, value in bound.items()
         if signature.parameters[name].kind not in variadic
+        and value is not signature.parameters[name].default
     ]
     for name, value, annotation in given:
         if not fits(value, annotation):
@@ -141,8 +142,8 @@ def misfit(
             if annotation in KEYS:
                 return f"{owner} must be a JAX random key, not {_named(value)}: jax.random.key(0)"
             return f"{owner} cannot be {_named(value)}; it takes {annotation}"
-    for name, value, _ in given:
-        if problem := _pointed_at(value, error):
+    for name, value, annotation in given:
+        if problem := _pointed_at(value, error, known=annotation != "Any"):
             return f"{function.__name__}: {name} {problem}"
     for name, value, annotation in given:
         if problem := _unusable(value):
@@ -204,8 +205,14 @@ def _fits_one(value: Any, node: ast.expr) -> bool:
     if name in ("str", "bytes", "Path"):
         return name in _ancestors(value) or (name == "Path" and isinstance(value, str))
     # A class by its name. Aliases of other modules (`VelocityLike`) and what is any object are not
-    # known here: only what no class of eqstat can be is refused.
-    if not name[:1].isupper() or name in ("Any", "PyTree") or name.endswith(("Like", "Name")):
+    # known here: only what no class of eqstat can be is refused, and a function may be what an
+    # alias of a callable asks for.
+    if (
+        callable(value)
+        or not name[:1].isupper()
+        or name in ("Any", "PyTree")
+        or name.endswith(("Like", "Name"))
+    ):
         return True
     return name in _ancestors(value) or not _is_plain(value)
 
@@ -256,8 +263,22 @@ def _is_array(value: Any) -> bool:
     return array.dtype.kind in "fiubUTM" or (array.dtype == object and array.ndim > 0)
 
 
-def _pointed_at(value: Any, error: BaseException) -> str | None:
-    """What is wrong with a value, where the error names its kind, its text or a column it lacks."""
+def _is_of_callers(error: BaseException, values: Iterable[Any]) -> bool:
+    """Whether an error comes from a function that the caller gave."""
+    codes = [getattr(value, "__code__", None) for value in values]
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in codes:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _pointed_at(value: Any, error: BaseException, *, known: bool) -> str | None:
+    """What is wrong with a value, where the error names its kind, its text or a column it lacks.
+
+    A value whose kind is known to be right is to blame for a missing column or dimension only.
+    """
     if _is_traced(value):
         return None
     columns = getattr(value, "columns", None)
@@ -265,9 +286,9 @@ def _pointed_at(value: Any, error: BaseException) -> str | None:
         return f"has no column {error.args[0]!r}"
     kind, text = type(value).__name__, str(error)
     spoken = repr(kind) in text or kind in text.split() or repr(value) in text
-    if type(value).__module__ == "builtins" and spoken:
+    if not known and type(value).__module__ == "builtins" and spoken:
         return f"cannot be {_named(value)}: {text}".partition("\n")[0]
-    if kind == "DataFrame" and not isinstance(error, KeyError):
+    if not known and kind == "DataFrame" and not isinstance(error, KeyError):
         return "cannot be a DataFrame here; give one of its columns"
     if "0-dimensional" in text and _is_number(value):
         return f"must be an array, not {value!r}"

@@ -3,6 +3,7 @@
 import inspect
 import os
 import pickle
+from typing import Any
 
 import jax
 import jaxtyping
@@ -60,6 +61,29 @@ def test_an_error_with_arguments_that_fit_stays_what_it_is():
         ratio(6, float("nan"))
     with pytest.raises(eqstat.InputError, match="whole must be True or False, not 'no'"):
         ratio(6, 2, whole="no")
+
+
+@blames_arguments
+def applied(table: pd.DataFrame, change: "Change", note: Any = None) -> float:
+    """A function that calls the caller's, and may fail over its result."""
+    return float(change(table)) + len(note or "")
+
+
+def test_errors_of_the_callers_own_functions_stay_what_they_are():
+    assert applied(FRAME, len) == 2.0
+    with pytest.raises(ZeroDivisionError):
+        applied(FRAME, lambda table: 1 / 0, "'DataFrame'")
+    with pytest.raises(KeyError, match="absent"):
+        applied(FRAME, lambda table: table["absent"])
+    with pytest.raises(eqstat.InputError, match="change cannot be 3; it takes Change"):
+        applied(FRAME, 3)
+
+
+def test_a_table_in_its_place_is_not_to_blame():
+    with pytest.raises(TypeError, match="float\\(\\) argument"):
+        applied(FRAME, lambda table: None)
+    with pytest.raises(eqstat.InputError, match="note cannot be 7"):
+        applied(FRAME, len, 7)
 
 
 def test_the_cause_is_kept():
