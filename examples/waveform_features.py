@@ -110,15 +110,18 @@ panels[0].plot(
     seconds, np.linalg.norm(samples - level, axis=0), color="0.4", lw=0.6
 )
 panels[0].set(ylabel="vector sum, m/s²", yscale="log", ylim=(1e-3, 2))
-for panel, name in zip(
-    panels[1:],
-    ("cav_m_s", "duration_s", "dominant_period_s", "sta_lta"),
-    strict=True,
-):
+shown = {
+    "cav_m_s": "CAV, m/s",
+    "duration_s": "duration, s",
+    "dominant_period_s": "dominant period, s",
+    "sta_lta": "STA/LTA",
+}
+for panel, (name, label) in zip(panels[1:], shown.items(), strict=True):
     panel.plot(table["time_s"], table[name], ".-", color="#d94801")
-    panel.set(ylabel=name)
+    panel.set(ylabel=label)
 panels[1].set(yscale="log")
-panels[4].set(yscale="log", xlabel="seconds")
+panels[4].set(yscale="log", xlabel="time after the record's start, s")
+figure.align_ylabels()
 plt.show()
 
 # %% [markdown]
