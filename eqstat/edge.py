@@ -1191,9 +1191,9 @@ class FeatureStream:
         moved, count = new[:3] - new[:3, :1], step
         square, total = float(np.vdot(moved, moved)), np.add.reduce(moved, 1).tolist()
         if not (math.isfinite(square) and np.logical_and.reduce(new[3])):
-            there = (new[3] != 0) & np.isfinite(new[:3].sum(0))
-            new[:, ~there], new[3, there] = 0, 1
-            moved = (new[:3] - new[:3, int(there.argmax())][:, None])[:, there]
+            given = (new[3] != 0) & np.isfinite(new[:3].sum(0))
+            new[:, ~given], new[3, given] = 0, 1
+            moved = (new[:3] - new[:3, int(given.argmax())][:, None])[:, given]
             square, total = float(np.vdot(moved, moved)), moved.sum(1).tolist()
             count = int(new[3].sum())
         square -= sum(one * one for one in total) / max(count, 1)
@@ -1341,6 +1341,21 @@ def recalibrated(xp: Any, ratio: Any, low: Any, high: Any, shift: Any, lapse: An
     )
 
 
+def standardised(xp: Any, model: dict[str, Any], features: Any) -> Any:
+    """Transform features as the training data were: logarithms, centre and scale."""
+    logs = xp.log(xp.maximum(features, model["floor"]))
+    return (xp.where(model["logged"] > 0, logs, features) - model["centre"]) / model["scale"]
+
+
+def familiar(xp: Any, model: dict[str, Any], z: Any, ratio: Any) -> tuple[Any, Any, Any]:
+    """Draw log ratios towards 0 off the training data; also the distance and the status."""
+    away = z[:, None, :] - model["home"]
+    whitened = xp.sum(away[:, :, None, :] * model["root"], axis=-1)
+    distance = xp.sqrt(xp.min(xp.sum(whitened**2, axis=-1), axis=-1)) / model["familiar"]
+    status = xp.where(distance > 1, Status.UNFAMILIAR, Status.OK)
+    return ratio * xp.clip(2 - distance, 0.0, 1.0), distance, status
+
+
 def waveform(xp: Any, model: dict[str, Any], features: Any) -> tuple[Any, Any, Any]:
     """Log likelihood ratios of rows of features, their distance from the training data, statuses.
 
@@ -1349,17 +1364,11 @@ def waveform(xp: Any, model: dict[str, Any], features: Any) -> tuple[Any, Any, A
     """
     logged = model["logged"] > 0
     bad = ~xp.all(xp.isfinite(features) & ~(logged & (features < 0)), axis=1)
-    features = xp.where(bad[:, None], 1.0, features)
-    logs = xp.log(xp.maximum(features, model["floor"]))
-    z = (xp.where(logged, logs, features) - model["centre"]) / model["scale"]
+    z = standardised(xp, model, xp.where(bad[:, None], 1.0, features))
     ratio = log_ratio_of_draws(xp, drawn_ratios(xp, model, z))
     own = [model["recalibration_" + name] for name in ("low", "high", "shift", "lapse")]
     ratio = log_ratio_of_draws(xp, recalibrated(xp, ratio, *own))
-    away = z[:, None, :] - model["home"]
-    whitened = xp.sum(away[:, :, None, :] * model["root"], axis=-1)
-    distance = xp.sqrt(xp.min(xp.sum(whitened**2, axis=-1), axis=-1)) / model["familiar"]
-    status = xp.where(distance > 1, Status.UNFAMILIAR, Status.OK)
-    ratio = ratio * xp.clip(2 - distance, 0.0, 1.0)
+    ratio, distance, status = familiar(xp, model, z, ratio)
     nothing = xp.where(bad, math.nan, 0.0)
     return ratio + nothing, distance + nothing, xp.where(bad, Status.BAD_INPUT, status)
 

@@ -100,8 +100,8 @@ class FeatureStream(eqx.Module, Explained):
         Examples
         --------
         >>> stream = FeatureStream.init(FeatureSettings(50.0))
-        >>> stream, found = stream.step(jnp.zeros((3, 50)))
-        >>> int(found.status)
+        >>> stream, features = stream.step(jnp.zeros((3, 50)))
+        >>> int(features.status)
         4
         """
         new = jnp.asarray(samples, self.samples.dtype)

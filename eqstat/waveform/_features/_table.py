@@ -120,7 +120,7 @@ def _of_one(record: Record, settings: FeatureSettings) -> pd.DataFrame:
     samples = pad_rows(np.asarray(record.acceleration_m_s2[:, :used].T, np.float64), size).T
     mask = pad_rows(record.mask[:used], size, fill=False)
     with jax.enable_x64(True):
-        found = compiled_frames(
+        frames = compiled_frames(
             samples,
             mask,
             sensor_of(settings, np.dtype(np.float64)),
@@ -130,7 +130,7 @@ def _of_one(record: Record, settings: FeatureSettings) -> pd.DataFrame:
         )
     rows = steps - first + 1
     ends_s = np.arange(first, steps + 1) * settings.step / record.rate_hz
-    columns = {name: np.asarray(getattr(found, name))[:rows] for name in FEATURES}
+    columns = {name: np.asarray(getattr(frames, name))[:rows] for name in FEATURES}
     return pd.DataFrame(
         {
             "record": record.name,
@@ -138,6 +138,6 @@ def _of_one(record: Record, settings: FeatureSettings) -> pd.DataFrame:
             "time": record.start_time + pd.to_timedelta(ends_s, unit="s"),
             "time_s": ends_s,
             **columns,
-            "status": np.asarray(found.status)[:rows],
+            "status": np.asarray(frames.status)[:rows],
         }
     )

@@ -211,8 +211,8 @@ def window_features(
     --------
     >>> import numpy as np
     >>> wave = np.sin(2 * np.pi * 5 * np.arange(200) / 100)
-    >>> found = window_features(wave * np.array([[0.3], [0.4], [0.0]]), FeatureSettings(100.0))
-    >>> round(float(found.dominant_period_s), 3), round(float(found.peak_m_s2), 3)
+    >>> features = window_features(wave * np.array([[0.3], [0.4], [0.0]]), FeatureSettings(100.0))
+    >>> round(float(features.dominant_period_s), 3), round(float(features.peak_m_s2), 3)
     (0.2, 0.5)
     """
     samples = jnp.asarray(samples)

@@ -197,7 +197,7 @@ def prepare(
     if group is None:
         notes.append(f"{name}: no group is named, so that windows are taken for independent")
     if scaling is None:
-        scaling = _scaling(values, labels, names, logged, name)
+        scaling = scaling_of(values, labels, names, logged, name)
     if training_odds is None:
         training_odds = float(labels.sum() / (~labels).sum())
     check_range(name, 0, ends="()", training_odds=training_odds)
@@ -259,7 +259,7 @@ def _groups(table: pd.DataFrame, group: str | Sequence[str] | None, name: str) -
     return table.groupby(columns, sort=True).ngroup().to_numpy()
 
 
-def _scaling(
+def scaling_of(
     values: np.ndarray,
     labels: np.ndarray,
     names: tuple[str, ...],

@@ -15,7 +15,7 @@ from eqstat._core.checks import check_kind, check_probability, check_range, chec
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 from eqstat.waveform.classifier._data import prepare
-from eqstat.waveform.classifier._folds import folds_of
+from eqstat.waveform.classifier._folds import folds_by
 from eqstat.waveform.classifier._train import train
 
 BINS = 10
@@ -74,20 +74,10 @@ def predict_held_out(
         raise InputError("predict_held_out: name the column of groups")
     windows = prepare(table, features, group=group, logged=logged)
     rows = windows.table
-    if isinstance(folds, str):
-        if folds not in rows.columns:
-            raise InputError(f"predict_held_out: the column of folds {folds!r} is missing")
-        fold = np.unique(rows[folds].astype(str), return_inverse=True)[1]
-        split = np.bincount(windows.group, minlength=1)
-        pairs = len(np.unique(np.column_stack([windows.group, fold]), axis=0))
-        if pairs > len(split[split > 0]):
-            raise InputError(
-                f"predict_held_out: {folds} splits a group; name folds of whole groups"
-            )
-    else:
-        check_whole("predict_held_out", 2, folds=folds)
-        own = jax.random.fold_in(key, 0)
-        fold = folds_of(own, windows.group, windows.labels, folds, owner="predict_held_out")
+    fold = folds_by(
+        jax.random.fold_in(key, 0), rows, windows.group, windows.labels, folds,
+        owner="predict_held_out",
+    )  # fmt: skip
     parts = []
     for number in np.unique(fold):
         inside, outside = rows[fold != number], rows[fold == number]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from jaxtyping import PRNGKeyArray
 
+from eqstat._core.checks import check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.random import generator
 
@@ -53,3 +55,34 @@ def folds_of(
             load[target] += rows[one]
             number[target] += 1
     return fold[group]
+
+
+def folds_by(
+    key: PRNGKeyArray,
+    table: pd.DataFrame,
+    group: np.ndarray,
+    labels: np.ndarray,
+    folds: int | str,
+    *,
+    owner: str,
+) -> np.ndarray:
+    """Return the fold of each row by a number of folds, or by a column whose values they are.
+
+    Parameters
+    ----------
+    key, group, labels, owner
+        As of `folds_of`.
+    table
+        Of the rows.
+    folds
+        Number of folds, at least 2, or a column's name.
+    """
+    if not isinstance(folds, str):
+        check_whole(owner, 2, folds=folds)
+        return folds_of(key, group, labels, folds, owner=owner)
+    if folds not in table.columns:
+        raise InputError(f"{owner}: the column of folds {folds!r} is missing")
+    fold = np.unique(table[folds].astype(str), return_inverse=True)[1]
+    if len(np.unique(np.column_stack([group, fold]), axis=0)) > len(np.unique(group)):
+        raise InputError(f"{owner}: {folds} splits a group; name folds of whole groups")
+    return fold

@@ -109,7 +109,7 @@ def score(scorer: RatioScorer, features: Float[Array, "rows features"]) -> Ratio
     See `scorer`.
     """
     ratio, _, status = edge.waveform(jnp, scorer.model, jnp.asarray(features))
-    return _answer(scorer, ratio, status)
+    return answered(scorer.model, ratio, status)
 
 
 def init(devices: int) -> Float[Array, "devices 3"]:
@@ -183,9 +183,10 @@ def step(
         raise InputError("step: the classifier was trained without `sequence`")
     ratio, _, status = edge.waveform(jnp, scorer.model, jnp.asarray(features))
     state, total = edge.accumulate(jnp, scorer.model, state, ratio, status)
-    return state, _answer(scorer, total, status)
+    return state, answered(scorer.model, total, status)
 
 
-def _answer(scorer: RatioScorer, ratio: Any, status: Any) -> Ratio:
-    odds = jnp.clip(ratio + scorer.model["log_prior_odds"], -80.0, 80.0)
+def answered(model: dict[str, Any], ratio: Any, status: Any) -> Ratio:
+    """Return the answer of log ratios at the model's prior odds."""
+    odds = jnp.clip(ratio + model["log_prior_odds"], -80.0, 80.0)
     return Ratio(ratio, 1 / (1 + jnp.exp(-odds)), status)

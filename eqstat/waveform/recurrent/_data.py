@@ -146,17 +146,17 @@ def _cut(
     record: Record, settings: RecurrentSettings, step_s: float, labels: dict[str, Any]
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """Windows of one record."""
-    found = windows(record, window_s=settings.samples / record.rate_hz, step_s=step_s)
+    cuts = windows(record, window_s=settings.samples / record.rate_hz, step_s=step_s)
     table = pd.DataFrame(
         {
             "record": record.name,
             "device": record.device,
-            "time": record.start_time + pd.to_timedelta(found.time_s, unit="s"),
-            "time_s": found.time_s,
+            "time": record.start_time + pd.to_timedelta(cuts.time_s, unit="s"),
+            "time_s": cuts.time_s,
         }
     ).assign(**labels)
-    filled = np.where(found.mask[:, None], found.samples, 0.0).astype(np.float32)
-    return filled, found.mask, table
+    filled = np.where(cuts.mask[:, None], cuts.samples, 0.0).astype(np.float32)
+    return filled, cuts.mask, table
 
 
 def labels_of(table: pd.DataFrame, group: str | Sequence[str], owner: str) -> tuple[Any, Any]:

@@ -16,6 +16,7 @@ from eqstat._core.explain import Explained
 from eqstat.inference import bucket_size, pad_rows
 from eqstat.waveform._features._window import features_of, sensor_of
 from eqstat.waveform.classifier import Ratio
+from eqstat.waveform.classifier._scorer import answered
 from eqstat.waveform.recurrent._data import Waves
 from eqstat.waveform.recurrent._network import RecurrentNetwork
 from eqstat.waveform.recurrent._train import (
@@ -143,26 +144,20 @@ def score(
     given = jnp.ones((len(samples), settings.samples), bool) if mask is None else jnp.asarray(mask)
     if given.shape != (len(samples), settings.samples):
         raise InputError(f"score: mask must have the shape {(len(samples), settings.samples)}")
-    found = features_of(
+    features = features_of(
         samples, given, jnp.full(len(samples), jnp.nan, samples.dtype),
         sensor_of(feature_settings(settings), samples.dtype),
     )  # fmt: skip
-    known = jnp.stack([getattr(found, name) for name in KNOWN], axis=1)
+    known = jnp.stack([getattr(features, name) for name in KNOWN], axis=1)
     good = jnp.all(jnp.isfinite(known), axis=1)
-    known = jnp.where(good[:, None], known, 1.0)
-    logs = jnp.log(jnp.maximum(known, model["floor"]))
-    z = (jnp.where(model["logged"] > 0, logs, known) - model["centre"]) / model["scale"]
-    away = jnp.einsum("ncf,cgf->ncg", z[:, None] - model["home"], model["root"])
-    distance = jnp.sqrt(jnp.min(jnp.sum(away**2, axis=-1), axis=-1)) / model["familiar"]
+    z = edge.standardised(jnp, model, jnp.where(good[:, None], known, 1.0))
     own = (model[name] for name in DRAWN)
     draws = edge.recalibrated(jnp, each_ratio(scorer.members, samples, given).T, *own)
     ratio = edge.log_ratio_of_draws(jnp, draws.reshape(len(samples), -1))
-    ratio = jnp.where(good, ratio * jnp.clip(2 - distance, 0.0, 1.0), jnp.nan)
-    status = jnp.where(distance > 1, edge.Status.UNFAMILIAR, edge.Status.OK)
-    few = found.status == edge.Status.TOO_FEW
+    ratio, _, status = edge.familiar(jnp, model, z, ratio)
+    few = features.status == edge.Status.TOO_FEW
     bad = jnp.where(few, edge.Status.TOO_FEW, edge.Status.BAD_INPUT)
-    odds = jnp.clip(ratio + model["log_prior_odds"], -80.0, 80.0)
-    return Ratio(ratio, 1 / (1 + jnp.exp(-odds)), jnp.where(good, status, bad))
+    return answered(model, jnp.where(good, ratio, jnp.nan), jnp.where(good, status, bad))
 
 
 _compiled = eqx.filter_jit(score)

@@ -23,9 +23,9 @@ from eqstat.inference.descent import TrainingOptions, descend, stacked
 from eqstat.waveform._features._settings import FeatureSettings
 from eqstat.waveform._features._window import window_features
 from eqstat.waveform.classifier import _familiarity
-from eqstat.waveform.classifier._data import Scaling, _scaling
+from eqstat.waveform.classifier._data import Scaling, scaling_of
 from eqstat.waveform.classifier._familiarity import Familiarity
-from eqstat.waveform.classifier._folds import folds_of
+from eqstat.waveform.classifier._folds import folds_by, folds_of
 from eqstat.waveform.classifier._recalibration import RatioCalibration, recalibrate
 from eqstat.waveform.recurrent._data import Waves, labels_of
 from eqstat.waveform.recurrent._network import RecurrentNetwork, init_network, turned
@@ -198,7 +198,7 @@ def train(
     ratio = log_ratios(done.module, waves.samples, waves.mask)[np.arange(len(fold)), fold]
     calibration = recalibrate(keys[3], ratio.astype(np.float64), labels, codes)
     values = known_features(waves)
-    scaling = _scaling(values, labels, KNOWN, None, "windows")
+    scaling = scaling_of(values, labels, KNOWN, None, "windows")
     z, distance = scaling(values), np.empty(len(fold))
     for number in range(members):
         out = fold == number
@@ -287,15 +287,7 @@ def predict_held_out(
     check_kind("predict_held_out", Waves, "give what `prepare(...)` returns", waves=waves)
     owner = "predict_held_out"
     labels, codes = labels_of(waves.table, group, owner)
-    if isinstance(folds, str):
-        if folds not in waves.table.columns:
-            raise InputError(f"{owner}: the column of folds {folds!r} is missing")
-        fold = np.unique(waves.table[folds].astype(str), return_inverse=True)[1]
-        if len(np.unique(np.column_stack([codes, fold]), axis=0)) > len(np.unique(codes)):
-            raise InputError(f"{owner}: {folds} splits a group; name folds of whole groups")
-    else:
-        check_whole(owner, 2, folds=folds)
-        fold = folds_of(jax.random.fold_in(key, 0), codes, labels, folds, owner=owner)
+    fold = folds_by(jax.random.fold_in(key, 0), waves.table, codes, labels, folds, owner=owner)
     inner = options.pop("inner_folds", 5)
     out = pd.DataFrame(index=waves.table.index, columns=["log_ratio", "status"], dtype=float)
     for number in np.unique(fold):
@@ -337,8 +329,8 @@ def known_features(waves: Waves) -> np.ndarray:
         rows = len(waves.samples[part])
         size = bucket_size(rows)
         x, valid = (jnp.asarray(pad_rows(y[part], size)) for y in (waves.samples, waves.mask))
-        found = window_features(x, settings, mask=valid)
-        parts.append(np.stack([np.asarray(getattr(found, n))[:rows] for n in KNOWN], axis=1))
+        features = window_features(x, settings, mask=valid)
+        parts.append(np.stack([np.asarray(getattr(features, n))[:rows] for n in KNOWN], axis=1))
     return np.concatenate(parts).astype(np.float64)
 
 
@@ -362,6 +354,6 @@ def log_ratios(members: Any, samples: np.ndarray, mask: np.ndarray) -> np.ndarra
     for first in range(0, len(samples), BLOCK):
         x, m = samples[first : first + BLOCK], mask[first : first + BLOCK]
         size = bucket_size(len(x))
-        found = np.asarray(each_ratio(members, pad_rows(x, size), pad_rows(m, size)))
-        parts.append(found.T[: len(x)])
+        ratio = np.asarray(each_ratio(members, pad_rows(x, size), pad_rows(m, size)))
+        parts.append(ratio.T[: len(x)])
     return np.concatenate(parts)
