@@ -30,8 +30,9 @@ def bucket_size(count: int, *, smallest: int = SMALLEST_BUCKET) -> int:
     >>> [bucket_size(n) for n in (0, 1, 16, 17, 100)]
     [0, 16, 16, 32, 128]
     """
-    check_whole("bucket_size", count=count)
-    check_whole("bucket_size", 1, smallest=smallest)
+    if not (0 <= count < np.inf and smallest >= 1):  # cheap: this stands in every step
+        check_whole("bucket_size", count=count)
+        check_whole("bucket_size", 1, smallest=smallest)
     size = smallest if count else 0
     while size < count:
         size *= 2

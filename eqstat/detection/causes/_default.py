@@ -301,12 +301,12 @@ def network_burst(*, rate_per_year: float = 50.0) -> Cause:
     )
     joined = _joined(*simultaneous, higher_rate)
     # One burst in six is a higher rate.
-    among = np.where(joined.first > 0, 5 / 6, 1 / 6)
-    share = among / np.array([np.sum(among == each) for each in among])
+    at_once = joined.first > 0
+    weight = np.where(at_once, 5 / 6 / at_once.sum(), 1 / 6 / (~at_once).sum())
     return Cause(
         name="network",
         rate_per_year=rate_per_year,
-        nodes=joined._replace(weight=share),
+        nodes=joined._replace(weight=weight),
         depth_km=np.zeros(1),
         depth_weight=np.ones(1),
         slots=KEPT + 29,
