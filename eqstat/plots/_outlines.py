@@ -121,14 +121,14 @@ def draw_land(ax: Axes, box: Box, *, borders: bool = True, width: float = 0.8) -
     shapes, coasts, frontiers = [], [], []
     for turn in (-360.0, 0.0, 360.0):
         move = np.array([turn, 0.0])
-        there = (box[0] - turn, box[1], box[2] - turn, box[3])
-        for number in _near(known.ring_boxes, there):
-            ring = clipped(known.rings[number], there)
+        turned_box = (box[0] - turn, box[1], box[2] - turn, box[3])
+        for number in _near(known.ring_boxes, turned_box):
+            ring = clipped(known.rings[number], turned_box)
             if len(ring) > 2:
                 shapes.append(Outline(np.vstack([ring, ring[:1]]) + move, closed=True))
-        for number in _near(known.arc_boxes, there):
+        for number in _near(known.arc_boxes, turned_box):
             kind = frontiers if known.is_border[number] else coasts
-            kind += [piece + move for piece in pieces(known.arcs[number], there)]
+            kind += [piece + move for piece in pieces(known.arcs[number], turned_box)]
     ax.set_facecolor(SEA)
     if shapes:
         land = Outline.make_compound_path(*shapes)
