@@ -124,8 +124,22 @@ def magnitude_draws(
     The prior is Gutenberg-Richter; the likelihood is that of the apparent magnitude.
     """
     node = np.linspace(*ends, NODES)
+    log_prior = -b_value * np.log(10) * node
+    return posterior_draws(node, log_prior, estimate, sd, seen_s, velocity_km_s, count)
+
+
+def posterior_draws(
+    node: np.ndarray,
+    log_prior: np.ndarray,
+    estimate: np.ndarray,
+    sd: np.ndarray,
+    seen_s: np.ndarray,
+    velocity_km_s: float,
+    count: int,
+) -> np.ndarray:
+    """As `magnitude_draws`, with any prior, as its log density at equidistant nodes."""
     shown = shown_magnitude(node, seen_s[:, None], velocity_km_s)
-    log = -b_value * np.log(10) * node - 0.5 * ((estimate[:, None] - shown) / sd[:, None]) ** 2
+    log = log_prior - 0.5 * ((estimate[:, None] - shown) / sd[:, None]) ** 2
     mass = np.exp(log - log.max(axis=1, keepdims=True))
     reached = np.concatenate(
         [np.zeros((len(mass), 1)), np.cumsum(0.5 * (mass[:, 1:] + mass[:, :-1]), axis=1)], axis=1
