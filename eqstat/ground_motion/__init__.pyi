@@ -1,3 +1,4 @@
+from . import envelope as envelope
 from . import event as event
 from . import magnitude as magnitude
 from . import mixture as mixture

@@ -1,0 +1,15 @@
+from ._envelope import arrivals as arrivals
+from ._envelope import at_times as at_times
+from ._envelope import envelope as envelope
+from ._envelope import first_passed as first_passed
+from ._envelope import running_peak as running_peak
+from ._envelope import share_of_peak as share_of_peak
+from ._envelope import window_peak as window_peak
+from ._shape import DISTANCES_KM as DISTANCES_KM
+from ._shape import MAGNITUDES as MAGNITUDES
+from ._shape import SITES as SITES
+from ._shape import Shape as Shape
+from ._shape import coefficients as coefficients
+from ._shape import draw_shape as draw_shape
+from ._shape import median_shape as median_shape
+from ._waveform import waveforms as waveforms
