@@ -1,3 +1,4 @@
+from . import multistation as multistation
 from ._examples import Examples as Examples
 from ._examples import event_correlation as event_correlation
 from ._examples import event_weights as event_weights

@@ -35,6 +35,9 @@ class Examples(Explained):
         Names of the features, for messages, where they are one array.
     optional
         Those of the names that may be missing (NaN).
+    upper
+        Which targets are upper bounds only, as of stations that report from some level on, in their
+        shape; none by default.
 
     Raises
     ------
@@ -56,6 +59,7 @@ class Examples(Explained):
     mask: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     names: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    upper: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
     def __post_init__(self) -> None:
         """Fill the defaults and check the arrays."""
@@ -67,6 +71,7 @@ class Examples(Explained):
             "event": np.asarray(self.event, str),
             "weight": np.asarray(self.weight, float) if np.size(self.weight) else np.ones(rows),
             "mask": self.mask if np.size(self.mask) else np.ones(target.shape, bool),
+            "upper": self.upper if np.size(self.upper) else np.zeros(target.shape, bool),
         }
         for name, value in given.items():
             object.__setattr__(self, name, value)
@@ -75,8 +80,9 @@ class Examples(Explained):
         for leaf in [*jax.tree.leaves(given["features"]), given["event"], given["weight"]]:
             if len(leaf) != rows:
                 raise InputError(f"examples: {len(leaf)} rows beside {rows} of log10_pga")
-        if given["mask"].shape != target.shape:
-            raise InputError(f"examples: mask {given['mask'].shape} is not {target.shape}")
+        for name in ("mask", "upper"):
+            if given[name].shape != target.shape:
+                raise InputError(f"examples: {name} {given[name].shape} is not {target.shape}")
         weight = given["weight"]
         _refuse("weight", ~(np.isfinite(weight) & (weight >= 0)), "must be 0 or more")
         _refuse("log10_pga", ~np.isfinite(target) & given["mask"], "must be finite; leave it out")
@@ -108,12 +114,14 @@ class Examples(Explained):
             self.mask[which],
             self.names,
             self.optional,
+            self.upper[which],
         )
 
-    def padded(self, size: int, dtype: Any) -> tuple[Any, Any, Any]:
-        """Pad features, targets and mask to `size` rows, floating-point arrays in a dtype.
+    def padded(self, size: int, dtype: Any) -> tuple[Any, Any, Any, Any]:
+        """Pad features, targets, mask and bounds to `size` rows, floating-point arrays in a dtype.
 
-        Padding repeats the first row: it has weight 0, but its density must be finite.
+        Padding repeats the first row: it has weight 0, but its density must be finite. Where no
+        target is a bound, there are no bounds.
         """
         which = pad_rows(np.arange(len(self)), size)
 
@@ -122,7 +130,8 @@ class Examples(Explained):
             return jnp.asarray(leaf[which].astype(kind))
 
         target = np.where(self.mask, self.log10_pga, 0.0)
-        return jax.tree.map(pad, self.features), pad(target), pad(self.mask)
+        upper = pad(self.upper) if self.upper.any() else None
+        return jax.tree.map(pad, self.features), pad(target), pad(self.mask), upper
 
 
 def _refuse(what: str, bad: np.ndarray, advice: str) -> None:
@@ -150,6 +159,7 @@ def joined(first: Examples, second: Examples) -> Examples:
         both("mask"),
         first.names,
         first.optional,
+        both("upper"),
     )
 
 

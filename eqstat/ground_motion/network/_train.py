@@ -8,6 +8,7 @@ term, so scores on held-out records of training events are optimistic.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
@@ -20,9 +21,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, PRNGKeyArray
 
+from eqstat._core.checks import check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained
-from eqstat.ground_motion.mixture._mixture import log_density
+from eqstat.ground_motion.mixture._mixture import Mixture, log_density, log_exceedance
 from eqstat.ground_motion.network._examples import Examples, joined, refuse_shared
 from eqstat.inference import bucket_size
 from eqstat.inference.descent import (
@@ -39,6 +41,8 @@ __all__ = [
 ]  # fmt: skip
 
 FEWEST_EVENTS = 10
+# Rows whose held-out loss is computed at a time.
+BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -158,9 +162,10 @@ def train(
     both = joined(training, held_out)
     first = np.arange(len(both)) < len(training)
     weight = np.where([first, ~first], both.weight, 0.0)[:, None]
-    result = _run(
-        key, stacked([module]), both, weight, options, trainable, augment, progress, throw
-    )
+    result = run(
+        key, stacked([module]), both, weight, options=options, trainable=trainable,
+        augment=augment, progress=progress, throw=throw,
+    )  # fmt: skip
     single = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, result.module)
     return TrainingResult(
         single, result.result, result.history, result.best_epoch, ~first[None], result.seconds
@@ -230,61 +235,112 @@ def train_ensemble(
     >>> trained.module.slope.shape, trained.out_of_bag.shape
     ((2,), (2, 60))
     """
+    weight, starts = bootstraps(key, examples, members, owner="train_ensemble")
+    modules = [make(start, own) for start, own in zip(starts, weight[0], strict=True)]
+    return run(
+        key, stacked(modules), examples, weight, options=options, trainable=trainable,
+        augment=augment, progress=progress, throw=throw,
+    )  # fmt: skip
+
+
+def bootstraps(
+    key: PRNGKeyArray, examples: Examples, members: int, *, owner: str
+) -> tuple[np.ndarray, list[PRNGKeyArray]]:
+    """Bootstraps of the events: weights (training or held out, members, rows), and keys."""
     names, number = np.unique(examples.event, return_inverse=True)
     if len(names) < FEWEST_EVENTS:
         raise InputError(
-            f"train_ensemble: {len(names)} events are too few to hold some out; give at least "
+            f"{owner}: {len(names)} events are too few to hold some out; give at least "
             f"{FEWEST_EVENTS}"
         )
-    if members < 1:
-        raise InputError(f"train_ensemble: members must be at least 1, not {members}")
-    modules, weights, held = [], [], []
+    check_whole(owner, 1, members=members)
+    weights, held, starts = [], [], []
     for member in range(members):
         start, draw = jax.random.split(jax.random.fold_in(key, member))
         drawn = np.asarray(jax.random.randint(draw, (len(names),), 0, len(names)))
         times = np.bincount(drawn, minlength=len(names))[number]
         weights.append(examples.weight * times)
         held.append(examples.weight * (times == 0))
-        modules.append(make(start, weights[-1]))
-    weight = np.stack([weights, held])
-    return _run(
-        key, stacked(modules), examples, weight, options, trainable, augment, progress, throw
-    )
+        starts.append(start)
+    return np.stack([weights, held]), starts
+
+
+class NegativeLogDensity(Explained, eqx.Module):
+    r"""Loss of a module that returns a `Mixture`: the negative log density of each target.
+
+    Of a target that is an upper bound b it is $-\log\{\pi + (1 - \pi) P(Y \le b)\}$, with the share
+    $\pi$ of silent stations that are out of order.
+
+    Attributes
+    ----------
+    out_of_order
+        $\pi$, in [0, 1).
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion.mixture import Mixture
+    >>> def normal(features):
+    ...     return Mixture(jnp.zeros((2, 1)), jnp.zeros((2, 1)), jnp.ones((2, 1)))
+    >>> bounds = jnp.array([False, True])
+    >>> NegativeLogDensity()(normal, None, jnp.zeros(2), bounds).round(3).tolist()
+    [0.9190000295639038, 0.6930000185966492]
+    """
+
+    out_of_order: float = 0.0
+
+    def __call__(self, module: Any, features: Any, target: Array, upper: Array | None) -> Array:
+        """Loss of each target, in their shape."""
+        mixture = module(features)
+        exact = -log_density(mixture, target)
+        if upper is None:
+            return exact
+        mirrored = Mixture(mixture.log_weight, -mixture.mean, mixture.scale)
+        below = log_exceedance(mirrored, -target)
+        if self.out_of_order:
+            working = np.log1p(-self.out_of_order)
+            below = jnp.logaddexp(below + working, np.log(self.out_of_order))
+        return jnp.where(upper, -below, exact)
 
 
 class _Loss(eqx.Module):
-    """Mean negative log density of each row over its unmasked targets."""
+    """Mean loss of each row over its unmasked targets."""
 
     augment: Callable | None
+    score: Callable
 
     def __call__(self, module: Any, rows: tuple, key: Any) -> Array:
-        features, target, mask = rows
+        features, target, mask, upper = rows
         if self.augment is not None and key is not None:
             features = self.augment(key, features)
-        each = -log_density(module(features), target)
+        each = self.score(module, features, target, upper)
         axes = tuple(range(1, target.ndim))
         total = jnp.sum(jnp.where(mask, each, 0.0), axis=axes)
         return total / jnp.maximum(jnp.sum(mask, axis=axes), 1)
 
 
-def _run(
+def run(
     key: PRNGKeyArray,
     members: Any,
     examples: Examples,
     weight: np.ndarray,
-    options: TrainingOptions | None,
-    trainable: Callable[[Any], Any] | None,
-    augment: Callable | None,
-    progress: bool | None,
-    throw: bool,
+    *,
+    options: TrainingOptions | None = None,
+    trainable: Callable[[Any], Any] | None = None,
+    augment: Callable | None = None,
+    score: Callable | None = None,
+    block: int = BLOCK,
+    checkpoint: str | os.PathLike | None = None,
+    progress: bool | None = None,
+    throw: bool = True,
 ) -> TrainingResult:
     """Train members side by side; `weight` is (training or held out, members, rows)."""
     began = perf_counter()
     arrays = jax.tree.leaves(eqx.filter(members, eqx.is_inexact_array))
     data = examples.padded(bucket_size(len(examples)), arrays[0].dtype)
+    loss = _Loss(augment, NegativeLogDensity() if score is None else score)
     done = descend(
-        key, members, data, weight[0], weight[1], _Loss(augment), options=options,
-        trainable=trainable, progress=progress, throw=throw,
+        key, members, data, weight[0], weight[1], loss, options=options, trainable=trainable,
+        block=block, checkpoint=checkpoint, progress=progress, throw=throw,
     )  # fmt: skip
     return TrainingResult(
         done.module, done.result, done.history, done.best_epoch, weight[1] > 0,

@@ -1,0 +1,479 @@
+"""Training of a multistation network in stages, as an ensemble, and its recalibration."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from eqstat._core.checks import check_key, check_kind, check_range, check_whole
+from eqstat._core.errors import InputError
+from eqstat._core.explain import Explained
+from eqstat.ground_motion.mixture._mixture import Mixture, exceedance
+from eqstat.ground_motion.network._examples import Examples
+from eqstat.ground_motion.network._fit import TEMPERATURES
+from eqstat.ground_motion.network._network import each_member, merge
+from eqstat.ground_motion.network._train import (
+    NegativeLogDensity,
+    TrainingOptions,
+    bootstraps,
+    run,
+)
+from eqstat.ground_motion.network.multistation._network import (
+    MultistationNetwork,
+    init_multistation,
+    parameter_count,
+    trainable,
+)
+from eqstat.ground_motion.network.multistation._settings import MultistationSettings
+from eqstat.ground_motion.network.multistation._views import View
+from eqstat.inference import bucket_size, pad_rows
+from eqstat.inference.descent import stacked
+
+OPTIONS = TrainingOptions(
+    epochs=60, batch=32, learning_rate=1e-3, weight_decay=0.02, patience=8, clip=1.0
+)
+# Parts of the epochs of the three stages.
+STAGES = (0.5, 0.25, 0.25)
+# Views that are evaluated at a time: their activations fit into the cache of a small machine.
+BLOCK = 64
+
+
+class MultistationEnsemble(Explained, eqx.Module):
+    """Trained multistation networks: what is saved, and what a service calls.
+
+    The density is the average of the members' densities, with their scales times a factor that
+    was learned on held-out events; a probability of a threshold that of the members' ones.
+
+    Attributes
+    ----------
+    members
+        Networks, arrays with a leading axis of members.
+    temperature
+        Factor on all scales; 1 of a network of classes.
+    stations
+        Names of the stations of the training, in the order of their numbers.
+    card_text
+        The model card as JSON; `card` parses it.
+
+    References
+    ----------
+    Lakshminarayanan, B., Pritzel, A. and Blundell, C. (2017), Simple and scalable predictive
+    uncertainty estimation using deep ensembles, NeurIPS 30, 6402-6413.
+
+    Examples
+    --------
+    See `fit_multistation`.
+    """
+
+    members: MultistationNetwork
+    temperature: Float[Array, ""]
+    stations: tuple[str, ...] = eqx.field(static=True, default=())
+    card_text: str = eqx.field(static=True, default="{}")
+
+    @property
+    def settings(self) -> MultistationSettings:
+        """Sizes of the networks."""
+        return self.members.settings
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """Model card: training data, options and how the training ended."""
+        return json.loads(self.card_text)
+
+    def __call__(self, view: View) -> Mixture | Array:
+        """Density of log10 PGA (m/s2) at each site, or the probability of each threshold.
+
+        Parameters
+        ----------
+        view
+            One view or a batch.
+
+        Returns
+        -------
+        Mixture or jax.Array
+            (..., sites, members x components), or (..., sites, thresholds) of a network of
+            classes, made to decrease with the threshold.
+        """
+        return _answer(self.members, self.temperature, view)
+
+    def exceedance(
+        self, view: View, log10_threshold: Float[Array, " t"] | Sequence[float]
+    ) -> Float[Array, "*rows sites t"]:
+        """Probability that the PGA of the earthquake exceeds each threshold at each site.
+
+        Parameters
+        ----------
+        view
+            One view or a batch.
+        log10_threshold
+            Thresholds, log10 of m/s2, (t,); of a network of classes, some of its own.
+
+        Returns
+        -------
+        jax.Array
+            (..., sites, t)
+
+        Raises
+        ------
+        eqstat.InputError
+            When a network of classes is asked for another threshold.
+        """
+        answer = self(view)
+        wanted = jnp.asarray(log10_threshold)
+        if isinstance(answer, Mixture):
+            return jnp.moveaxis(
+                jax.vmap(lambda u: exceedance(answer, u))(wanted.astype(answer.mean.dtype)), 0, -1
+            )
+        own = np.asarray(self.settings.log10_thresholds)
+        near = np.abs(np.asarray(wanted)[:, None] - own)
+        if (near.min(axis=1) > 1e-4).any():
+            raise InputError(
+                "exceedance: a network of classes knows the thresholds "
+                f"{[round(10 ** float(u), 4) for u in own]} m/s2 only; give some of these"
+            )
+        return answer[..., near.argmin(axis=1)]
+
+    def numbers(self, names: Sequence[Any]) -> np.ndarray:
+        """Numbers of stations by name, -1 for those that the training did not have."""
+        number = {name: k for k, name in enumerate(self.stations)}
+        return np.array([number.get(str(name), -1) for name in names], np.int64)
+
+
+@eqx.filter_jit
+def _answer(members: Any, temperature: Array, view: View) -> Mixture | Array:
+    each = each_member(members, view)
+    if isinstance(each, Mixture):
+        return merge(each, temperature)
+    # The probabilities of the published head need not decrease with the threshold.
+    return jax.lax.cummin(jnp.mean(each, axis=0), axis=each.ndim - 2)
+
+
+class NegativeLogClasses(Explained, eqx.Module):
+    """Loss of a network of classes: the mean cross-entropy of the thresholds at each site.
+
+    Of a target that is an upper bound only the thresholds from the bound on are known.
+
+    Examples
+    --------
+    See `fit_multistation`.
+    """
+
+    def __call__(self, module: Any, features: Any, target: Array, upper: Array | None) -> Array:
+        """Loss of each target, in their shape."""
+        odds = module.log_odds(features)
+        threshold = jnp.asarray(module.settings.log10_thresholds, odds.dtype)
+        over = target[..., None] > threshold
+        each = jax.nn.softplus(jnp.where(over, -odds, odds))
+        if upper is None:
+            return jnp.mean(each, axis=-1)
+        known = ~upper[..., None] | (threshold >= target[..., None])
+        return jnp.sum(jnp.where(known, each, 0.0), axis=-1) / jnp.maximum(
+            jnp.sum(known, axis=-1), 1
+        )
+
+
+class Blinding(Explained, eqx.Module):
+    """Augmentation: stations that tell nothing, and stations without an embedding of their own.
+
+    In each view a share of the stations, uniform between 0 and `most`, counts as not working, and
+    stations at random as never seen, so that a network learns to do without.
+
+    Attributes
+    ----------
+    most
+        Largest share of the stations that are blinded, in [0, 1).
+    unseen
+        Share of stations whose number is hidden, in [0, 1).
+
+    Examples
+    --------
+    >>> view = jax.tree.map(
+    ...     lambda leaf: leaf[None], View.of_places(jnp.zeros((50, 3)), samples=4))
+    >>> blinded = Blinding(most=0.9)(jax.random.key(0), view)
+    >>> bool(blinded.working.all())
+    False
+    """
+
+    most: float = 0.3
+    unseen: float = 0.1
+
+    def __call__(self, key: PRNGKeyArray, view: View) -> View:
+        """Blind stations of a batch of views."""
+        share, draw, hide = jax.random.split(key, 3)
+        rows = view.working.shape[:1]
+        part = jax.random.uniform(share, (*rows, 1)) * self.most
+        working = view.working & (jax.random.uniform(draw, view.working.shape) >= part)
+        hidden = jax.random.uniform(hide, view.station.shape) < self.unseen
+        station = jnp.where(hidden, -1, view.station)
+        return eqx.tree_at(lambda v: (v.working, v.station), view, (working, station))
+
+
+@dataclass(frozen=True)
+class FittedMultistation(Explained):
+    """Result of `fit_multistation`.
+
+    Attributes
+    ----------
+    network
+        The ensemble to use and save.
+    history
+        Columns `stage`, `member`, `epoch`, `training` and `held_out`: mean losses.
+    held_out
+        Which rows each member held out, (members, rows).
+    seconds
+        Run time, s.
+
+    Examples
+    --------
+    See `fit_multistation`.
+    """
+
+    network: MultistationEnsemble
+    history: pd.DataFrame
+    held_out: np.ndarray
+    seconds: float
+
+
+def fit_multistation(
+    key: PRNGKeyArray,
+    examples: Examples,
+    settings: MultistationSettings,
+    *,
+    stations: Sequence[str] = (),
+    members: int = 3,
+    held_out: np.ndarray | None = None,
+    options: TrainingOptions | None = None,
+    out_of_order: float | int = 0.0,
+    augment: Callable | None = Blinding(),  # noqa: B008 (it is immutable)
+    checkpoint: str | os.PathLike | None = None,
+    about: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
+) -> FittedMultistation:
+    r"""Train an ensemble of multistation networks in the three stages of SENSE.
+
+    First all but the early embeddings and the weights of the stations ($a_n = 1/2$), then the early
+    embeddings, then all. Each stage starts from the best state of the one before by the loss of
+    held-out events. A factor on the scales of the mixtures is learned on the held-out events last.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    examples
+        Features: a `View` with a leading axis of rows; targets: log10 PGA (m/s2) of the whole
+        earthquake at its sites, (rows, sites), with the mask of the known ones and of those that
+        are upper bounds; all rows of an earthquake, at whatever time, have its event.
+    settings
+        Sizes, such as `sense(stations)`.
+    stations
+        Names of the stations, in the order of their numbers.
+    members
+        Networks of the ensemble, at least 1.
+    held_out
+        Rows that all members hold out, (rows,), such as those of the last years; by default each
+        member holds out the events that its own bootstrap leaves out.
+    options
+        Options of training; the epochs are those of all stages.
+    out_of_order
+        Share of the silent stations that are out of order, in [0, 1).
+    augment
+        `(key, views) -> views`, applied to each batch; None for nothing.
+    checkpoint
+        Beginning of the names of files by which a training that was stopped goes on.
+    about
+        Further entries of the model card: JSON values.
+    progress
+        Show a progress bar; by default where a terminal is attached.
+
+    Returns
+    -------
+    FittedMultistation
+
+    Raises
+    ------
+    eqstat.InputError
+        When the views do not fit the settings, a number of a station is out of range, an event is
+        on both sides of the split, or there are too few events.
+    eqstat.ground_motion.network.TrainingError
+        When the loss is not finite.
+
+    References
+    ----------
+    Huang, Y.-M. et al. (2024), An Attention-based Framework with Multistation Information for
+    Earthquake Early Warnings (SENSE), arXiv:2412.18099, section IV-B1.
+
+    Examples
+    --------
+    >>> from eqstat.ground_motion.network.multistation import sense
+    >>> rng = np.random.default_rng(0)
+    >>> one = View.of_places(jnp.asarray(rng.normal(size=(4, 3))), samples=30)
+    >>> views = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (24, *leaf.shape)), one)
+    >>> examples = Examples(views, rng.normal(size=(24, 4)), np.repeat(np.arange(12), 2))
+    >>> options = TrainingOptions(epochs=4, batch=8)
+    >>> small = sense(4, width=20, layers=1)
+    >>> fitted = fit_multistation(jax.random.key(0), examples, small, members=2, options=options)
+    >>> fitted.network.exceedance(one, [-1.0, 0.0]).shape
+    (4, 2)
+    """
+    check_key("fit_multistation", key)
+    check_kind("fit_multistation", Examples, "see `Examples`", examples=examples)
+    check_kind("fit_multistation", MultistationSettings, "see `sense`", settings=settings)
+    check_whole("fit_multistation", 1, members=members)
+    check_range("fit_multistation", 0, 1, ends="[)", out_of_order=out_of_order)
+    _check_views(examples, settings, stations)
+    options = OPTIONS if options is None else options
+    starts: Sequence[PRNGKeyArray]
+    if held_out is None:
+        weight, starts = bootstraps(key, examples, members, owner="fit_multistation")
+    else:
+        weight, starts = _split(key, examples, np.asarray(held_out), members)
+    known = examples.mask & ~examples.upper
+    value = examples.log10_pga[known & (weight[0].sum(axis=0) > 0)[:, None]]
+    if not value.size:
+        raise InputError("fit_multistation: no training row has a target that is not a bound")
+    made = [
+        init_multistation(start, settings, centre=float(value.mean()), spread=float(value.std()))
+        for start in starts
+    ]
+    module: Any = stacked(made)
+    score = NegativeLogClasses()
+    if settings.head == "mixture":
+        score = NegativeLogDensity(float(out_of_order))
+    history, seconds, ended = [], 0.0, ""
+    for stage, share in enumerate(STAGES, start=1):
+        if stage == 2 and not settings.early:
+            continue
+        done = run(
+            jax.random.fold_in(key, 100 + stage), module, examples, weight,
+            options=_part(options, share), augment=augment, score=score, block=BLOCK,
+            trainable=lambda network, stage=stage: trainable(network, stage),
+            checkpoint=None if checkpoint is None else Path(f"{checkpoint}-{stage}.npz"),
+            progress=progress,
+        )  # fmt: skip
+        module, ended = done.module, done.result.value
+        history.append(done.history.assign(stage=stage))
+        seconds += done.seconds
+    temperature = 1.0
+    if settings.head == "mixture":
+        temperature = _temperature(module, examples, weight[1] > 0, score)
+    card = {
+        "what": f"multistation network of log10 PGA (m/s2), decoder: {settings.decoder}",
+        "parameters": parameter_count(made[0]),
+        "members": members,
+        "events": len(np.unique(examples.event)),
+        "views": len(examples),
+        "stations": settings.stations,
+        "temperature": temperature,
+        "training": ended,
+        "seconds": seconds,
+        "options": vars(options),
+        **(about or {}),
+    }
+    network = MultistationEnsemble(
+        module, jnp.asarray(temperature, module.spread.dtype), tuple(map(str, stations)),
+        json.dumps(card),
+    )  # fmt: skip
+    return FittedMultistation(
+        network, pd.concat(history, ignore_index=True), weight[1] > 0, seconds
+    )
+
+
+def _check_views(examples: Examples, settings: MultistationSettings, stations: Any) -> None:
+    """Refuse views that do not fit the network."""
+    view = examples.features
+    check_kind("fit_multistation", View, "features must be a batch of `View`s", features=view)
+    shape = view.signal.shape[-2:]
+    if shape != (settings.samples, settings.channels):
+        raise InputError(
+            f"fit_multistation: signals have {shape[0]} samples of {shape[1]} channels; the "
+            f"settings say {settings.samples} of {settings.channels}"
+        )
+    most = int(max(np.max(view.station, initial=-1), np.max(view.extra_station, initial=-1)))
+    if most >= settings.stations:
+        raise InputError(
+            f"fit_multistation: a station has the number {most}; the settings have "
+            f"{settings.stations} stations, numbered from 0"
+        )
+    if len(stations) not in (0, settings.stations):
+        raise InputError(
+            f"fit_multistation: {len(stations)} names of stations for {settings.stations} stations"
+        )
+    if settings.base and not np.any(view.base[..., 1] > 0):
+        raise InputError("fit_multistation: the settings have a base, but no view has one")
+
+
+def _split(
+    key: PRNGKeyArray, examples: Examples, held_out: np.ndarray, members: int
+) -> tuple[np.ndarray, list[PRNGKeyArray]]:
+    """Weights by a given split; an event on both sides is refused."""
+    if held_out.shape != (len(examples),) or held_out.dtype != bool:
+        raise InputError(f"fit_multistation: held_out must be {len(examples)} of True or False")
+    shared = np.intersect1d(examples.event[held_out], examples.event[~held_out])
+    if len(shared):
+        raise InputError(
+            f"fit_multistation: {len(shared)} events are in both halves of the split (first: "
+            f"{shared[0]!r}); hold out whole events"
+        )
+    weight = np.where([~held_out, held_out], examples.weight, 0.0)
+    starts = [jax.random.fold_in(key, member) for member in range(members)]
+    return np.repeat(weight[:, None], members, axis=1), starts
+
+
+def _part(options: TrainingOptions, share: float) -> TrainingOptions:
+    epochs = max(1, round(share * options.epochs))
+    return TrainingOptions(**{**vars(options), "epochs": epochs})
+
+
+@eqx.filter_jit
+def _block(members: Any, views: View) -> Any:
+    return each_member(members, views)
+
+
+def each_forecast(members: Any, views: View, rows: int) -> Any:
+    """Forecasts of all members in blocks, (members, rows, ...), on the host."""
+    parts = []
+    for first in range(0, rows, BLOCK):
+        own = jax.tree.map(lambda leaf: np.asarray(leaf[first : first + BLOCK]), views)  # noqa: B023
+        size = bucket_size(len(own.elapsed_s))
+        count = len(own.elapsed_s)
+        answer = _block(members, jax.tree.map(lambda leaf: pad_rows(leaf, size), own))  # noqa: B023
+        parts.append(jax.tree.map(lambda leaf: np.asarray(leaf)[:, :count], answer))  # noqa: B023
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *parts)
+
+
+def _temperature(
+    members: Any, examples: Examples, held_out: np.ndarray, score: NegativeLogDensity
+) -> float:
+    """Factor on the scales with the least loss of held-out rows by the members that held them."""
+    from scipy.optimize import minimize_scalar
+
+    rows = np.flatnonzero(held_out.any(axis=0))
+    part = examples.rows(rows)
+    each = each_forecast(members, part.features, len(rows))
+    use = held_out[:, rows]
+    target = np.where(part.mask, part.log10_pga, 0.0)
+    weight = part.weight[:, None] * part.mask
+    upper = part.upper if part.upper.any() else None
+
+    @jax.jit
+    def loss(log_factor: Any) -> Any:
+        mixture = merge(each, jnp.exp(log_factor), jnp.asarray(use)[:, :, None])
+        lost = score(lambda _: mixture, None, jnp.asarray(target, jnp.float32), upper)
+        return jnp.sum(weight * lost) / np.sum(weight)
+
+    bounds = tuple(np.log(TEMPERATURES))
+    optimum = minimize_scalar(
+        lambda t: float(loss(t)), bounds=bounds, method="bounded", options={"xatol": 1e-3}
+    )
+    return float(np.exp(optimum.x))
