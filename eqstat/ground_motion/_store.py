@@ -19,20 +19,25 @@ from eqstat.ground_motion._predict import MotionPosterior
 from eqstat.ground_motion.network._features import Feature, Scaling
 from eqstat.ground_motion.network._network import Network, init_member
 from eqstat.ground_motion.network._trend import trend_prior
+from eqstat.ground_motion.network.multistation._ensemble import MultistationEnsemble
+from eqstat.ground_motion.network.multistation._network import init_multistation
+from eqstat.ground_motion.network.multistation._settings import Convolution, MultistationSettings
 
 NETWORK, POSTERIOR = "eqstat mixture density network", "eqstat ground-motion posterior"
-VERSIONS = {NETWORK: 2, POSTERIOR: 4}
+MULTISTATION = "eqstat multistation network"
+VERSIONS = {NETWORK: 2, POSTERIOR: 4, MULTISTATION: 1}
 LONGEST_HEADER = 1_000_000
 
 
-def save(model: Network | MotionPosterior | Any, path: str | Path) -> None:
+def save(model: Network | MotionPosterior | MultistationEnsemble | Any, path: str | Path) -> None:
     """Write a posterior of the ground-motion model, or a network with its scaling and card.
 
     Parameters
     ----------
     model
-        A posterior (`MotionFit.posterior`, `posterior_from`) or a network
-        (`eqstat.ground_motion.network.FittedNetwork.network`).
+        A posterior (`MotionFit.posterior`, `posterior_from`) or a network (`network` of an
+        `eqstat.ground_motion.network.FittedNetwork` or of a
+        `eqstat.ground_motion.network.multistation.FittedMultistation`).
     path
         File to write; an existing file is replaced.
 
@@ -51,12 +56,14 @@ def save(model: Network | MotionPosterior | Any, path: str | Path) -> None:
     ...     load(f"{folder}/region.eqx").draws
     32
     """
-    if not isinstance(model, Network | MotionPosterior):
+    if not isinstance(model, Network | MotionPosterior | MultistationEnsemble):
         raise InputError(
             f"save: cannot write {type(model).__name__}; give the `posterior()` of a fit, or the "
             "`network` of a `FittedNetwork`"
         )
-    if isinstance(model, Network):
+    if isinstance(model, MultistationEnsemble):
+        header, arrays = _multistation_header(model), (model.members, model.temperature)
+    elif isinstance(model, Network):
         header, arrays = _network_header(model), (model.members, model.temperature)
     else:
         header, arrays = _posterior_header(model), _arrays(model)
@@ -65,7 +72,7 @@ def save(model: Network | MotionPosterior | Any, path: str | Path) -> None:
         eqx.tree_serialise_leaves(file, arrays)
 
 
-def load(path: str | Path) -> Network | MotionPosterior:
+def load(path: str | Path) -> Network | MotionPosterior | MultistationEnsemble:
     """Read a model that `save` wrote, without loss of precision.
 
     Parameters
@@ -75,8 +82,8 @@ def load(path: str | Path) -> Network | MotionPosterior:
 
     Returns
     -------
-    Network or MotionPosterior
-        Both have a method `predictor`.
+    Network, MotionPosterior or MultistationEnsemble
+        The first two have a method `predictor`.
 
     Raises
     ------
@@ -105,7 +112,7 @@ def load(path: str | Path) -> Network | MotionPosterior:
         raise InputError(f"{path}: there is no such file")
     with path.open("rb") as file:
         header = _header(file.readline(LONGEST_HEADER), path)
-        read = _network if header["format"] == NETWORK else _posterior
+        read = READERS[header["format"]]
         try:
             model = read(header, file)
             excess = file.read(1)
@@ -122,8 +129,9 @@ def _header(line: bytes, path: Path) -> dict[str, Any]:
         what, version = header["format"], header["version"]
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: not a ground-motion model that eqstat saved") from error
-    if what not in (NETWORK, POSTERIOR):
-        raise InputError(f"{path}: a file of {what!r}, not of {NETWORK!r} or {POSTERIOR!r}")
+    if what not in VERSIONS:
+        known = " or ".join(map(repr, VERSIONS))
+        raise InputError(f"{path}: a file of {what!r}, not of {known}")
     if version != VERSIONS[what]:
         raise InputError(
             f"{path}: its version is {version}, but this eqstat reads version {VERSIONS[what]}: "
@@ -165,10 +173,38 @@ def _members(header: dict[str, Any]) -> tuple[Any, Any]:
         components=header["components"],
         hidden=tuple(header["hidden"]),
     )
-    stacked = jax.tree.map(
-        lambda leaf: jnp.stack([leaf] * count) if eqx.is_array(leaf) else leaf, one
+    return _stacked(one, count), jnp.zeros((), dtype)
+
+
+def _multistation_header(network: MultistationEnsemble) -> dict[str, Any]:
+    return {
+        "format": MULTISTATION,
+        "dtype": str(network.temperature.dtype),
+        "members": len(network.members.spread),
+        "settings": dataclasses.asdict(network.settings),
+        "stations": list(network.stations),
+        "card": network.card,
+    }
+
+
+def _multistation(header: dict[str, Any], file: Any) -> MultistationEnsemble:
+    given = header["settings"]
+    given["convolutions"] = [Convolution(*each) for each in given["convolutions"]]
+    settings = MultistationSettings(
+        **{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     )
-    return stacked, jnp.zeros((), dtype)
+    with jax.enable_x64(header["dtype"] == "float64"):
+        one = init_multistation(jax.random.key(0), settings)
+        template = _stacked(one, header["members"]), jnp.zeros((), jnp.dtype(header["dtype"]))
+        members, temperature = eqx.tree_deserialise_leaves(file, template)
+    return MultistationEnsemble(
+        members, temperature, tuple(header["stations"]), json.dumps(header["card"])
+    )
+
+
+def _stacked(one: Any, count: int) -> Any:
+    """Template of as many members."""
+    return jax.tree.map(lambda leaf: jnp.stack([leaf] * count) if eqx.is_array(leaf) else leaf, one)
 
 
 _TERMS = ("station_mean", "station_sd", "station_vs30_m_s", "station_distance")
@@ -206,3 +242,6 @@ def _posterior(header: dict[str, Any], file: Any) -> MotionPosterior:
     stations, regions = tuple(header["stations"]), tuple(header["regions"])
     mean, sd, vs30, distance = (terms[name] for name in _TERMS)
     return MotionPosterior(motion, mean, sd, vs30, distance, stations, regions, ranges)
+
+
+READERS = {NETWORK: _network, POSTERIOR: _posterior, MULTISTATION: _multistation}

@@ -16,6 +16,7 @@ from ._network import NetworkPredictor as NetworkPredictor
 from ._stations import STATION_TERM as STATION_TERM
 from ._stations import add_station_terms as add_station_terms
 from ._stations import cross_fit_station_terms as cross_fit_station_terms
+from ._train import NegativeLogDensity as NegativeLogDensity
 from ._train import TrainingError as TrainingError
 from ._train import TrainingOptions as TrainingOptions
 from ._train import TrainingResult as TrainingResult

@@ -321,8 +321,8 @@ class NetworkPredictor(Explained, eqx.Module):
         return self.network.covers(self._values(magnitude, distance_km, depth_km, vs30_m_s))
 
 
-def each_member(members: Any, values: Any) -> Mixture:
-    """Densities of all members, (members, ..., components)."""
+def each_member(members: Any, values: Any) -> Any:
+    """Answers of all members, such as their densities, (members, ..., components)."""
     return eqx.filter_vmap(lambda member, given: member(given), in_axes=(eqx.if_array(0), None))(
         members, values
     )

@@ -1,6 +1,6 @@
+from ._ensemble import MultistationEnsemble as MultistationEnsemble
 from ._fit import Blinding as Blinding
 from ._fit import FittedMultistation as FittedMultistation
-from ._fit import MultistationEnsemble as MultistationEnsemble
 from ._fit import NegativeLogClasses as NegativeLogClasses
 from ._fit import fit_multistation as fit_multistation
 from ._network import MultistationNetwork as MultistationNetwork

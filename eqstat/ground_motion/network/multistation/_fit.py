@@ -14,30 +14,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from eqstat._core.checks import check_key, check_kind, check_range, check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained
-from eqstat.ground_motion.mixture._mixture import Mixture, exceedance
 from eqstat.ground_motion.network._examples import Examples
 from eqstat.ground_motion.network._fit import TEMPERATURES
-from eqstat.ground_motion.network._network import each_member, merge
+from eqstat.ground_motion.network._network import merge
 from eqstat.ground_motion.network._train import (
     NegativeLogDensity,
     TrainingOptions,
     bootstraps,
     run,
 )
+from eqstat.ground_motion.network.multistation._ensemble import (
+    BLOCK,
+    MultistationEnsemble,
+    each_forecast,
+)
 from eqstat.ground_motion.network.multistation._network import (
-    MultistationNetwork,
     init_multistation,
     parameter_count,
     trainable,
 )
 from eqstat.ground_motion.network.multistation._settings import MultistationSettings
 from eqstat.ground_motion.network.multistation._views import View
-from eqstat.inference import bucket_size, pad_rows
 from eqstat.inference.descent import stacked
 
 OPTIONS = TrainingOptions(
@@ -45,118 +47,6 @@ OPTIONS = TrainingOptions(
 )
 # Parts of the epochs of the three stages.
 STAGES = (0.5, 0.25, 0.25)
-# Views that are evaluated at a time: their activations fit into the cache of a small machine.
-BLOCK = 64
-
-
-class MultistationEnsemble(Explained, eqx.Module):
-    """Trained multistation networks: what is saved, and what a service calls.
-
-    The density is the average of the members' densities, with their scales times a factor that
-    was learned on held-out events; a probability of a threshold that of the members' ones.
-
-    Attributes
-    ----------
-    members
-        Networks, arrays with a leading axis of members.
-    temperature
-        Factor on all scales; 1 of a network of classes.
-    stations
-        Names of the stations of the training, in the order of their numbers.
-    card_text
-        The model card as JSON; `card` parses it.
-
-    References
-    ----------
-    Lakshminarayanan, B., Pritzel, A. and Blundell, C. (2017), Simple and scalable predictive
-    uncertainty estimation using deep ensembles, NeurIPS 30, 6402-6413.
-
-    Examples
-    --------
-    See `fit_multistation`.
-    """
-
-    members: MultistationNetwork
-    temperature: Float[Array, ""]
-    stations: tuple[str, ...] = eqx.field(static=True, default=())
-    card_text: str = eqx.field(static=True, default="{}")
-
-    @property
-    def settings(self) -> MultistationSettings:
-        """Sizes of the networks."""
-        return self.members.settings
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """Model card: training data, options and how the training ended."""
-        return json.loads(self.card_text)
-
-    def __call__(self, view: View) -> Mixture | Array:
-        """Density of log10 PGA (m/s2) at each site, or the probability of each threshold.
-
-        Parameters
-        ----------
-        view
-            One view or a batch.
-
-        Returns
-        -------
-        Mixture or jax.Array
-            (..., sites, members x components), or (..., sites, thresholds) of a network of
-            classes, made to decrease with the threshold.
-        """
-        return _answer(self.members, self.temperature, view)
-
-    def exceedance(
-        self, view: View, log10_threshold: Float[Array, " t"] | Sequence[float]
-    ) -> Float[Array, "*rows sites t"]:
-        """Probability that the PGA of the earthquake exceeds each threshold at each site.
-
-        Parameters
-        ----------
-        view
-            One view or a batch.
-        log10_threshold
-            Thresholds, log10 of m/s2, (t,); of a network of classes, some of its own.
-
-        Returns
-        -------
-        jax.Array
-            (..., sites, t)
-
-        Raises
-        ------
-        eqstat.InputError
-            When a network of classes is asked for another threshold.
-        """
-        answer = self(view)
-        wanted = jnp.asarray(log10_threshold)
-        if isinstance(answer, Mixture):
-            return jnp.moveaxis(
-                jax.vmap(lambda u: exceedance(answer, u))(wanted.astype(answer.mean.dtype)), 0, -1
-            )
-        own = np.asarray(self.settings.log10_thresholds)
-        near = np.abs(np.asarray(wanted)[:, None] - own)
-        if (near.min(axis=1) > 1e-4).any():
-            raise InputError(
-                "exceedance: a network of classes knows the thresholds "
-                f"{[round(10 ** float(u), 4) for u in own]} m/s2 only; give some of these"
-            )
-        return answer[..., near.argmin(axis=1)]
-
-    def numbers(self, names: Sequence[Any]) -> np.ndarray:
-        """Numbers of stations by name, -1 for those that the training did not have."""
-        number = {name: k for k, name in enumerate(self.stations)}
-        return np.array([number.get(str(name), -1) for name in names], np.int64)
-
-
-@eqx.filter_jit
-def _answer(members: Any, temperature: Array, view: View) -> Mixture | Array:
-    each = each_member(members, view)
-    if isinstance(each, Mixture):
-        return merge(each, temperature)
-    # The probabilities of the published head need not decrease with the threshold.
-    return jax.lax.cummin(jnp.mean(each, axis=0), axis=each.ndim - 2)
 
 
 class NegativeLogClasses(Explained, eqx.Module):
@@ -347,9 +237,8 @@ def fit_multistation(
         for start in starts
     ]
     module: Any = stacked(made)
-    score = NegativeLogClasses()
-    if settings.head == "mixture":
-        score = NegativeLogDensity(float(out_of_order))
+    density = NegativeLogDensity(float(out_of_order))
+    score = density if settings.head == "mixture" else NegativeLogClasses()
     history, seconds, ended = [], 0.0, ""
     for stage, share in enumerate(STAGES, start=1):
         if stage == 2 and not settings.early:
@@ -366,7 +255,7 @@ def fit_multistation(
         seconds += done.seconds
     temperature = 1.0
     if settings.head == "mixture":
-        temperature = _temperature(module, examples, weight[1] > 0, score)
+        temperature = _temperature(module, examples, weight[1] > 0, density)
     card = {
         "what": f"multistation network of log10 PGA (m/s2), decoder: {settings.decoder}",
         "parameters": parameter_count(made[0]),
@@ -435,23 +324,6 @@ def _part(options: TrainingOptions, share: float) -> TrainingOptions:
     return TrainingOptions(**{**vars(options), "epochs": epochs})
 
 
-@eqx.filter_jit
-def _block(members: Any, views: View) -> Any:
-    return each_member(members, views)
-
-
-def each_forecast(members: Any, views: View, rows: int) -> Any:
-    """Forecasts of all members in blocks, (members, rows, ...), on the host."""
-    parts = []
-    for first in range(0, rows, BLOCK):
-        own = jax.tree.map(lambda leaf: np.asarray(leaf[first : first + BLOCK]), views)  # noqa: B023
-        size = bucket_size(len(own.elapsed_s))
-        count = len(own.elapsed_s)
-        answer = _block(members, jax.tree.map(lambda leaf: pad_rows(leaf, size), own))  # noqa: B023
-        parts.append(jax.tree.map(lambda leaf: np.asarray(leaf)[:, :count], answer))  # noqa: B023
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *parts)
-
-
 def _temperature(
     members: Any, examples: Examples, held_out: np.ndarray, score: NegativeLogDensity
 ) -> float:
@@ -464,7 +336,7 @@ def _temperature(
     use = held_out[:, rows]
     target = np.where(part.mask, part.log10_pga, 0.0)
     weight = part.weight[:, None] * part.mask
-    upper = part.upper if part.upper.any() else None
+    upper = jnp.asarray(part.upper) if part.upper.any() else None
 
     @jax.jit
     def loss(log_factor: Any) -> Any:

@@ -19,7 +19,7 @@ QUIET_M_S2 = 1e-4
 LOG_MIDDLE, LOG_SPREAD = -2.0, 1.0
 # Shortest and longest wavelength of heights, km.
 HEIGHT_KM = (0.01, 10.0)
-# After a minute nothing new is to be expected.
+# Time after which an elapsed time hardly matters, s.
 LONG_S = 30.0
 
 
@@ -171,12 +171,12 @@ class Attention(eqx.Module):
 
     def __call__(self, x: Array, given: Array, known: Array) -> Array:
         """Let tokens x (sites, width) ask the tokens `given` (n, width) where `known`."""
-        asked, told_by = normalised(x, self.norms[0]), normalised(given, self.norms[1])
+        asking, asked = normalised(x, self.norms[0]), normalised(given, self.norms[1])
         split = (self.heads, -1)
         ask, key, value = (
             (tokens @ matrix).reshape(len(tokens), *split)
             for tokens, matrix in (
-                (asked, self.ask), (told_by, self.key), (told_by, self.value),
+                (asking, self.ask), (asked, self.key), (asked, self.value),
             )
         )  # fmt: skip
         size = np.sqrt(ask.shape[-1])
@@ -225,8 +225,12 @@ def init_attention(key: PRNGKeyArray, settings: MultistationSettings) -> Attenti
             dense(keys[7], width, width, 0.5),
             jnp.ones((2, width)),
         )
+    ask, key, value = (weight(k, width, width) for k in keys[:3])
     return Attention(
-        *(weight(k, width, width, s) for k, s in zip(keys[:4], (1, 1, 1, 0.5), strict=True)),
+        ask,
+        key,
+        value,
+        weight(keys[3], width, width, 0.5),
         jnp.ones((3, width)),
         dense_layers(keys[4], [width, settings.feed_forward, width], 0.5),
         convolution,

@@ -14,6 +14,7 @@ from eqstat._core.checks import check_key, check_kind, check_range
 from eqstat._core.explain import Explained
 from eqstat.ground_motion.mixture._mixture import Mixture, from_logits
 from eqstat.ground_motion.network.multistation._layers import (
+    LONG_S,
     Attention,
     Dense,
     Encoder,
@@ -43,11 +44,11 @@ class MultistationNetwork(Explained, eqx.Module):
 
     layers of attention over the stations that are known follow, then $H_n + l^l_n$, and a
     perceptron, whose outputs $(\ell_k, o_k, r_k)$ are a mixture of log10 PGA with the weights
-    softmax$(\ell)_k$, means $c + s\,o_k$ and scales $s \log(1 + e^{r_k}) + \text{floor}$, or the log
-    odds of exceeding each threshold. $(c, s)$ are the mean and standard deviation of the training
-    data, or, where the settings say so, those of the `base` of the view, so that an untrained
-    network is the base itself. The embeddings $l^e_n$, $l^l_n$ and the weight $a_n$ of a station
-    that was not in the training are the means of those that were.
+    softmax$(\ell)_k$, means $c + s\,o_k$ and scales $s \log(1 + e^{r_k}) + \text{floor}$, or the
+    log odds of exceeding each threshold. $(c, s)$ are the mean and standard deviation of the
+    training data, or, where the settings say so, those of the `base` of the view, so that an
+    untrained network is about the base. The embeddings $l^e_n$, $l^l_n$ and the weight $a_n$ of a
+    station that was not in the training are the means of those that were.
 
     Places beside the stations are tokens that no other attends to: to ask for one changes no
     answer at another.
@@ -141,7 +142,7 @@ class MultistationNetwork(Explained, eqx.Module):
         signal = self.encoder(settings, view.signal, view.reporting & view.working, view.elapsed_s)
         share = jax.nn.sigmoid(_of(self.blend[:, None], which)) if settings.weights else 0.5
         # An extra place has no signal: the vector of a silent station.
-        silent = self.encoder.silent + jnp.tanh(view.elapsed_s / 30.0) * self.encoder.elapsed
+        silent = self.encoder.silent + jnp.tanh(view.elapsed_s / LONG_S) * self.encoder.elapsed
         extra = jnp.broadcast_to(silent, (len(which) - n, settings.width))
         x = share * jnp.concatenate([signal, extra]) + (1 - share) * places
         if settings.early:

@@ -9,11 +9,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import ArrayLike
 
 from eqstat._core.checks import check_choice, check_kind, check_range, check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained
+from eqstat._core.typing import ArrayLike
 from eqstat.geodesy import LocalFrame
 from eqstat.ground_motion.network._examples import Examples
 from eqstat.ground_motion.network.multistation._views import Recording, View, views_at
@@ -194,7 +194,8 @@ def prepare(
     lost = ~table["station"].isin(number).to_numpy()
     if lost.any():
         raise InputError(
-            f"reports: stations are not in the table of stations; {rows_text(table['station'], lost)}"
+            "reports: stations are not in the table of stations; "
+            f"{rows_text(table['station'], lost)}"
         )
     if {"latitude", "longitude"} <= set(table.columns):
         compare_places(table.rename(columns={"station": "device"}),

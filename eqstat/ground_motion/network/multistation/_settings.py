@@ -8,9 +8,10 @@ from typing import Any, Literal, NamedTuple
 
 from eqstat._core.checks import check_choice, check_kind, check_range, check_whole, refuse
 from eqstat._core.errors import InputError
-from eqstat._core.explain import Explained
+from eqstat._core.explain import Explained, explained
 
 
+@explained
 class Convolution(NamedTuple):
     """One convolution over time without padding, with ReLU units.
 

@@ -183,7 +183,7 @@ def view_at(recording: Recording, time_s: Float[Array, ""] | float | int, sample
 
 
 @eqx.filter_jit
-def views_at(recordings: Recording, times_s: Float[Array, " times"], samples: int) -> View:
+def views_at(recordings: Recording, times_s: Float[Array, "*events times"], samples: int) -> View:
     """Cut a batch of recordings at each of several times.
 
     Parameters
