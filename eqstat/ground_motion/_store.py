@@ -188,11 +188,11 @@ def _multistation_header(network: MultistationEnsemble) -> dict[str, Any]:
 
 
 def _multistation(header: dict[str, Any], file: Any) -> MultistationEnsemble:
-    given = header["settings"]
-    given["convolutions"] = [Convolution(*each) for each in given["convolutions"]]
-    settings = MultistationSettings(
-        **{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
-    )
+    given: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in header["settings"].items()
+    }
+    given["convolutions"] = tuple(Convolution(*each) for each in given["convolutions"])
+    settings = MultistationSettings(**given)
     with jax.enable_x64(header["dtype"] == "float64"):
         one = init_multistation(jax.random.key(0), settings)
         template = _stacked(one, header["members"]), jnp.zeros((), jnp.dtype(header["dtype"]))
