@@ -10,12 +10,13 @@ from ._baselines import Always as Always
 from ._baselines import MeanHypocentre as MeanHypocentre
 from ._baselines import Never as Never
 from ._baselines import Plum as Plum
+from ._conditioned import SpatiallyConditioned as SpatiallyConditioned
+from ._conditioned import StationConditioned as StationConditioned
 from ._outcomes import OUTCOMES as OUTCOMES
 from ._outcomes import outcomes as outcomes
 from ._rules import PosteriorPredictive as PosteriorPredictive
 from ._rules import Rule as Rule
 from ._rules import Snapshot as Snapshot
-from ._rules import StationConditioned as StationConditioned
 from ._scenarios import Design as Design
 from ._scenarios import Scenarios as Scenarios
 from ._scenarios import forecasts as forecasts

@@ -9,7 +9,6 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 
@@ -17,7 +16,9 @@ from eqstat._core.checks import check_range
 from eqstat._core.explain import Explained
 from eqstat.exceedance import _kernel
 from eqstat.exceedance._kernel import SourceDraws
+from eqstat.exceedance.alerts._conditioned import LOG10_LEAST
 from eqstat.exceedance.alerts._rules import PosteriorPredictive, Snapshot
+from eqstat.ground_motion.mixture import Mixture
 
 
 class MeanHypocentre(Explained, eqx.Module):
@@ -48,6 +49,18 @@ class MeanHypocentre(Explained, eqx.Module):
         self, snapshot: Snapshot, log10_threshold: Float[Array, "t"]
     ) -> Float[Array, "s t"]:
         """Probability of exceeding each threshold at each site, (s, t); see `Rule`."""
+        return self._rule(self._best(snapshot), log10_threshold)
+
+    def predictive(self, snapshot: Snapshot) -> Mixture:
+        """Mixture of log10 PGA (m/s2) at each site, (s, components)."""
+        return self._rule.predictive(self._best(snapshot))
+
+    @property
+    def _rule(self) -> PosteriorPredictive:
+        return PosteriorPredictive(self.predictor)
+
+    def _best(self, snapshot: Snapshot) -> Snapshot:
+        """The same with one draw of the source, at the mean."""
         drawn = snapshot.drawn
         weight = jnp.exp(drawn.log_weight)
         best = SourceDraws(
@@ -56,8 +69,7 @@ class MeanHypocentre(Explained, eqx.Module):
             (weight @ drawn.magnitude)[None],
             jnp.zeros(1, weight.dtype),
         )
-        known = eqx.tree_at(lambda s: s.drawn, snapshot, best)
-        return PosteriorPredictive(self.predictor)(known, log10_threshold)
+        return eqx.tree_at(lambda s: s.drawn, snapshot, best)
 
 
 class Plum(Explained, eqx.Module):
@@ -68,7 +80,8 @@ class Plum(Explained, eqx.Module):
     $\Phi\{(\log_{10} a - \log_{10} u) / s\}$, so that a level of alarm can be chosen.
 
     The original works on the Japanese seismic intensity, corrected for the ground under station
-    and site; here it is PGA without such a correction.
+    and site. Here it is PGA, and the corrections are the `station_term` and `site_term` of the
+    snapshot, where it has them: the peak of station i counts as $\log_{10} a_i - t_i + t_s$.
 
     Attributes
     ----------
@@ -111,14 +124,39 @@ class Plum(Explained, eqx.Module):
         self, snapshot: Snapshot, log10_threshold: Float[Array, "t"]
     ) -> Float[Array, "s t"]:
         """Probability of exceeding each threshold at each site, (s, t); see `Rule`."""
-        distance = _kernel.distances(snapshot.site_km, snapshot.station_km)
-        peak = jnp.where(distance <= self.radius_km, snapshot.peak_m_s2[None, :], 0.0).max(axis=1)
-        dtype = peak.dtype
-        seen = jnp.log10(jnp.maximum(peak, np.finfo(np.float32).tiny))
-        above = seen[:, None] - log10_threshold
+        strongest = self._strongest(snapshot)
+        dtype = strongest.dtype
+        recorded = jnp.isfinite(strongest)[:, None]
+        above = jnp.where(recorded, strongest[:, None], LOG10_LEAST) - log10_threshold
         if self.scatter == 0:
-            return (above > 0).astype(dtype)
-        return jnp.where(peak[:, None] > 0, ndtr(above / self.scatter), 0.0).astype(dtype)
+            return (recorded & (above > 0)).astype(dtype)
+        return jnp.where(recorded, ndtr(above / self.scatter), 0.0).astype(dtype)
+
+    def predictive(self, snapshot: Snapshot) -> Mixture:
+        """Normal of log10 PGA (m/s2) about the strongest peak, with the scatter, (s, 1).
+
+        Where no station near has recorded, its mean is that of the least motion, 1e-9 m/s2.
+
+        Raises
+        ------
+        eqstat.InputError
+            When the scatter is 0: a step has no density.
+        """
+        check_range("Plum.predictive", 0, ends="(]", scatter=self.scatter)
+        strongest = self._strongest(snapshot)[:, None]
+        mean = jnp.where(jnp.isfinite(strongest), strongest, LOG10_LEAST)
+        return Mixture(jnp.zeros_like(mean), mean, jnp.full_like(mean, self.scatter))
+
+    def _strongest(self, snapshot: Snapshot) -> Float[Array, "s"]:
+        """Log10 of the strongest peak near each site, with its site term; -inf for none."""
+        distance = _kernel.distances(snapshot.site_km, snapshot.station_km)
+        recording = snapshot.peak_m_s2 > 0
+        peak = jnp.log10(jnp.where(recording, snapshot.peak_m_s2, 1.0))
+        if snapshot.station_term is not None:
+            peak = peak - snapshot.station_term
+        near = (distance <= self.radius_km) & recording
+        strongest = jnp.where(near, peak, -jnp.inf).max(axis=1)
+        return strongest if snapshot.site_term is None else strongest + snapshot.site_term
 
 
 class Always(Explained, eqx.Module):
