@@ -12,12 +12,14 @@ from ._baselines import Never as Never
 from ._baselines import Plum as Plum
 from ._conditioned import SpatiallyConditioned as SpatiallyConditioned
 from ._conditioned import StationConditioned as StationConditioned
+from ._design import Design as Design
 from ._outcomes import OUTCOMES as OUTCOMES
 from ._outcomes import outcomes as outcomes
+from ._records import StationRecords as StationRecords
+from ._records import records as records
 from ._rules import PosteriorPredictive as PosteriorPredictive
 from ._rules import Rule as Rule
 from ._rules import Snapshot as Snapshot
-from ._scenarios import Design as Design
 from ._scenarios import Scenarios as Scenarios
 from ._scenarios import forecasts as forecasts
 from ._scenarios import simulate as simulate

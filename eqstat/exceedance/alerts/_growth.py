@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import special
 
@@ -80,11 +82,20 @@ def unknown() -> np.ndarray:
 
 def learn(p_s: np.ndarray, s_s: np.ndarray, rise_s: np.ndarray, early: np.ndarray) -> np.ndarray:
     """Mean and standard deviation of the remaining growth of log10 peak, at each stage."""
+    return learn_from(
+        lambda time: share_at(time, p_s, s_s, rise_s, early), p_s, s_s, s_s + rise_s + 2.0
+    )
+
+
+def learn_from(
+    share_of: Callable[[float], np.ndarray], p_s: np.ndarray, s_s: np.ndarray, over_s: np.ndarray
+) -> np.ndarray:
+    """As `learn`, with any share of the PGA by time, and the end of the strong shaking."""
     table = unknown()
     total = np.zeros((len(table), 3))
     for time in np.arange(1.0, 90.0):
-        share = share_at(time, p_s, s_s, rise_s, early)
-        going_on = (share > 0) & (time < s_s + rise_s + 2.0)
+        share = share_of(time)
+        going_on = (share > 0) & (time < over_s)
         stage = stage_of(time, p_s, s_s)[going_on]
         left = -np.log10(share[going_on])
         for place, power in enumerate((left**0, left, left**2)):

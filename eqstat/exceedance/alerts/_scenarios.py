@@ -4,7 +4,10 @@ Magnitudes follow a truncated Gutenberg-Richter law; the rupture is a horizontal
 $10^{-2.44 + 0.59 M}$ km through the hypocentre, of any strike. Its nearest point gives the true
 distance of the shaking, with event, station and record terms of a `PointSource`. The running peak
 of a station is a share of its PGA after P and grows to it after S, the longer the rupture the
-slower. Rules do not see this: they are given the peaks so far, the growth of past records from the
+slower; with `Design(growth="envelope")` both follow the envelopes of
+`eqstat.ground_motion.envelope`, at the distance from the rupture and with the arrivals from its
+hypocentre. Record terms of neighbours may be correlated, and some stations dead. Rules do not see
+this: they are given the peaks so far, the growth of past records from the
 same stage on, and a posterior of a point source that sharpens as stations report,
 
 $$ \hat x_t = x + \frac1n \sum_{i \le n} e_i, \qquad
@@ -24,7 +27,7 @@ Table 2A (subsurface rupture length, all slip types).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import equinox as eqx
@@ -34,78 +37,16 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from eqstat._core.checks import check_kind, check_whole
-from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained
 from eqstat._core.random import generator
 from eqstat.exceedance._kernel import SourceDraws
-from eqstat.exceedance.alerts import _growth
+from eqstat.exceedance.alerts import _growth, _shaking
+from eqstat.exceedance.alerts._design import Design
 from eqstat.exceedance.alerts._rules import Snapshot
-from eqstat.ground_motion import PointSource
+from eqstat.ground_motion.envelope import Shape
 
 # Earthquakes from which the growth of records is estimated.
 HISTORY = 200
-
-
-@dataclass(frozen=True)
-class Design(Explained):
-    """Design of a simulation: a region, its network, its earthquakes and their estimates.
-
-    Attributes
-    ----------
-    half_width_km
-        Stations and epicentres lie in a square of twice this width.
-    stations
-        Number of stations, which are also the sites.
-    magnitude
-        Least and greatest, Gutenberg-Richter with `b_value` between.
-    depth_km
-        Least and greatest, uniform between.
-    ground_motion
-        The true ground-motion model, which rules may use.
-    p_velocity_km_s, s_velocity_km_s, rupture_velocity_km_s
-        Velocities of straight rays and of the rupture.
-    place_error_km, depth_error_km, magnitude_error
-        Standard deviations of the estimates of one station.
-    common_magnitude_error
-        Standard deviation of the common error of magnitude.
-    least_stations
-        Stations with a P wave needed for a location.
-    draws
-        Number of draws of the posterior of the source, at each time.
-
-    Examples
-    --------
-    >>> Design(stations=20, magnitude=(6.0, 7.0)).stations
-    20
-    """
-
-    half_width_km: float = 120.0
-    stations: int = 100
-    magnitude: tuple[float, float] = (5.0, 7.6)
-    b_value: float = 1.0
-    depth_km: tuple[float, float] = (5.0, 25.0)
-    ground_motion: PointSource = field(default_factory=PointSource)
-    p_velocity_km_s: float = 6.1
-    s_velocity_km_s: float = 3.55
-    rupture_velocity_km_s: float = 2.8
-    place_error_km: float = 20.0
-    depth_error_km: float = 15.0
-    magnitude_error: float = 0.8
-    common_magnitude_error: float = 0.25
-    least_stations: int = 4
-    draws: int = 64
-
-    def __post_init__(self) -> None:
-        """Check the attributes."""
-        for name in ("magnitude", "depth_km"):
-            low, high = getattr(self, name)
-            if not low < high:
-                raise InputError(f"Design: {name} must be two increasing numbers")
-        check_whole("Design", 4, stations=self.stations)
-        check_whole("Design", 1, least_stations=self.least_stations)
-        check_whole("Design", 2, draws=self.draws)
-        if not 0 < self.s_velocity_km_s < self.p_velocity_km_s:
-            raise InputError("Design: S must be slower than P, and both faster than 0")
 
 
 @dataclass(frozen=True)
@@ -135,6 +76,10 @@ class Scenarios(Explained):
     growth
         Mean and standard deviation of the remaining growth of log10 peak, at each stage of a
         record, from other simulated earthquakes of the same region, (stages, 2).
+    working
+        Stations that send what they record, (e, n).
+    shape
+        Shapes of the envelopes, (e, n); None where the growth is a ramp.
 
     Examples
     --------
@@ -157,6 +102,8 @@ class Scenarios(Explained):
     magnitude_error: np.ndarray
     common_error: np.ndarray
     growth: np.ndarray
+    working: np.ndarray
+    shape: Shape | None = None
 
     @property
     def event(self) -> np.ndarray:
@@ -165,16 +112,18 @@ class Scenarios(Explained):
 
     def exceedance_times(self, threshold_m_s2: float) -> np.ndarray:
         """When each station's peak passed a threshold, s; infinite where never; (e * n,)."""
-        return _growth.passed_at(
-            threshold_m_s2 / self.pga_m_s2, self.p_arrival_s, self.s_arrival_s, self.rise_s,
-            self.early_share,
-        ).ravel()  # fmt: skip
+        return _shaking.passed_at(self, threshold_m_s2 / self.pga_m_s2).ravel()
+
+    @property
+    def first_p_s(self) -> np.ndarray:
+        """Arrival of P at the first working station, s after the origin; infinite without, (e,)."""
+        return np.min(np.where(self.working, self.p_arrival_s, np.inf), axis=1)
 
     def chosen(self, events: Any) -> Scenarios:
         """Select earthquakes by a mask or an index."""
         shared = ("design", "station_km", "growth")
-        selected = {name: value[events] for name, value in vars(self).items() if name not in shared}
-        return replace(self, **selected)
+        own = {name: value for name, value in vars(self).items() if name not in shared}
+        return replace(self, **jax.tree.map(lambda leaf: leaf[events], own))
 
 
 def simulate(key: PRNGKeyArray, count: int, design: Design | None = None) -> Scenarios:
@@ -207,8 +156,13 @@ def simulate(key: PRNGKeyArray, count: int, design: Design | None = None) -> Sce
     check_whole("simulate", 1, count=count)
     region = Design() if design is None else design
     past = _drawn(jax.random.fold_in(key, 1), HISTORY, region, _growth.unknown())
-    rows = (past.p_arrival_s, past.s_arrival_s, past.rise_s, past.early_share)
-    return _drawn(jax.random.fold_in(key, 0), count, region, _growth.learn(*rows))
+    growth = _growth.learn_from(
+        lambda time: _shaking.share_at(past, time),
+        past.p_arrival_s,
+        past.s_arrival_s,
+        _shaking.over_s(past),
+    )
+    return _drawn(jax.random.fold_in(key, 0), count, region, growth)
 
 
 def _drawn(key: PRNGKeyArray, count: int, region: Design, growth: np.ndarray) -> Scenarios:
@@ -229,22 +183,28 @@ def _drawn(key: PRNGKeyArray, count: int, region: Design, growth: np.ndarray) ->
     from_hypocentre = np.linalg.norm(station - hypocentre[:, None], axis=-1)
     nearest = _growth.segment_distance(station, rupture)
     mean = np.asarray(model.mean(jnp.asarray(magnitude)[:, None], jnp.asarray(nearest)))
-    parts = (model.event_sd, model.station_sd, model.record_sd)
-    sizes = ((count, 1), (region.stations,), shape)
-    scatter = sum(
-        (np.asarray(sd) * rng.normal(size=size) for sd, size in zip(parts, sizes, strict=True)),
-        start=np.zeros(shape),
+    event, own_station, own = (
+        np.asarray(sd) * rng.normal(size=size)
+        for sd, size in (
+            (model.event_sd, (count, 1)),
+            (model.station_sd, (region.stations,)),
+            (1.0, shape),
+        )
     )
-    s_arrival = from_hypocentre / region.s_velocity_km_s
+    field = _shaking.correlated(own, station, region.correlated_share, region.correlation_km)
+    scatter = event + own_station + np.asarray(model.record_sd) * field
+    p_arrival, s_arrival = (
+        from_hypocentre / speed for speed in (region.p_velocity_km_s, region.s_velocity_km_s)
+    )
     slow = rng.uniform(0.2, 0.8, shape) * (length / region.rupture_velocity_km_s)[:, None]
-    return Scenarios(
+    drawn = Scenarios(
         design=region,
         station_km=station,
         magnitude=magnitude,
         hypocentre_km=hypocentre,
         rupture_km=rupture,
         pga_m_s2=10.0 ** (mean.astype(np.float64) + scatter / np.log(10)),
-        p_arrival_s=from_hypocentre / region.p_velocity_km_s,
+        p_arrival_s=p_arrival,
         s_arrival_s=s_arrival,
         rise_s=1.0 + slow,
         early_share=np.clip(0.2 * np.exp(0.7 * rng.normal(size=shape)), 0.02, 0.8),
@@ -253,6 +213,21 @@ def _drawn(key: PRNGKeyArray, count: int, region: Design, growth: np.ndarray) ->
         magnitude_error=region.magnitude_error * rng.normal(size=shape),
         common_error=region.common_magnitude_error * rng.normal(size=count),
         growth=growth,
+        working=rng.uniform(size=shape) >= region.dead_share,
+    )
+    if region.growth == "ramp":
+        return drawn
+    surface = rupture * [1.0, 1.0, 0.0]
+    return replace(
+        drawn,
+        shape=_shaking.envelopes(
+            jax.random.fold_in(key, 2),
+            magnitude,
+            _growth.segment_distance(station, surface),
+            _shaking.arrivals(drawn),
+            drawn.pga_m_s2,
+            region.site,
+        ),
     )
 
 
@@ -282,11 +257,13 @@ def snapshots(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Snapshot
     """
     check_kind("snapshots", Scenarios, "give what `simulate` returns", scenarios=scenarios)
     region, time = scenarios.design, np.asarray(time_s, np.float64)[:, None]
-    arrived = time >= scenarios.p_arrival_s[number] + 1.0
+    working = scenarios.working[number]
+    arrived = (time >= scenarios.p_arrival_s[number] + 1.0) & working
     reporting = arrived.sum(axis=1)
     located = reporting >= region.least_stations
     share = 1.0 / np.maximum(reporting, 1)
-    first = np.sort(scenarios.p_arrival_s[number])[region.least_stations - 1]
+    heard = np.where(working, scenarios.p_arrival_s[number], np.inf)
+    first = np.sort(heard)[region.least_stations - 1]
     seen_s = np.maximum(time[:, 0] - first, 1.0)
     place_error = (arrived @ scenarios.place_error_km[number]) * share[:, None]
     magnitude_error = (arrived @ scenarios.magnitude_error[number]) * share
@@ -312,12 +289,10 @@ def snapshots(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Snapshot
     # The prior of depth bounds its posterior.
     deep = np.clip(-place[..., 2], *region.depth_km)
     place[..., 2] = -deep
-    peak = scenarios.pga_m_s2[number] * _growth.share_at(
-        time, scenarios.p_arrival_s[number], scenarios.s_arrival_s[number],
-        scenarios.rise_s[number], scenarios.early_share[number],
-    )  # fmt: skip
+    peak = scenarios.pga_m_s2[number] * _shaking.share_at(scenarios, time, number)
+    peak = np.where(working & (peak > region.noise_m_s2), peak, 0.0)
     # A station is complete two seconds after its peak.
-    over = time >= (scenarios.s_arrival_s + scenarios.rise_s)[number] + 2.0
+    over = time >= _shaking.over_s(scenarios, number)
     times = len(time)
     station = np.broadcast_to(scenarios.station_km, (times, *scenarios.station_km.shape))
 
@@ -353,7 +328,12 @@ def _evaluated(rule: Any, batch: Snapshot, log10_threshold: jax.Array) -> jax.Ar
 
 
 def forecasts(
-    scenarios: Scenarios, rule: Any, time_s: np.ndarray, threshold_m_s2: Any
+    scenarios: Scenarios,
+    rule: Any,
+    time_s: np.ndarray,
+    threshold_m_s2: Any,
+    *,
+    after_first_p: bool = False,
 ) -> np.ndarray:
     """Forecasts of a rule for each threshold and time at each station of each earthquake.
 
@@ -367,6 +347,9 @@ def forecasts(
         Times after the origin, s, (t,).
     threshold_m_s2
         Thresholds, m/s2, (u,).
+    after_first_p
+        Count the times from the arrival of P at the first working station instead; subtract
+        `Scenarios.first_p_s` from times of exceedance, too.
 
     Returns
     -------
@@ -384,9 +367,12 @@ def forecasts(
     check_kind("forecasts", Scenarios, "give what `simulate` returns", scenarios=scenarios)
     log10 = jnp.asarray(np.log10(np.atleast_1d(threshold_m_s2)), jnp.float32)
     time = np.asarray(time_s, np.float64)
+    start = np.zeros(len(scenarios.magnitude))
+    if after_first_p:
+        start = np.where(np.isfinite(scenarios.first_p_s), scenarios.first_p_s, 0.0)
     each = [
-        np.asarray(_evaluated(rule, snapshots(scenarios, number, time), log10))
-        for number in range(len(scenarios.magnitude))
+        np.asarray(_evaluated(rule, snapshots(scenarios, number, time + begin), log10))
+        for number, begin in enumerate(start)
     ]
     # (e, t, n, u) to thresholds, rows, times.
     full = np.stack(each).transpose(3, 0, 2, 1)
