@@ -13,6 +13,8 @@ from ._baselines import Plum as Plum
 from ._conditioned import SpatiallyConditioned as SpatiallyConditioned
 from ._conditioned import StationConditioned as StationConditioned
 from ._design import Design as Design
+from ._multistation import MultistationRule as MultistationRule
+from ._multistation import base_of as base_of
 from ._outcomes import OUTCOMES as OUTCOMES
 from ._outcomes import outcomes as outcomes
 from ._records import StationRecords as StationRecords

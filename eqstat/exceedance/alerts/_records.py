@@ -12,6 +12,8 @@ from eqstat._core.explain import Explained
 from eqstat._core.typing import ArrayLike
 from eqstat.exceedance.alerts import _shaking
 from eqstat.exceedance.alerts._scenarios import Scenarios
+from eqstat.ground_motion.network import Examples
+from eqstat.ground_motion.network.multistation import View
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,38 @@ class StationRecords(Explained):
     envelope_m_s2: np.ndarray
     log10_pga: np.ndarray
 
+    def examples(self) -> Examples:
+        """Views of a multistation network and their targets, earthquake by earthquake and time.
 
-def records(scenarios: Scenarios, time_s: ArrayLike, *, seconds: int = 30) -> StationRecords:
+        Returns
+        -------
+        eqstat.ground_motion.network.Examples
+            Features: a `View` of e * t rows; targets: the final PGA of all stations.
+        """
+        events, times, n, samples = self.envelope_m_s2.shape
+        rows = events * times
+        single = np.float32
+
+        def each(values: np.ndarray) -> np.ndarray:
+            return np.repeat(values, times, axis=0)
+
+        views = View(
+            each(self.station_km).astype(single),
+            np.broadcast_to(np.arange(n, dtype=np.int32), (rows, n)),
+            each(self.working),
+            self.reporting.reshape(rows, n),
+            self.envelope_m_s2.reshape(rows, n, samples, 1),
+            np.tile(self.time_s, events).astype(single),
+            np.zeros((rows, n, 2), single),
+            np.zeros((rows, 0, 3), single),
+            np.zeros((rows, 0), np.int32),
+        )
+        return Examples(views, each(self.log10_pga), each(self.event))
+
+
+def records(
+    scenarios: Scenarios, time_s: ArrayLike, *, seconds: int = _shaking.HISTORY_S
+) -> StationRecords:
     r"""Cut the records of all stations at times after P reached the first one.
 
     The envelope of a second is the largest value of $\sqrt{E_P^2 + E_S^2 + n^2}$ within it, with

@@ -17,6 +17,7 @@ from eqstat._core.explain import Explained
 from eqstat.exceedance import _kernel
 from eqstat.exceedance._kernel import SourceDraws
 from eqstat.ground_motion.mixture import Mixture, exceedance
+from eqstat.ground_motion.network.multistation import View
 
 
 class Snapshot(Explained, eqx.Module):
@@ -48,6 +49,8 @@ class Snapshot(Explained, eqx.Module):
     station_term, site_term
         Known site terms (how much more a place shakes than the model says), log10 units, (n,) and
         (s,); 0 where they are not given.
+    view
+        The same data as a multistation network reads them, where it is to be asked.
 
     Examples
     --------
@@ -71,6 +74,7 @@ class Snapshot(Explained, eqx.Module):
     site_station: Int[Array, "*times s"]
     station_term: Float[Array, "*times n"] | None = None
     site_term: Float[Array, "*times s"] | None = None
+    view: View | None = None
 
 
 class Rule(Protocol):

@@ -39,6 +39,7 @@ from jaxtyping import PRNGKeyArray
 from eqstat._core.checks import check_kind, check_whole
 from eqstat._core.explain import Explained
 from eqstat._core.random import generator
+from eqstat._core.typing import ArrayLike
 from eqstat.exceedance._kernel import SourceDraws
 from eqstat.exceedance.alerts import _growth, _shaking
 from eqstat.exceedance.alerts._design import Design
@@ -231,7 +232,7 @@ def _drawn(key: PRNGKeyArray, count: int, region: Design, growth: np.ndarray) ->
     )
 
 
-def snapshots(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Snapshot:
+def snapshots(scenarios: Scenarios, number: int, time_s: ArrayLike) -> Snapshot:
     """Data available on one earthquake at each time: a batch of snapshots.
 
     Parameters
@@ -246,7 +247,8 @@ def snapshots(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Snapshot
     Returns
     -------
     Snapshot
-        Every array with a leading axis of times.
+        Every array with a leading axis of times; with the view of a multistation network where
+        records grow as envelopes.
 
     Examples
     --------
@@ -290,7 +292,8 @@ def snapshots(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Snapshot
     deep = np.clip(-place[..., 2], *region.depth_km)
     place[..., 2] = -deep
     peak = scenarios.pga_m_s2[number] * _shaking.share_at(scenarios, time, number)
-    peak = np.where(working & (peak > region.noise_m_s2), peak, 0.0)
+    reported = working & (peak > region.noise_m_s2)
+    peak = np.where(reported, peak, 0.0)
     # A station is complete two seconds after its peak.
     over = time >= _shaking.over_s(scenarios, number)
     times = len(time)
@@ -319,6 +322,9 @@ def snapshots(scenarios: Scenarios, number: int, time_s: np.ndarray) -> Snapshot
         single(station),
         single(np.full(station.shape[:2], np.nan)),
         jnp.broadcast_to(jnp.arange(station.shape[1]), station.shape[:2]),
+        view=None
+        if scenarios.shape is None
+        else _shaking.view(scenarios, number, time[:, 0], reported),
     )
 
 

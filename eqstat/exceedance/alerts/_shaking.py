@@ -17,6 +17,10 @@ from jaxtyping import PRNGKeyArray
 
 from eqstat.exceedance.alerts import _growth
 from eqstat.ground_motion import GroundMotion, envelope, field_correlation
+from eqstat.ground_motion.network.multistation import View
+
+# Seconds of envelopes that networks read.
+HISTORY_S = 30
 
 if TYPE_CHECKING:
     from eqstat.exceedance.alerts._scenarios import Scenarios
@@ -121,3 +125,25 @@ def seconds(scenarios: Scenarios, number: int, end_s: np.ndarray, count: int) ->
     arrival = arrivals(scenarios, number)[:, None, :]
     noise = np.float32(scenarios.design.noise_m_s2)
     return np.asarray(_windows(end - 1.0, end, shape, arrival, noise))
+
+
+def view(scenarios: Scenarios, number: int, time_s: np.ndarray, reporting: np.ndarray) -> View:
+    """What a multistation network knows of one earthquake at each time (t,) after the origin."""
+    first = scenarios.first_p_s[number]
+    history = seconds(scenarios, number, time_s, HISTORY_S)
+    working = scenarios.working[number]
+    heard = np.where(working, scenarios.p_arrival_s[number], np.inf)
+    place = scenarios.station_km - scenarios.station_km[np.argmin(heard)]
+    rows, n = reporting.shape
+    single = jnp.float32
+    return View(
+        jnp.broadcast_to(jnp.asarray(place, single), (rows, n, 3)),
+        jnp.broadcast_to(jnp.arange(n), (rows, n)),
+        jnp.broadcast_to(jnp.asarray(working), (rows, n)),
+        jnp.asarray(reporting),
+        jnp.asarray(np.where(reporting[..., None], history, 0.0)[..., None], single),
+        jnp.asarray(np.maximum(time_s - first, 0.0), single),
+        jnp.zeros((rows, n, 2), single),
+        jnp.zeros((rows, 0, 3), single),
+        jnp.zeros((rows, 0), int),
+    )

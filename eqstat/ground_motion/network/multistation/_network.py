@@ -134,7 +134,8 @@ class MultistationNetwork(Explained, eqx.Module):
 
     def _outputs(self, *leaves: Array) -> Array:
         """Outputs of the head at the sites of one view."""
-        view, settings = View(*leaves), self.settings
+        view: Any = View(*leaves)
+        settings = self.settings
         n = len(view.place_km)
         known = view.working if settings.silent else view.working & view.reporting
         places = encoded_places(settings, view.sites_km)

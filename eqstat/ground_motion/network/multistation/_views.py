@@ -5,10 +5,14 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from eqstat._core.checks import check_whole
 from eqstat._core.explain import Explained
+
+# Data of a training stay in the memory of NumPy until a step takes them.
+Values = Array | np.ndarray
 
 
 class View(Explained, eqx.Module):
@@ -46,15 +50,15 @@ class View(Explained, eqx.Module):
     ((4, 30, 1), (4, 2))
     """
 
-    place_km: Float[Array, "*rows n 3"]
-    station: Int[Array, "*rows n"]
-    working: Bool[Array, "*rows n"]
-    reporting: Bool[Array, "*rows n"]
-    signal: Float[Array, "*rows n samples channels"]
-    elapsed_s: Float[Array, "*rows"]
-    base: Float[Array, "*rows s 2"]
-    extra_km: Float[Array, "*rows m 3"]
-    extra_station: Int[Array, "*rows m"]
+    place_km: Float[Values, "*rows n 3"]
+    station: Int[Values, "*rows n"]
+    working: Bool[Values, "*rows n"]
+    reporting: Bool[Values, "*rows n"]
+    signal: Float[Values, "*rows n samples channels"]
+    elapsed_s: Float[Values, "*rows"]
+    base: Float[Values, "*rows s 2"]
+    extra_km: Float[Values, "*rows m 3"]
+    extra_station: Int[Values, "*rows m"]
 
     @property
     def sites_km(self) -> Float[Array, "*rows s 3"]:
