@@ -1,3 +1,4 @@
+from . import scores as scores
 from ._alerts import JAPAN_M_S2 as JAPAN_M_S2
 from ._alerts import TAIWAN_M_S2 as TAIWAN_M_S2
 from ._alerts import alarm_times as alarm_times
