@@ -168,6 +168,16 @@ def test_draws_sharpen_and_hold_the_source():
         assert abs(inside - 0.8) < 4 * np.sqrt(0.16 / late.sum())
 
 
+def test_no_draws_know_the_source_before_a_station_does():
+    shaking = many(np.random.default_rng(9))
+    reporting = jma_reporting.report(jax.random.key(10), shaking, shaking)
+    views = jma_reporting.views(reporting, (0.0, 20.0), history=False)
+    assert not views.located[:, 0].any()
+    off = np.abs(views.place_km[:, 0, :, 0].mean(axis=1) - shaking.hypocentre_km[:, 0])
+    # Errors of one station, of a standard deviation of 20 km.
+    assert np.median(off) > 5
+
+
 def test_views_are_snapshots_of_rules():
     shaking = many(np.random.default_rng(6), events=3)
     reporting = jma_reporting.report(jax.random.key(7), shaking, many(np.random.default_rng(8)))

@@ -207,6 +207,8 @@ def _sources(reporting: Reporting, after: np.ndarray, draws: int) -> dict[str, n
     usable = reporting.working[:, None]
     arrived = (after >= own.p_s[:, None] + 1.0) & usable
     number = arrived.sum(axis=2)
+    # Before any P the errors are those of the first station, lest the centre be the truth.
+    arrived[..., 0] |= number == 0
     share = 1.0 / np.maximum(number, 1)
     order = np.sort(np.where(reporting.working, own.p_s, np.inf), axis=1)[:, LEAST_STATIONS - 1]
     seen = np.maximum(after[..., 0] - order[:, None], 1.0)
