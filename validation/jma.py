@@ -30,6 +30,7 @@ import pandas as pd
 from eqstat import InputError
 from eqstat.exceedance._kernel import positions
 from eqstat.geodesy import LocalFrame, great_circle_distance
+from eqstat.ground_motion import felt
 from eqstat.velocity import load_velocity
 
 FLOOR = 0.5  # least intensity that is reported
@@ -232,3 +233,20 @@ def split(shaking: Shaking, years: dict[str, tuple[int, int]] | None = None) -> 
     if twice.any():
         raise InputError(f"split: year {shaking.year[twice][0]} is in two parts")
     return {name: shaking.chosen(mask) for name, mask in masks.items()}
+
+
+def felt_records(shaking: Shaking) -> felt.FeltMotions:
+    """Records of `ground_motion.felt`, with the stations that were silent."""
+    stations = shaking.silent.shape[1]
+    distance = np.linalg.norm(shaking.station_km - shaking.hypocentre_km[:, None], axis=-1)
+    table = pd.DataFrame(
+        {
+            "event": np.repeat(shaking.event, stations),
+            "magnitude": np.repeat(shaking.magnitude, stations),
+            "depth_km": np.repeat(shaking.depth_km, stations),
+            # Distances are chords, which may be a few metres shorter than the depth.
+            "distance_km": np.maximum(distance, shaking.depth_km[:, None]).ravel(),
+            "pga_m_s2": np.where(shaking.silent, np.nan, 10.0**shaking.log10_pga).ravel(),
+        }
+    )
+    return felt.prepare(table, 10.0**LOG10_FLOOR, name="Japanese intensities")

@@ -112,6 +112,8 @@ CHECKS = [
         needs_data=True,
     ),
     Check("exceedance_ridgecrest", {"sampler": "fit"}, needs_data=True, part="networks"),
+    Check("ground_motion_felt", {"datasets": 100}, {"datasets": 2}),
+    Check("ground_motion_felt", {"part": "jma"}, {"step": 20}, needs_data=True, part="jma"),
     Check("magnitude", {"part": "sbc", "number": 300}, {"number": 5}),
     # Other data sets than those in which too few intervals held the truth, and more draws.
     Check(

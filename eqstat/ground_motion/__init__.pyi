@@ -1,5 +1,6 @@
 from . import envelope as envelope
 from . import event as event
+from . import felt as felt
 from . import magnitude as magnitude
 from . import mixture as mixture
 from . import network as network

@@ -28,6 +28,7 @@ from eqstat.exceedance._kernel import SourceDraws
 from eqstat.exceedance.alerts._rules import Snapshot
 from eqstat.ground_motion import GroundMotion, PointSource, field_correlation
 from eqstat.ground_motion.event import update_event_term
+from eqstat.ground_motion.felt import FeltPredictor
 from eqstat.ground_motion.mixture import Mixture
 
 # Below the noise of any sensor.
@@ -70,7 +71,9 @@ def observed(snapshot: Snapshot) -> Observed:
     return Observed(recording, growing, peak, seen, growth2, usable)
 
 
-def levels(model: PointSource, drawn: SourceDraws, place_km: Array, term: Array | None) -> Array:
+def levels(
+    model: PointSource | FeltPredictor, drawn: SourceDraws, place_km: Array, term: Array | None
+) -> Array:
     """Mean log10 PGA of places and draws without an event term, (places, d)."""
     distance = _kernel.distances(place_km, drawn.place_km)
     shape = distance.shape
@@ -158,7 +161,8 @@ class StationConditioned(Explained, eqx.Module):
     Attributes
     ----------
     predictor
-        A model with event terms.
+        A model with event terms: a `PointSource`, or the predictor of a fit to felt-only records
+        (`eqstat.ground_motion.felt.FeltPredictor`).
 
     Examples
     --------
@@ -172,7 +176,7 @@ class StationConditioned(Explained, eqx.Module):
     True
     """
 
-    predictor: PointSource
+    predictor: PointSource | FeltPredictor
 
     def __call__(
         self, snapshot: Snapshot, log10_threshold: Float[Array, "t"]
@@ -243,7 +247,8 @@ class SpatiallyConditioned(Explained, eqx.Module):
     Attributes
     ----------
     predictor
-        A model with event terms.
+        A model with event terms: a `PointSource`, or the predictor of a fit to felt-only records
+        (`eqstat.ground_motion.felt.FeltPredictor`).
     correlated_share
         $\rho$ in [0, 1): share of the variance within an event, that of stations included, which
         neighbours have in common.
@@ -275,7 +280,7 @@ class SpatiallyConditioned(Explained, eqx.Module):
     ((4, 1), (4, 64))
     """
 
-    predictor: PointSource
+    predictor: PointSource | FeltPredictor
     correlated_share: float | int | Array = 0.4
     correlation_km: float | int | Array = 20.0
 

@@ -1,5 +1,7 @@
 """Conditioning on recorded shaking with correlated residuals, against dense normals."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,8 @@ from eqstat.exceedance.alerts import (
     SpatiallyConditioned,
     StationConditioned,
 )
+from eqstat.ground_motion import GroundMotion
+from eqstat.ground_motion.felt import FeltPredictor
 from eqstat.ground_motion.mixture import exceedance, mean_and_sd
 
 from .cases import LOG_U, MODEL, PHI, TAU, means, situation
@@ -205,6 +209,16 @@ def test_site_terms_move_stations_and_sites():
         heard = np.asarray(wanted) > -8
         np.testing.assert_allclose(got[heard], (wanted + at_site)[heard], atol=2e-3)
         np.testing.assert_allclose(got_sd, sd, atol=2e-3)
+
+
+def test_felt_predictors_serve_rules():
+    case = situation()
+    motion = GroundMotion(vs30_slope=0.0, event_sd=TAU, station_sd=0.0, record_sd=PHI)
+    for rule in (StationConditioned, SpatiallyConditioned, PosteriorPredictive):
+        chance = np.asarray(rule(FeltPredictor(motion))(case, LOG_U))
+        deeper = FeltPredictor(dataclasses.replace(motion, depth_slope=0.5))
+        assert np.all((chance >= 0) & (chance <= 1)) and chance[9:].std() > 0
+        assert not np.allclose(rule(deeper)(case, LOG_U)[9:], chance[9:], rtol=1e-3)
 
 
 def test_dead_stations_and_far_outliers_stay_finite():

@@ -1,0 +1,9 @@
+from ._data import FeltData as FeltData
+from ._data import FeltMotions as FeltMotions
+from ._data import prepare as prepare
+from ._data import thin as thin
+from ._fit import FeltFit as FeltFit
+from ._fit import fit as fit
+from ._fit import model as model
+from ._likelihood import log_likelihood as log_likelihood
+from ._predictor import FeltPredictor as FeltPredictor
