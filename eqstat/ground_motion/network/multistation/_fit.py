@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,9 @@ from eqstat.inference.descent import stacked
 OPTIONS = TrainingOptions(
     epochs=60, batch=32, learning_rate=1e-3, weight_decay=0.02, patience=8, clip=1.0
 )
-# Parts of the epochs of the three stages.
-STAGES = (0.5, 0.25, 0.25)
+# Parts of the epochs of the three stages, and factors on the learning rate: what the first stage
+# learned should not be lost in the last.
+STAGES = ((0.6, 1.0), (0.15, 1.0), (0.25, 0.3))
 
 
 class NegativeLogClasses(Explained, eqx.Module):
@@ -153,8 +154,8 @@ def fit_multistation(
     r"""Train an ensemble of multistation networks in the three stages of SENSE.
 
     First all but the early embeddings and the weights of the stations ($a_n = 1/2$), then the early
-    embeddings, then all. Each stage starts from the best state of the one before by the loss of
-    held-out events. A factor on the scales of the mixtures is learned on the held-out events last.
+    embeddings, then all, at 0.3 times the learning rate. Each stage starts from the best state of
+    the one before by the loss of held-out events. A factor on the scales of the mixtures is learned on the held-out events last.
 
     Parameters
     ----------
@@ -240,12 +241,12 @@ def fit_multistation(
     density = NegativeLogDensity(float(out_of_order))
     score = density if settings.head == "mixture" else NegativeLogClasses()
     history, seconds, ended = [], 0.0, ""
-    for stage, share in enumerate(STAGES, start=1):
+    for stage, part in enumerate(STAGES, start=1):
         if stage == 2 and not settings.early:
             continue
         done = run(
             jax.random.fold_in(key, 100 + stage), module, examples, weight,
-            options=_part(options, share), augment=augment, score=score, block=BLOCK,
+            options=_part(options, *part), augment=augment, score=score, block=BLOCK,
             trainable=lambda network, stage=stage: trainable(network, stage),
             checkpoint=None if checkpoint is None else Path(f"{checkpoint}-{stage}.npz"),
             progress=progress,
@@ -319,9 +320,9 @@ def _split(
     return np.repeat(weight[:, None], members, axis=1), starts
 
 
-def _part(options: TrainingOptions, share: float) -> TrainingOptions:
+def _part(options: TrainingOptions, share: float, rate: float) -> TrainingOptions:
     epochs = max(1, round(share * options.epochs))
-    return TrainingOptions(**{**vars(options), "epochs": epochs})
+    return replace(options, epochs=epochs, learning_rate=rate * options.learning_rate)
 
 
 def _temperature(

@@ -110,12 +110,13 @@ def _channels_together(x: Array, rows: int, channels: int) -> Array:
 
 
 def convolved(x: Array, kernel: Array, bias: Array, each: Convolution) -> Array:
-    """Convolve (rows, samples, channels), as a sum of matrix products, with ReLU and pooling."""
+    """Convolve (rows, samples, channels), as one matrix product, with ReLU and pooling."""
     # With an axis of members convolutions become grouped ones, which are slow; products do not.
     length = (x.shape[1] - each.kernel) // each.stride + 1
     span = (length - 1) * each.stride + 1
-    shifted = (x[:, k : k + span : each.stride] @ kernel[k] for k in range(each.kernel))
-    x = jax.nn.relu(sum(shifted, start=bias))
+    shifted = [x[:, k : k + span : each.stride] for k in range(each.kernel)]
+    flat = jnp.concatenate(shifted, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
+    x = jax.nn.relu(flat + bias)
     length = length // each.pool
     x = x[:, : length * each.pool]
     return x.reshape(len(x), length, each.pool, -1).max(axis=2)

@@ -1,0 +1,379 @@
+"""Multistation networks and their baselines on Japanese intensities, by year.
+
+Training 1997 to 2008, validation 2009 to 2012 (early stopping, recalibration, levels of alarm),
+test 2013 to 2015. Stations report their running intensity from 0.5 on, simulated in time
+(`jma_reporting`); a silent station is known to be below 0.5, or out of order. Forecasts are of the
+final intensity at 32 stations, 2, 5, 10 and 20 s after P at the first, scored above 0.5.
+
+    python validation/check_multistation.py --epochs 12
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jma
+import jma_reporting
+import numpy as np
+from multistation_scores import (
+    BLOCK,
+    Scored,
+    by_event,
+    effective_band,
+    mean_interval,
+    normal_by_bounds,
+    scored,
+    scored_classes,
+)
+from records import Record, record, show
+
+from eqstat.exceedance.alerts import (
+    Plum,
+    alarm_times,
+    base_of,
+    best_f1_level,
+    metrics,
+    metrics_by_level,
+)
+from eqstat.ground_motion import load, save
+from eqstat.ground_motion.mixture import Mixture
+from eqstat.ground_motion.network import Examples, TrainingOptions
+from eqstat.ground_motion.network.multistation import (
+    ABLATIONS,
+    MultistationEnsemble,
+    View,
+    fit_multistation,
+    sense,
+    team,
+)
+
+STATIONS = 32
+LEVELS = (3.5, 4.5, 5.0)
+THRESHOLDS = jma.log10_pga(np.array(LEVELS))
+# Thresholds of the discrete head, in intensity.
+CLASSES = tuple(float(x) for x in jma.log10_pga(np.arange(0.5, 6.6, 0.5)))
+OUT_OF_ORDER = 0.02
+OPTIONS = TrainingOptions(
+    epochs=12, batch=32, learning_rate=2e-3, weight_decay=0.02, patience=6, clip=1.0
+)
+# Seconds after the first P at which alarms can start.
+ALARM_S = np.arange(1.0, 26.0)
+# Intensities are twice the logarithm.
+UNITS = 2.0
+
+
+def views_of(data: jma_reporting.Views) -> View:
+    """What networks read, earthquake by earthquake and time."""
+    events, times, n, seconds = data.history_m_s2.shape
+    rows, single = events * times, np.float32
+
+    def each(values: np.ndarray) -> np.ndarray:
+        return np.repeat(values, times, axis=0)
+
+    return View(
+        each(data.station_km).astype(single),
+        each(data.station).astype(np.int32),
+        each(data.working),
+        (data.peak_m_s2 > 0).reshape(rows, n),
+        data.history_m_s2.reshape(rows, n, seconds, 1),
+        np.tile(data.time_s, events).astype(single),
+        np.zeros((rows, n, 2), single),
+        np.zeros((rows, 0, 3), single),
+        np.zeros((rows, 0), np.int32),
+    )
+
+
+def blocks(tree: Any) -> Iterator[Any]:
+    """Parts of a batch, all but the last of one size."""
+    rows = len(jax.tree.leaves(tree)[0])
+    for first in range(0, rows, BLOCK):
+        yield jax.tree.map(lambda leaf: leaf[first : first + BLOCK], tree)  # noqa: B023
+
+
+@eqx.filter_jit
+def _predictive(rule: Any, batch: Any) -> Mixture:
+    return jax.vmap(rule.predictive)(batch)
+
+
+@eqx.filter_jit
+def _bases(rule: Any, batch: Any) -> jax.Array:
+    return jax.vmap(lambda one: base_of(rule, one))(batch)
+
+
+@eqx.filter_jit
+def _answer(network: Any, views: View) -> Any:
+    return network(views)
+
+
+class Years:
+    """Data of some years: views, targets, snapshots, and the forecasts that networks correct."""
+
+    def __init__(self, reporting: Any, time_s: Any, rules: dict[str, Any]) -> None:
+        data = jma_reporting.views(reporting, time_s)
+        times = len(data.time_s)
+        self.view = views_of(data)
+        self.snapshots = data.snapshots()
+        self.event = np.repeat(data.event, times)
+        self.time_s = np.asarray(self.view.elapsed_s)
+        self.value = np.repeat(data.log10_pga, times, axis=0).astype(np.float32)
+        self.silent = np.repeat(data.silent, times, axis=0)
+        self.value = np.where(self.silent, jma.LOG10_FLOOR, self.value).astype(np.float32)
+        self.reporting, self.times = reporting, np.asarray(data.time_s)
+        self.base = {
+            name: np.concatenate([np.asarray(_bases(r, part)) for part in blocks(self.snapshots)])
+            for name, r in rules.items()
+        }
+
+    def based_on(self, name: str | None) -> View:
+        """Views with the forecast of a rule as base."""
+        if name is None:
+            return self.view
+        return dataclasses.replace(self.view, base=self.base[name].astype(np.float32))
+
+    def examples(self, base: str | None) -> Examples:
+        """Training examples."""
+        return Examples(self.based_on(base), self.value, self.event, upper=self.silent)
+
+
+def joined(first: Examples, second: Examples) -> Examples:
+    """Both sets of examples."""
+    both = jax.tree.map(
+        lambda a, b: np.concatenate([a, b]), *((x.features, x.log10_pga, x.event, x.upper)
+                                               for x in (first, second))
+    )  # fmt: skip
+    return Examples(both[0], both[1], both[2], upper=both[3])
+
+
+def networks(stations: int) -> dict[str, tuple[Any, str | None]]:
+    """Settings of each network and the rule that it corrects."""
+    out: dict[str, tuple[Any, str | None]] = {
+        "combined": (sense(stations, base=True), "GP"),
+        "SENSE": (sense(stations), None),
+        "SENSE, classes": (sense(stations, head="classes", log10_thresholds=CLASSES), None),
+        "TEAM-like": (team(stations), None),
+        "on the source": (sense(stations, base=True), "GMM"),
+    }
+    for name, flags in list(ABLATIONS.items())[1:]:
+        out[f"ablation {name}"] = (sense(stations, **flags), None)
+    return out
+
+
+def trained(
+    name: str, training: Years, validation: Years, stations: int, epochs: int, folder: Path
+) -> MultistationEnsemble:
+    """Train a network, or take it from the folder of an earlier run."""
+    path = folder / f"multistation-{name.replace(' ', '_').replace(',', '')}-{epochs}.eqx"
+    if path.exists():
+        found: Any = load(path)
+        return found
+    settings, base = networks(stations)[name]
+    first, second = training.examples(base), validation.examples(base)
+    held = np.arange(len(first) + len(second)) >= len(first)
+    fitted = fit_multistation(
+        jax.random.key(len(name)), joined(first, second), settings, members=1, held_out=held,
+        options=dataclasses.replace(OPTIONS, epochs=epochs), out_of_order=OUT_OF_ORDER,
+        checkpoint=path.with_suffix(""),
+    )  # fmt: skip
+    print(f"{name}: {fitted.network.card['parameters']} parameters, {fitted.seconds:.0f} s, "
+          f"held out {fitted.history['held_out'].min():.4f}", flush=True)  # fmt: skip
+    save(fitted.network, path)
+    return fitted.network
+
+
+class LearnedPlum:
+    """PLUM with a bias and a scatter learned in training, by time and whether a peak is near."""
+
+    def __init__(self, training: Years) -> None:
+        self.rule = Plum(scatter=0.3)
+        near, strongest = self._near(training)
+        self.of: dict[tuple[float, bool], tuple[float, float]] = {}
+        for time in np.unique(training.time_s):
+            for has in (False, True):
+                rows = (near == has) & (training.time_s == time)[:, None]
+                offset = strongest[rows] if has else np.zeros(rows.sum())
+                self.of[float(time), has] = normal_by_bounds(
+                    training.value[rows], training.silent[rows], offset
+                )
+
+    def _near(self, data: Years) -> tuple[np.ndarray, np.ndarray]:
+        strongest = np.concatenate(
+            [
+                np.asarray(_predictive(self.rule, part).mean[..., 0])
+                for part in blocks(data.snapshots)
+            ]
+        )
+        return strongest > -8.0, strongest
+
+    def mixtures(self, data: Years) -> Iterator[Mixture]:
+        """Forecasts in blocks."""
+        near, strongest = self._near(data)
+        known = np.array(sorted({time for time, _ in self.of}))
+        # Between the times of the training the nearest counts.
+        at = known[np.abs(data.time_s[:, None] - known).argmin(axis=1)]
+        of = np.array([[self.of[float(t), has] for has in (False, True)] for t in at])
+        bias, sd = np.moveaxis(np.where(near[..., None], of[:, None, 1], of[:, None, 0]), -1, 0)
+        mean = np.where(near, strongest, 0.0) + bias
+        for part in blocks((mean.astype(np.float32), sd.astype(np.float32))):
+            mean_, sd_ = (jnp.asarray(x)[..., None] for x in part)
+            yield Mixture(jnp.zeros_like(mean_), mean_, sd_)
+
+
+def forecasts(name: str, data: Years, model: Any, base: str | None) -> Iterator[Any]:
+    """Mixtures, or probabilities of classes, in blocks of rows."""
+    if isinstance(model, LearnedPlum):
+        yield from model.mixtures(data)
+    elif isinstance(model, MultistationEnsemble):
+        for part in blocks(data.based_on(base)):
+            yield _answer(model, part)
+    else:
+        for part in blocks(data.snapshots):
+            yield _predictive(model, part)
+
+
+def judged(name: str, data: Years, model: Any, base: str | None) -> Scored:
+    """Scores of a forecaster on some years."""
+    parts = forecasts(name, data, model, base)
+    if name == "SENSE, classes":
+        chance = np.concatenate([np.asarray(part) for part in parts])
+        return scored_classes(chance, data.value, jma.LOG10_FLOOR, np.array(CLASSES), THRESHOLDS)
+    return scored(jax.random.key(1), parts, data.value, jma.LOG10_FLOOR, THRESHOLDS)
+
+
+def figures(name: str, data: Years, own: Scored, best: Scored | None) -> list[Record]:
+    """Records of one forecaster: scores by time, coverage, reliability."""
+    out = []
+    for time in np.unique(data.time_s):
+        rows = data.time_s == time
+        event, label = data.event[rows], f"{name}, {time:.0f} s: "
+        for what, values, unit in (("CRPS", own.crps, UNITS), ("log score", own.log_score, 1.0)):
+            if np.isfinite(values).all():
+                mean, ends = mean_interval(unit * values[rows], event)
+                out.append(record(label + what, mean, interval=ends, data_sets=len(set(event))))
+        if best is not None:
+            for what in ("crps", "log_score"):
+                gap = getattr(own, what)[rows] - getattr(best, what)[rows]
+                if np.isfinite(gap).all():
+                    mean, ends = mean_interval(gap, event)
+                    out.append(record(f"{label}{what.replace('_', ' ')} less that of the combined",
+                                      mean, interval=ends, bounds=(0.0, None)))  # fmt: skip
+        if np.isfinite(own.pit).all():
+            for nominal in (0.5, 0.9):
+                inside = np.abs(own.pit[rows] - 0.5) < nominal / 2
+                share, _ = mean_interval(inside.astype(float), event)
+                band = effective_band(inside, event, nominal)
+                out.append(record(f"{label}inside the {100 * nominal:.0f} % interval", share,
+                                  unit="%", bounds=band))  # fmt: skip
+        for k, level in enumerate(LEVELS):
+            over = (data.value[rows] > THRESHOLDS[k]).astype(float)
+            gap, ends = mean_interval(over - own.chance[rows][..., k], event)
+            total, sites = by_event(over, event)
+            count = float(sites.sum())
+            stated = float(own.chance[rows][..., k].sum())
+            low, high = (float(total.sum() - end * count) for end in (ends[1], ends[0]))
+            if total.sum() >= 1:
+                low, high = (x for x in (stated + count * ends[0], stated + count * ends[1]))
+                out.append(record(f"{label}sites above {level}, {total.sum():.0f} observed: stated",
+                                  stated, interval=sorted((2 * stated - low, 2 * stated - high)),
+                                  target=None if total.sum() < 5 else float(total.sum())))  # fmt: skip
+    return out
+
+
+def alarms(
+    name: str, validation: Years, test: Years, scores: tuple[Scored, Scored]
+) -> list[Record]:
+    """F1 and lead time of alarms, with the level chosen on the validation years."""
+    out = []
+    for k, level in enumerate(LEVELS):
+        threshold = 10.0 ** THRESHOLDS[k]
+        parts = []
+        for data, own in zip((validation, test), scores, strict=True):
+            times, sites = len(data.times), data.value.shape[1]
+            chance = own.chance[..., k].reshape(-1, times, sites).transpose(0, 2, 1)
+            passed = data.reporting.exceedance_times(threshold).ravel()
+            event = np.repeat(np.arange(len(chance)), sites)
+            parts.append((np.clip(chance.reshape(-1, times), 0, 1), passed, event))
+        (chance, passed, event), (new, new_passed, new_event) = parts
+        if not np.isfinite(passed).any():
+            continue
+        curve = metrics_by_level(jax.random.key(0), ALARM_S, chance, passed, event, replicates=20)
+        alpha = best_f1_level(curve)
+        result = metrics(jax.random.key(0), alarm_times(ALARM_S, new, alpha), new_passed, new_event)
+        positives = int(np.isfinite(new_passed).sum())
+        about = f"{name}, above {level} (level {alpha:.2f}): "
+        for what in ("f1", "precision", "recall"):
+            ends = (float(result[what + "_low"]), float(result[what + "_high"]))
+            out.append(record(about + what, float(result[what]), interval=ends, level=0.9,
+                              data_sets=positives))  # fmt: skip
+        out.append(record(about + "median lead time, s", float(result["lead_time_median_s"])))
+    return out
+
+
+def check(
+    epochs: int = 12, part: str = "scores", events: int | None = None, folder: str | None = None
+) -> list[Record]:
+    """Train what is not in the folder, score it on the test years (`events`: the first only)."""
+    place = Path(folder or Path(__file__).parent.parent / ".validation")
+    place.mkdir(exist_ok=True)
+    shaking = jma.load(stations=STATIONS)
+    split = {
+        name: shaking.chosen((shaking.year >= first) & (shaking.year <= last))
+        for name, (first, last) in jma.SPLIT.items()
+    }
+    if events is not None:
+        split = {name: one.chosen(slice(events)) for name, one in split.items()}
+    reporting = {
+        name: jma_reporting.report(jax.random.key(number), one, split["training"])
+        for number, (name, one) in enumerate(split.items())
+    }
+    spatial, plain = jma.rules(split["training"])
+    rules = {"GP": spatial, "GMM": plain}
+    years = {name: Years(one, jma_reporting.TIMES_S, rules) for name, one in reporting.items()}
+    wanted = networks(len(shaking.places))
+    names = [name for name in wanted if ("ablation" in name) == (part == "ablations")]
+    models: dict[str, tuple[Any, str | None]] = {}
+    if part == "ablations":
+        names = ["SENSE", *names]
+    for name in names:
+        network = trained(
+            name, years["training"], years["validation"], len(shaking.places), epochs, place
+        )
+        models[name] = (network, wanted[name][1])
+    if part != "ablations":
+        models["GP"], models["GMM"] = (spatial, None), (plain, None)
+        models["PLUM"] = (LearnedPlum(years["training"]), None)
+    records: list[Record] = []
+    if part == "alarms":
+        full = {name: Years(reporting[name], ALARM_S, rules) for name in ("validation", "test")}
+        for name, (model, base) in models.items():
+            both = tuple(judged(name, data, model, base) for data in full.values())
+            records += alarms(name, full["validation"], full["test"], both)
+            show(records[-12:])
+        return records
+    best = None
+    for name, (model, base) in models.items():
+        own = judged(name, years["test"], model, base)
+        records += figures(name, years["test"], own, best)
+        if name in ("combined", "SENSE") and best is None:
+            best = own
+    return show(records)
+
+
+def main() -> None:
+    """Run as a command."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--part", choices=("scores", "alarms", "ablations"), default="scores")
+    parser.add_argument("--events", type=int)
+    parser.add_argument("--folder")
+    check(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
