@@ -25,7 +25,6 @@ import numpy as np
 from multistation_scores import (
     BLOCK,
     Scored,
-    by_event,
     effective_band,
     mean_interval,
     normal_by_bounds,
@@ -273,15 +272,10 @@ def figures(name: str, data: Years, own: Scored, best: Scored | None) -> list[Re
         for k, level in enumerate(LEVELS):
             over = (data.value[rows] > THRESHOLDS[k]).astype(float)
             gap, ends = mean_interval(over - own.chance[rows][..., k], event)
-            total, sites = by_event(over, event)
-            count = float(sites.sum())
-            stated = float(own.chance[rows][..., k].sum())
-            low, high = (float(total.sum() - end * count) for end in (ends[1], ends[0]))
-            if total.sum() >= 1:
-                low, high = (x for x in (stated + count * ends[0], stated + count * ends[1]))
-                out.append(record(f"{label}sites above {level}, {total.sum():.0f} observed: stated",
-                                  stated, interval=sorted((2 * stated - low, 2 * stated - high)),
-                                  target=None if total.sum() < 5 else float(total.sum())))  # fmt: skip
+            # What is observed less what is stated, in sites: 0 for a calibrated forecast.
+            about = f"{label}sites above {level}, observed ({over.sum():.0f}) less stated"
+            ends = [over.size * end for end in ends]
+            out.append(record(about, gap * over.size, interval=ends, target=0.0))
     return out
 
 

@@ -155,7 +155,8 @@ def fit_multistation(
 
     First all but the early embeddings and the weights of the stations ($a_n = 1/2$), then the early
     embeddings, then all, at 0.3 times the learning rate. Each stage starts from the best state of
-    the one before by the loss of held-out events. A factor on the scales of the mixtures is learned on the held-out events last.
+    the one before by the loss of held-out events. A factor on the scales of the mixtures is learned
+    on the held-out events last.
 
     Parameters
     ----------
