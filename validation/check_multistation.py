@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import jma
 import jma_reporting
+import jma_rules
 import numpy as np
 from multistation_scores import (
     BLOCK,
@@ -114,11 +115,14 @@ def _answer(network: Any, views: View) -> Any:
 class Years:
     """Data of some years: views, targets, snapshots, and the forecasts that networks correct."""
 
-    def __init__(self, reporting: Any, time_s: Any, rules: dict[str, Any]) -> None:
+    def __init__(self, reporting: Any, time_s: Any, rules: Any | None) -> None:
         data = jma_reporting.views(reporting, time_s)
         times = len(data.time_s)
         self.view = views_of(data)
         self.snapshots = data.snapshots()
+        if rules is not None:
+            station = np.repeat(data.station, times, axis=0)
+            self.snapshots = rules.informed(self.snapshots, station)
         self.event = np.repeat(data.event, times)
         self.time_s = np.asarray(self.view.elapsed_s)
         self.value = np.repeat(data.log10_pga, times, axis=0).astype(np.float32)
@@ -127,7 +131,7 @@ class Years:
         self.reporting, self.times = reporting, np.asarray(data.time_s)
         self.base = {
             name: np.concatenate([np.asarray(_bases(r, part)) for part in blocks(self.snapshots)])
-            for name, r in rules.items()
+            for name, r in ({} if rules is None else rules.by_name()).items()
         }
 
     def based_on(self, name: str | None) -> View:
@@ -326,8 +330,7 @@ def check(
         name: jma_reporting.report(jax.random.key(number), one, split["training"])
         for number, (name, one) in enumerate(split.items())
     }
-    spatial, plain = jma.rules(split["training"])
-    rules = {"GP": spatial, "GMM": plain}
+    rules = jma_rules.learned(jax.random.key(9), split["training"], reporting["training"])
     years = {name: Years(one, jma_reporting.TIMES_S, rules) for name, one in reporting.items()}
     wanted = networks(len(shaking.places))
     names = [name for name in wanted if ("ablation" in name) == (part == "ablations")]
@@ -340,7 +343,7 @@ def check(
         )
         models[name] = (network, wanted[name][1])
     if part != "ablations":
-        models["GP"], models["GMM"] = (spatial, None), (plain, None)
+        models |= {name: (rule, None) for name, rule in rules.by_name().items()}
         models["PLUM"] = (LearnedPlum(years["training"]), None)
     records: list[Record] = []
     if part == "alarms":

@@ -43,6 +43,10 @@ class Rules:
     plain: PosteriorPredictive
     station_term: np.ndarray
 
+    def by_name(self) -> dict[str, Any]:
+        """The rules by the names of the check."""
+        return {"GP": self.spatial, "GMM": self.plain}
+
     def informed(self, snapshot: Snapshot, station: np.ndarray) -> Snapshot:
         """Give snapshots (rows, ...) the site terms of their stations."""
         term = jnp.asarray(self.station_term[station], jnp.float32)
