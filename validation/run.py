@@ -195,6 +195,16 @@ CHECKS = [
         part="learned",
     ),
     Check("detectability_day", {}, {"phones": (100,)}),
+    Check(
+        "multistation", {"epochs": 12}, {"epochs": 1, "events": 40}, needs_data=True, part="scores"
+    ),
+    *(
+        Check(
+            "multistation", {"epochs": 12, "part": part}, {"epochs": 1, "events": 40, "part": part},
+            needs_data=True, part=part,
+        )
+        for part in ("alarms", "ablations")
+    ),
     Check("detectability_warned", {"streams": 100}, {"streams": 20}),
     Check("detectability", {"events": 1000}, {"events": 100}),
     *(
