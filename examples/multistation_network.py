@@ -125,14 +125,14 @@ for name, mixture in forecasts.items():
     means = [score[elapsed == time].mean() for time in AFTER_S]
     print(f"{name}: " + ", ".join(f"{x:.3f}" for x in means))
 
-# %%
+# %% mystnb={"image": {"alt": "Histograms of the probability integral transform of two networks, with bands about the uniform density."}}
 figure, axes = plt.subplots(
     1, 2, figsize=(7.0, 3.0), sharey=True, layout="constrained"
 )
 for axis, (name, mixture) in zip(axes, forecasts.items(), strict=True):
     pit = 1 - np.asarray(exceedance(mixture, target))
     axis.hist(pit.ravel(), bins=10, range=(0, 1), density=True, color="0.7")
-    # Stations of an earthquake depend on each other: the band is that of earthquakes drawn again.
+    # Stations of an earthquake depend on each other: draw earthquakes again.
     labels = np.unique(event, return_inverse=True)[1]
     each = np.stack(
         [
@@ -159,7 +159,7 @@ plt.show()
 # The strongest of the new ones, by the combined network: probability of more than 0.5 m/s2 at each
 # station, as the waves arrive.
 
-# %%
+# %% mystnb={"image": {"alt": "Maps of stations coloured by their probability of strong shaking 2, 5, 10 and 20 s after the first report."}}
 later = data.event[data.event >= 400]
 strongest = int(later[np.argmax(world.magnitude[later])])
 first = world.first_p_s[strongest]
@@ -183,6 +183,4 @@ for axis, time, probability in zip(axes, AFTER_S, chance[..., 0], strict=True):
 axes[0].set_ylabel("north (km)")
 figure.colorbar(dots, ax=axes, label="P(PGA > 0.5 m/s²)")
 plt.show()
-print(
-    f"M {world.magnitude[strongest]:.1f}; {passed.sum()} stations passed 0.5 m/s2"
-)
+print(f"magnitude {world.magnitude[strongest]:.1f}; {passed.sum()} rings")

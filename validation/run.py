@@ -200,8 +200,11 @@ CHECKS = [
     ),
     *(
         Check(
-            "multistation", {"epochs": 12, "part": part}, {"epochs": 1, "events": 40, "part": part},
-            needs_data=True, part=part,
+            "multistation",
+            {"epochs": 12, "part": part},
+            {"epochs": 1, "events": 40, "part": part},
+            needs_data=True,
+            part=part,
         )
         for part in ("alarms", "ablations")
     ),
