@@ -53,6 +53,7 @@ def test_summary_names_rule_probability_and_delay(capsys, phones):
         assert text in out
 
 
+@pytest.mark.slow
 def test_map_goes_to_netcdf_and_figure(capsys, phones, tmp_path):
     figure, data = tmp_path / "map.png", tmp_path / "map.nc"
     code, out, _ = shell(

@@ -56,6 +56,7 @@ def blocks_of(
     return blocks, np.log(mean)
 
 
+@pytest.mark.slow
 def test_the_largest_count_of_a_block_has_its_exact_tail() -> None:
     rng = np.random.default_rng(0)
     intensity = Intensity(0.3, 4.0, 0.05, 0.4)

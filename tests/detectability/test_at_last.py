@@ -26,6 +26,7 @@ def coast():
     return prepare(table, devices="phones")
 
 
+@pytest.mark.slow
 def test_hours_between_are_as_if_evaluated(coast, monkeypatch):
     rule, share = Rule(poisson_rule(0.016)), active_share(HOURS)
     needed = rule.required(coast.devices[:, None] * share, HOURS)

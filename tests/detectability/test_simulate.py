@@ -36,6 +36,7 @@ def test_triggers_follow_their_phase_by_the_delay():
         assert delay.std() == pytest.approx(0.8, abs=0.1)
 
 
+@pytest.mark.slow
 def test_residuals_have_the_scatter_and_correlation_of_the_motion():
     motion = GroundMotion(event_sd=0.3, spreading_sd=0.0, correlated_share=0.5)
     pga = np.concatenate([

@@ -41,6 +41,7 @@ def test_silence_of_who_leaves_is_kept_as_it_was(watch):
     assert float(gone.log_shiryaev_roberts[0]) > float(stayed.log_shiryaev_roberts[0]) + 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leaves", [False, True])
 def test_the_ratio_of_one_device_is_at_most_1_in_the_mean(leaves):
     """Summed over all that it may do under the background until it leaves at 30 s."""

@@ -55,6 +55,7 @@ def seen(watch, times, peaks=None, now=116.0):
     return step(watch, init(watch, 90.0), now, who, times[who], peak)
 
 
+@pytest.mark.slow
 def test_greater_magnitudes_are_found_greater(watch):
     means = [
         np.mean([float(seen(watch, shaken(watch, m, seed=s)[0])[1].magnitude) for s in range(4)])

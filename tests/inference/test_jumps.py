@@ -100,6 +100,7 @@ def bimodal(centres, sds, weight):
     numpyro.factor("target", jax.nn.logsumexp(each + jnp.log(jnp.array([weight, 1 - weight]))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("believed", [0.3, 0.7])
 def test_chains_visit_modes_as_often_as_their_mass(believed):
     """Whatever weights the starting points have, the draws have those of the density."""

@@ -76,6 +76,7 @@ def test_windows_count_only_where_something_is_known(tables: Scorer) -> None:
     assert again.exceedances.tolist() == [1.0, 0.0]
 
 
+@pytest.mark.slow
 def test_an_excess_raises_the_threshold(tables: Scorer) -> None:
     k = np.arange(20, 40)
     plain = score(tables, k, 500, 12.5)

@@ -47,6 +47,7 @@ def test_the_truth_is_recovered(fitted):
     assert fitted.standard_error["system_share"] < 0.1
 
 
+@pytest.mark.slow
 def test_probability_is_that_of_the_draws(fitted):
     posterior = fitted.posterior(KEY, 100)
     curve = detection_probability(posterior, [0.5, 2.0, 5.0], 35.0, -117.5, probability=0.8)

@@ -171,6 +171,7 @@ def test_event_term_is_shared():
     assert weak.sum() > 20 and shared[weak].mean() > 3 * single[weak].mean()
 
 
+@pytest.mark.slow
 def test_slopes_are_finite_far_out():
     history = simulate(KEY, Sensitivity(), Design(events=16, masking_km=50.0))
     far = Sensitivity(magnitude_50_km=60.0, trigger_sd=0.05, coincidence_probability=1e-6)
@@ -192,6 +193,7 @@ def test_few_stations_are_enough_only_for_their_count():
     assert np.exp(hit[0]) > 0.99
 
 
+@pytest.mark.slow
 def test_precision_is_that_of_each_call():
     """A call in float64 leaves later ones in float32 as they are."""
     history = simulate(KEY, Sensitivity(), Design(events=16, stations=8, neighbours=8))

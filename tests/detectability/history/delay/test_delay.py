@@ -79,6 +79,7 @@ def test_the_truth_is_recovered(alerts, fitted):
         assert abs(fitted[name] - value) < 3.5 * error and error < 0.1 * max(value, 1.0), name
 
 
+@pytest.mark.slow
 def test_censored_alerts_are_not_ignored():
     """Half of the alerts come too late: their share is estimated all the same."""
     truth = AlertDelay(processing_s=(20.0,), scatter_log_sd=(0.5,), alert_share=(0.95,))
