@@ -28,6 +28,7 @@ class MultistationRule(Explained, eqx.Module):
 
     Examples
     --------
+    >>> import jax
     >>> import numpy as np
     >>> from eqstat.exceedance.alerts import Design, simulate, snapshots
     >>> from eqstat.ground_motion.network import Examples, TrainingOptions
@@ -38,7 +39,7 @@ class MultistationRule(Explained, eqx.Module):
     >>> views = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(s.view for s in each))
     >>> examples = Examples(views, np.log10(scenarios.pga_m_s2), np.arange(12))
     >>> fitted = fit_multistation(
-    ...     jax.random.key(1), examples, sense(4, width=20, layers=1), members=1,
+    ...     jax.random.key(1), examples, sense(4, width=20, convolutions=()), members=1,
     ...     options=TrainingOptions(epochs=3, batch=8))
     >>> snapshot = jax.tree.map(lambda leaf: leaf[0], each[0])
     >>> MultistationRule(fitted.network)(snapshot, jnp.array([-1.0, 0.0])).shape
@@ -99,6 +100,7 @@ def base_of(rule: Any, snapshot: Snapshot) -> Float[Array, "s 2"]:
 
     Examples
     --------
+    >>> import jax
     >>> from eqstat.exceedance.alerts import Design, StationConditioned, simulate, snapshots
     >>> from eqstat.ground_motion import PointSource
     >>> scenarios = simulate(jax.random.key(0), 1, Design(stations=4))

@@ -213,7 +213,7 @@ def fit_multistation(
     >>> views = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (24, *leaf.shape)), one)
     >>> examples = Examples(views, rng.normal(size=(24, 4)), np.repeat(np.arange(12), 2))
     >>> options = TrainingOptions(epochs=4, batch=8)
-    >>> small = sense(4, width=20, layers=1)
+    >>> small = sense(4, width=20, layers=1, convolutions=())
     >>> fitted = fit_multistation(jax.random.key(0), examples, small, members=2, options=options)
     >>> fitted.network.exceedance(one, [-1.0, 0.0]).shape
     (4, 2)
