@@ -114,6 +114,22 @@ CHECKS = [
     Check("exceedance_ridgecrest", {"sampler": "fit"}, needs_data=True, part="networks"),
     Check("ground_motion_felt", {"datasets": 100}, {"datasets": 2}),
     Check("ground_motion_felt", {"part": "jma"}, {"step": 20}, needs_data=True, part="jma"),
+    *(
+        Check(
+            "multistation_simulation",
+            {"events": 2000, "training": 2000, "stations": stations},
+            {
+                "events": 24,
+                "training": 24,
+                "stations": "8",
+                "epochs": 2,
+                "members": 1,
+                "every": 10,
+            },
+            part=f"{stations}-stations",
+        )
+        for stations in ("25", "100")
+    ),
     Check("magnitude", {"part": "sbc", "number": 300}, {"number": 5}),
     # Other data sets than those in which too few intervals held the truth, and more draws.
     Check(

@@ -83,20 +83,26 @@ def unknown() -> np.ndarray:
 def learn(p_s: np.ndarray, s_s: np.ndarray, rise_s: np.ndarray, early: np.ndarray) -> np.ndarray:
     """Mean and standard deviation of the remaining growth of log10 peak, at each stage."""
     return learn_from(
-        lambda time: share_at(time, p_s, s_s, rise_s, early), p_s, s_s, s_s + rise_s + 2.0
+        lambda time: share_at(time, p_s, s_s, rise_s, early),
+        lambda time: stage_of(time, p_s, s_s),
+        s_s + rise_s + 2.0,
+        unknown(),
     )
 
 
 def learn_from(
-    share_of: Callable[[float], np.ndarray], p_s: np.ndarray, s_s: np.ndarray, over_s: np.ndarray
+    share_of: Callable[[float], np.ndarray],
+    stage_at: Callable[[float], np.ndarray],
+    over_s: np.ndarray,
+    table: np.ndarray,
 ) -> np.ndarray:
-    """As `learn`, with any share of the PGA by time, and the end of the strong shaking."""
-    table = unknown()
+    """As `learn`, with any share of the PGA and stage by time, and end of the strong shaking."""
+    table = table.copy()
     total = np.zeros((len(table), 3))
     for time in np.arange(1.0, 90.0):
         share = share_of(time)
         going_on = (share > 0) & (time < over_s)
-        stage = stage_of(time, p_s, s_s)[going_on]
+        stage = stage_at(time)[going_on]
         left = -np.log10(share[going_on])
         for place, power in enumerate((left**0, left, left**2)):
             total[:, place] += np.bincount(stage, weights=power, minlength=len(table))

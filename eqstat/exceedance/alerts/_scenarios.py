@@ -76,7 +76,8 @@ class Scenarios(Explained):
         Errors of the estimates of stations, (e, n, 3), (e, n) and (e,).
     growth
         Mean and standard deviation of the remaining growth of log10 peak, at each stage of a
-        record, from other simulated earthquakes of the same region, (stages, 2).
+        record, from other simulated earthquakes of the same region, (stages, 2); for envelopes the
+        stages are repeated for classes of S less P.
     working
         Stations that send what they record, (e, n).
     shape
@@ -157,13 +158,7 @@ def simulate(key: PRNGKeyArray, count: int, design: Design | None = None) -> Sce
     check_whole("simulate", 1, count=count)
     region = Design() if design is None else design
     past = _drawn(jax.random.fold_in(key, 1), HISTORY, region, _growth.unknown())
-    growth = _growth.learn_from(
-        lambda time: _shaking.share_at(past, time),
-        past.p_arrival_s,
-        past.s_arrival_s,
-        _shaking.over_s(past),
-    )
-    return _drawn(jax.random.fold_in(key, 0), count, region, growth)
+    return _drawn(jax.random.fold_in(key, 0), count, region, _shaking.learn(past))
 
 
 def _drawn(key: PRNGKeyArray, count: int, region: Design, growth: np.ndarray) -> Scenarios:
@@ -299,7 +294,7 @@ def snapshots(scenarios: Scenarios, number: int, time_s: ArrayLike) -> Snapshot:
     times = len(time)
     station = np.broadcast_to(scenarios.station_km, (times, *scenarios.station_km.shape))
 
-    stage = _growth.stage_of(time, scenarios.p_arrival_s[number], scenarios.s_arrival_s[number])
+    stage = _shaking.stage_of(scenarios, time, number)
     growth = scenarios.growth[stage]
 
     def single(values: Any) -> jax.Array:

@@ -25,6 +25,9 @@ HISTORY_S = 30
 if TYPE_CHECKING:
     from eqstat.exceedance.alerts._scenarios import Scenarios
 
+# Ends of the classes of S less P, s: far records grow more slowly, and stations know S less P about
+# as well as the place of the source.
+LAG_S = (4.0, 8.0, 14.0)
 # Strong shaking is taken as over so many seconds after the peak, or the plateau of S.
 AFTER_S = 2.0
 
@@ -105,6 +108,28 @@ def passed_at(scenarios: Scenarios, share: np.ndarray) -> np.ndarray:
         return _growth.passed_at(share, *ramp(scenarios))
     at = _passed(share.astype(np.float32), scenarios.shape, arrivals(scenarios))
     return np.where(share >= 1.0, np.inf, np.asarray(at, np.float64))
+
+
+def stage_of(
+    scenarios: Scenarios, time_s: np.ndarray | float, rows: Any = slice(None)
+) -> np.ndarray:
+    """Stage of each record, a row of the table of growth."""
+    p_s, s_s = scenarios.p_arrival_s[rows], scenarios.s_arrival_s[rows]
+    stage = _growth.stage_of(time_s, p_s, s_s)
+    if scenarios.shape is None:
+        return stage
+    return stage + len(_growth.unknown()) * np.digitize(s_s - p_s, LAG_S)
+
+
+def learn(scenarios: Scenarios) -> np.ndarray:
+    """Mean and standard deviation of the remaining growth of log10 peak, at each stage."""
+    classes = 1 if scenarios.shape is None else len(LAG_S) + 1
+    return _growth.learn_from(
+        lambda time: share_at(scenarios, time),
+        lambda time: stage_of(scenarios, time),
+        over_s(scenarios),
+        np.tile(_growth.unknown(), (classes, 1)),
+    )
 
 
 def over_s(scenarios: Scenarios, rows: Any = slice(None)) -> np.ndarray:

@@ -76,3 +76,16 @@ def test_what_a_rule_lacks_is_named(scenarios):
     snapshot = jax.tree.map(lambda leaf: leaf[0], snapshots(scenarios, 0, [20.0]))
     with pytest.raises(InputError, match="classes"):
         MultistationRule(classes).predictive(snapshot)
+
+
+def test_a_network_of_classes_is_a_rule_for_its_own_thresholds(scenarios):
+    levels = (-1.5, -0.5)
+    rule = MultistationRule(ensemble(head="classes", log10_thresholds=levels))
+    chance = forecasts(scenarios, rule, np.array([6.0]), 10.0 ** np.array(levels))
+    snapshot = jax.tree.map(lambda leaf: leaf[0], snapshots(scenarios, 0, [6.0]))
+    np.testing.assert_allclose(
+        chance[:, :5, 0].T, rule(snapshot, np.array(levels, np.float32)), rtol=1e-5
+    )
+    assert np.isnan(forecasts(scenarios, rule, np.array([6.0]), [0.2])).any()
+    with pytest.raises(InputError, match="thresholds"):
+        rule(snapshot, np.array([-1.0], np.float32))

@@ -171,7 +171,7 @@ def test_learnt_growth_is_that_of_envelopes(drawn):
     for time in np.arange(1.0, 60.0):
         share = shaking.share_at(other, time)
         on = (share > 0) & (time < shaking.over_s(other))
-        stage = _growth.stage_of(time, other.p_arrival_s, other.s_arrival_s)[on]
+        stage = shaking.stage_of(other, time)[on]
         known = np.isfinite(drawn.growth[stage, 1])
         centre, sd = drawn.growth[stage[known]].T
         scores.append((-np.log10(share[on][known]) - centre) / sd)

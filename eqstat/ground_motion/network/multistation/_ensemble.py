@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from eqstat._core.checks import is_traced
 from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained
 from eqstat.ground_motion.mixture._mixture import Mixture, exceedance
@@ -23,6 +24,8 @@ from eqstat.inference import bucket_size, pad_rows
 
 # Views that are evaluated at a time: their activations fit into the cache of a small machine.
 BLOCK = 64
+# Thresholds that differ by less are the same, log10 units.
+SAME = 1e-4
 
 
 class MultistationEnsemble(Explained, eqx.Module):
@@ -103,7 +106,8 @@ class MultistationEnsemble(Explained, eqx.Module):
         Raises
         ------
         eqstat.InputError
-            When a network of classes is asked for another threshold.
+            When a network of classes is asked for another threshold; in compiled functions the
+            answer is NaN there.
         """
         answer = self(view)
         wanted = jnp.asarray(log10_threshold)
@@ -112,8 +116,12 @@ class MultistationEnsemble(Explained, eqx.Module):
                 jax.vmap(lambda u: exceedance(answer, u))(wanted.astype(answer.mean.dtype)), 0, -1
             )
         own = np.asarray(self.settings.log10_thresholds)
+        if is_traced(wanted):
+            apart = jnp.abs(wanted[:, None] - own)
+            chance = answer[..., jnp.argmin(apart, axis=1)]
+            return jnp.where(jnp.min(apart, axis=1) > SAME, jnp.nan, chance)
         near = np.abs(np.asarray(wanted)[:, None] - own)
-        if (near.min(axis=1) > 1e-4).any():
+        if (near.min(axis=1) > SAME).any():
             raise InputError(
                 "exceedance: a network of classes knows the thresholds "
                 f"{[round(10 ** float(u), 4) for u in own]} m/s2 only; give some of these"
