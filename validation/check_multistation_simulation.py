@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -117,7 +118,8 @@ def rule_of(name: str, training: Scenarios, epochs: int, members: int) -> tuple[
                 training, int(number), training.first_p_s[number] + np.array(TRAINED_S))))
             for number in cut.event
         ]  # fmt: skip
-        examples = eqx.tree_at(lambda e: e.features.base, examples, np.concatenate(rows))
+        views = eqx.tree_at(lambda v: v.base, examples.features, np.concatenate(rows))
+        examples = replace(examples, features=views)
     start = time.perf_counter()
     options = TrainingOptions(
         epochs=epochs, batch=32, learning_rate=1e-3, weight_decay=0.02, patience=8, clip=1.0
