@@ -3,7 +3,8 @@
 Training 1997 to 2008, validation 2009 to 2012 (early stopping, recalibration, levels of alarm),
 test 2013 to 2015. Stations report their running intensity from 0.5 on, simulated in time
 (`jma_reporting`); a silent station is known to be below 0.5, or out of order. Forecasts are of the
-final intensity at 32 stations, 2, 5, 10 and 20 s after P at the first, scored above 0.5.
+final intensity at 32 stations, 2, 5, 10 and 20 s after P at the first, scored above 0.5 and where
+the strong shaking is not over.
 
     python validation/check_multistation.py --epochs 12
 """
@@ -127,6 +128,8 @@ class Years:
         self.time_s = np.asarray(self.view.elapsed_s)
         self.value = np.repeat(data.log10_pga, times, axis=0).astype(np.float32)
         self.silent = np.repeat(data.silent, times, axis=0)
+        # Where the strong shaking is over the final intensity is known: there is nothing to judge.
+        self.known = (data.complete & (data.peak_m_s2 > 0)).reshape(len(self.event), -1)
         self.value = np.where(self.silent, jma.LOG10_FLOOR, self.value).astype(np.float32)
         self.reporting, self.times = reporting, np.asarray(data.time_s)
         self.base = {
@@ -243,10 +246,14 @@ def forecasts(name: str, data: Years, model: Any, base: str | None) -> Iterator[
 def judged(name: str, data: Years, model: Any, base: str | None) -> Scored:
     """Scores of a forecaster on some years."""
     parts = forecasts(name, data, model, base)
+    floor = jma.LOG10_FLOOR
     if name == "SENSE, classes":
         chance = np.concatenate([np.asarray(part) for part in parts])
-        return scored_classes(chance, data.value, jma.LOG10_FLOOR, np.array(CLASSES), THRESHOLDS)
-    return scored(jax.random.key(1), parts, data.value, jma.LOG10_FLOOR, THRESHOLDS)
+        own = scored_classes(chance, data.value, floor, np.array(CLASSES), THRESHOLDS)
+    else:
+        own = scored(jax.random.key(1), parts, data.value, floor, THRESHOLDS)
+    masked = (np.where(data.known, np.nan, x) for x in (own.crps, own.log_score, own.pit))
+    return Scored(*masked, own.chance)
 
 
 def figures(name: str, data: Years, own: Scored, best: Scored | None) -> list[Record]:
@@ -256,30 +263,32 @@ def figures(name: str, data: Years, own: Scored, best: Scored | None) -> list[Re
         rows = data.time_s == time
         event, label = data.event[rows], f"{name}, {time:.0f} s: "
         for what, values, unit in (("CRPS", own.crps, UNITS), ("log score", own.log_score, 1.0)):
-            if np.isfinite(values).all():
+            if np.isfinite(values).any():
                 mean, ends = mean_interval(unit * values[rows], event)
                 out.append(record(label + what, mean, interval=ends, data_sets=len(set(event))))
         if best is not None:
             for what in ("crps", "log_score"):
                 gap = getattr(own, what)[rows] - getattr(best, what)[rows]
-                if np.isfinite(gap).all():
+                if np.isfinite(gap).any():
                     mean, ends = mean_interval(gap, event)
                     out.append(record(f"{label}{what.replace('_', ' ')} less that of the combined",
                                       mean, interval=ends, bounds=(0.0, None)))  # fmt: skip
-        if np.isfinite(own.pit).all():
+        if np.isfinite(own.pit).any():
             for nominal in (0.5, 0.9):
-                inside = np.abs(own.pit[rows] - 0.5) < nominal / 2
-                share, _ = mean_interval(inside.astype(float), event)
+                inside = (np.abs(own.pit[rows] - 0.5) < nominal / 2).astype(float)
+                inside = np.where(np.isfinite(own.pit[rows]), inside, np.nan)
+                share, _ = mean_interval(inside, event)
                 band = effective_band(inside, event, nominal)
                 out.append(record(f"{label}inside the {100 * nominal:.0f} % interval", share,
                                   unit="%", bounds=band))  # fmt: skip
         for k, level in enumerate(LEVELS):
-            over = (data.value[rows] > THRESHOLDS[k]).astype(float)
+            over = np.where(data.known[rows], np.nan, data.value[rows] > THRESHOLDS[k])
             gap, ends = mean_interval(over - own.chance[rows][..., k], event)
             # What is observed less what is stated, in sites: 0 for a calibrated forecast.
-            about = f"{label}sites above {level}, observed ({over.sum():.0f}) less stated"
-            ends = [over.size * end for end in ends]
-            out.append(record(about, gap * over.size, interval=ends, target=0.0))
+            about = f"{label}sites above {level}, observed ({np.nansum(over):.0f}) less stated"
+            sites = int(np.isfinite(over).sum())
+            ends = [sites * end for end in ends]
+            out.append(record(about, gap * sites, interval=ends, target=0.0))
     return out
 
 

@@ -134,7 +134,7 @@ def mean_interval(
 
 def effective_band(inside: np.ndarray, event: np.ndarray, nominal: float) -> tuple[float, float]:
     """Band of a share of sites that a calibrated forecast keeps, of events that depend within."""
-    share, (low, high) = mean_interval(inside.astype(float), event)
+    share, (low, high) = mean_interval(inside, event)
     half = (high - low) / 2
     assert 0 <= share <= 1
     return nominal - half, nominal + half
