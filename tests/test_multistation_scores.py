@@ -9,8 +9,6 @@ from scipy import stats
 
 from eqstat.ground_motion.mixture import Mixture, censored_crps, censored_log_density
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "validation"))
-
 FLOOR = -1.0
 THRESHOLDS = np.array([-0.5, 0.3])
 
