@@ -45,6 +45,7 @@ from eqstat.inference.descent import stacked
 OPTIONS = TrainingOptions(
     epochs=60, batch=32, learning_rate=1e-3, weight_decay=0.02, patience=8, clip=1.0
 )
+"""Options of training by default; the epochs are those of the three stages together."""
 # Parts of the epochs of the three stages, and factors on the learning rate: what the first stage
 # learned should not be lost in the last.
 STAGES = ((0.6, 1.0), (0.15, 1.0), (0.25, 0.3))

@@ -16,6 +16,7 @@ from eqstat._core.explain import Explained
 from eqstat._core.typing import ArrayLike
 from eqstat.geodesy import LocalFrame
 from eqstat.ground_motion.network._examples import Examples
+from eqstat.ground_motion.network.multistation._sites import site_table, with_sites
 from eqstat.ground_motion.network.multistation._views import Recording, View, views_at
 from eqstat.schema import Column, Contract, check, compare_places, rows_text
 
@@ -64,6 +65,14 @@ class Recordings(Explained):
         Name of each station of each earthquake, "" for padding, (events, n).
     stations
         Table of all stations, in the order of their numbers.
+    places
+        Table of the stations of the recordings: `station`, `latitude`, `longitude` and perhaps
+        `elevation_m`.
+    centre
+        Latitude and longitude of the first station that reported, the centre of the frame of
+        `place_km`, (events, 2).
+    start_time, end_time
+        When it reported, and when the last report came (UTC), (events,).
 
     Examples
     --------
@@ -76,8 +85,14 @@ class Recordings(Explained):
     event: np.ndarray
     name: np.ndarray
     stations: pd.DataFrame
+    places: pd.DataFrame
+    centre: np.ndarray
+    start_time: np.ndarray
+    end_time: np.ndarray
 
-    def views(self, time_s: ArrayLike, samples: int = 30) -> View:
+    def views(
+        self, time_s: ArrayLike, samples: int = 30, *, sites: pd.DataFrame | None = None
+    ) -> View:
         """Cut each earthquake at times; see `eqstat.ground_motion.network.multistation.views_at`.
 
         Parameters
@@ -86,13 +101,61 @@ class Recordings(Explained):
             Seconds after the first report, (times,) or (events, times).
         samples
             Seconds before each time.
+        sites
+            Places to ask beside the stations, as of `site_table`: the extra places of the view.
 
         Returns
         -------
         View
             With a leading axis of events x times rows.
+
+        Raises
+        ------
+        eqstat.InputError
+            As of `site_table`.
         """
-        return views_at(self.recording, jnp.asarray(time_s, jnp.float32), samples)
+        view = views_at(self.recording, jnp.asarray(time_s, jnp.float32), samples)
+        return view if sites is None else with_sites(view, self.site_table(sites), self.centre)
+
+    def site_table(self, sites: pd.DataFrame) -> pd.DataFrame:
+        """Say what is known of places that are asked.
+
+        Parameters
+        ----------
+        sites
+            `latitude`, `longitude`, optionally `site` (a name; by default its row) and
+            `elevation_m` (by default that of the station of its name, or 0).
+
+        Returns
+        -------
+        pandas.DataFrame
+            `site`, `latitude`, `longitude`, `elevation_m`; `station`, the number of the station of
+            the training that has the name, with `known_station`: to a site without it, -1, a
+            network gives the mean embedding of all stations; and `nearest_km`, the distance of the
+            nearest station of the recordings.
+
+        Raises
+        ------
+        eqstat.InputError
+            When a coordinate is missing or out of range, a site lies more than 1,000 km from every
+            station, or more than 5 km from the station that has its name.
+
+        Examples
+        --------
+        >>> stations = pd.DataFrame(
+        ...     {"station": ["a", "b"], "latitude": [35.0, 35.1], "longitude": [139.0, 139.0]})
+        >>> reports = pd.DataFrame(
+        ...     {"event": ["e1"], "station": ["a"], "time": [1.8e9], "pga_m_s2": [0.1]})
+        >>> recordings = prepare(stations, reports, nearest=2)
+        >>> sites = pd.DataFrame(
+        ...     {"site": ["b", "hall"], "latitude": [35.1, 35.2], "longitude": [139.0, 139.0]})
+        >>> recordings.site_table(sites)["known_station"].tolist()
+        [True, False]
+        >>> recordings.views([2.0], sites=sites).extra_station.tolist()
+        [[1, -1]]
+        """
+        check_kind("site_table", pd.DataFrame, "give a table", sites=sites)
+        return site_table(sites, self.places, self.stations["station"].tolist())
 
     def examples(
         self, time_s: ArrayLike, samples: int = 30, *, floor_m_s2: float | None = None
@@ -215,6 +278,7 @@ def prepare(
         for name, rows in table.groupby("event", sort=False).indices.items()
     ]  # fmt: skip
     columns = {key: np.stack([part[key] for part in parts]) for key in parts[0]}
+    ends = table.groupby("event", sort=False)["time"].agg(["min", "max"])
     recording = Recording(
         jnp.asarray(columns["place_km"], jnp.float32),
         jnp.asarray(columns["station"]),
@@ -224,10 +288,12 @@ def prepare(
         jnp.zeros(len(parts), jnp.float32),
     )
     labels = np.append(places["station"].to_numpy(str), "")[columns["which"]]
-    names = np.array(list(table.groupby("event", sort=False).indices), str)
+    names = np.array(ends.index, str)
     return Recordings(
         recording, columns["log10_pga"], columns["reported"], names, labels,
         places if known is None else pd.DataFrame({"station": _names(known, places)}),
+        places, columns["centre"],
+        *(ends[end].dt.tz_convert(None).to_numpy() for end in ("min", "max")),
     )  # fmt: skip
 
 
@@ -291,4 +357,5 @@ def _of_event(
         "log10_pga": np.log10(np.where(largest > 0, largest, 1.0)),
         "reported": largest > 0,
         "which": np.pad(chosen, (0, pad), constant_values=-1),
+        "centre": where[first],
     }
