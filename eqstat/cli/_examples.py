@@ -13,6 +13,12 @@ EXAMPLES = {
         "eqstat exceed --posterior location.nc --sites sites.csv --threshold 5%g,10%g "
         "--magnitude 5.6",
     ),
+    "multistation": (
+        "eqstat multistation train stations.csv reports.csv --floor-m-s2 0.005 --out network.eqx",
+        "eqstat multistation forecast network.eqx --stations stations.csv --reports now.csv "
+        "--threshold 5%g,10%g --sites sites.csv --table shaking.csv",
+        "eqstat multistation show network.eqx",
+    ),
     "detectability": (
         "eqstat detectability phones.csv --at=-12.1,-77.3 --ratio 0.1 --figure curves.png",
     ),

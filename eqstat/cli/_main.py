@@ -34,6 +34,7 @@ COMMANDS = (
     "threshold",
     "detect",
     "exceed",
+    "multistation",
     "detectability",
     "calibrate",
     "waveform",

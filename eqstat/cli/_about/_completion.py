@@ -11,7 +11,8 @@ from eqstat.cli._outcome import Outcome
 
 SHELLS = ("bash", "zsh", "tcsh")
 # Options that name files end so in their metavar, or are one of these.
-FILES = ("FILE", "TRIGGERS", "COUNTS", "NETWORK", "HISTORY", "TABLE", "CONFIG", "SOURCE")
+FILES = ("FILE", "TRIGGERS", "COUNTS", "NETWORK", "HISTORY", "TABLE", "CONFIG", "SOURCE",
+         "STATIONS", "REPORTS")  # fmt: skip
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from eqstat import counts
 from eqstat.cli._outcome import Outcome
 
-DESCRIBED = ("locate", "classify", "threshold", "detect", "exceed", "detectability", "calibrate")
+DESCRIBED = ("locate", "classify", "threshold", "detect", "exceed", "multistation",
+             "detectability", "calibrate")  # fmt: skip
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
