@@ -12,8 +12,8 @@ bootstrap of whole earthquakes.
 
 Rules know the ground-motion model from which the PGA is drawn, but neither the ruptures nor the
 terms of this network's stations, which are the same in all earthquakes and move the mean of PIT.
-The figures of the papers are of other data (Taiwan: 250 real stations, smaller earthquakes among
-them, waveforms at 100 Hz) and stand beside for orientation only.
+The figures of the papers are of other data (Taiwan: real earthquakes, 250 stations, waveforms at
+100 Hz) and stand beside for orientation only.
 
     python validation/check_multistation_simulation.py --events 60 --training 60 --stations 25
 """

@@ -261,6 +261,8 @@ def snapshots(scenarios: Scenarios, number: int, time_s: ArrayLike) -> Snapshot:
     share = 1.0 / np.maximum(reporting, 1)
     heard = np.where(working, scenarios.p_arrival_s[number], np.inf)
     first = np.sort(heard)[region.least_stations - 1]
+    # Before any station reports the errors are those of the first, lest the centre be the truth.
+    arrived[reporting == 0, np.argmin(heard)] = True
     seen_s = np.maximum(time[:, 0] - first, 1.0)
     place_error = (arrived @ scenarios.place_error_km[number]) * share[:, None]
     magnitude_error = (arrived @ scenarios.magnitude_error[number]) * share

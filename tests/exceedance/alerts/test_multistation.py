@@ -83,9 +83,7 @@ def test_a_network_of_classes_is_a_rule_for_its_own_thresholds(scenarios):
     rule = MultistationRule(ensemble(head="classes", log10_thresholds=levels))
     chance = forecasts(scenarios, rule, np.array([6.0]), 10.0 ** np.array(levels))
     snapshot = jax.tree.map(lambda leaf: leaf[0], snapshots(scenarios, 0, [6.0]))
-    np.testing.assert_allclose(
-        chance[:, :5, 0].T, rule(snapshot, np.array(levels, np.float32)), rtol=1e-5
-    )
+    np.testing.assert_allclose(chance[:, :5, 0].T, rule(snapshot, jnp.array(levels)), rtol=1e-5)
     assert np.isnan(forecasts(scenarios, rule, np.array([6.0]), [0.2])).any()
     with pytest.raises(InputError, match="thresholds"):
-        rule(snapshot, np.array([-1.0], np.float32))
+        rule(snapshot, jnp.array([-1.0]))

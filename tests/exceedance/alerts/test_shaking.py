@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from eqstat import InputError
 from eqstat.exceedance.alerts import (
@@ -162,6 +163,21 @@ def test_rules_take_them_and_times_count_from_the_first_p(drawn):
         np.testing.assert_array_equal(later[:, few.event == event], alone)
     chance = forecasts(few, StationConditioned(PointSource()), np.array(TIMES), u)
     assert np.all((chance >= 0) & (chance <= 1)) and chance.any()
+
+
+def test_draws_of_the_source_never_centre_on_the_truth():
+    """Half a second after the first P no station reports yet, and the errors are one station's."""
+    many = simulate(KEY, 300, design())
+    off, magnitude = [], []
+    for number in range(300):
+        seen = snapshots(many, number, many.first_p_s[number : number + 1] + 0.5)
+        assert not seen.located[0]
+        place = np.asarray(seen.drawn.place_km[0, :, :2]).mean(axis=0)
+        off.append(place - many.hypocentre_km[number, :2])
+        rank = np.mean(np.asarray(seen.drawn.magnitude[0]) < many.magnitude[number])
+        magnitude.append(rank)
+    assert np.std(off) == pytest.approx(many.design.place_error_km, rel=0.15)
+    assert stats.kstest(magnitude, "uniform").pvalue > 1e-3
 
 
 def test_learnt_growth_is_that_of_envelopes(drawn):
