@@ -37,9 +37,11 @@ def value_curve(
     V = \frac{E_0 - E}{E_0 - E_1} $$
 
     where $E_0$ is that of acting always or never, whichever is cheaper, and $E_1$ that of perfect
-    warnings. An alarm that is late costs both. The alarm is given when the probability first passes
-    r itself, as is best for true probabilities; the potential value is that of the best level in
-    hindsight, and the difference between them is what miscalibration costs.
+    warnings. Where r < s the reference is permanent protection, which also helps those whom no
+    alarm could reach in time, so that even true probabilities may lose against it. An alarm that is
+    late costs both. The alarm is given when the probability first passes r itself; the potential
+    value is that of the best level in hindsight, and the difference between them is what
+    miscalibration, and acting at once, cost.
 
     Parameters
     ----------
