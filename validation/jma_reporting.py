@@ -3,7 +3,8 @@ r"""How Japanese earthquakes (`jma`) are reported in time, simulated.
 Arrivals are those of ak135; the running peak of a station is a share of its final one, as in
 `eqstat.exceedance.alerts`; a station reports it once it passes the least intensity. Draws of the
 source come from errors of the stations that P has reached, so that they sharpen with time, and from
-the magnitudes of the training years. Rules never see the catalogue.
+the magnitudes of the training years. Rules never see the catalogue, but for which stations P
+has reached and the stage of their records, which a network knows from its own picks.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ DEEP_KM = 700.0
 PLACE_KM, DEPTH_KM, MAGNITUDE, COMMON = 20.0, 15.0, 0.8, 0.25
 LEAST_STATIONS = 4
 RUPTURE_KM_S = 2.8
+# A station counts as silent from this long after P on.
+REACHED_S = 1.0
 NODES = np.linspace(1.5, 9.0, 151)
 
 
@@ -161,7 +164,13 @@ class Views(Rows):
             *(jnp.asarray(each.reshape(events * times, stations)) for each in (
                 self.peak_m_s2, self.complete, self.growth_mean, self.growth_sd)),
             place, jnp.full(index.shape, jnp.nan, jnp.float32), index,
+            silent_below_m_s2=jnp.asarray(self.silent_below().reshape(events * times, stations)),
         )  # fmt: skip
+
+    def silent_below(self) -> np.ndarray:
+        """Level that a silent station's peak has not passed, m/s2; 0 unless P has reached it."""
+        quiet = (self.peak_m_s2 == 0) & (self.since_p_s >= REACHED_S) & self.working[:, None]
+        return np.where(quiet, np.float32(10.0**LOG10_FLOOR), np.float32(0))
 
 
 def views(

@@ -11,7 +11,6 @@ from ._baselines import Always as Always
 from ._baselines import MeanHypocentre as MeanHypocentre
 from ._baselines import Never as Never
 from ._baselines import Plum as Plum
-from ._conditioned import SpatiallyConditioned as SpatiallyConditioned
 from ._conditioned import StationConditioned as StationConditioned
 from ._design import Design as Design
 from ._multistation import MultistationRule as MultistationRule
@@ -27,3 +26,4 @@ from ._scenarios import Scenarios as Scenarios
 from ._scenarios import forecasts as forecasts
 from ._scenarios import simulate as simulate
 from ._scenarios import snapshots as snapshots
+from ._spatial import SpatiallyConditioned as SpatiallyConditioned

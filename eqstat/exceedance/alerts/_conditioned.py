@@ -15,18 +15,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import cho_solve
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float
 
-from eqstat._core.checks import check_range
 from eqstat._core.constants import HALF_LOG_2PI
 from eqstat._core.explain import Explained
 from eqstat._core.normal import log_ndtr
 from eqstat.exceedance import _kernel
 from eqstat.exceedance._kernel import SourceDraws
 from eqstat.exceedance.alerts._rules import Snapshot
-from eqstat.ground_motion import GroundMotion, PointSource, field_correlation
+from eqstat.ground_motion import PointSource
 from eqstat.ground_motion.event import update_event_term
 from eqstat.ground_motion.felt import FeltPredictor
 from eqstat.ground_motion.mixture import Mixture
@@ -218,137 +216,3 @@ class StationConditioned(Explained, eqx.Module):
             (1.0 - share) * (at_site + term) + share * target,
             (1.0 - share) * phi2 + (1.0 - share) ** 2 * scale**2,
         )
-
-
-class SpatiallyConditioned(Explained, eqx.Module):
-    r"""Condition on recorded shaking, with residuals that are correlated in space.
-
-    As `StationConditioned`, but the residuals within an event are a Gaussian process. With the
-    usable stations' observations z, their errors $s_i$, their means $\mu_d$ without an event term,
-
-    $$ z \mid d, \eta \sim N(\mu_d + \eta \mathbf 1, K), \qquad
-    K_{ij} = \phi^2 c_{ij} + \delta_{ij} s_i^2, \qquad
-    c_{ij} = \rho\, e^{-3\,|x_i - x_j| / \ell} \;\; (i \ne j), \quad c_{ii} = 1, $$
-
-    the event term $\eta \sim N(0, \tau^2)$ and the evidence of the draw are those of a normal with
-    the covariance $K + \tau^2 \mathbf 1 \mathbf 1^\top$, and a site with the covariances
-    $k_s = \phi^2 c_{s\cdot}$ is
-
-    $$ y_s \mid z, d, \eta \sim N\big( \mu_{ds} + \eta + k_s^\top K^{-1} (z - \mu_d -
-    \eta \mathbf 1),\; \phi^2 - k_s^\top K^{-1} k_s \big), $$
-
-    with $\eta$ integrated out. K is the same for all draws: one Cholesky factor, of the cube of the
-    number of stations. Without correlation it is `StationConditioned`, to rounding. The PGA at a
-    site passes the peak that its own station has recorded already.
-
-    Stations without a peak, dead ones too, are not used: that a station which waves have reached
-    is still silent says nothing here. (Its likelihood is no normal, and has no closed form.)
-
-    Attributes
-    ----------
-    predictor
-        A model with event terms: a `PointSource`, or the predictor of a fit to felt-only records
-        (`eqstat.ground_motion.felt.FeltPredictor`).
-    correlated_share
-        $\rho$ in [0, 1): share of the variance within an event, that of stations included, which
-        neighbours have in common.
-    correlation_km
-        $\ell$, above 0: the range at which the correlation has fallen to $0.05 \rho$, km.
-
-    Raises
-    ------
-    eqstat.InputError
-        When the share or the range is out of range.
-
-    References
-    ----------
-    Jayaram, N. and Baker, J. (2009), Correlation model for spatially distributed ground-motion
-    intensities, Earthquake Engineering and Structural Dynamics 38, 1687-1708,
-    doi:10.1002/eqe.922.
-
-    Worden, C. B. et al. (2018), Spatial and spectral interpolation of ground-motion intensity
-    measure observations, Bulletin of the Seismological Society of America 108, 866-875,
-    doi:10.1785/0120170201, for the conditional normal with event terms.
-
-    Examples
-    --------
-    >>> from eqstat.exceedance.alerts import Design, simulate, snapshots
-    >>> scenarios = simulate(jax.random.key(0), 1, Design(stations=4))
-    >>> snapshot = jax.tree.map(lambda leaf: leaf[-1], snapshots(scenarios, 0, [0.0, 20.0]))
-    >>> rule = SpatiallyConditioned(PointSource(), correlated_share=0.5, correlation_km=30.0)
-    >>> rule(snapshot, jnp.array([-1.0])).shape, rule.predictive(snapshot).mean.shape
-    ((4, 1), (4, 64))
-    """
-
-    predictor: PointSource | FeltPredictor
-    correlated_share: float | int | Array = 0.4
-    correlation_km: float | int | Array = 20.0
-
-    def __check_init__(self) -> None:
-        """Check the attributes."""
-        check_range("SpatiallyConditioned", 0, 1, ends="[)", correlated_share=self.correlated_share)
-        check_range("SpatiallyConditioned", 0, ends="(]", correlation_km=self.correlation_km)
-
-    def __call__(
-        self, snapshot: Snapshot, log10_threshold: Float[Array, "t"]
-    ) -> Float[Array, "s t"]:
-        """Probability of exceeding each threshold at each site, (s, t); see `Rule`.
-
-        Without a source it is 0, except at sites whose own peak has passed the threshold.
-        """
-        return passing(self._conditioned(snapshot), snapshot.located, log10_threshold)
-
-    def predictive(self, snapshot: Snapshot) -> Mixture:
-        """Mixture of log10 PGA (m/s2) at each site, (s, d), see `StationConditioned`."""
-        return as_mixture(self._conditioned(snapshot))
-
-    def _correlation(self, place_km: Array, other_km: Array) -> Array:
-        """Correlation of the residuals of different stations, (places, others)."""
-        motion = GroundMotion(
-            correlated_share=self.correlated_share, correlation_km=self.correlation_km
-        )
-        # The range does not grow with distance: the second factor of the design is not used.
-        design, others = (jnp.zeros((len(each), 2), each.dtype) for each in (place_km, other_km))
-        apart = _kernel.distances(place_km, other_km)
-        return field_correlation(motion, apart, design, others).astype(place_km.dtype)
-
-    def _conditioned(self, snapshot: Snapshot) -> Conditioned:
-        model, drawn, known = self.predictor, snapshot.drawn, observed(snapshot)
-        at_station = levels(model, drawn, snapshot.station_km, snapshot.station_term)
-        at_site = levels(model, drawn, snapshot.site_km, snapshot.site_term)
-        dtype = at_station.dtype
-        tau2, phi2 = ((each**2).astype(dtype) for each in (model.event_scale, model.within_scale))
-        used = known.usable.astype(dtype)
-        # Unusable stations are independent of everything, with a variance of 1.
-        own = jnp.where(known.usable, phi2 + known.growth2, 1.0)
-        shared = phi2 * self._correlation(snapshot.station_km, snapshot.station_km)
-        identity = jnp.eye(len(own), dtype=dtype)
-        shared = shared * (1.0 - identity) * used[:, None] * used
-        root = jnp.linalg.cholesky(shared + own * identity)
-
-        residual = used[:, None] * (known.seen[:, None] - at_station)
-        index = jnp.arange(len(own))
-        is_own = snapshot.site_station[:, None] == index
-        to_site = self._correlation(snapshot.site_km, snapshot.station_km)
-        covariance = phi2 * jnp.where(is_own, 1.0, to_site) * used
-        solved = cho_solve(
-            (root, True), jnp.concatenate([used[:, None], residual, covariance.T], axis=1)
-        )
-        draws = residual.shape[1]
-        by_one, by_residual = solved[:, 0], solved[:, 1 : 1 + draws]
-        by_site = solved[:, 1 + draws :]
-
-        precision = used @ by_one
-        pull = used @ by_residual
-        term_variance = tau2 / (1.0 + tau2 * precision)
-        term = term_variance * pull
-        quadratic = jnp.sum(residual * by_residual, axis=0) - term_variance * pull**2
-        # Determinants are the same for all draws.
-        log_weight = jax.nn.log_softmax(drawn.log_weight - 0.5 * quadratic)
-
-        left = 1.0 - covariance @ by_one
-        mean = at_site + left[:, None] * term + covariance @ by_residual
-        within = phi2 - jnp.sum(covariance * by_site.T, axis=1)
-        variance = jnp.maximum(within, 0.0) + left**2 * term_variance
-        variance = jnp.maximum(variance, KNOWN_SD**2)
-        return gathered(snapshot, known, log_weight, mean, variance[:, None])

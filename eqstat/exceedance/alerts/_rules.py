@@ -49,6 +49,9 @@ class Snapshot(Explained, eqx.Module):
     station_term, site_term
         Known site terms (how much more a place shakes than the model says), log10 units, (n,) and
         (s,); 0 where they are not given.
+    silent_below_m_s2
+        Level that the peak of a silent station has not passed, m/s2; 0 where nothing is known of
+        it (dead, or not reached by the waves), (n,). Without it silence says nothing.
     view
         The same data as a multistation network reads them, where it is to be asked.
 
@@ -74,6 +77,7 @@ class Snapshot(Explained, eqx.Module):
     site_station: Int[Array, "*times s"]
     station_term: Float[Array, "*times n"] | None = None
     site_term: Float[Array, "*times s"] | None = None
+    silent_below_m_s2: Float[Array, "*times n"] | None = None
     view: View | None = None
 
 
