@@ -197,10 +197,10 @@ def judge(stations: int, name: str, options: dict[str, Any]) -> dict[str, Any]:
     passed = np.stack([judged.exceedance_times(float(u)) - begin for u in THRESHOLDS])
     half = judged.event < events // 2
     table = scores.protocol(key, time_s, chance, passed, judged.event, half, THRESHOLDS)
-    at = [int(np.argmin(np.abs(time_s - second))) for second in SCORED_S]
+    later = judged.chosen(slice(events // 2, None))
     curve = scores.reliability_in_time(
-        key, time_s[at], chance[RELIABLE][~half][:, at], passed[RELIABLE][~half],
-        judged.event[~half], replicates=300,
+        key, SCORED_S, chances(later, rule, np.array(SCORED_S))[RELIABLE],
+        passed[RELIABLE][~half], later.event, replicates=300,
     )  # fmt: skip
     number = curve["number"].to_numpy()
     gap = np.abs(np.nan_to_num(curve["difference"].to_numpy()))
@@ -213,7 +213,6 @@ def judge(stations: int, name: str, options: dict[str, Any]) -> dict[str, Any]:
         "reliability": (np.sum(number * gap, axis=1) / number.sum(axis=1)).tolist(),
     }
     if name not in ("PLUM-like", "always", "SENSE, classes"):
-        later = judged.chosen(slice(events // 2, None))
         values = density_scores(later, rule, seed)
         for place, score in enumerate(("crps", "log", "pit")):
             if score == "log" and name.startswith("PLUM"):
