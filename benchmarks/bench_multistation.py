@@ -1,6 +1,6 @@
 """Speed of `eqstat.ground_motion.network.multistation`: `make bench`.
 
-Required, on two cores: a forecast at 250 stations in at most 10 ms, compiled.
+Required, on two cores: a forecast at 250 stations from envelopes in at most 10 ms, compiled.
 """
 
 from __future__ import annotations

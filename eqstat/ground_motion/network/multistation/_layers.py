@@ -19,6 +19,8 @@ QUIET_M_S2 = 1e-4
 LOG_MIDDLE, LOG_SPREAD = -2.0, 1.0
 # Shortest and longest wavelength of heights, km.
 HEIGHT_KM = (0.01, 10.0)
+# Samples beyond which a signal is convolved directly.
+LONG = 64
 # Time after which an elapsed time hardly matters, s.
 LONG_S = 30.0
 
@@ -110,16 +112,25 @@ def _channels_together(x: Array, rows: int, channels: int) -> Array:
 
 
 def convolved(x: Array, kernel: Array, bias: Array, each: Convolution) -> Array:
-    """Convolve (rows, samples, channels), as one matrix product, with ReLU and pooling."""
-    # With an axis of members convolutions become grouped ones, which are slow; products do not.
-    length = (x.shape[1] - each.kernel) // each.stride + 1
-    span = (length - 1) * each.stride + 1
-    shifted = [x[:, k : k + span : each.stride] for k in range(each.kernel)]
-    flat = jnp.concatenate(shifted, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
-    x = jax.nn.relu(flat + bias)
-    length = length // each.pool
-    x = x[:, : length * each.pool]
-    return x.reshape(len(x), length, each.pool, -1).max(axis=2)
+    """Convolve (rows, samples, channels), with ReLU and pooling."""
+    x = jax.nn.relu((_direct if x.shape[1] > LONG else _by_product)(x, kernel, each.stride) + bias)
+    length = x.shape[1] // each.pool
+    return x[:, : length * each.pool].reshape(len(x), length, each.pool, -1).max(axis=2)
+
+
+def _by_product(x: Array, kernel: Array, stride: int) -> Array:
+    """Convolution as one matrix product of shifted copies."""
+    # With an axis of members a direct convolution becomes a grouped one, whose gradient is slow.
+    length = (x.shape[1] - len(kernel)) // stride + 1
+    span = (length - 1) * stride + 1
+    shifted = [x[:, k : k + span : stride] for k in range(len(kernel))]
+    return jnp.concatenate(shifted, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
+
+
+def _direct(x: Array, kernel: Array, stride: int) -> Array:
+    """Convolution without copies, which take most of the time where signals are long."""
+    form = ("NWC", "WIO", "NWC")
+    return jax.lax.conv_general_dilated(x, kernel, (stride,), "VALID", dimension_numbers=form)
 
 
 def init_encoder(key: PRNGKeyArray, settings: MultistationSettings) -> Encoder:
