@@ -100,7 +100,7 @@ def train(options: argparse.Namespace) -> Outcome:
         result="TRAINED",
         result_text="the network was trained",
         inputs=inputs,
-        notes=tuple(_notes(total, recordings)),
+        notes=tuple(_notes(total, recordings, options.floor_m_s2)),
         files={"out": lambda name: ground_motion.save(network, name)},
     )
 
@@ -176,10 +176,18 @@ def _lines(table: list[dict[str, Any]]) -> list[str]:
     return aligned(rows, right=True)
 
 
-def _notes(total: dict[str, Any], recordings: Recordings) -> list[str]:
+def _notes(total: dict[str, Any], recordings: Recordings, floor_m_s2: float | None) -> list[str]:
     import numpy as np
 
     notes = []
+    if floor_m_s2 is not None:
+        largest = recordings.log10_pga[recordings.reported]
+        below = int((largest < np.log10(floor_m_s2)).sum())
+        if below:
+            notes.append(
+                f"{below} of {len(largest)} stations that reported stayed below --floor-m-s2 "
+                f"{floor_m_s2:g}: is it the level from which they report?"
+            )
     if total["skill_interval"][0] <= 0:
         notes.append(
             "the network is not clearly better than a climatology on later events: the interval of "
