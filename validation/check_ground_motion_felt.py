@@ -3,8 +3,9 @@
 Run: python validation/check_ground_motion_felt.py [--part coverage|jma] [--datasets 40] [--step 1].
 
 `coverage` draws complete records, cuts them at a floor, and counts the 90 % intervals that hold the
-truth: of the censored fit, of the truncated one (in a catalogue from magnitude 5.5, in which every
-earthquake has many reports), and of the ordinary `ground_motion.fit` to the same reports.
+truth: of the censored fit, of the truncated one (in a catalogue from magnitude 5.5, in which most
+earthquakes have many reports; those that nobody felt are missing), and of the ordinary
+`ground_motion.fit` to the same reports.
 
 `jma` fits the training years of Japanese intensities, with the stations that were silent and a
 share out of order; `step` takes every so many earthquakes. The correlation of residuals is that of

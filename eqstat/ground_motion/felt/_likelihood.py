@@ -43,7 +43,8 @@ def log_likelihood(
     {\phi\, \Phi\{(\mu_i + \tau u - c) / \phi\}}\, du. $$
 
     The latter takes which stations reported as given, and learns nothing of the event term from
-    that: events that are in the table only because their terms were high make the level too high.
+    that: events that are in the table only because their terms were high make the level too high
+    and `event_sd` too small.
     Each event should have been felt at many stations, whatever its term. In both, records of an
     event are independent given its term: the correlation of neighbours is neglected, and station
     terms are part of $\phi$.

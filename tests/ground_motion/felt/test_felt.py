@@ -135,7 +135,9 @@ def test_the_share_out_of_order_is_recovered():
 @pytest.mark.parametrize("silent", [True, False])
 def test_intervals_hold_the_truth(silent):
     """90 % intervals of 40 data sets; between 29 and 40 hold it but for a chance of 1e-3."""
-    held = dict.fromkeys(("spreading", "magnitude_slope", "event_sd", "record_sd"), 0)
+    names = ("spreading", "magnitude_slope", "record_sd")
+    # Events that nobody felt are missing in truncated records, and the others' terms scatter less.
+    held = dict.fromkeys((*names, "event_sd") if silent else names, 0)
     for seed in range(100, 140):
         design = DESIGN if silent else dataclasses.replace(DESIGN, min_magnitude=5.5)
         table = records(seed, design=design)
