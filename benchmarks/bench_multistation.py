@@ -58,7 +58,7 @@ def members_of(settings: Any, count: int) -> Any:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_forecast_at_250_stations(benchmark: Any, name: str, members: int) -> None:
     settings = SETTINGS[name]
-    network = MultistationEnsemble(members_of(settings, members), jnp.ones(()))
+    network = MultistationEnsemble(members_of(settings, members), jnp.zeros(4))
     view = view_of(settings, STATIONS)
 
     def run() -> Any:

@@ -195,7 +195,7 @@ def _multistation(header: dict[str, Any], file: Any) -> MultistationEnsemble:
     settings = MultistationSettings(**given)
     with jax.enable_x64(header["dtype"] == "float64"):
         one = init_multistation(jax.random.key(0), settings)
-        template = _stacked(one, header["members"]), jnp.zeros((), jnp.dtype(header["dtype"]))
+        template = _stacked(one, header["members"]), jnp.zeros(4, jnp.dtype(header["dtype"]))
         members, temperature = eqx.tree_deserialise_leaves(file, template)
     return MultistationEnsemble(
         members, temperature, tuple(header["stations"]), json.dumps(header["card"])

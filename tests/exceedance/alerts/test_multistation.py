@@ -26,7 +26,7 @@ SIZES = dict(width=20, layers=1, heads=2, feed_forward=20, readout=(16,), convol
 
 def ensemble(**options):
     members = [init_multistation(jax.random.key(k), sense(5, **SIZES, **options)) for k in (0, 1)]
-    return MultistationEnsemble(stacked(members), jnp.array(1.0))
+    return MultistationEnsemble(stacked(members), jnp.zeros(4))
 
 
 @pytest.fixture(scope="module")

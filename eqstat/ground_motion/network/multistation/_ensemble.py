@@ -24,22 +24,30 @@ from eqstat.inference import bucket_size, pad_rows
 
 # Views that are evaluated at a time: their activations fit into the cache of a small machine.
 BLOCK = 64
+# Times by which the factor on the scales changes, and after which it does no more, s.
+SOON_S, LATE_S = 5.0, 60.0
 # Thresholds that differ by less are the same, log10 units.
 SAME = 1e-4
 
 
 class MultistationEnsemble(Explained, eqx.Module):
-    """Trained multistation networks: what is saved, and what a service calls.
+    r"""Trained multistation networks: what is saved, and what a service calls.
 
     The density is the average of the members' densities, with their scales times a factor that
-    was learned on held-out events; a probability of a threshold that of the members' ones.
+    was learned on held-out events; a probability of a threshold that of the members' ones. With
+    $r = 1$ at a site whose own station has reported, else 0, at a time t after the first report
+    the factor is
+
+    $$ \exp\{b_0 + b_1 r + (b_2 + b_3 r) \log (1 + t / 5\,\text{s})\}, $$
+
+    because a network is sure of itself too early at some places and too late at others.
 
     Attributes
     ----------
     members
         Networks, arrays with a leading axis of members.
     temperature
-        Factor on all scales; 1 of a network of classes.
+        The coefficients b, (4,); 0 of a network of classes.
     stations
         Names of the stations of the training, in the order of their numbers.
     card_text
@@ -56,7 +64,7 @@ class MultistationEnsemble(Explained, eqx.Module):
     """
 
     members: MultistationNetwork
-    temperature: Float[Array, ""]
+    temperature: Float[Array, "4"]
     stations: tuple[str, ...] = eqx.field(static=True, default=())
     card_text: str = eqx.field(static=True, default="{}")
 
@@ -138,9 +146,19 @@ class MultistationEnsemble(Explained, eqx.Module):
 def _answer(members: Any, temperature: Array, view: View) -> Mixture | Array:
     each = each_member(members, view)
     if isinstance(each, Mixture):
-        return merge(each, temperature)
+        return merge(each, factors(temperature, view))
     # The probabilities of the published head need not decrease with the threshold.
     return jax.lax.cummin(jnp.mean(each, axis=0), axis=each.ndim - 2)
+
+
+def factors(temperature: Array, view: View) -> Array:
+    """Factors on the scales at each site, (..., sites, 1); see `MultistationEnsemble`."""
+    own = jnp.asarray(view.reporting & view.working, temperature.dtype)
+    extra = jnp.zeros((*own.shape[:-1], view.extra_station.shape[-1]), own.dtype)
+    own = jnp.concatenate([own, extra], axis=-1)
+    since = jnp.log1p(jnp.minimum(jnp.asarray(view.elapsed_s), LATE_S) / SOON_S)[..., None]
+    first, second, third, fourth = temperature
+    return jnp.exp(first + second * own + (third + fourth * own) * since)[..., None]
 
 
 @eqx.filter_jit

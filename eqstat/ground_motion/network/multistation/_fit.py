@@ -32,6 +32,7 @@ from eqstat.ground_motion.network.multistation._ensemble import (
     BLOCK,
     MultistationEnsemble,
     each_forecast,
+    factors,
 )
 from eqstat.ground_motion.network.multistation._network import (
     init_multistation,
@@ -156,8 +157,8 @@ def fit_multistation(
 
     First all but the early embeddings and the weights of the stations ($a_n = 1/2$), then the early
     embeddings, then all, at 0.3 times the learning rate. Each stage starts from the best state of
-    the one before by the loss of held-out events. A factor on the scales of the mixtures is learned
-    on the held-out events last.
+    the one before by the loss of held-out events. Factors on the scales of the mixtures (see
+    `MultistationEnsemble`) are learned on the held-out events last.
 
     Parameters
     ----------
@@ -256,9 +257,9 @@ def fit_multistation(
         module, ended = done.module, done.result.value
         history.append(done.history.assign(stage=stage))
         seconds += done.seconds
-    temperature = 1.0
+    temperature = np.zeros(4)
     if settings.head == "mixture":
-        temperature = _temperature(module, examples, weight[1] > 0, density)
+        temperature = recalibrated(module, examples, weight[1] > 0, density)
     card = {
         "what": f"multistation network of log10 PGA (m/s2), decoder: {settings.decoder}",
         "parameters": parameter_count(made[0]),
@@ -266,7 +267,7 @@ def fit_multistation(
         "events": len(np.unique(examples.event)),
         "views": len(examples),
         "stations": settings.stations,
-        "temperature": temperature,
+        "temperature": temperature.tolist(),
         "training": ended,
         "seconds": seconds,
         "options": vars(options),
@@ -327,28 +328,34 @@ def _part(options: TrainingOptions, share: float, rate: float) -> TrainingOption
     return replace(options, epochs=epochs, learning_rate=rate * options.learning_rate)
 
 
-def _temperature(
+def recalibrated(
     members: Any, examples: Examples, held_out: np.ndarray, score: NegativeLogDensity
-) -> float:
-    """Factor on the scales with the least loss of held-out rows by the members that held them."""
-    from scipy.optimize import minimize_scalar
+) -> np.ndarray:
+    """Coefficients of the factors on the scales with the least loss of held-out rows.
+
+    A row is predicted by the members that held it out, (members, rows).
+    """
+    from scipy.optimize import minimize
 
     rows = np.flatnonzero(held_out.any(axis=0))
     part = examples.rows(rows)
     each = each_forecast(members, part.features, len(rows))
-    use = held_out[:, rows]
-    target = np.where(part.mask, part.log10_pga, 0.0)
+    use = jnp.asarray(held_out[:, rows])[:, :, None]
+    target = jnp.asarray(np.where(part.mask, part.log10_pga, 0.0), jnp.float32)
     weight = part.weight[:, None] * part.mask
     upper = jnp.asarray(part.upper) if part.upper.any() else None
+    view = jax.tree.map(jnp.asarray, part.features)
 
     @jax.jit
-    def loss(log_factor: Any) -> Any:
-        mixture = merge(each, jnp.exp(log_factor), jnp.asarray(use)[:, :, None])
-        lost = score(lambda _: mixture, None, jnp.asarray(target, jnp.float32), upper)
+    @jax.value_and_grad
+    def loss(coefficients: Any) -> Any:
+        mixture = merge(each, factors(coefficients, view), use)
+        lost = score(lambda _: mixture, None, target, upper)
         return jnp.sum(weight * lost) / np.sum(weight)
 
-    bounds = tuple(np.log(TEMPERATURES))
-    optimum = minimize_scalar(
-        lambda t: float(loss(t)), bounds=bounds, method="bounded", options={"xatol": 1e-3}
-    )
-    return float(np.exp(optimum.x))
+    def plain(coefficients: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = loss(jnp.asarray(coefficients, jnp.float32))
+        return float(value), np.asarray(slope, np.float64)
+
+    bounds = [tuple(np.log(TEMPERATURES))] * 4
+    return minimize(plain, np.zeros(4), jac=True, method="L-BFGS-B", bounds=bounds).x

@@ -2,6 +2,7 @@
 
 import json
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,15 +11,17 @@ from scipy import stats
 
 from eqstat import InputError
 from eqstat.ground_motion import load, save
-from eqstat.ground_motion.mixture import Mixture, crps, exceedance
+from eqstat.ground_motion.mixture import Mixture, crps, exceedance, sample
 from eqstat.ground_motion.network import Examples, NegativeLogDensity, TrainingOptions
 from eqstat.ground_motion.network.multistation import (
     Blinding,
+    MultistationEnsemble,
     NegativeLogClasses,
     fit_multistation,
     init_multistation,
     sense,
 )
+from eqstat.ground_motion.network.multistation._fit import recalibrated
 
 from .worlds import TIMES, examples
 
@@ -93,12 +96,35 @@ def test_exceedances_are_those_of_the_mixture(fitted):
     assert answer.shape == (2 * len(TIMES), 8, 2)
 
 
+def test_scales_are_recalibrated_by_time_and_by_whether_a_site_has_reported():
+    data = examples(0, 300)
+    members = jax.tree.map(
+        lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf,
+        init_multistation(jax.random.key(0), sense(8, components=1, **TINY)),
+    )
+    views = jax.tree.map(jnp.asarray, data.features)
+    plain = MultistationEnsemble(members, jnp.zeros(4))(views)
+    wanted = np.array([0.3, -0.6, 0.2, 0.1])
+    truth = MultistationEnsemble(members, jnp.asarray(wanted, jnp.float32))(views)
+    own = np.asarray(views.reporting, float)
+    since = np.log1p(np.asarray(views.elapsed_s) / 5.0)[:, None]
+    factor = np.exp(wanted[0] + wanted[1] * own + (wanted[2] + wanted[3] * own) * since)
+    np.testing.assert_allclose(
+        truth.scale[..., 0], np.asarray(plain.scale[..., 0]) * factor, rtol=1e-5
+    )
+    drawn = np.asarray(sample(jax.random.key(1), truth))
+    again = Examples(data.features, drawn, data.event)
+    fitted = recalibrated(members, again, np.ones((1, len(data)), bool), NegativeLogDensity())
+    fit = MultistationEnsemble(members, jnp.asarray(fitted, jnp.float32))(views)
+    np.testing.assert_allclose(fit.scale, truth.scale, rtol=0.08)
+
+
 def test_a_network_of_classes_knows_its_own_thresholds_only():
     classes = sense(8, head="classes", log10_thresholds=(-1.0, -0.5), **TINY)
     fitted = fit_multistation(jax.random.key(0), examples(0, 24), classes, members=2, options=QUICK)
     view = examples(1, 2).features
     chance = np.asarray(fitted.network(view))
-    assert np.all(np.diff(chance, axis=-1) <= 0) and fitted.network.card["temperature"] == 1.0
+    assert np.all(np.diff(chance, axis=-1) <= 0) and fitted.network.card["temperature"] == [0.0] * 4
     np.testing.assert_array_equal(fitted.network.exceedance(view, [-0.5])[..., 0], chance[..., 1])
     with pytest.raises(InputError, match=r"\[0\.1, 0\.3162\]"):
         fitted.network.exceedance(view, [0.0])
