@@ -66,6 +66,8 @@ OPTIONS = TrainingOptions(
 )
 # Seconds after the first P at which alarms can start.
 ALARM_S = np.arange(1.0, 26.0)
+# The forecaster that also conditions on the stations that are silent.
+SILENCE = "GP and silence"
 # Intensities are twice the logarithm.
 UNITS = 2.0
 
@@ -123,6 +125,7 @@ class Years:
         self.snapshots = data.snapshots()
         if rules is not None:
             station = np.repeat(data.station, times, axis=0)
+            self.silence = rules.informed(self.snapshots, station, silence=True)
             self.snapshots = rules.informed(self.snapshots, station)
         self.event = np.repeat(data.event, times)
         self.time_s = np.asarray(self.view.elapsed_s)
@@ -239,7 +242,7 @@ def forecasts(name: str, data: Years, model: Any, base: str | None) -> Iterator[
         for part in blocks(data.based_on(base)):
             yield _answer(model, part)
     else:
-        for part in blocks(data.snapshots):
+        for part in blocks(data.silence if name == SILENCE else data.snapshots):
             yield _predictive(model, part)
 
 
@@ -353,6 +356,7 @@ def check(
         models[name] = (network, wanted[name][1])
     if part != "ablations":
         models |= {name: (rule, None) for name, rule in rules.by_name().items()}
+        models[SILENCE] = (rules.spatial, None)
         models["PLUM"] = (LearnedPlum(years["training"]), None)
     records: list[Record] = []
     if part == "alarms":

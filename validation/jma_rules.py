@@ -47,10 +47,13 @@ class Rules:
         """The rules by the names of the check."""
         return {"GP": self.spatial, "GMM": self.plain}
 
-    def informed(self, snapshot: Snapshot, station: np.ndarray) -> Snapshot:
-        """Give snapshots (rows, ...) the site terms of their stations."""
+    def informed(
+        self, snapshot: Snapshot, station: np.ndarray, *, silence: bool = False
+    ) -> Snapshot:
+        """Give snapshots (rows, ...) the site terms; silence is told only where it is asked."""
         term = jnp.asarray(self.station_term[station], jnp.float32)
-        return dataclasses.replace(snapshot, station_term=term, site_term=term)
+        given = {} if silence else {"silent_below_m_s2": None}
+        return dataclasses.replace(snapshot, station_term=term, site_term=term, **given)
 
 
 def learned(key: PRNGKeyArray, training: jma.Shaking, reporting: jma_reporting.Reporting) -> Rules:
