@@ -146,9 +146,14 @@ def run(options: argparse.Namespace) -> Outcome:
         "s_travel_time": lambda km, depth: velocity.travel_time(km, depth)[1],
         "quantile": [tail, 0.5, 1 - tail],
     }
-    fitted = None
+    fitted: Any = None
     if options.model:
         fitted = ground_motion.load(inputs.file(options.model, "model"))
+        if not hasattr(fitted, "predictor"):
+            raise InputError(
+                "--model: a multistation network needs what stations have recorded, not a "
+                "posterior; use `eqstat multistation forecast`"
+            )
     if options.region and not isinstance(fitted, ground_motion.MotionPosterior):
         raise InputError("--region: only a fitted ground-motion model (--model) has regions")
     where = {"region": options.region} if options.region else {}

@@ -66,7 +66,7 @@ def folder(tmp_path_factory):
         one = eqx.tree_at(lambda n: n.late, one, jax.random.normal(jax.random.key(1), (5, 20)))
         members = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, one)
         card = {"what": "random", "times_s": [2.0, 5.0], "nearest": 6, "events": 0}
-        ensemble = MultistationEnsemble(members, jax.numpy.ones(()), names, json.dumps(card))
+        ensemble = MultistationEnsemble(members, jax.numpy.zeros(4), names, json.dumps(card))
         save(ensemble, path / f"{name}.eqx")
     return path
 
