@@ -24,6 +24,8 @@ from eqstat.ground_motion import felt
 from eqstat.ground_motion.mixture import censored_log_density
 
 SWEEPS, FIRST = 120, 40
+# Share of the silent stations that are taken to be out of order.
+OUT_OF_ORDER = 0.02
 SHARES, RANGES_KM = (0.0, 0.2, 0.4, 0.6, 0.8), (20.0, 40.0, 80.0)
 
 
@@ -42,6 +44,11 @@ class Rules:
     spatial: SpatiallyConditioned
     plain: PosteriorPredictive
     station_term: np.ndarray
+
+    @property
+    def silent(self) -> SpatiallyConditioned:
+        """The rule for snapshots that tell which stations are silent."""
+        return dataclasses.replace(self.spatial, out_of_order=OUT_OF_ORDER)
 
     def by_name(self) -> dict[str, Any]:
         """The rules by the names of the check."""

@@ -188,12 +188,18 @@ def _notes(total: dict[str, Any], recordings: Recordings, floor_m_s2: float | No
                 f"{below} of {len(largest)} stations that reported stayed below --floor-m-s2 "
                 f"{floor_m_s2:g}: is it the level from which they report?"
             )
-    if total["skill_interval"][0] <= 0:
+    low, high = total["skill_interval"]
+    if high < 0:
+        notes.append("on later events the network is worse than a climatology: do not use it")
+    elif low <= 0:
         notes.append(
             "the network is not clearly better than a climatology on later events: the interval of "
             "its skill holds 0"
         )
-    never = len(recordings.places) - len(np.unique(recordings.name[recordings.reported]))
-    if never:
-        notes.append(f"{never} of {len(recordings.places)} stations never reported")
+    heard = len(np.unique(recordings.name[recordings.reported]))
+    if heard < len(recordings.places):
+        notes.append(
+            f"{heard} of {len(recordings.places)} stations have reports that are used: those among "
+            "the --nearest of an event"
+        )
     return notes

@@ -93,12 +93,16 @@ class Design(Explained):
             if not low < high:
                 raise InputError(f"Design: {name} must be two increasing numbers")
         check_whole("Design", 4, stations=self.stations)
-        check_whole("Design", 1, least_stations=self.least_stations)
+        check_whole("Design", 1, self.stations, least_stations=self.least_stations)
         check_whole("Design", 2, draws=self.draws)
         if not 0 < self.s_velocity_km_s < self.p_velocity_km_s:
             raise InputError("Design: S must be slower than P, and both faster than 0")
         check_choice("Design", GROWTHS, growth=self.growth)
         check_choice("Design", SITES, site=self.site)
+        names = ("half_width_km", "b_value", "rupture_velocity_km_s")
+        check_range("Design", 0, ends="()", **{name: getattr(self, name) for name in names})
+        errors = ("place_error_km", "depth_error_km", "magnitude_error", "common_magnitude_error")
+        check_range("Design", 0, **{name: getattr(self, name) for name in errors})
         check_range("Design", 0, 1, correlated_share=self.correlated_share)
         check_range("Design", 0, ends="()", correlation_km=self.correlation_km)
         check_range("Design", 0, 1, ends="[)", dead_share=self.dead_share)

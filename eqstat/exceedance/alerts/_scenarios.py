@@ -253,6 +253,7 @@ def snapshots(scenarios: Scenarios, number: int, time_s: ArrayLike) -> Snapshot:
     ([False, True], (2, 20))
     """
     check_kind("snapshots", Scenarios, "give what `simulate` returns", scenarios=scenarios)
+    check_whole("snapshots", 0, len(scenarios.magnitude) - 1, number=number)
     region, time = scenarios.design, np.asarray(time_s, np.float64)[:, None]
     working = scenarios.working[number]
     arrived = (time >= scenarios.p_arrival_s[number] + 1.0) & working

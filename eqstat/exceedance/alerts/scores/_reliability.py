@@ -61,7 +61,8 @@ def reliability_in_time(
     -------
     xarray.Dataset
         Over `time_s` and `bin`: `forecast`, `observed` and their `difference`, the latter two with
-        `_low` and `_high`; `number` of rows. NaN in classes without rows.
+        `_low` and `_high`; `number` of rows and `hits`, those that passed later. NaN in classes
+        without rows.
 
     Raises
     ------

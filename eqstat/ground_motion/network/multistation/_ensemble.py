@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from eqstat._core.checks import is_traced
+from eqstat._core.checks import check_kind, check_range, is_traced
 from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained
 from eqstat.ground_motion.mixture._mixture import Mixture, exceedance
@@ -38,7 +38,8 @@ class MultistationEnsemble(Explained, eqx.Module):
     $r = 1$ at a site whose own station has reported, else 0, at a time t after the first report
     the factor is
 
-    $$ \exp\{b_0 + b_1 r + (b_2 + b_3 r) \log (1 + t / 5\,\text{s})\}, $$
+    $$ \exp\Big\{b_0 + b_1 r + (b_2 + b_3 r) \log \Big(1 +
+    \frac{\min(t, 60\,\text{s})}{5\,\text{s}}\Big)\Big\}, $$
 
     because a network is sure of itself too early at some places and too late at others.
 
@@ -92,6 +93,12 @@ class MultistationEnsemble(Explained, eqx.Module):
             (..., sites, members x components), or (..., sites, thresholds) of a network of
             classes, made to decrease with the threshold.
         """
+        check_kind("MultistationEnsemble", View, "give a `View`", view=view)
+        given, sizes = jnp.shape(view.signal)[-2:], (self.settings.samples, self.settings.channels)
+        if given != sizes:
+            raise InputError(
+                f"MultistationEnsemble: signals have (samples, channels) {given}, not {sizes}"
+            )
         return _answer(self.members, self.temperature, view)
 
     def exceedance(
@@ -117,8 +124,10 @@ class MultistationEnsemble(Explained, eqx.Module):
             When a network of classes is asked for another threshold; in compiled functions the
             answer is NaN there.
         """
+        wanted = jnp.atleast_1d(jnp.asarray(log10_threshold))
+        if not is_traced(wanted):
+            check_range("exceedance", finite=True, log10_threshold=wanted)
         answer = self(view)
-        wanted = jnp.asarray(log10_threshold)
         if isinstance(answer, Mixture):
             return jnp.moveaxis(
                 jax.vmap(lambda u: exceedance(answer, u))(wanted.astype(answer.mean.dtype)), 0, -1

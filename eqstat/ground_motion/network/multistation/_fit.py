@@ -101,6 +101,10 @@ class Blinding(Explained, eqx.Module):
     most: float = 0.3
     unseen: float = 0.1
 
+    def __check_init__(self) -> None:
+        """Check the shares."""
+        check_range("Blinding", 0, 1, ends="[)", most=self.most, unseen=self.unseen)
+
     def __call__(self, key: PRNGKeyArray, view: View) -> View:
         """Blind stations of a batch of views."""
         share, draw, hide = jax.random.split(key, 3)

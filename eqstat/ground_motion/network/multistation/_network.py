@@ -44,8 +44,8 @@ class MultistationNetwork(Explained, eqx.Module):
 
     layers of attention over the stations that are known follow, then $H_n + l^l_n$, and a
     perceptron, whose outputs $(\ell_k, o_k, r_k)$ are a mixture of log10 PGA with the weights
-    softmax$(\ell)_k$, means $c + s\,o_k$ and scales $s \log(1 + e^{r_k}) + \text{floor}$, or the
-    log odds of exceeding each threshold. $(c, s)$ are the mean and standard deviation of the
+    softmax$(\ell)_k$, means $c + s\,o_k$ and scales about $s\,\operatorname{softplus}(r_k)$, from $s$
+    on, or the log odds of exceeding each threshold. $(c, s)$ are the mean and standard deviation of the
     training data, or, where the settings say so, those of the `base` of the view, so that an
     untrained network is about the base. The embeddings $l^e_n$, $l^l_n$ and the weight $a_n$ of a
     station that was not in the training are the means of those that were.
@@ -193,7 +193,7 @@ def init_multistation(
     centre: float | int | Array = -1.0,
     spread: float | int | Array = 0.6,
 ) -> MultistationNetwork:
-    """Initialise an untrained network: at each site the same density, or the base.
+    """Initialise an untrained network: at each site about the same density, or the base.
 
     Parameters
     ----------

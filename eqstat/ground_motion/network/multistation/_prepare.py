@@ -114,7 +114,14 @@ class Recordings(Explained):
         eqstat.InputError
             As of `site_table`.
         """
-        view = views_at(self.recording, jnp.asarray(time_s, jnp.float32), samples)
+        check_whole("views", 1, samples=samples)
+        check_range("views", 0, time_s=time_s)
+        times = np.atleast_1d(np.asarray(time_s, np.float32))
+        if times.ndim > 2 or not times.size or times.shape[:-1] not in ((), self.event.shape):
+            raise InputError(
+                f"views: time_s must be (times,) or ({len(self.event)}, times), not {times.shape}"
+            )
+        view = views_at(self.recording, jnp.asarray(times), samples)
         return view if sites is None else with_sites(view, self.site_table(sites), self.centre)
 
     def site_table(self, sites: pd.DataFrame) -> pd.DataFrame:

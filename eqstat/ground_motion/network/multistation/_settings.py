@@ -236,7 +236,7 @@ def sense(
         "small", or "paper": a width of 500, six layers of ten heads, hidden layers of 1,000.
     signal
         "envelopes": 30 s of one-second envelopes; "waveforms": 30 s of three components at 25 Hz.
-        The published size takes waveforms at 100 Hz.
+        The published size takes waveforms at 100 Hz whatever is given here.
     **options
         Further settings, such as a row of `ABLATIONS`, `head` or `blending`.
 
@@ -261,6 +261,7 @@ def sense(
     """
     check_choice("sense", ("small", "paper"), size=size)
     check_choice("sense", ("envelopes", "waveforms"), signal=signal)
+    _known("sense", options)
     if size == "paper":
         large: dict[str, Any] = {
             "samples": 3000, "channels": 3, "scaled": True, "convolutions": SENSE_CONVOLUTIONS,
@@ -302,6 +303,7 @@ def team(stations: int, *, signal: str = "envelopes", **options: Any) -> Multist
     >>> team(250).decoder
     'queries'
     """
+    _known("team", options)
     plain = {**ABLATIONS["E"], "silent": False, "decoder": "queries"}
     return sense(stations, signal=signal, **{**plain, **options})
 
@@ -309,10 +311,13 @@ def team(stations: int, *, signal: str = "envelopes", **options: Any) -> Multist
 def _settings(
     stations: int, given: dict[str, Any], options: dict[str, Any]
 ) -> MultistationSettings:
-    """Settings with further options; an unknown one is named."""
+    return replace(MultistationSettings(stations=stations), **{**given, **options})
+
+
+def _known(owner: str, options: dict[str, Any]) -> None:
+    """Refuse options that are no settings."""
     names = set(MultistationSettings.__dataclass_fields__)
     if unknown := sorted(set(options) - names):
         raise InputError(
-            f"sense: there is no setting {unknown[0]!r}; there are {', '.join(sorted(names))}"
+            f"{owner}: there is no setting {unknown[0]!r}; there are {', '.join(sorted(names))}"
         )
-    return replace(MultistationSettings(stations=stations), **{**given, **options})

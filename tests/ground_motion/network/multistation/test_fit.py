@@ -17,11 +17,13 @@ from eqstat.ground_motion.network.multistation import (
     Blinding,
     MultistationEnsemble,
     NegativeLogClasses,
+    _fit,
     fit_multistation,
     init_multistation,
     sense,
 )
 from eqstat.ground_motion.network.multistation._fit import recalibrated
+from eqstat.ground_motion.network.multistation._network import trainable
 
 from .worlds import TIMES, examples
 
@@ -77,6 +79,13 @@ def test_stages_move_their_own_parameters(fitted):
     assert best[3] <= history["held_out"].iloc[0]
     members = fitted.network.members
     assert np.any(members.late) and fitted.network.card["parameters"] > 0
+    one = jax.tree.map(lambda leaf: leaf[0], members)
+    moved = {
+        stage: {name for name in ("early", "late", "blend", "norm", "centre", "query")
+                if jax.tree.leaves(getattr(trainable(one, stage), name))[0]}
+        for stage in (1, 2, 3)
+    }  # fmt: skip
+    assert moved == {1: {"late", "norm"}, 2: {"early"}, 3: {"early", "late", "blend", "norm"}}
     without = fit_multistation(
         jax.random.key(0), examples(0, 24), sense(8, early=False, late=False, **TINY), members=1,
         options=QUICK,
@@ -114,6 +123,12 @@ def test_scales_are_recalibrated_by_time_and_by_whether_a_site_has_reported():
     )
     drawn = np.asarray(sample(jax.random.key(1), truth))
     again = Examples(data.features, drawn, data.event)
+    late = eqx.tree_at(lambda v: v.elapsed_s, views, jnp.full(len(data), 60.0))
+    later = eqx.tree_at(lambda v: v.elapsed_s, views, jnp.full(len(data), 600.0))
+    known = MultistationEnsemble(members, jnp.asarray(wanted, jnp.float32))
+    fixed = MultistationEnsemble(members, jnp.zeros(4))
+    ratio = [np.asarray(known(v).scale / fixed(v).scale) for v in (late, later)]
+    np.testing.assert_allclose(ratio[0], ratio[1], rtol=1e-5)
     fitted = recalibrated(members, again, np.ones((1, len(data)), bool), NegativeLogDensity())
     fit = MultistationEnsemble(members, jnp.asarray(fitted, jnp.float32))(views)
     np.testing.assert_allclose(fit.scale, truth.scale, rtol=0.08)
@@ -148,15 +163,30 @@ def test_files_hold_a_network_without_loss(fitted, tmp_path):
             load(path)
 
 
-def test_a_training_that_was_stopped_goes_on(tmp_path):
+def test_a_training_that_was_stopped_goes_on(tmp_path, monkeypatch):
     data, sizes = examples(0, 24), sense(8, **TINY)
     split = data.event.astype(int) >= 18
     given = dict(members=1, options=QUICK, held_out=split)
     full = fit_multistation(jax.random.key(3), data, sizes, **given)
     start = tmp_path / "state"
-    fit_multistation(jax.random.key(3), data, sizes, **given, checkpoint=start)
-    assert len(list(tmp_path.iterdir())) == 3
+    interrupted = iter([False, False, True])
+    original = _fit.run
+
+    def run(*args, **options):
+        if next(interrupted):
+            raise KeyboardInterrupt
+        return original(*args, **options)
+
+    monkeypatch.setattr(_fit, "run", run)
+    with pytest.raises(KeyboardInterrupt):
+        fit_multistation(jax.random.key(3), data, sizes, **given, checkpoint=start)
+    assert len(list(tmp_path.iterdir())) == 2
+    # Stages that have ended are read, and their files are not written again.
+    monkeypatch.setattr(_fit, "run", original)
     again = fit_multistation(jax.random.key(3), data, sizes, **given, checkpoint=start)
+    seconds = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    fit_multistation(jax.random.key(3), data, sizes, **given, checkpoint=start)
+    assert seconds == {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     for a, b in zip(*(jax.tree.leaves(x.network.members) for x in (full, again)), strict=True):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
