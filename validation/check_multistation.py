@@ -186,7 +186,8 @@ def trained(
     """Train a network, or take it from the folder of an earlier run."""
     settings, base = networks(stations)[name]
     options = dataclasses.replace(OPTIONS, epochs=epochs)
-    asked = f"{settings} {options} {OUT_OF_ORDER} {base} {len(training.event)} {STATIONS}"
+    sizes = dataclasses.asdict(settings), dataclasses.asdict(options)
+    asked = repr((sizes, OUT_OF_ORDER, base, len(training.event), STATIONS))
     digest = hashlib.sha256(asked.encode()).hexdigest()[:8]
     path = folder / f"multistation-{name.replace(' ', '_').replace(',', '')}-{digest}.eqx"
     if path.exists():

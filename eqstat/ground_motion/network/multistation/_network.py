@@ -44,11 +44,11 @@ class MultistationNetwork(Explained, eqx.Module):
 
     layers of attention over the stations that are known follow, then $H_n + l^l_n$, and a
     perceptron, whose outputs $(\ell_k, o_k, r_k)$ are a mixture of log10 PGA with the weights
-    softmax$(\ell)_k$, means $c + s\,o_k$ and scales about $s\,\operatorname{softplus}(r_k)$, from $s$
-    on, or the log odds of exceeding each threshold. $(c, s)$ are the mean and standard deviation of the
-    training data, or, where the settings say so, those of the `base` of the view, so that an
-    untrained network is about the base. The embeddings $l^e_n$, $l^l_n$ and the weight $a_n$ of a
-    station that was not in the training are the means of those that were.
+    softmax$(\ell)_k$, means $c + s\,o_k$ and scales about $s\,\operatorname{softplus}(r_k)$,
+    from $s$ on, or the log odds of exceeding each threshold. $(c, s)$ are the mean and standard
+    deviation of the training data, or, where the settings say so, those of the `base` of the
+    view, so that an untrained network is about the base. The embeddings $l^e_n$, $l^l_n$ and
+    the weight $a_n$ of a station that was not in the training are the means of those that were.
 
     Places beside the stations are tokens that no other attends to: to ask for one changes no
     answer at another.
