@@ -60,7 +60,8 @@ def test_borrowed_figures_and_pages_in_the_navigation_exist():
     listed = {"index"}
     for page in [*DOCS.glob("*.md"), *DOCS.glob("*/index.md")]:
         text = page.read_text("utf-8")
-        for name, number in re.findall(r"^```\{figure-of\} (\S+) (\d+)$", text, re.M):
+        for name, number, option in re.findall(r"^```\{figure-of\} (\S+) (\d+)\n(.*)$", text, re.M):
+            assert option.startswith(":alt: "), (page, name)
             script = (DOCS.parent / "examples" / f"{name}.py").read_text("utf-8")
             assert script.count('"alt":') >= int(number), (page, name)
         for tree in re.findall(r"^```\{toctree\}\n(.*?)^```$", text, re.DOTALL | re.M):
