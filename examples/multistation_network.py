@@ -65,7 +65,7 @@ rule = SpatiallyConditioned(design.ground_motion, correlated_share=0.5)
 
 @jax.jit
 def bases(batch):
-    return jax.vmap(lambda snapshot: base_of(rule, snapshot))(batch)
+    return jax.lax.map(lambda snapshot: base_of(rule, snapshot), batch)
 
 
 base = np.concatenate(

@@ -103,17 +103,13 @@ def blocks(tree: Any) -> Iterator[Any]:
 
 @eqx.filter_jit
 def _predictive(rule: Any, batch: Any) -> Mixture:
-    return jax.vmap(rule.predictive)(batch)
-
-
-@eqx.filter_jit
-def _one_by_one(rule: Any, batch: Any) -> Mixture:
+    # One by one: batched factors of matrices have hung on two busy cores.
     return jax.lax.map(rule.predictive, batch)
 
 
 @eqx.filter_jit
 def _bases(rule: Any, batch: Any) -> jax.Array:
-    return jax.vmap(lambda one: base_of(rule, one))(batch)
+    return jax.lax.map(lambda one: base_of(rule, one), batch)
 
 
 @eqx.filter_jit
@@ -252,9 +248,8 @@ def forecasts(name: str, data: Years, model: Any, base: str | None) -> Iterator[
         for part in blocks(data.based_on(base)):
             yield _answer(model, part)
     else:
-        silent = name == SILENCE
-        for part in blocks(data.silence if silent else data.snapshots):
-            yield _one_by_one(model, part) if silent else _predictive(model, part)
+        for part in blocks(data.silence if name == SILENCE else data.snapshots):
+            yield _predictive(model, part)
 
 
 def judged(name: str, data: Years, model: Any, base: str | None) -> Scored:

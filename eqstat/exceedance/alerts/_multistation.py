@@ -91,7 +91,7 @@ def base_of(rule: Any, snapshot: Snapshot) -> Float[Array, "s 2"]:
     rule
         A rule with `predictive`.
     snapshot
-        The data at one time (use `jax.vmap` for several).
+        The data at one time (use `jax.lax.map` for several).
 
     Returns
     -------
