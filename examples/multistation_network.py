@@ -165,7 +165,10 @@ strongest = int(later[np.argmax(world.magnitude[later])])
 first = world.first_p_s[strongest]
 batch = snapshots(world, strongest, first + AFTER_S)
 warn = MultistationRule(combined.network, rule)
-chance = jax.jit(jax.vmap(lambda one: warn(one, np.log10([0.5]))))(batch)
+level = np.log10([0.5])
+chance = jax.jit(lambda many: jax.lax.map(lambda one: warn(one, level), many))(
+    batch
+)
 passed = world.pga_m_s2[strongest] > 0.5
 east, north = world.station_km[:, 0], world.station_km[:, 1]
 figure, axes = plt.subplots(

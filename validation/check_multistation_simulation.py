@@ -112,7 +112,7 @@ def rule_of(name: str, training: Scenarios, epochs: int, members: int) -> tuple[
     examples = cut.examples()
     base = spatial(region) if settings.base else None
     if base is not None:
-        each_base = eqx.filter_jit(lambda batch: jax.vmap(partial(base_of, base))(batch))
+        each_base = eqx.filter_jit(lambda batch: jax.lax.map(partial(base_of, base), batch))
         rows = [
             np.asarray(each_base(snapshots(
                 training, int(number), training.first_p_s[number] + np.array(TRAINED_S))))
