@@ -65,12 +65,3 @@ def test_a_mean_is_of_sites_and_its_interval_of_earthquakes():
     mean, (low, high) = multistation_scores.mean_interval(values, event)
     assert mean == pytest.approx(np.nanmean(values), abs=1e-9)
     assert (high - low) / 2 == pytest.approx(1.96 * term.std() / np.sqrt(40), rel=0.2)
-
-
-def test_a_normal_is_found_behind_its_bounds():
-    rng = np.random.default_rng(0)
-    offset = rng.uniform(-1, 1, 4000)
-    value = offset + rng.normal(0.3, 0.5, 4000)
-    upper = value < -0.2
-    mean, sd = multistation_scores.normal_by_bounds(np.maximum(value, -0.2), upper, offset)
-    assert mean == pytest.approx(0.3, abs=0.04) and sd == pytest.approx(0.5, abs=0.03)

@@ -30,7 +30,6 @@ from multistation_scores import (
     Scored,
     effective_band,
     mean_interval,
-    normal_by_bounds,
     scored,
     scored_classes,
 )
@@ -38,14 +37,11 @@ from records import Record, record, show
 
 from eqstat.exceedance.alerts import (
     Plum,
-    alarm_times,
     base_of,
-    best_f1_level,
-    metrics,
-    metrics_by_level,
 )
+from eqstat.exceedance.alerts.scores import protocol
 from eqstat.ground_motion import load, save
-from eqstat.ground_motion.mixture import Mixture
+from eqstat.ground_motion.mixture import Mixture, fit_normal
 from eqstat.ground_motion.network import Examples, TrainingOptions
 from eqstat.ground_motion.network.multistation import (
     ABLATIONS,
@@ -81,16 +77,13 @@ def views_of(data: jma_reporting.Views) -> View:
     def each(values: np.ndarray) -> np.ndarray:
         return np.repeat(values, times, axis=0)
 
-    return View(
+    return View.of_stations(
         each(data.station_km).astype(single),
         each(data.station).astype(np.int32),
         each(data.working),
         (data.peak_m_s2 > 0).reshape(rows, n),
         data.history_m_s2.reshape(rows, n, seconds, 1),
         np.tile(data.time_s, events).astype(single),
-        np.zeros((rows, n, 2), single),
-        np.zeros((rows, 0, 3), single),
-        np.zeros((rows, 0), np.int32),
     )
 
 
@@ -213,8 +206,8 @@ class LearnedPlum:
             for has in (False, True):
                 rows = (near == has) & (training.time_s == time)[:, None]
                 offset = strongest[rows] if has else np.zeros(rows.sum())
-                self.of[float(time), has] = normal_by_bounds(
-                    training.value[rows], training.silent[rows], offset
+                self.of[float(time), has] = fit_normal(
+                    training.value[rows] - offset, training.silent[rows]
                 )
 
     def _near(self, data: Years) -> tuple[np.ndarray, np.ndarray]:
@@ -307,29 +300,27 @@ def alarms(
     name: str, validation: Years, test: Years, scores: tuple[Scored, Scored]
 ) -> list[Record]:
     """F1 and lead time of alarms, with the level chosen on the validation years."""
+    thresholds = 10.0**THRESHOLDS
+    chances, passed, events = [], [], []
+    for data, own in zip((validation, test), scores, strict=True):
+        times, sites = len(data.times), data.value.shape[1]
+        chance = own.chance.reshape(-1, times, sites, len(LEVELS)).transpose(3, 0, 2, 1)
+        chances.append(np.clip(chance.reshape(len(LEVELS), -1, times), 0, 1))
+        passed.append([data.reporting.exceedance_times(u).ravel() for u in thresholds])
+        events.append(np.repeat(data.reporting.event, sites))
+    first = np.arange(len(np.concatenate(events))) < len(events[0])
+    table = protocol(
+        jax.random.key(0), ALARM_S, np.concatenate(chances, axis=1),
+        np.concatenate(passed, axis=1), np.concatenate(events), first, thresholds,
+    )  # fmt: skip
     out = []
-    for k, level in enumerate(LEVELS):
-        threshold = 10.0 ** THRESHOLDS[k]
-        parts = []
-        for data, own in zip((validation, test), scores, strict=True):
-            times, sites = len(data.times), data.value.shape[1]
-            chance = own.chance[..., k].reshape(-1, times, sites).transpose(0, 2, 1)
-            passed = data.reporting.exceedance_times(threshold).ravel()
-            event = np.repeat(np.arange(len(chance)), sites)
-            parts.append((np.clip(chance.reshape(-1, times), 0, 1), passed, event))
-        (chance, passed, event), (new, new_passed, new_event) = parts
-        if not np.isfinite(passed).any():
-            continue
-        curve = metrics_by_level(jax.random.key(0), ALARM_S, chance, passed, event, replicates=20)
-        alpha = best_f1_level(curve)
-        result = metrics(jax.random.key(0), alarm_times(ALARM_S, new, alpha), new_passed, new_event)
-        positives = int(np.isfinite(new_passed).sum())
-        about = f"{name}, above {level} (level {alpha:.2f}): "
+    for level, row in zip(LEVELS, table.to_dict("records"), strict=True):
+        about = f"{name}, above {level} (level {row['level']:.3g}): "
         for what in ("f1", "precision", "recall"):
-            ends = (float(result[what + "_low"]), float(result[what + "_high"]))
-            out.append(record(about + what, float(result[what]), interval=ends, level=0.9,
-                              data_sets=positives))  # fmt: skip
-        out.append(record(about + "median lead time, s", float(result["lead_time_median_s"])))
+            ends = row[what + "_low"], row[what + "_high"]
+            out.append(record(about + what, row[what], interval=ends, level=0.9,
+                              data_sets=int(row["positives"])))  # fmt: skip
+        out.append(record(about + "median lead time, s", row["lead_time_median_s"]))
     return out
 
 

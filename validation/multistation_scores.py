@@ -10,10 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
-from scipy import stats
 
-from eqstat._core.random import generator
-from eqstat.ground_motion.mixture import Mixture, exceedance, log_density, log_exceedance
+from eqstat.ground_motion.mixture import (
+    Mixture,
+    censored_log_density,
+    exceedance,
+    randomised_pit,
+)
 
 # Spacing of the thresholds by which the CRPS is integrated, log10 units, and their number.
 STEP, COUNT = 0.025, 121
@@ -45,36 +48,34 @@ class Scored:
 
 
 @jax.jit
-def _of_mixture(mixture: Mixture, value: Any, floor: Any, thresholds: Any) -> tuple:
+def _of_mixture(key: Any, mixture: Mixture, value: Any, floor: Any, thresholds: Any) -> tuple:
     grid = floor + STEP * jnp.arange(COUNT)
     over = jnp.moveaxis(jax.lax.map(lambda u: exceedance(mixture, u), grid), 0, -1)
-    below = jnp.minimum(
-        log_exceedance(Mixture(mixture.log_weight, -mixture.mean, mixture.scale), -floor), 0.0
-    )
-    above = value > floor
-    score = -jnp.where(above, log_density(mixture, jnp.where(above, value, floor)), below)
-    at = 1.0 - exceedance(mixture, jnp.maximum(value, floor))
+    score = -censored_log_density(mixture, value, floor)
+    pit = randomised_pit(key, mixture, value, floor)
     wanted = jnp.moveaxis(jax.vmap(lambda u: exceedance(mixture, u))(thresholds), 0, -1)
-    return over, score, at, wanted
+    return over, score, pit, wanted
 
 
 def scored(
     key: PRNGKeyArray, parts: Iterator[Mixture], value: np.ndarray, floor: float, thresholds: Any
 ) -> Scored:
-    """Score mixtures, given in blocks of rows; values up to the floor are known to be below it."""
+    """Score mixtures, given in blocks of rows; values up to the floor are known to be below it.
+
+    The CRPS is `censored_crps` by trapezoids: its closed form takes the square of the components,
+    of which a posterior has as many as draws.
+    """
     outs: list[tuple[np.ndarray, ...]] = []
     first = 0
     for mixture in parts:
         rows = value[first : first + len(mixture.mean)]
         first += len(rows)
-        over, score, at, wanted = map(
-            np.asarray, _of_mixture(mixture, jnp.asarray(rows), floor, jnp.asarray(thresholds))
+        own = jax.random.fold_in(key, first)
+        over, score, pit, wanted = map(
+            np.asarray, _of_mixture(own, mixture, jnp.asarray(rows), floor, jnp.asarray(thresholds))
         )
-        outs.append((_integral(over, rows, floor), score, at, wanted))
-    crps, score, at, chance = (np.concatenate(each) for each in zip(*outs, strict=True))
-    share = generator(key).uniform(size=at.shape)
-    pit = np.where(value > floor, at, share * at)
-    return Scored(crps, score, pit, chance)
+        outs.append((_integral(over, rows, floor), score, pit, wanted))
+    return Scored(*(np.concatenate(each) for each in zip(*outs, strict=True)))
 
 
 def _integral(over: np.ndarray, value: np.ndarray, floor: float) -> np.ndarray:
@@ -138,22 +139,3 @@ def effective_band(inside: np.ndarray, event: np.ndarray, nominal: float) -> tup
     half = (high - low) / 2
     assert 0 <= share <= 1
     return nominal - half, nominal + half
-
-
-def normal_by_bounds(
-    value: np.ndarray, upper: np.ndarray, offset: np.ndarray
-) -> tuple[float, float]:
-    """Mean and sd of value - offset by maximum likelihood; `upper` values are bounds."""
-    from scipy.optimize import minimize
-
-    gap = value - offset
-
-    def loss(x: np.ndarray) -> float:
-        mean, log_sd = x
-        z = (gap - mean) / np.exp(log_sd)
-        each = np.where(upper, -stats.norm.logcdf(z), -stats.norm.logpdf(z) + log_sd)
-        return float(each.mean())
-
-    start = np.array([gap[~upper].mean(), np.log(gap[~upper].std())])
-    best = minimize(loss, start, method="Nelder-Mead").x
-    return float(best[0]), float(np.exp(best[1]))

@@ -18,20 +18,9 @@ RESAMPLED = 1000
 
 def climatology_of(examples: Examples) -> tuple[float, float]:
     """Mean and standard deviation of log10 PGA by maximum likelihood, bounds included."""
-    import numpy as np
-    from scipy.optimize import minimize
-    from scipy.stats import norm
+    from eqstat.ground_motion.mixture import fit_normal
 
-    value, upper = examples.log10_pga[examples.mask], examples.upper[examples.mask]
-    start = value[~upper].mean(), np.log(value[~upper].std() + 0.05)
-
-    def loss(point: Any) -> float:
-        mean, sd = point[0], np.exp(point[1])
-        exact = norm.logpdf(value[~upper], mean, sd).sum()
-        return -float(exact + norm.logcdf(value[upper], mean, sd).sum()) / len(value)
-
-    best = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-7}).x
-    return float(best[0]), float(np.exp(best[1]))
+    return fit_normal(examples.log10_pga[examples.mask], examples.upper[examples.mask])
 
 
 def judge(

@@ -73,16 +73,13 @@ class StationRecords(Explained):
         def each(values: np.ndarray) -> np.ndarray:
             return np.repeat(values, times, axis=0)
 
-        views = View(
+        views = View.of_stations(
             each(self.station_km).astype(single),
             np.broadcast_to(np.arange(n, dtype=np.int32), (rows, n)),
             each(self.working),
             self.reporting.reshape(rows, n),
             self.envelope_m_s2.reshape(rows, n, samples, 1),
             np.tile(self.time_s, events).astype(single),
-            np.zeros((rows, n, 2), single),
-            np.zeros((rows, 0, 3), single),
-            np.zeros((rows, 0), np.int32),
         )
         return Examples(views, each(self.log10_pga), each(self.event))
 

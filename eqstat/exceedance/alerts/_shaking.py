@@ -161,14 +161,11 @@ def view(scenarios: Scenarios, number: int, time_s: np.ndarray, reporting: np.nd
     place = scenarios.station_km - scenarios.station_km[np.argmin(heard)]
     rows, n = reporting.shape
     single = jnp.float32
-    return View(
+    return View.of_stations(
         jnp.broadcast_to(jnp.asarray(place, single), (rows, n, 3)),
         jnp.broadcast_to(jnp.arange(n), (rows, n)),
         jnp.broadcast_to(jnp.asarray(working), (rows, n)),
         jnp.asarray(reporting),
         jnp.asarray(np.where(reporting[..., None], history, 0.0)[..., None], single),
         jnp.asarray(np.maximum(time_s - first, 0.0), single),
-        jnp.zeros((rows, n, 2), single),
-        jnp.zeros((rows, 0, 3), single),
-        jnp.zeros((rows, 0), int),
     )

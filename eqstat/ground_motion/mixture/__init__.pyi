@@ -1,5 +1,6 @@
 from ._censored import censored_crps as censored_crps
 from ._censored import censored_log_density as censored_log_density
+from ._censored import fit_normal as fit_normal
 from ._censored import randomised_pit as randomised_pit
 from ._mixture import Mixture as Mixture
 from ._mixture import crps as crps

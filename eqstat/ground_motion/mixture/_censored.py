@@ -8,7 +8,7 @@ import numpy as np
 from jax.scipy.special import erfc, logsumexp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from eqstat._core.checks import check_key
+from eqstat._core.checks import check_key, refuse
 from eqstat._core.constants import HALF_LOG_2PI
 from eqstat._core.normal import log_ndtr
 from eqstat.ground_motion.mixture._mixture import (
@@ -162,6 +162,58 @@ def randomised_pit(
     reached = 1.0 - exceedance(mixture, value)
     share = jax.random.uniform(key, reached.shape, dtype)
     return jnp.where(value > floor, reached, share * reached)
+
+
+def fit_normal(log10_pga: np.ndarray, upper: np.ndarray) -> tuple[float, float]:
+    """Fit one normal density to values of which some are upper bounds, by maximum likelihood.
+
+    Parameters
+    ----------
+    log10_pga
+        Values, (n,).
+    upper
+        Which of them are upper bounds, (n,).
+
+    Returns
+    -------
+    mean, sd : float
+
+    Raises
+    ------
+    eqstat.InputError
+        When fewer than two values are known, or shapes disagree.
+
+    References
+    ----------
+    Tobin, J. (1958), Estimation of relationships for limited dependent variables, Econometrica 26,
+    24-36, doi:10.2307/1907382.
+
+    Examples
+    --------
+    >>> drawn = np.random.default_rng(0).normal(-1.0, 0.5, 4000)
+    >>> mean, sd = fit_normal(np.maximum(drawn, -1.0), drawn < -1.0)
+    >>> round(mean, 1), round(sd, 1)
+    (-1.0, 0.5)
+    """
+    from scipy import optimize, stats  # slow to import
+
+    value, bound = np.asarray(log10_pga, np.float64), np.asarray(upper)
+    refuse(
+        "fit_normal",
+        (value.shape != bound.shape or bound.dtype != bool, "give as many True or False as values"),
+        (np.sum(~bound) < 2, "at least two values must be known, not only their bounds"),
+    )
+    known, most = value[~bound], value[bound]
+
+    def loss(point: np.ndarray) -> float:
+        mean, sd = point[0], np.exp(point[1])
+        exact = stats.norm.logpdf(known, mean, sd).sum()
+        return -float(exact + stats.norm.logcdf(most, mean, sd).sum()) / len(value)
+
+    start = known.mean(), np.log(known.std() + 0.05)
+    options = {"xatol": 1e-4, "fatol": 1e-7}
+    best = optimize.minimize(loss, start, method="Nelder-Mead", options=options).x
+    return float(best[0]), float(np.exp(best[1]))
 
 
 def _tail(z: Array) -> Array:

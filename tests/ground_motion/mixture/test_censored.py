@@ -14,6 +14,7 @@ from eqstat.ground_motion.mixture import (
     censored_crps,
     censored_log_density,
     crps,
+    fit_normal,
     log_density,
     randomised_pit,
     sample,
@@ -145,3 +146,16 @@ def test_a_seed_is_no_key():
     one = Mixture(jnp.zeros(1), jnp.zeros(1), jnp.ones(1))
     with pytest.raises(InputError, match="key must be"):
         randomised_pit(0, one, 0.0)  # pyright: ignore
+
+
+def test_a_normal_is_found_behind_its_bounds():
+    rng = np.random.default_rng(0)
+    bound = rng.uniform(-0.8, 0.4, 4000)
+    value = rng.normal(0.3, 0.5, 4000)
+    upper = value < bound
+    assert 0.2 < upper.mean() < 0.6
+    mean, sd = fit_normal(np.where(upper, bound, value), upper)
+    assert mean == pytest.approx(0.3, abs=0.04) and sd == pytest.approx(0.5, abs=0.03)
+    for bad in (np.ones(4000, bool), upper[:5], upper.astype(int)):
+        with pytest.raises(InputError, match="fit_normal"):
+            fit_normal(value, bad)

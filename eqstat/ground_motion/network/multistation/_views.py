@@ -66,6 +66,35 @@ class View(Explained, eqx.Module):
         return jnp.concatenate([self.place_km, self.extra_km], axis=-2)
 
     @classmethod
+    def of_stations(
+        cls,
+        place_km: Values,
+        station: Values,
+        working: Values,
+        reporting: Values,
+        signal: Values,
+        elapsed_s: Values,
+    ) -> View:
+        """Make a view, or a batch, without a base and without extra places.
+
+        Parameters
+        ----------
+        place_km, station, working, reporting, signal, elapsed_s
+            As the attributes; arrays of NumPy stay such.
+
+        Returns
+        -------
+        View
+        """
+        lead, n = jnp.shape(working)[:-1], jnp.shape(working)[-1]
+        zeros = jnp.zeros if isinstance(signal, Array) else np.zeros
+        return cls(
+            place_km, station, working, reporting, signal, elapsed_s,
+            zeros((*lead, n, 2), signal.dtype), zeros((*lead, 0, 3), signal.dtype),
+            zeros((*lead, 0), np.int32),
+        )  # fmt: skip
+
+    @classmethod
     def of_places(cls, place_km: Float[Array, "n 3"], *, samples: int, channels: int = 1) -> View:
         """Make a view of stations that all work and are silent.
 
@@ -88,16 +117,13 @@ class View(Explained, eqx.Module):
         check_whole("View", 1, samples=samples, channels=channels)
         place = jnp.asarray(place_km)
         n = len(place)
-        return cls(
+        return cls.of_stations(
             place,
             jnp.full(n, -1),
             jnp.ones(n, bool),
             jnp.zeros(n, bool),
             jnp.zeros((n, samples, channels), place.dtype),
             jnp.zeros((), place.dtype),
-            jnp.zeros((n, 2), place.dtype),
-            jnp.zeros((0, 3), place.dtype),
-            jnp.zeros(0, int),
         )
 
 
@@ -172,17 +198,8 @@ def view_at(recording: Recording, time_s: Float[Array, ""] | float | int, sample
     inside = (index >= 0) & (index < total)
     part = jnp.take(signal, jnp.clip(index, 0, total - 1), axis=-2)
     part = jnp.where(inside[:, None] & reporting[:, None, None], part, 0.0)
-    n = reporting.shape[0]
-    return View(
-        recording.place_km,
-        recording.station,
-        recording.working,
-        reporting,
-        part,
-        time,
-        jnp.zeros((n, 2), dtype),
-        jnp.zeros((0, 3), dtype),
-        jnp.zeros(0, int),
+    return View.of_stations(
+        recording.place_km, recording.station, recording.working, reporting, part, time
     )
 
 
