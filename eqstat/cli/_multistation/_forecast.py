@@ -11,7 +11,6 @@ from eqstat._core.text import aligned, facts, percent
 from eqstat.cli import _progress
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._multistation._network import (
-    in_blocks,
     judged,
     network_of,
     refuse_other_inputs,
@@ -39,7 +38,7 @@ def forecast(options: argparse.Namespace) -> Outcome:
     """Probabilities, medians and intervals at stations and sites of each event."""
     import numpy as np
 
-    from eqstat.ground_motion.network.multistation import prepare
+    from eqstat.ground_motion.network.multistation import in_blocks, prepare
 
     inputs = Inputs(options.columns, tables=2 + (options.sites is not None))
     network = network_of(options.network, inputs)
@@ -53,7 +52,8 @@ def forecast(options: argparse.Namespace) -> Outcome:
         "kind": options.kind or card.get("kind", "envelopes"),
         "known": network.stations,
     }
-    recordings = prepare(stations, reports, total_s=int(LATEST_S) + 1, **common)
+    latest = LATEST_S if options.at is None else options.at
+    recordings = prepare(stations, reports, total_s=int(latest) + 1, **common)
     at_s = _times(options, recordings)
     asked = None if sites is None else recordings.site_table(sites)
     _progress.stage("forecast")
@@ -65,6 +65,7 @@ def forecast(options: argparse.Namespace) -> Outcome:
     if network.settings.head == "mixture":
         pga = _quantiles(network, views, (tail, 0.5, 1 - tail))
     rows = _rows(recordings, at_s, asked, views, options, chance, pga)
+    of_event = dict(list(rows.groupby("event", sort=False)))
     events = [
         {
             "event": str(name),
@@ -72,7 +73,7 @@ def forecast(options: argparse.Namespace) -> Outcome:
             "at_s": float(at_s[e]),
             "reporting": int(views.reporting[e].sum()),
             "silent": int((views.working[e] & ~views.reporting[e]).sum()),
-            "sites": _sites(rows[rows["event"] == name], options.threshold),
+            "sites": _sites(of_event[name], options.threshold),
         }
         for e, name in enumerate(recordings.event)
     ]
@@ -148,6 +149,7 @@ def _quantiles(
     import numpy as np
 
     from eqstat.ground_motion.mixture import quantile
+    from eqstat.ground_motion.network.multistation import in_blocks
 
     @jax.jit
     def at(mixture: Any) -> Any:

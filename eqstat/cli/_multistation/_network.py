@@ -1,18 +1,14 @@
-"""The file of a network: reading it, what it says of itself, and running it on many views."""
+"""The file of a network: reading it, and what it says of itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from eqstat._core.errors import InputError
 
 if TYPE_CHECKING:
     from eqstat.cli._inputs import Inputs
-    from eqstat.ground_motion.network.multistation import MultistationEnsemble, View
-
-# Views that are evaluated at a time.
-BLOCK = 64
+    from eqstat.ground_motion.network.multistation import MultistationEnsemble
 
 
 def network_of(name: str, inputs: Inputs) -> MultistationEnsemble:
@@ -86,21 +82,3 @@ def seconds(times: list[float]) -> str:
     '2, 5'
     """
     return ", ".join(f"{time:g}" for time in times)
-
-
-def in_blocks(function: Callable[[View], Any], views: View) -> Any:
-    """Apply a function of a batch of views to a few at a time; the results are on the host."""
-    import jax
-    import numpy as np
-
-    from eqstat.inference import pad_rows
-
-    rows = len(views.elapsed_s)
-    size = min(rows, BLOCK)
-    parts = []
-    for first in range(0, rows, size):
-        own = jax.tree.map(lambda leaf: np.asarray(leaf[first : first + size]), views)  # noqa: B023
-        count = len(own.elapsed_s)
-        answer = function(jax.tree.map(lambda leaf: pad_rows(leaf, size), own))
-        parts.append(jax.tree.map(lambda leaf: np.asarray(leaf)[:count], answer))  # noqa: B023
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)

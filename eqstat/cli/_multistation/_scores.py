@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eqstat.cli._multistation._network import in_blocks
-
 if TYPE_CHECKING:
     import numpy as np
 
@@ -40,6 +38,7 @@ def judge(
     import numpy as np
 
     from eqstat.ground_motion.mixture import Mixture
+    from eqstat.ground_motion.network.multistation import in_blocks
 
     mask = examples.mask
     row = np.nonzero(mask)[0]

@@ -33,6 +33,7 @@ from eqstat._core.checks import check_range
 from eqstat._core.constants import STANDARD_GRAVITY_M_S2 as G_M_S2
 from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
+from eqstat.exceedance.alerts import _events
 from eqstat.exceedance.alerts import _outcomes as _alert
 from eqstat.exceedance.alerts._outcomes import OUTCOMES, TP, outcomes
 
@@ -183,7 +184,7 @@ def metrics(
     4.0
     """
     alarm, passed, code = _alert.rows_of(alarm_time_s, exceedance_time_s, event)
-    _alert.options(replicates, probability)
+    _events.check_bootstrap("metrics", key, replicates, probability)
     outcome = outcomes(alarm, passed)
     counts, lead = _alert.per_event(alarm, passed, code, outcome)
     drawn = _alert.resampled(key, counts, lead, replicates)
@@ -333,7 +334,7 @@ def compare_rules(
     two, _, _ = _alert.rows_of(second_alarm_s, exceedance_time_s, event)
     if len(one) != 1 or len(two) != 1:
         raise InputError("compare_rules: needs one row of alarms of each rule")
-    _alert.options(replicates, probability)
+    _events.check_bootstrap("metrics", key, replicates, probability)
     alarm = np.concatenate([one, two])
     counts, lead = _alert.per_event(alarm, passed, code, outcomes(alarm, passed))
     drawn = _alert.resampled(key, counts, lead, replicates)

@@ -5,19 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jaxtyping import PRNGKeyArray
 
-from eqstat._core.checks import check_probability, check_whole
 from eqstat._core.errors import InputError
-from eqstat._core.random import generator
 from eqstat._core.typing import ArrayLike
+from eqstat.exceedance.alerts import _events
 
 OUTCOMES = ("true_negative", "false_positive", "false_negative", "true_positive")
 """Names of the outcomes 0 to 3."""
 TN, FP, FN, TP = range(4)
-# Resampled histories that are held in memory at a time.
-AT_ONCE = 250
 
 
 def seconds(name: str, values: ArrayLike) -> np.ndarray:
@@ -75,11 +71,6 @@ def columns(
     return {with_end(name, end): (dims, row if dims else row[0], about) for end, row in parts}
 
 
-def options(replicates: int, probability: float) -> None:
-    check_whole("metrics", 20, replicates=replicates)
-    check_probability("metrics", probability=probability)
-
-
 def rows_of(
     alarm_time_s: ArrayLike, exceedance_time_s: ArrayLike, event: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -93,12 +84,7 @@ def rows_of(
             f"metrics: as many of each are needed, not {alarm.shape[-1]} alarms, {passed.size} "
             f"exceedances and {labels.size} events"
         )
-    if missing := int(pd.isna(labels).sum()):
-        raise InputError(f"metrics: event has {missing} missing labels; name each row's earthquake")
-    code = np.unique(labels.astype(str), return_inverse=True)[1]
-    if code.max() < 1:
-        raise InputError("metrics: there is one event only; at least two are needed")
-    return alarm, passed, code
+    return alarm, passed, _events.codes("metrics", labels, passed.size)
 
 
 def per_event(
@@ -130,11 +116,8 @@ def resampled(
     key: PRNGKeyArray, counts: np.ndarray, lead: np.ndarray, replicates: int
 ) -> dict[str, np.ndarray]:
     """Scores of resampled histories, (replicate, level)."""
-    rng, number = generator(key), counts.shape[1]
     parts = []
-    for start in range(0, replicates, AT_ONCE):
-        size = min(AT_ONCE, replicates - start)
-        times = rng.multinomial(number, np.full(number, 1 / number), size=size)
+    for times in _events.histories(key, counts.shape[1], replicates):
         drawn = np.einsum("be,lek->blk", times, counts, optimize=True)
         parts.append(scores(drawn, times @ lead.T))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

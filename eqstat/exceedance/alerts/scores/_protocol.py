@@ -9,8 +9,8 @@ from jaxtyping import PRNGKeyArray
 from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
+from eqstat.exceedance.alerts import _events
 from eqstat.exceedance.alerts._alerts import alarm_times, best_f1_level, metrics, metrics_by_level
-from eqstat.exceedance.alerts.scores import _events
 
 PROTOCOL_TIMES_S = tuple(round(0.5 + 0.2 * place, 1) for place in range(123))
 """Times of the forecasts, 0.5 to 24.9 s after the first P, every 0.2 s."""

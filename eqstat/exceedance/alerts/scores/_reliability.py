@@ -9,8 +9,8 @@ from jaxtyping import PRNGKeyArray
 from eqstat._core.checks import check_range, check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
+from eqstat.exceedance.alerts import _events
 from eqstat.exceedance.alerts._outcomes import interval
-from eqstat.exceedance.alerts.scores import _events
 
 EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
 """Edges of the classes of probability."""

@@ -9,9 +9,9 @@ from jaxtyping import PRNGKeyArray
 from eqstat._core.checks import check_range
 from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
+from eqstat.exceedance.alerts import _events
 from eqstat.exceedance.alerts._alerts import alarm_times
 from eqstat.exceedance.alerts._outcomes import FN, interval, outcomes
-from eqstat.exceedance.alerts.scores import _events
 
 RATIOS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 

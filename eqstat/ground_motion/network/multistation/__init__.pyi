@@ -1,4 +1,5 @@
 from ._ensemble import MultistationEnsemble as MultistationEnsemble
+from ._ensemble import in_blocks as in_blocks
 from ._fit import OPTIONS as OPTIONS
 from ._fit import Blinding as Blinding
 from ._fit import FittedMultistation as FittedMultistation

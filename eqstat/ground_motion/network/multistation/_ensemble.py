@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -175,13 +175,41 @@ def _block(members: Any, views: View) -> Any:
     return each_member(members, views)
 
 
-def each_forecast(members: Any, views: View, rows: int) -> Any:
-    """Forecasts of all members in blocks, (members, rows, ...), on the host."""
+def each_forecast(members: Any, views: View) -> Any:
+    """Forecasts of all members, (members, rows, ...), on the host."""
+    return in_blocks(lambda part: _block(members, part), views, axis=1)
+
+
+def in_blocks(function: Callable[[View], Any], views: View, *, axis: int = 0) -> Any:
+    """Apply a function to a batch of views, a few at a time, so that memory does not grow.
+
+    Parameters
+    ----------
+    function
+        Of a batch of views, such as a trained network; it sees one size of batch only.
+    views
+        A batch.
+    axis
+        Axis of the rows in the answers.
+
+    Returns
+    -------
+    Any
+        What the function answers for all rows, as arrays of NumPy.
+
+    Examples
+    --------
+    >>> one = View.of_places(jnp.zeros((4, 3)), samples=5)
+    >>> views = jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], 100, axis=0), one)
+    >>> in_blocks(lambda view: view.signal.sum(axis=(2, 3)), views).shape
+    (100, 4)
+    """
+    rows = len(views.elapsed_s)
+    size = min(bucket_size(rows), BLOCK)
     parts = []
-    for first in range(0, rows, BLOCK):
-        own = jax.tree.map(lambda leaf: np.asarray(leaf[first : first + BLOCK]), views)  # noqa: B023
-        size = bucket_size(len(own.elapsed_s))
-        count = len(own.elapsed_s)
-        answer = _block(members, jax.tree.map(lambda leaf: pad_rows(leaf, size), own))  # noqa: B023
-        parts.append(jax.tree.map(lambda leaf: np.asarray(leaf)[:, :count], answer))  # noqa: B023
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *parts)
+    for first in range(0, rows, size):
+        own = jax.tree.map(lambda leaf: np.asarray(leaf[first : first + size]), views)  # noqa: B023
+        kept = [slice(None)] * axis + [slice(len(own.elapsed_s))]
+        answer = function(jax.tree.map(lambda leaf: pad_rows(leaf, size), own))
+        parts.append(jax.tree.map(lambda leaf: np.asarray(leaf)[tuple(kept)], answer))  # noqa: B023
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=axis), *parts)

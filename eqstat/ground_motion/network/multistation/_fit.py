@@ -343,7 +343,7 @@ def recalibrated(
 
     rows = np.flatnonzero(held_out.any(axis=0))
     part = examples.rows(rows)
-    each = each_forecast(members, part.features, len(rows))
+    each = each_forecast(members, part.features)
     use = jnp.asarray(held_out[:, rows])[:, :, None]
     target = jnp.asarray(np.where(part.mask, part.log10_pga, 0.0), jnp.float32)
     weight = part.weight[:, None] * part.mask

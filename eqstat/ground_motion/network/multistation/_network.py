@@ -2,6 +2,7 @@ r"""The network: signals and places of stations, attention between them, a head 
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -274,22 +275,24 @@ def trainable(network: MultistationNetwork, stage: int = 3) -> Any:
     embeddings, in stage 3 all (Huang et al. 2024, section IV-B1).
     """
     settings = network.settings
-    none = jax.tree.map(lambda _: False, network)
-    every = jax.tree.map(eqx.is_inexact_array, network)
-    if stage == 2:
-        return eqx.tree_at(lambda n: n.early, none, settings.early)
-    fixed = {
-        "centre": False, "spread": False,
-        "early": settings.early and stage == 3,
-        "late": settings.late,
-        "blend": settings.weights and stage == 3,
-        "other": settings.base and every.other,
-        "query": settings.decoder == "queries",
-    }  # fmt: skip
-    fixed = {name: value for name, value in fixed.items() if value is not True}
-    where = lambda n: tuple(getattr(n, name) for name in fixed)  # noqa: E731
-    values = tuple(
-        value if value is not False else jax.tree.map(lambda _: False, getattr(every, name))
-        for name, value in fixed.items()
+    last = stage == 3
+    moved = {
+        "early": settings.early and stage > 1,
+        "late": settings.late and stage != 2,
+        "blend": settings.weights and last,
+        "other": settings.base and stage != 2,
+        "query": settings.decoder == "queries" and stage != 2,
+        "centre": False,
+        "spread": False,
+    }
+
+    def of(name: str, value: Any) -> Any:
+        use = moved.get(name, stage != 2)
+        return jax.tree.map(lambda leaf: use and eqx.is_inexact_array(leaf), value)
+
+    names = [each.name for each in dataclasses.fields(network) if each.name != "settings"]
+    return eqx.tree_at(
+        lambda n: [getattr(n, name) for name in names],
+        network,
+        [of(name, getattr(network, name)) for name in names],
     )
-    return eqx.tree_at(where, every, values)

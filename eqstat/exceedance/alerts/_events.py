@@ -32,7 +32,7 @@ def codes(owner: str, event: ArrayLike, rows: int) -> np.ndarray:
     if labels.shape != (rows,):
         raise InputError(f"{owner}: event must have {rows} labels, not shape {labels.shape}")
     if missing := int(pd.isna(labels).sum()):
-        raise InputError(f"{owner}: event has {missing} missing labels")
+        raise InputError(f"{owner}: event has {missing} missing labels; name each row's earthquake")
     code = np.unique(labels.astype(str), return_inverse=True)[1]
     if code.max(initial=0) < 1:
         raise InputError(f"{owner}: there is one event only; at least two are needed")
@@ -79,14 +79,19 @@ def sums(code: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.add.reduceat(values[order], starts, axis=0)
 
 
-def resampled(key: PRNGKeyArray, totals: np.ndarray, replicates: int) -> Iterator[np.ndarray]:
-    """Sums over the earthquakes of resampled histories, in blocks (block, ...)."""
-    rng, number = generator(key), len(totals)
-    flat = totals.reshape(number, -1).astype(np.float64)
+def histories(key: PRNGKeyArray, events: int, replicates: int) -> Iterator[np.ndarray]:
+    """How often each earthquake is in resampled histories, in blocks (block, events)."""
+    rng = generator(key)
     for start in range(0, replicates, AT_ONCE):
         size = min(AT_ONCE, replicates - start)
-        times = rng.multinomial(number, np.full(number, 1 / number), size=size)
-        yield (times @ flat).reshape(size, *totals.shape[1:])
+        yield rng.multinomial(events, np.full(events, 1 / events), size=size)
+
+
+def resampled(key: PRNGKeyArray, totals: np.ndarray, replicates: int) -> Iterator[np.ndarray]:
+    """Sums over the earthquakes of resampled histories, in blocks (block, ...)."""
+    flat = totals.reshape(len(totals), -1).astype(np.float64)
+    for times in histories(key, len(totals), replicates):
+        yield (times @ flat).reshape(len(times), *totals.shape[1:])
 
 
 def attributes(events: int, replicates: int, probability: float | int) -> dict[str, float | str]:
