@@ -20,9 +20,9 @@ TEST = $(BIN)/python $(PYTEST)
 help:
 	@echo "make demo       follow one simulated earthquake from trigger counts to lead times; in $(OUT)/"
 	@echo "make serve-demo run a broker, phones, a detector service and its page until interrupted"
-	@echo "make test       run the tests, without the slow ones"
-	@echo "make test-slow  run the slow tests: simulations, samplers, the wheel"
-	@echo "make test-long  run the tests of a minute and more: simulation-based calibration"
+	@echo "make test       run the tests that take at most a few seconds"
+	@echo "make test-slow  run the tests of some seconds and more"
+	@echo "make test-long  run the longest tests: simulations, samplers, the wheel"
 	@echo "make test-examples  run the examples in docstrings"
 	@echo "make test-lowest, test-newest  the tests with the lowest and the newest dependencies"
 	@echo "make lint       ruff, pyright and the import contracts"

@@ -126,7 +126,7 @@ def no_figures_left():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """A test of a minute or more is slow, too, so that no mark has to be given twice."""
+    """A long test is slow, too, so that no mark has to be given twice."""
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker(pytest.mark.slow)

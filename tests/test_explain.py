@@ -170,6 +170,7 @@ def writes_its_own(cls: type) -> bool:
     return cls._facts is not Explained._facts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", VALUES, ids=CLASSES.get)
 def test_a_public_class_describes_its_instances(cls, observations):
     if issubclass(cls, Fit):

@@ -114,6 +114,7 @@ def test_import_is_lazy(tmp_path: Path) -> None:
     assert [name for name in modules if name.startswith("eqstat.")] == []
 
 
+@pytest.mark.slow
 def test_import_of_everything_keeps_jax_as_it_was(tmp_path: Path) -> None:
     report = json.loads(run_python(LOOK_AROUND, tmp_path))
     assert report["changed"].get("jax") is None
@@ -126,6 +127,7 @@ def test_import_of_everything_keeps_jax_as_it_was(tmp_path: Path) -> None:
     assert {"eqstat", *report["modules"]} == expected
 
 
+@pytest.mark.slow
 def test_import_of_everything_changes_nothing(tmp_path: Path) -> None:
     report = json.loads(run_python(LOOK_AROUND, tmp_path, *LIBRARIES))
     assert report["changed"] == {}
@@ -258,7 +260,7 @@ def test_import_contracts_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],

@@ -95,7 +95,7 @@ def test_area_is_covered(quakes, noise, shift):
     assert cases.within(hits, number, 0.9), hits
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("quakes", "noise", "shift"), [(20, 20, 2.5), (30, 1000, 1.0)])
 def test_area_is_covered_in_hard_cases(quakes, noise, shift):
     number = 4000

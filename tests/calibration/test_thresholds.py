@@ -224,7 +224,7 @@ def test_the_bootstrap_of_the_least_total_covers_nearly():
     assert np.all(hits / 60 > 0.85 - 3 * np.sqrt(0.09 / 60)), hits
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_bootstrap_of_the_least_total_covers_in_the_long_run():
     hits = least_coverage(400, 200, 300, 300)
     assert np.all(hits / 400 > 0.85), hits

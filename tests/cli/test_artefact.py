@@ -24,6 +24,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_counts_from_background_to_answers(folder, capsys):
     ends = ("--most-active", 500, "--most-triggers", 32)
     code, out, _ = shell(
@@ -58,6 +59,7 @@ def test_json_of_the_actions(folder, capsys):
     assert answers["margin"][0] >= 0 and answers["earthquake_probability"][2] < 0.01
 
 
+@pytest.mark.slow
 def test_data_sets(folder, capsys):
     quake().to_csv("triggers.csv", index=False)
     assert shell(capsys, "artefact", "export", "classification", "--out", "c.eqstat")[0] == 0

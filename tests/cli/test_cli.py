@@ -139,6 +139,7 @@ def test_a_network_needs_the_present(capsys, csv):
     assert absent.startswith("eqstat: network: ")
 
 
+@pytest.mark.slow
 def test_anything_else_gives_1_and_a_traceback_only_on_demand(capsys, csv, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("the sky\nis falling")

@@ -75,6 +75,7 @@ def alarmed(monkeypatch):
     return calls
 
 
+@pytest.mark.slow
 def test_alarms_become_json_posterior_and_summary(capsys, tmp_path, tables, alarmed):
     path = tmp_path / "drawn.nc"
     command = ("detect", tables["triggers"], "--network", tables["network"], *CALM)
@@ -109,6 +110,7 @@ def test_alarms_become_json_posterior_and_summary(capsys, tmp_path, tables, alar
     assert any(line.startswith("90 % region") and " 80 km2" in line for line in summary)
 
 
+@pytest.mark.slow
 def test_a_fitted_background_gives_its_hours(capsys, tmp_path, tables, alarmed):
     path = tmp_path / "background.json"
     cycle = np.array([-0.4, 0.0, 0.0, 0.0])
@@ -137,7 +139,7 @@ def test_a_fitted_background_gives_its_hours(capsys, tmp_path, tables, alarmed):
         assert message in refused(capsys, *command, *options), message
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_alarm_in_json_lines_and_figure(capsys, tmp_path, tables):
     lines_at, figure = tmp_path / "history.jsonl", tmp_path / "figure.png"
     code, out, lines = shell(
@@ -195,6 +197,7 @@ def lead_time_of_a_far_site(capsys, folder, now):
     assert site["lead_time_s"] == pytest.approx(expected, abs=3)
 
 
+@pytest.mark.slow
 def test_no_alarm_is_said_and_nothing_when_quiet(capsys, tables):
     command = ("detect", tables["triggers"], "--network", tables["network"], *CALM)
     code, out, _ = shell(capsys, *command)
@@ -203,6 +206,7 @@ def test_no_alarm_is_said_and_nothing_when_quiet(capsys, tables):
     assert shell(capsys, *command, "--quiet") == (0, "", [])
 
 
+@pytest.mark.slow
 def test_no_alarm_leaves_no_posterior_and_says_so(capsys, tmp_path, tables):
     path = tmp_path / "drawn.nc"
     code, _, lines = shell(
@@ -226,7 +230,7 @@ def test_history_alone_goes_to_standard_output(capsys, tables):
     assert all(json.loads(line)["probability"] < 0.5 for line in out.splitlines())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_a_network_those_that_triggered_are_it(capsys, tables):
     code, out, lines = shell(
         capsys, "detect", tables["triggers"], "--silent-unknown", *SPAN, "--json", "--background", 3
@@ -238,7 +242,7 @@ def test_without_a_network_those_that_triggered_are_it(capsys, tables):
     assert found["devices"] == found["triggers"]["used"] == len(pd.read_csv(tables["triggers"]))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_animation_is_a_gif(capsys, tmp_path, tables, monkeypatch):
     from eqstat.plots import detection
 

@@ -23,6 +23,7 @@ USUAL = ("--magnitude", "3,5", "--count", 15, "--draws", 0)
 AT = "--at=-12.2,-77.1"
 
 
+@pytest.mark.slow
 def test_json_holds_what_the_function_gives(capsys, phones):
     code, out, lines = shell(capsys, "detectability", phones, AT, *USUAL, "--json")
     assert (code, lines) == (0, [])
@@ -43,6 +44,7 @@ def test_json_holds_what_the_function_gives(capsys, phones):
     assert content["map"] is None
 
 
+@pytest.mark.slow
 def test_summary_names_rule_probability_and_delay(capsys, phones):
     code, out, _ = shell(
         capsys, "detectability", phones, AT, "--ratio", 0.1, "--magnitude", "2,5", "--draws", 4,
@@ -53,7 +55,7 @@ def test_summary_names_rule_probability_and_delay(capsys, phones):
         assert text in out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_map_goes_to_netcdf_and_figure(capsys, phones, tmp_path):
     figure, data = tmp_path / "map.png", tmp_path / "map.nc"
     code, out, _ = shell(

@@ -153,6 +153,7 @@ def test_lines_are_aligned():
     assert facts([("Verdict", "earthquake")]) == ["Verdict         earthquake"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_s", [0.6, 2.5])
 def test_an_interrupt_ends_the_shell_at_once(tmp_path, csv, after_s):
     command = [sys.executable, "-m", "eqstat.cli", "locate", str(csv(quake())), "--method", "nuts"]

@@ -54,7 +54,7 @@ def folder(tmp_path_factory):
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_locate_writes_is_read(capsys, folder, tmp_path):
     """The whole way: thirty triggers, their location, the shaking of sites."""
     quake(30).to_csv(tmp_path / "triggers.csv", index=False)
@@ -161,6 +161,7 @@ def test_json_holds_what_the_functions_say(capsys, folder):
     }
 
 
+@pytest.mark.slow
 def test_a_network_takes_the_place_of_the_point_source(capsys, folder, tmp_path):
     rows = (
         [5.0, 1.7, 7.0, 2.6],
@@ -191,6 +192,7 @@ def test_a_network_takes_the_place_of_the_point_source(capsys, folder, tmp_path)
     assert f"{beyond} of 25 sites lie outside the range" in " ".join(told)
 
 
+@pytest.mark.slow
 def test_a_fitted_model_takes_its_place_too(capsys, folder, tmp_path):
     motion = jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], 8, 0), GroundMotion())
     none, ranges = np.zeros((8, 0)), (("magnitude", 4.0, 7.0), ("distance_km", 5.0, 60.0))
@@ -219,6 +221,7 @@ def test_a_fitted_model_takes_its_place_too(capsys, folder, tmp_path):
     assert "--region" in refused(capsys, *command[:-2], "--region", "hard")
 
 
+@pytest.mark.slow
 def test_table_map_and_figure_are_written(capsys, folder, tmp_path):
     names = {"table": "t.csv", "map": "m.nc", "figure": "f.png", "json": "j.json"}
     files = [text for option, name in names.items() for text in (f"--{option}", tmp_path / name)]

@@ -34,6 +34,7 @@ def verdict_of(capsys, path, *extra):
     return json.loads(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("speed", [P_KM_S, S_KM_S])
 def test_a_clean_earthquake_is_true(capsys, csv, speed):
     verdict = verdict_of(capsys, csv(quake(speed=speed)))
@@ -43,6 +44,7 @@ def test_a_clean_earthquake_is_true(capsys, csv, speed):
     assert verdict["models"][wave]["degrees_of_freedom"] == 17
 
 
+@pytest.mark.slow
 def test_a_sound_front_is_false(capsys, csv):
     latitude, longitude = network(108, 3)
     away = great_circle_distance(-12.06, -77.0, latitude, longitude)
@@ -50,6 +52,7 @@ def test_a_sound_front_is_false(capsys, csv):
     assert verdict["is_earthquake"] is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_random_triggers_are_false(capsys, csv, seed):
     seconds = np.random.default_rng(100 + seed).uniform(0, 10, 108)
@@ -96,7 +99,7 @@ KEYS = {
 
 
 @pytest.mark.data
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_defaults_are_right_for_real_phones(capsys, data_folder):
     """All 184 triggers of Borrego Springs: P, S and background together."""
     table = data_folder / "myshake" / "Borrego_Springs.csv"
@@ -209,7 +212,7 @@ def test_velocity_wave_and_probability_arrive(capsys, csv):
     assert found["region"]["probability"] == 0.5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_of_several_velocity_models_the_one_with_most_evidence_is_taken(capsys, csv):
     path = csv(cases.quake(40, 2, sd_s=0.1, radius_km=150.0))
     options = ["--likelihood", "gaussian", "--velocity", "iasp91,constant"]
@@ -262,7 +265,7 @@ def test_every_format_is_written(capsys, csv, tmp_path):
         assert "must end in" in refused(capsys, "locate", csv(quake()), option, name)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("method", "likelihood"), [("grid", "gaussian"), ("nuts", "gaussian"), ("grid", "mixture")]
 )
@@ -283,7 +286,7 @@ def test_posteriors_are_written(capsys, csv, tmp_path, method, likelihood):
             assert tree["posterior"]["depth_km"].sizes["chain"] == 4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_silent_devices_are_used(capsys, csv):
     frame = quake().assign(device=[f"d{i}" for i in range(21)])
     latitude, longitude = network(40, 9)
@@ -298,7 +301,7 @@ def test_silent_devices_are_used(capsys, csv):
     assert found["triggers"]["used"] == 21
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_million_rows_do_not_hang(capsys, tmp_path):
     count = 1_000_000
     seconds = np.arange(count) * 1e-3
@@ -311,7 +314,7 @@ def test_a_million_rows_do_not_hang(capsys, tmp_path):
     assert time.perf_counter() - begin < 60
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_demo_writes_all_its_files(capsys, tmp_path):
     out = tmp_path / "demo"
     code, said, lines = shell(capsys, "demo", "--out", out)
@@ -334,7 +337,7 @@ def test_demo_refuses_a_file_for_a_folder(capsys, tmp_path):
     assert "--out" in refused(capsys, "demo", "--out", tmp_path / "demo")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_regional_error_models_locate_picks(capsys, tmp_path):
     import jax
 
@@ -409,6 +412,7 @@ def test_verdicts_of_each_event(capsys, csv):
     assert first["is_earthquake"] and not second["is_earthquake"]
 
 
+@pytest.mark.slow
 def test_a_location_that_must_not_be_used_exits_1_and_says_why(capsys, csv, tmp_path):
     latitude, longitude = network(60, 3, radius_km=100.0)
     away = hypocentral_distance(-12.06, -77.0, 90.0, latitude, longitude)
@@ -459,7 +463,7 @@ def peaks_of(magnitude, count=12):
     return simulate(jax.random.key(3), motion, at, **place, magnitude=magnitude)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_peaks_give_a_magnitude_that_exceed_takes(capsys, csv, tmp_path):
     peaks = peaks_of(6.0)
     files = "--posterior", tmp_path / "joint.nc", "--quakeml", tmp_path / "joint.xml"

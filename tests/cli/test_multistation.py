@@ -127,7 +127,7 @@ def test_judging_is_of_held_out_events_with_a_true_climatology(folder, trained):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_classes_are_trained_on_silence_too(capsys, folder, tmp_path):
     reports = pd.read_csv(folder / "reports.csv")
     strong = reports[reports.groupby(["event", "station"])["pga_m_s2"].transform("max") > 0.2]

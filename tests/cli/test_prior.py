@@ -106,6 +106,7 @@ def test_no_prior_without_a_posterior(capsys, csv, toml):
     assert "between 0 and 60" in refused(capsys, "locate", path, "--delay-s", "2,0")
 
 
+@pytest.mark.slow
 def test_the_prior_reaches_the_location_and_the_json(capsys, csv, toml):
     path = csv(quake())
     file = toml("depth = { Uniform = { low = 30.0, high = 31.0 } }")
@@ -116,7 +117,7 @@ def test_the_prior_reaches_the_location_and_the_json(capsys, csv, toml):
     assert content["options"]["delay_s"] is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_delay_moves_the_origin_of_the_mixture(capsys, csv):
     path = csv(quake(60))
     times = []

@@ -31,6 +31,7 @@ def test_schemas_are_valid_and_printed(capsys, command):
     assert json.loads(out) == schema
 
 
+@pytest.mark.slow
 def test_locations_and_verdicts_follow_their_schemas(capsys, csv):
     path = csv(quake())
     for command in (("locate", path, "--method", "bfgs"), ("classify", path)):

@@ -40,6 +40,7 @@ def config(tmp_path):
     return tmp_path / "service.toml"
 
 
+@pytest.mark.slow
 def test_a_configuration_is_checked(config, capsys):
     assert main(["serve", str(config), "--check"]) == 0
     assert "x with 4 devices; mode test" in capsys.readouterr().out

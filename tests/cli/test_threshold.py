@@ -49,7 +49,7 @@ QUICK = ("--family", "poisson", "--kind", "plug-in")
     ("family", "kind", "draws"),
     [
         ("poisson", "plug-in", ()),
-        pytest.param("negative_binomial", "predictive", (200,), marks=pytest.mark.slow),
+        pytest.param("negative_binomial", "predictive", (200,), marks=pytest.mark.long),
     ],
 )
 def test_json_holds_what_it_says(capsys, tmp_path, counts, quick, monkeypatch, family, kind, draws):
@@ -112,6 +112,7 @@ def test_parquet_gives_the_same_and_figures_are_drawn(capsys, tmp_path, counts):
     assert [line.split()[0] for line in table[-2:]] == ["north", "south"]
 
 
+@pytest.mark.slow
 def test_one_region_is_told_by_the_hour(capsys, tmp_path, counts):
     path = written(tmp_path / "counts.csv", counts[counts["region"] == "south"])
     code, out, lines = thresholds(capsys, path, "--active", "50,300,5", *QUICK)

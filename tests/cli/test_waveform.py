@@ -26,6 +26,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_classifier_from_training_to_answers(folder, capsys):
     code, out, err = shell(
         capsys, "waveform", "train", "features.csv", *GIVEN, "--out", "a.eqstat", "--title",
@@ -51,6 +52,7 @@ def test_a_classifier_from_training_to_answers(folder, capsys):
     assert code == 0 and "status" in out
 
 
+@pytest.mark.slow
 def test_evaluation_holds_groups_out(folder, capsys):
     code, out, err = shell(
         capsys, "waveform", "evaluate", "features.csv", *GIVEN, "--folds", 3, "--json"

@@ -39,6 +39,7 @@ def background_of(family, dispersion, burst):
     return Background(family, 1.0, dispersion=dispersion, dispersion_slope=0.0, bursts=bursts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("burst", [None, SHOCK], ids=["plain", "bursts"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_tails_agree_with_exact_sums(family, burst):
@@ -78,6 +79,7 @@ def test_tails_hold_down_to_a_log_of_700():
         np.testing.assert_allclose(got, reference, rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_single_precision_is_as_good_as_stated(family):
     n, mean, dispersion, counts = CASES[2]
@@ -88,6 +90,7 @@ def test_single_precision_is_as_good_as_stated(family):
         np.testing.assert_allclose(np.asarray(got), reference, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("burst", [None, SHOCK], ids=["plain", "bursts"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_probabilities_sum_to_one_and_to_the_tail(family, burst):
@@ -117,7 +120,7 @@ def test_small_dispersion_is_poisson():
         np.testing.assert_allclose(near, plain, rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_no_count_exceeds_the_active_devices():
     with jax.enable_x64(True):
         for family in FAMILIES:
@@ -130,6 +133,7 @@ def test_no_count_exceeds_the_active_devices():
             assert row[0] == 0.0
 
 
+@pytest.mark.slow
 def test_a_posterior_maps_over_draws():
     rate = np.array([0.5, 0.6, 0.7])
     posterior = Background(

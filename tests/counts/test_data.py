@@ -169,7 +169,7 @@ def test_detections():
         check_detections(good.drop(columns="is_earthquake"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_million_windows_take_seconds():
     rng = np.random.default_rng(3)
     rows = 1_000_000

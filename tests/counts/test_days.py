@@ -54,6 +54,7 @@ def test_lively_days_are_found_and_are_those_of_the_calendar() -> None:
         assert days.at(np.array([MONDAY_S - 86400.0 * 30]), np.array([120.0])) == 0
 
 
+@pytest.mark.slow
 def test_regions_that_vary_alone_are_no_days() -> None:
     found = [learn_days(residuals(seed, 0.0), SD, CORRELATION_H) for seed in range(10)]
     assert sum(one is not None for one in found) <= 1

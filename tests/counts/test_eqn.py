@@ -27,7 +27,7 @@ def curve(rate: float, active: np.ndarray) -> np.ndarray:
     return found["triggers"].to_numpy().ravel()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_one_false_alarm_a_year_gives_the_outline_of_the_claims() -> None:
     claims = load_eqn()
     inside = claims[(claims["active"] >= 30) & (claims["active"] <= 3500)].sort_values("active")

@@ -65,6 +65,7 @@ def linear(monkeypatch):
     return Background(LinearVariance.name, 3.0, dispersion=0.8, dispersion_slope=0.0)
 
 
+@pytest.mark.slow
 def test_a_registered_family_is_fitted_simulated_and_tabulated(linear):
     history = simulate(jax.random.key(0), linear, Design(active=200, days=7))
     estimate = fit(history, family=linear.family)

@@ -38,12 +38,13 @@ def errors(found, background):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "family",
     [
         "poisson",
-        pytest.param("negative_binomial", marks=pytest.mark.slow),
-        pytest.param("beta_binomial", marks=pytest.mark.slow),
+        pytest.param("negative_binomial", marks=pytest.mark.long),
+        pytest.param("beta_binomial", marks=pytest.mark.long),
     ],
 )
 def test_the_truth_is_recovered(family):
@@ -57,7 +58,7 @@ def test_the_truth_is_recovered(family):
     assert spread == pytest.approx(found.standard_error["daily[0]"], rel=0.15)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("family", FAMILIES)
 def test_bursts_are_recovered(family):
     background = cases.truth(family, bursts=True)
@@ -86,7 +87,7 @@ def earthquakes(history, shares):
     return combine([history, more])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_unmarked_earthquakes_do_not_move_the_tail():
     background = cases.truth()
     clean = simulate(jax.random.key(13), background, cases.design(days=60))
@@ -107,6 +108,7 @@ def test_unmarked_earthquakes_do_not_move_the_tail():
     assert bare > sd
 
 
+@pytest.mark.slow
 def test_without_throw_a_fit_answers_its_code():
     # One device that triggers in every window: the search does not end at a finite point.
     windows = pd.DataFrame(

@@ -87,7 +87,7 @@ def test_the_filter_is_the_exact_one_on_a_grid() -> None:
     assert found == pytest.approx(exact, abs=0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_slow_intensity_is_learned_apart_from_the_dispersion() -> None:
     result = fit(prepare(table_of(28, 0.35)))
     assert result["intensity_sd"] == pytest.approx(0.35, abs=0.05)
@@ -103,7 +103,7 @@ def test_a_slow_intensity_is_learned_apart_from_the_dispersion() -> None:
     assert np.std(np.asarray(draws.region_effect), axis=0).min() > 0.03
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_slow_changes_the_intensity_stays_small() -> None:
     assert fit(prepare(table_of(14, 0.0, seed=3)))["intensity_sd"] < 0.08
     # Without the order in time nothing is learned.
@@ -112,7 +112,7 @@ def test_without_slow_changes_the_intensity_stays_small() -> None:
     assert fit(cells, slow=False).background.intensity is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_peak_of_one_hour_is_in_the_profile() -> None:
     background = fit(prepare(table_of(28, 0.1, peak=1.2))).background
     rates = [float(mean_count(background, 300.0, h, 2, 0)) for h in (7.5, 8.5, 9.5)]

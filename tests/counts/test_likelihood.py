@@ -16,6 +16,7 @@ from eqstat.counts._simulate import week_means
 from . import cases
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bursts", [False, True], ids=["plain", "bursts"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_it_is_the_sum_over_windows(family, bursts):
@@ -54,6 +55,7 @@ def with_rate(background, rate):
     return eqx.tree_at(lambda n: n.rate_per_device_h, background, rate)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_merging_keeps_differences_of_the_likelihood(family):
     background = cases.truth(family, bursts=True)
@@ -85,7 +87,7 @@ def test_merging_keeps_differences_of_the_likelihood(family):
             assert differences[1] == pytest.approx(differences[0], rel=0.03, abs=0.5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("family", FAMILIES)
 def test_slopes_are_those_of_differences(family):
     background = cases.truth(family, bursts=True)

@@ -9,7 +9,7 @@ from eqstat.counts import background_from, fit, sample, simulate
 from . import cases
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_draws_agree_with_the_normal_approximation():
     background = cases.truth()
     history = simulate(jax.random.key(21), background, cases.design(days=5, variation=0.0))

@@ -11,6 +11,7 @@ from eqstat.counts._simulate import week_means
 from . import cases
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_moments_are_those_of_the_family(family):
     background = cases.truth(family)
@@ -51,7 +52,7 @@ def test_a_key_gives_one_history():
     assert one.total_triggers != other.total_triggers
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_tables_agree_with_histories():
     background = cases.truth(bursts=True)
     table = simulate_table(

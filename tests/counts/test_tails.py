@@ -56,7 +56,7 @@ def blocks_of(
     return blocks, np.log(mean)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_largest_count_of_a_block_has_its_exact_tail() -> None:
     rng = np.random.default_rng(0)
     intensity = Intensity(0.3, 4.0, 0.05, 0.4)
@@ -117,6 +117,7 @@ def test_neighbouring_blocks_are_of_one_surge() -> None:
     assert blocks_of_a_surge(probability, 2 * number) == 1.0
 
 
+@pytest.mark.slow
 def test_surges_are_averaged_over() -> None:
     factors, logs = nodes_of(np.asarray(0.3), 0.05, 0.2)
     assert np.exp(logs).sum() == pytest.approx(1.0)
@@ -161,6 +162,7 @@ def test_tables_end_where_every_level_is_an_alarm(mean: float) -> None:
         assert rate == pytest.approx(exact, rel=0.1)
 
 
+@pytest.mark.slow
 def test_tails_raise_thresholds_and_scores_alike(tmp_path) -> None:
     tails = Tails(HEAVY, HEAVY)
     plain = replace(BACKGROUND, intensity=Intensity(0.2, 4.0))
@@ -184,6 +186,7 @@ def test_tails_raise_thresholds_and_scores_alike(tmp_path) -> None:
     assert load(tmp_path / "b.json").tails == tails
 
 
+@pytest.mark.slow
 def test_an_unknown_shift_of_the_clock_is_marginalised_over() -> None:
     profile = np.zeros(336)
     profile.reshape(7, 48)[:, 16] = profile.reshape(7, 48)[:, 17] = 1.0  # from 8 to 9

@@ -18,6 +18,9 @@ from eqstat.counts._arrays import count_data
 
 from . import cases
 
+# What the tests share takes tens of seconds to compile.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run():

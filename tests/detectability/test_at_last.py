@@ -26,7 +26,7 @@ def coast():
     return prepare(table, devices="phones")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_hours_between_are_as_if_evaluated(coast, monkeypatch):
     rule, share = Rule(poisson_rule(0.016)), active_share(HOURS)
     needed = rule.required(coast.devices[:, None] * share, HOURS)
@@ -57,6 +57,7 @@ def test_hours_alike_are_evaluated_once_and_others_where_the_rule_changes():
     np.testing.assert_allclose(np.exp(hours.log_share)[back], active_share(HOURS), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_small_towns_nearby_do_not_hide_a_city():
     """A town without enough phones detects nothing, however near it is."""
     towns = pd.DataFrame(
@@ -77,7 +78,7 @@ def test_small_towns_nearby_do_not_hide_a_city():
     assert both <= city + 0.01
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_with_and_without_delays_agree(coast):
     """One window for each value of the shared term against all of them in time."""
     given = (coast, Rule(poisson_rule(0.016)), *PLACES, SIZES)

@@ -18,7 +18,7 @@ def town(phones):
 PLACES = ([-12.2, -11.8], [-77.2, -77.0])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_values_are_those_of_the_scaled_network():
     miss = miss_of_counts(town(400), *PLACES, magnitude=(4.0, 4.5), b_value=1.0)
     triggers, active = np.array([[8, 20], [8, 20]]), np.array([[60.0, 60.0], [400.0, 400.0]])
@@ -32,6 +32,7 @@ def test_values_are_those_of_the_scaled_network():
     assert result[1, 0] < result[0, 0]
 
 
+@pytest.mark.slow
 def test_thresholds_miss_less_than_equal_shares():
     background = Background(
         "poisson", 0.5, daily=np.zeros(4), region_effect=np.zeros(2), window_s=10.0,

@@ -25,6 +25,7 @@ def area():
     return miss_map(network, Rule(12), [-0.5, 0.0, 0.5], [179.4, 179.9, 180.4], SIZES, delays=True)
 
 
+@pytest.mark.slow
 def test_map_holds_the_values_of_its_places(area):
     network = prepare(TOWN, devices="phones")
     one = miss_probability(network, Rule(12), 0.5, -179.6, SIZES, delays=True)
@@ -39,6 +40,7 @@ def test_map_holds_the_values_of_its_places(area):
     assert area["latitude"].attrs["units"] == "degrees_north"
 
 
+@pytest.mark.slow
 def test_smallest_magnitude_is_where_the_probability_is_reached(area):
     smallest = smallest_magnitude(area, [0.5, 0.9])
     assert smallest.dims == ("probability", "latitude", "longitude", "hour")

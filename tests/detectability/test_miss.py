@@ -30,6 +30,7 @@ def town():
     return prepare(TOWN, devices="phones")
 
 
+@pytest.mark.slow
 def test_one_town_without_shared_terms_is_binomial(town):
     result = miss_probability(town, Rule(12, window_s=60.0), -12.1, -77.0, SIZES, motion=ALONE)[
         "log_miss_probability"
@@ -44,7 +45,7 @@ def test_one_town_without_shared_terms_is_binomial(town):
         assert np.exp(log_miss) == pytest.approx(np.exp(exact), abs=0.02)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_prediction_is_what_simulated_networks_do():
     rng = np.random.default_rng(8)
     place = rng.normal(0, 0.06, (2, 300)) + np.array([[-12.0], [-77.0]])
@@ -76,6 +77,7 @@ def test_prediction_is_what_simulated_networks_do():
     assert abs(float(at_last["miss_probability"].squeeze()) - (1 - expected)) < 0.03
 
 
+@pytest.mark.slow
 def test_larger_nearer_and_denser_is_missed_less(town):
     result = miss_probability(town, Rule(12), [-12.1, -12.4, -12.8], -77.0, SIZES)
     log_miss = result["log_miss_probability"].isel(hour=0).to_numpy()
@@ -86,6 +88,7 @@ def test_larger_nearer_and_denser_is_missed_less(town):
     assert np.all(fewer.to_numpy().ravel() < log_miss[1])
 
 
+@pytest.mark.slow
 def test_dead_and_inactive_devices_are_missed(town):
     def miss(**options):
         return float(miss_probability(town, Rule(12), -12.3, -77.0, 3.7, **options)
@@ -99,6 +102,7 @@ def test_dead_and_inactive_devices_are_missed(town):
     assert miss(response=DeviceResponse(background_per_hour=20.0)) < usual
 
 
+@pytest.mark.slow
 def test_hours_take_their_share_of_active_devices(town):
     both = miss_probability(
         town, Rule(12), -12.3, -77.0, 4.5, hour=[3.0, 14.0], active_share=[0.8, 0.2]
@@ -124,6 +128,7 @@ def test_two_towns_far_apart_detect_on_their_own():
     assert both == pytest.approx(one**2, abs=0.05)
 
 
+@pytest.mark.slow
 def test_far_places_and_few_devices_are_missed_for_certain(town):
     result = miss_probability(town, Rule(12), [40.0], [100.0], [7.0], delays=True)
     assert result["miss_probability"].item() > 1 - 1e-6
@@ -132,6 +137,7 @@ def test_far_places_and_few_devices_are_missed_for_certain(town):
     assert miss_probability(few, Rule(12), -12.0, -77.0, 8.0)["miss_probability"].item() > 0.999
 
 
+@pytest.mark.slow
 def test_draws_give_an_interval(town):
     draws = ResponsePrior().draws(jax.random.key(0), 12)
     result = miss_probability(town, Rule(12), -12.3, -77.0, 4.5, response=draws).squeeze()
@@ -203,6 +209,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(CASES))
 def test_sparse_networks_and_short_windows(name):
     """The device that completes a count triggers by definition."""
@@ -237,7 +244,7 @@ def test_dead_devices_are_not_triggered_by_people_either(town):
     assert dead == pytest.approx(absent, rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_large_networks_have_no_steps_along_magnitude():
     city = prepare(TOWN.assign(phones=20_000), devices="phones")
     sizes = np.arange(2.2, 3.0, 0.05)
@@ -254,6 +261,7 @@ def test_distant_earthquakes_are_followed_to_the_network(town):
     assert result["delay_s"].min() > 24
 
 
+@pytest.mark.slow
 def test_delays_of_draws_are_those_of_their_mixture(town):
     early, late = DeviceResponse(), DeviceResponse(delay_mean_s=8.0)
     both = jax.tree.map(lambda *leaves: np.array(leaves, float), early, late)
@@ -266,7 +274,7 @@ def test_delays_of_draws_are_those_of_their_mixture(town):
     assert mixed[2] > two[1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_probabilities_of_draws_do_not_exceed_one(town):
     draws = ResponsePrior().draws(jax.random.key(0), 20)
     far = miss_probability(town, Rule(12), [-12.1, 30.0], [-77.3, 90.0], [1.0], response=draws)

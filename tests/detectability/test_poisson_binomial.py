@@ -44,7 +44,7 @@ def test_tails_far_below_the_smallest_float(count, share):
     assert result == pytest.approx((upper, lower), rel=1e-11, abs=1e-300)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_five_thousand_devices_against_a_million_draws():
     rng = np.random.default_rng(5)
     probability = rng.beta(0.3, 3, 5000)
@@ -86,6 +86,7 @@ def test_recursion_is_exact_and_has_gradients():
     assert slope[3] == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_approximation_near_the_mean_and_in_the_tails():
     rng = np.random.default_rng(2)
     for devices in (10, 30, 100, 1000, 5000):

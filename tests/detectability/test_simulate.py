@@ -16,11 +16,13 @@ TABLE = pd.DataFrame(
 )
 
 
+@pytest.mark.slow
 def test_same_key_gives_the_same_triggers():
     one, two = (simulate(jax.random.key(3), TABLE, [-12.1], [-77.0], [5.0]) for _ in range(2))
     assert one.equals(two)
 
 
+@pytest.mark.slow
 def test_triggers_follow_their_phase_by_the_delay():
     triggers = simulate(jax.random.key(0), TABLE, np.full(20, -12.0), -77.0, 5.0)
     time, phase = (triggers[name].to_numpy() for name in ("trigger_time_s", "phase"))
@@ -36,7 +38,7 @@ def test_triggers_follow_their_phase_by_the_delay():
         assert delay.std() == pytest.approx(0.8, abs=0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_residuals_have_the_scatter_and_correlation_of_the_motion():
     motion = GroundMotion(event_sd=0.3, spreading_sd=0.0, correlated_share=0.5)
     pga = np.concatenate([
@@ -66,6 +68,7 @@ def test_dead_devices_are_silent_and_people_trigger_the_others():
     assert first.min() >= -60
 
 
+@pytest.mark.slow
 def test_bad_input_is_refused():
     for given, match in (
         ({"magnitude": [np.nan]}, "magnitude"),

@@ -18,6 +18,7 @@ def exact(score, covariance):
     return multivariate_normal(np.zeros(len(score)), covariance, allow_singular=True).cdf(score)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("range_", [0.3, 1.0, 3.0])
 def test_orthants_are_those_of_numerical_integration(range_):
     rng = np.random.default_rng(1)
@@ -42,6 +43,7 @@ def exact_below(score):
     return ndtr(np.asarray(score, float))
 
 
+@pytest.mark.slow
 def test_circles_without_anything_in_common_are_independent_and_the_same_circle_counts_once():
     score = np.array([[[-1.0], [-0.5], [0.3]]])
     apart, same = np.eye(3)[None], np.ones((1, 3, 3))

@@ -95,7 +95,7 @@ def phones(count=60):
     return pd.DataFrame({"latitude": place[0], "longitude": place[1]})
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_count_as_a_detector_is_the_rule():
     network, needed = phones(), 15
 
@@ -134,6 +134,7 @@ def test_a_sequential_posterior_detects_what_is_strong():
     assert 3.0 < result["delay_s"].sel(quantile=0.5)[1] < 20.0
 
 
+@pytest.mark.slow
 def test_bad_input_of_a_detector():
     with pytest.raises(REFUSED, match=None if CHECKED else "function of a table"):
         miss_of_detector(jax.random.key(0), phones(), 5, 0.0, 0.0, 5.0)

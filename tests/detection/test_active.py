@@ -15,7 +15,7 @@ def watch():
     return cases.small()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_leaving_is_as_if_one_had_never_been_there_once_the_slots_are_new(watch):
     there = np.arange(watch.devices) % 3 > 0
     rng = np.random.default_rng(0)
@@ -41,7 +41,7 @@ def test_silence_of_who_leaves_is_kept_as_it_was(watch):
     assert float(gone.log_shiryaev_roberts[0]) > float(stayed.log_shiryaev_roberts[0]) + 0.3
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("leaves", [False, True])
 def test_the_ratio_of_one_device_is_at_most_1_in_the_mean(leaves):
     """Summed over all that it may do under the background until it leaves at 30 s."""

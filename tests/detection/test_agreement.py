@@ -16,7 +16,7 @@ from . import cases
 START = pd.Timestamp("2027-03-01T00:00:00Z")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("at", "seed"), [((5.0, -8.0), 1), ((40.0, 25.0), 2)])
 def test_agrees_with_the_exact_posterior(at, seed):
     """Both told the same: P with a delay of 2 s, known scatter, the same prior of depth."""

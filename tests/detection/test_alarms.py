@@ -44,7 +44,7 @@ def replayed(events, share=0.4):
     return np.array(rows), found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "events",
     [

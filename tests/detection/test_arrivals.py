@@ -72,7 +72,7 @@ def test_arrivals_are_those_of_the_source(watch, found):
     assert expected.attrs["interval_probability"] == 0.99
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_with_a_table_of_travel_times():
     """A table is reduced to one depth or not: for a depth of each draw it must not be."""
     quake = cases.small_quake(velocity=load_velocity("iasp91"))

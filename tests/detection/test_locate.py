@@ -32,7 +32,7 @@ def seen(watch, at=(4.0, -9.0), depth=15.0, share=0.6, now=109.0, seed=0, travel
     return step(watch, init(watch, 80.0), now, who, time[who])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_finds_the_source(watch):
     state, report = seen(watch)
     found = locate(watch, state, report)
@@ -54,6 +54,7 @@ def test_finds_the_source(watch):
     assert found["region_area_km2"].attrs["units"] == "km2"
 
 
+@pytest.mark.slow
 def test_a_location_at_the_end_of_a_range_is_said(watch):
     """A wave from 60 km beyond the region: nearly plane, as from the greatest depth."""
     east_km = float(watch.extent_km[0][1][0])
@@ -76,6 +77,7 @@ def test_probability_at_the_ends_of_a_range():
     assert _at_ends(uniform, edges, -80.0, 80.0) == 0.0
 
 
+@pytest.mark.slow
 def test_evidence_is_that_of_the_coarse_grid_where_little_is_known(watch):
     """One or two triggers: both grids sum over nearly all of the prior."""
     who = np.array([3, 40])
@@ -97,7 +99,7 @@ def test_keeps_within_the_prior(watch):
     assert np.ptp(found["east_km"].to_numpy()) > 0.7 * (high[0] - low[0])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_more_triggers_say_more(watch):
     few = locate(watch, *seen(watch, now=103.5))
     many = locate(watch, *seen(watch, now=110.0))
@@ -112,7 +114,7 @@ def test_bad_arguments(watch):
         locate(watch, *seen(watch), probability=1.0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_grid_agrees_with_the_formula_device_by_device():
     """The last grid against the slow likelihood, at factors of the travel times other than 1."""
     watch = cases.small(40, seed=7, causes=(cases.small_quake(slowness_lateral_sd=0.0),))
@@ -151,7 +153,7 @@ def test_grid_agrees_with_the_formula_device_by_device():
     np.testing.assert_allclose(fast - fast[0], np.array(slow) - slow[0], atol=0.15)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_wrong_velocity_widens_the_region():
     # With a known delay: an unknown one widens the origin time by far more.
     sure, unsure = (
@@ -166,7 +168,7 @@ def test_a_wrong_velocity_widens_the_region():
     assert narrow["slowness"].to_numpy().tolist() == [1.0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_unknown_delay_widens_the_origin_time_and_nothing_else():
     known, unknown = (
         locate(watch, *seen(watch))
@@ -186,7 +188,7 @@ def test_an_unknown_delay_widens_the_origin_time_and_nothing_else():
     np.testing.assert_allclose(unknown["depth_probability"], known["depth_probability"], atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("depth", [130.0, 270.0])
 def test_deep_earthquakes_are_found(depth):
     """P reaches all devices at once like a burst; S, many seconds later, is no burst."""

@@ -55,7 +55,7 @@ def seen(watch, times, peaks=None, now=116.0):
     return step(watch, init(watch, 90.0), now, who, times[who], peak)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_greater_magnitudes_are_found_greater(watch):
     means = [
         np.mean([float(seen(watch, shaken(watch, m, seed=s)[0])[1].magnitude) for s in range(4)])
@@ -103,6 +103,7 @@ def test_peaks_say_more_than_triggers_alone(watch):
         step(watch, init(watch, 0.0), 1.0, np.array([1]), np.array([0.5]), np.ones(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("peaks", [False, True])
 def test_the_expected_ratio_of_a_device_is_one(watch, peaks):
     # Under the background: with a device's trigger time exponential and its peak of handling.
@@ -148,6 +149,7 @@ def test_dead_devices_do_not_lower_the_magnitude():
     assert np.mean(change) == pytest.approx(0.0, abs=0.3)
 
 
+@pytest.mark.slow
 def test_reactions_alone_do_not_speak_for_a_great_depth():
     """A tenth of the phones react to a weak earthquake and none is shaken: the prior's depths."""
     rng = np.random.default_rng(0)
@@ -167,6 +169,7 @@ def test_reactions_alone_do_not_speak_for_a_great_depth():
     assert np.mean(depths) < 100.0
 
 
+@pytest.mark.slow
 def test_nodes_without_magnitudes_have_none():
     watch = cases.small(causes=(cases.small_quake(), network_burst()))
     times = np.where(np.arange(120) < 10, 110.0, np.inf)
@@ -192,7 +195,7 @@ def test_values_out_of_range_are_named(options, message):
         MagnitudeModel(**options)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("peaks", [False, True])
 def test_magnitudes_of_simulated_streams_are_calibrated(peaks):
     often = dataclasses.replace(quake(), rate_per_year=1e3 * YEAR_S)

@@ -20,6 +20,7 @@ def network(extra=()):
     return pd.DataFrame(places, columns=["latitude", "longitude"]).assign(device=names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [(0.0, 0.0), (-77.0, -12.1), (12.1, -77.0)])
 def test_one_wrong_place_leaves_the_grid_as_it_is(place):
     alone = detector(network(), causes=CAUSES)
@@ -48,6 +49,7 @@ def test_a_region_leaves_out_the_devices_outside():
             detector(table, causes=CAUSES, region=region)
 
 
+@pytest.mark.slow
 def test_cells_too_wide_are_told_or_refused():
     rng = np.random.default_rng(1)
     globe = pd.DataFrame(
@@ -60,6 +62,7 @@ def test_cells_too_wide_are_told_or_refused():
         detector(country, causes=CAUSES)
 
 
+@pytest.mark.slow
 def test_a_clock_of_1970_does_not_make_a_stream_of_years():
     table = network()
     triggers = table[:10].assign(
@@ -73,6 +76,7 @@ def test_a_clock_of_1970_does_not_make_a_stream_of_years():
     assert found.left_out["reason"].tolist() == ["isolated in time"]
 
 
+@pytest.mark.slow
 def test_a_network_with_exchanged_coordinates_is_refused():
     table = network()
     triggers = table[:10].assign(

@@ -137,7 +137,7 @@ def test_a_burst_of_the_network_is_no_alarm(watch):
     assert history["probability_network"].max() > 0.99
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_earthquakes_are_two_alarms(watch):
     both = [table_of(watch, quake(watch)), table_of(watch, quake(watch, 400.0, seed=2))]
     table = pd.concat(both, ignore_index=True)
@@ -320,7 +320,7 @@ def test_devices_at_one_place_are_refused(count):
         detector(place)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "depth",
     [

@@ -44,6 +44,7 @@ def run(watch, times, until, *, first=90.0, by=1.0):
     return state, reports
 
 
+@pytest.mark.slow
 def test_a_step_is_the_sum_over_all_hypotheses(watch):
     times = quake_times(watch)
     now = 104.0
@@ -163,7 +164,7 @@ def test_bad_triggers_are_counted_and_change_nothing(watch):
     np.testing.assert_allclose(bad.log_shiryaev_roberts, good.log_shiryaev_roberts, rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_many_triggers_go_in_several_calls():
     watch = cases.small(700, seed=2)
     times = quake_times(watch, share=0.8)
@@ -203,8 +204,7 @@ def test_a_burst_is_told_from_an_earthquake(watch):
     assert float(report.probability[1]) > 0.9
 
 
-@pytest.mark.slow
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("moment_s", [0.0, 0.25, 0.5, 0.75])
 def test_many_reports_within_a_second_are_no_earthquake(moment_s):
     """Whatever their moment between the slots, and however sharp an earthquake's delays."""
@@ -238,7 +238,7 @@ def test_the_background_rate_is_learnt(watch):
     assert float(report.expected_rate_h) == pytest.approx(rate_h, rel=0.25)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mean_time_to_false_alarm_is_at_least_the_threshold(watch):
     """Runs of the background alone: the sum of ratios stays below A for A steps on average."""
     level, runs, longest = np.log(30.0), 40, 300
@@ -288,6 +288,7 @@ def test_bad_arguments(watch):
     jax.block_until_ready(state.silent)
 
 
+@pytest.mark.slow
 def test_a_dense_network_takes_no_rate_of_its_start():
     """Expected triggers count from the moment on at which observed ones do, when dead times end."""
     rng = np.random.default_rng(2)

@@ -28,6 +28,7 @@ def watch():
     return cases.small(causes=(*causes, often(network_burst(), 0.3)))
 
 
+@pytest.mark.slow
 def test_prior_is_that_of_the_detector(watch):
     np.testing.assert_allclose(cause_prior(watch), np.array([1.0, 0.3, 0.3, 1.0]) / 2.6)
     _, report = step(watch, init(watch, 999.0), 999.0)

@@ -12,7 +12,7 @@ FAR_KM, RATE_S = 120.0, 0.5 / 3600
 STATED = {"earthquake": (0.02, 0.3), "sound": (0.1, 0.8), "venue": (0.3, 1.1)}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("cause", [default_causes()[0], sound(), venue()], ids=lambda c: c.name)
 def test_rings_keep_the_stated_error(cause, monkeypatch):
     origin, age = np.zeros(1), np.arange(cause.slots) * cause.slot_s

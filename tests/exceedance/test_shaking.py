@@ -58,6 +58,7 @@ def test_probability_is_the_integral_over_draws(place):
     np.testing.assert_allclose(found["distance_km"], away @ sources.weight, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_blocks_do_not_show():
     """More sites and draws than one block holds give what each site gives alone."""
     sources, sites = draws(46.0, 7.0, 700), around(46.0, 7.0, 331)
@@ -105,6 +106,7 @@ def test_times_until_s():
         )
 
 
+@pytest.mark.slow
 def test_travel_times_of_a_velocity_model():
     model = load_velocity("ak135")
     sources, sites = draws(46.0, 7.0, 20), around(46.0, 7.0, 5)

@@ -14,6 +14,7 @@ def test_deep_sources_have_a_range_of_their_own():
     assert float(found["distance"][0]) == pytest.approx(300.0)
 
 
+@pytest.mark.slow
 def test_quantiles_are_those_of_the_normal():
     found = attenuation(PointSource(), 6.0, distance_km=[20.0, 100.0], probability=0.8)
     mean = np.asarray(PointSource().mean(6.0, np.array([20.0, 100.0])), float)

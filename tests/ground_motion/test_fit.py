@@ -19,6 +19,9 @@ from eqstat.ground_motion.event import predict
 from eqstat.ground_motion.mixture import _mixture as mx
 from eqstat.inference import InferenceError, Result
 
+# What the tests share takes tens of seconds to compile.
+pytestmark = pytest.mark.slow
+
 TRUTH = GroundMotion(
     level=-0.1,
     magnitude_slope=0.6,
@@ -54,7 +57,7 @@ def test_the_truth_is_recovered(found):
     assert found.diagnostics["records"] == len(found.motions.table)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_station_terms_are_recovered(found):
     posterior = found.posterior(KEY, 50)
     truth = found.motions.table.groupby("station")["station_term"].first()
@@ -79,7 +82,7 @@ def test_predictions_hold_for_new_events_and_sites(found):
     assert abs(np.mean(np.abs(pit - 0.5) < 0.45) - 0.9) < 4 * np.sqrt(0.09 / len(pit))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_new_sites_of_a_sequence_are_predicted_by_their_distance():
     # In a sequence a near station is near in all its records: what its term has of distance must
     # not be lost for new sites.
@@ -116,7 +119,7 @@ def test_distances_of_stations_by_hand():
     assert float(share) == 0.0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_missing_vs30_is_integrated_not_replaced(found):
     predictor = found.predictor(KEY, components=None)
     known, unknown = (predictor(6.0, 30.0, 8.0, v) for v in (10**2.6, np.nan))
@@ -128,7 +131,7 @@ def test_a_missing_vs30_is_integrated_not_replaced(found):
     assert np.all(expected > 0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_few_components_keep_mean_and_variance(found):
     distance = jnp.array([8.0, 40.0, 200.0])
     every = eqx.filter_jit(found.predictor(KEY, components=None))(7.5, distance, 8.0, np.nan)
@@ -165,7 +168,7 @@ def test_predictor_follows_the_dtype_and_is_jit_safe(found):
     np.testing.assert_allclose(narrow(6.0, 30.0, 8.0, 400.0).mean, np.asarray(wide), rtol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_regions_are_partially_pooled():
     levels = np.array([0.3, -0.2, 0.0, 0.1])
     truth = GroundMotion(
@@ -181,7 +184,7 @@ def test_regions_are_partially_pooled():
     assert float(mx.mean_and_sd(inside)[0]) > float(mx.mean_and_sd(outside)[0])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_records_without_stations_can_be_fitted():
     truth = GroundMotion(event_sd=0.2, station_sd=0.0, record_sd=0.25)
     motions = simulate(jax.random.key(4), truth, Design(events=40, stations=20))

@@ -42,6 +42,7 @@ OTHER = GroundMotion(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("events", "stations"), [(17, 40), (50, 9)])
 @pytest.mark.parametrize("motion", [TRUTH, OTHER])
 def test_marginal_likelihood_is_that_of_the_full_covariance(events, stations, motion):
@@ -84,6 +85,7 @@ def test_records_without_stations_and_with_uncertain_magnitudes(drop):
     assert float(ours(log_likelihood, TRUTH, motions.data)) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("events", "stations"), [(15, 25), (20, 6)])
 def test_terms_are_those_of_brute_force_conditioning(events, stations):
     design = Design(events, stations, regions=3, unknown_share=0.3, recorded=0.5)

@@ -25,6 +25,7 @@ def dense(motions):
     return np.log10(motions.table["pga_m_s2"].to_numpy()) - mean, covariance, rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "design",
     [Design(events=4, stations=6, recorded=0.7), Design(events=20, stations=5, recorded=0.7)],
@@ -46,6 +47,7 @@ def test_records_have_the_density_given_the_others(design):
         assert sd == pytest.approx(inverse[i, i] ** -0.5)
 
 
+@pytest.mark.slow
 def test_without_stations_only_events_are_shared():
     motions = simulate(jax.random.key(2), MOTION, Design(events=5, stations=6))
     from eqstat.ground_motion import prepare

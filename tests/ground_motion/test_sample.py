@@ -14,7 +14,7 @@ from eqstat.ground_motion.mixture import _mixture as mx
 KEY = jax.random.key(0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nuts_agrees_with_the_fit_and_predicts():
     motions = simulate(jax.random.key(5), GroundMotion(), Design(events=50, stations=30))
     found = fit(motions)
@@ -45,7 +45,7 @@ def test_nuts_agrees_with_the_fit_and_predicts():
     assert tree.attrs["magnitude_range"] == list(motions.ranges["magnitude"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_has_all_groups_and_leaves_out_single_records():
     motions = simulate(jax.random.key(5), GroundMotion(), Design(events=12, stations=10))
     tree = sample(jax.random.key(6), motions, chains=2, warmup=250, draws=250, progress=False)

@@ -94,6 +94,7 @@ def test_the_region_of_a_normal_is_its_ellipse(kind):
     assert np.mean(polygon != inside) < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("centre", [(0.0, 180.0), (89.95, 30.0)])
 def test_regions_hold_across_the_antimeridian_and_at_a_pole(kind, centre):

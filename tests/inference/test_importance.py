@@ -34,6 +34,7 @@ def exact():
     return log_sd, np.cumsum(density) / density.sum()
 
 
+@pytest.mark.slow
 def test_draws_are_those_of_the_posterior(approximation, exact):
     draws, pareto_k = importance_draws(approximation, jax.random.key(1), 4000)
     plain = approximation.draws(jax.random.key(1), 4000)["sd"]
@@ -45,6 +46,7 @@ def test_draws_are_those_of_the_posterior(approximation, exact):
     assert pareto_k < 0.7
 
 
+@pytest.mark.slow
 def test_order_is_random_and_few_draws_have_many_candidates(approximation, exact):
     draws, _ = importance_draws(approximation, jax.random.key(2), 50)
     values = draws["sd"]
@@ -54,6 +56,7 @@ def test_order_is_random_and_few_draws_have_many_candidates(approximation, exact
     assert stats.kstest(level, "uniform").pvalue > 0.01
 
 
+@pytest.mark.slow
 def test_places_without_density_are_never_drawn():
     def bounded(data):
         scatter(data)

@@ -51,6 +51,7 @@ def test_the_density_is_that_of_scipy(fitted):
         np.testing.assert_allclose(np.exp(log_density(mixture, z[:50])), expected, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_draws_follow_the_density(fitted):
     """The mean of p / q over draws of q is 1 for a normalised p of lighter tails."""
     _, mixture = fitted
@@ -71,6 +72,7 @@ def test_the_fit_finds_both_modes_with_their_weights(fitted):
     assert np.mean(draws[:, 0] < middle) == pytest.approx(share, abs=0.03)
 
 
+@pytest.mark.slow
 def test_a_jump_knows_its_place_and_leaves_the_target_invariant(fitted):
     """Draws of a target, moved once by jumps that propose from something else, still follow it."""
     _, mixture = fitted
@@ -100,7 +102,7 @@ def bimodal(centres, sds, weight):
     numpyro.factor("target", jax.nn.logsumexp(each + jnp.log(jnp.array([weight, 1 - weight]))))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("believed", [0.3, 0.7])
 def test_chains_visit_modes_as_often_as_their_mass(believed):
     """Whatever weights the starting points have, the draws have those of the density."""

@@ -59,6 +59,7 @@ def test_draws_have_the_mean_and_the_covariance(approximation, known):
     np.testing.assert_allclose(draws["sum"], flat.sum(axis=1))
 
 
+@pytest.mark.slow
 def test_a_scale_and_rounds_change_the_path_and_not_the_end(approximation, known):
     scale = {"slope": np.array([0.1, 0.1]), "level": np.array(0.1)}
     other = laplace(regression, known[0], STARTS, scale=scale, rounds=3, stages=1)
@@ -71,6 +72,7 @@ def pull(sites, strength):
     return 0.5 * strength * sites["level"] ** 2
 
 
+@pytest.mark.slow
 def test_an_adjustment_is_part_of_the_objective(known):
     pulled = laplace(regression, known[0], STARTS, adjustment=pull, adjustment_args=np.array(1e6))
     assert abs(float(pulled.sites["level"])) < 1e-3
@@ -82,6 +84,7 @@ def flat(data):
     numpyro.factor("data", jnp.sum(dist.Normal(a + b, 1.0).log_prob(data)))
 
 
+@pytest.mark.slow
 def test_a_flat_direction_is_reported_and_bounded():
     start = {"a": np.zeros(1), "b": np.zeros(1)}
     ridge = laplace(flat, (np.array([1.0, 2.0]),), start)
@@ -130,6 +133,7 @@ def scale(data):
     numpyro.factor("data", jnp.sum(dist.Normal(0.0, sd).log_prob(data)) + jnp.log(share[0]))
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_the_unconstrained_space():
     start = {"sd": np.ones(1), "share": np.full((1, 3), 1 / 3)}
     approximation = laplace(scale, (np.array([0.5, -1.0, 2.0]),), start)

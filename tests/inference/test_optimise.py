@@ -44,6 +44,7 @@ def solve():
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "argument"), [(rosenbrock, 1.0), (rosenbrock, 250.0), (ridge, 30.0)]
 )

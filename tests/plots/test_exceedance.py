@@ -56,6 +56,7 @@ def test_map_holds_grid_sites_and_draws(shaken):
     assert any(text.endswith(" s") for text in times)
 
 
+@pytest.mark.slow
 def test_attenuation_is_the_dataset():
     curves = [attenuation(MODEL, m) for m in (5.0, 6.0)]
     data = pd.DataFrame({"distance_km": [20.0, 50, 80], "pga_m_s2": [0.5, 0.1, 0.05],

@@ -57,6 +57,7 @@ def test_the_pages_notice_a_lost_figure(notebook):
     assert lost_figures(notebook) == ["plt.show()"]
 
 
+@pytest.mark.slow
 def test_a_script_shows_its_figures():
     code = f"""{IMPORTS}
 import matplotlib

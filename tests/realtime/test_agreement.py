@@ -44,7 +44,7 @@ def test_edge_scores_as_jax_does(pairs, kind):
     compare(pairs[kind], kind, 40, 1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_edge_scores_as_jax_does_on_many_inputs(pairs, kind):
     compare(pairs[kind], kind, 10_000 if kind != "classification" else 2000, 2)
@@ -56,6 +56,7 @@ def learned_tail():
     return Tails(fixed=Tail(level=4.0, log_ratio=0.3, scale=1.3, shape=0.1, log_block_h=-1.8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -79,6 +80,7 @@ def test_edge_scores_other_backgrounds(options):
     np.testing.assert_array_equal([one.margin for one in singles], small.score(**columns).margin)
 
 
+@pytest.mark.slow
 def test_counts_are_those_of_the_package(pairs):
     scorer, compiled, _ = pairs["counts"]
     columns = inputs.sound("counts", np.random.default_rng(3))
@@ -132,7 +134,7 @@ def test_exceedances_are_those_of_the_package(pairs):
     np.testing.assert_allclose(answer.margin, own["probability"].values - 0.1, atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_fitted_predictor_is_exported_as_a_table():
     key = jax.random.key(0)
     motions = simulate(key, GroundMotion(), Design(events=12, stations=8))
@@ -263,7 +265,7 @@ def test_chi_square_tails_are_those_of_scipy():
             assert tail == pytest.approx(stats.chi2.sf(ratio * freedom, freedom), abs=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_network_misses_as_the_package_says():
     towns = pd.DataFrame(
         {"latitude": [-12.0, -12.3, -11.9], "longitude": [-77.0, -76.8, -76.5],

@@ -73,6 +73,7 @@ def refusal(data):
     return str(small.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(inputs.MAKERS))
 def test_what_is_written_is_read(kind, tmp_path):
     scorer, path = inputs.MAKERS[kind](), tmp_path / "scorer.eqstat"

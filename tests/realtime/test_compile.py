@@ -54,6 +54,7 @@ def test_threads_share_programs(compiled):
         assert not edge.disagreement(answer, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["coincidence", "classification"])
 def test_an_exported_program_gives_the_same_answers(kind):
     import jax.export

@@ -36,6 +36,7 @@ def wave(scorer, origin_s):
     return device, origin_s + np.hypot(away[device], 12.0) / 7.8 + scatter
 
 
+@pytest.mark.slow
 def test_steps_are_those_of_the_package(scorer):
     device, time = wave(scorer, 1.8e9)
     state = other = scorer.start(1.8e9)
@@ -73,6 +74,7 @@ def test_statuses(scorer):
     assert step(state, 101.0).answer.status == Status.OK
 
 
+@pytest.mark.slow
 def test_nothing_compiles_after_init(scorer):
     seen = []
     state = scorer.start(0.0)
@@ -89,6 +91,7 @@ def test_nothing_compiles_after_init(scorer):
     assert [text for text in seen if text.startswith("Compiling")] == []
 
 
+@pytest.mark.slow
 def test_a_restart_continues(scorer, tmp_path):
     device, time = wave(scorer, 0.0)
     path = tmp_path / "state.eqstat"
@@ -105,6 +108,7 @@ def test_a_restart_continues(scorer, tmp_path):
     assert answer.margin >= 0
 
 
+@pytest.mark.slow
 def test_a_state_that_does_not_fit_is_refused(scorer, tmp_path):
     path = tmp_path / "state.eqstat"
     realtime.save_state(path, scorer, scorer.start(0.0))

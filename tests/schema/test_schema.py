@@ -370,6 +370,7 @@ def test_flags_of_a_contract_of_ones_own():
         schema.check(pd.DataFrame({"is_earthquake": ["maybe"]}), contract, name="mine")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("texts", [True, False])
 def test_a_million_rows_take_two_seconds_at_most(texts):
     n = 1_000_000

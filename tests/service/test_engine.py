@@ -29,7 +29,7 @@ def story(config):
     return messages, truth, cases.run(engine, messages, NOW_S + 350.0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_earthquake_is_one_alarm_with_updates_and_an_end(story):
     messages, truth, events = story
     assert [event.alarm["action"] for event in events[:2]] == ["alarm", "update"]
@@ -58,7 +58,7 @@ def two(config):
     return messages, truth, cases.run(engine, messages, NOW_S + 350.0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_earthquakes_within_a_minute_are_two_alarms(two):
     """The first is not cancelled for the triggers of the second, nor does it begin twice."""
     _, truth, events = two
@@ -75,7 +75,7 @@ def test_two_earthquakes_within_a_minute_are_two_alarms(two):
         assert great_circle_distance(*place[0], *place[1]) < 20
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_engine_goes_on_from_snapshot_and_journal(config, two, tmp_path):
     """Whatever the moment of the crash, the same alarms with the same identifiers follow."""
     messages, _, events = two
@@ -131,7 +131,7 @@ def sent(kind, received_s, devices, name="a", **fields):
     return devices.take(parse(*encode(kind, name, **fields)), received_s)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("ahead_s", [-3600.0, 5 * 86_400.0])
 def test_a_jump_of_the_clock_keeps_the_triggers(config, ahead_s):
     model = Engine(config, NOW_S).models[0]

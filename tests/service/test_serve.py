@@ -19,7 +19,7 @@ from eqstat.service import Journal, explain, parse
 
 from . import broker, cases
 
-pytestmark = [pytest.mark.slow, broker.needs_mosquitto]
+pytestmark = [pytest.mark.long, broker.needs_mosquitto]
 
 
 class Ear:

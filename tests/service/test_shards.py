@@ -48,7 +48,7 @@ def messages(tmp_path_factory):
     return cases.births(whole) + cases.earthquake(whole, least_triggers=70)[0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("delay_s", [0.05, 5.0])
 def test_an_earthquake_of_two_shards_is_one_alarm(config, messages, delay_s):
     """Also where both have given theirs before they hear of the other."""
@@ -67,6 +67,7 @@ def test_an_earthquake_of_two_shards_is_one_alarm(config, messages, delay_s):
     assert all(own[0]["action"] == "alarm" for own in alone)
 
 
+@pytest.mark.slow
 def test_every_device_is_in_its_cell_and_in_those_nearby():
     rng = np.random.default_rng(3)
     table = pd.DataFrame({

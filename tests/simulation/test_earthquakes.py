@@ -31,6 +31,7 @@ def epicentres(network, streams):
     return [x[:, None] for x in network.frame.to_geographic(truth.east_km, truth.north_km)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wave", "velocity"), [("P", 7.8), ("S", 4.5)])
 def test_arrivals_of_straight_rays(wave, velocity):
     network = cases.box()
@@ -46,7 +47,7 @@ def test_arrivals_of_straight_rays(wave, velocity):
     assert set(np.unique(streams.cause)) == {1 if wave == "P" else 2}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_arrivals_of_a_tabulated_earth():
     network = cases.box()
     model = load_velocity("ak135")

@@ -33,7 +33,7 @@ def test_threads_give_the_same_numbers(chunk):
     pd.testing.assert_frame_equal(spread, replicate(KEY, experiment, 20))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_processes_give_the_same_numbers():
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=context) as pool:

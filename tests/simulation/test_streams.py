@@ -37,6 +37,7 @@ def same(one, two, exact=True):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hour", [None, 3.0])
 def test_a_data_set_depends_on_its_number_only(hour):
     network, source = cases.box(), Earliest(Earthquakes(), HumanTriggers(20.0))
@@ -47,6 +48,7 @@ def test_a_data_set_depends_on_its_number_only(hour):
     assert not np.array_equal(other.first_trigger_s, whole[:1].first_trigger_s)
 
 
+@pytest.mark.slow
 def test_the_size_of_calls_does_not_matter(monkeypatch):
     network, source = cases.box(), Earliest(Earthquakes(), HumanTriggers(20.0))
     whole = simulate(KEY, network, source, 30)
@@ -54,7 +56,7 @@ def test_the_size_of_calls_does_not_matter(monkeypatch):
     same(whole, simulate(KEY, network, source, 30), exact=False)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_earliest_trigger_of_a_device_counts():
     network = cases.box(200)
     quake = Earthquakes(probability=ConstantProbability(0.6), time_s=(2, 2))

@@ -73,7 +73,7 @@ SLOW = {"false 8", "front 16"}
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in DETECTIONS]
+    "name", [pytest.param(n, marks=pytest.mark.long if n in SLOW else ()) for n in DETECTIONS]
 )
 def test_reaches_the_optimum_of_scipy_or_says_that_it_did_not(name):
     for found, expected in compare(DETECTIONS[name]):
@@ -84,7 +84,7 @@ def test_reaches_the_optimum_of_scipy_or_says_that_it_did_not(name):
         assert found.diagnostics["sum_of_squares_s2"] >= expected * (1 - 1e-3) - 1e-9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("count", [7, 12, 21, 40, 108, 200])
 def test_reaches_the_optimum_of_scipy_for_many_sizes(count):
     missed = []
@@ -197,7 +197,7 @@ def test_too_few_triggers_give_no_hypocentre():
         assert found.diagnostics["triggers"] == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_tables_of_travel_times_serve_as_well():
     """The estimate under ak135 leaves no smaller residual nearby."""
     velocity = load_velocity("ak135")
@@ -248,7 +248,7 @@ def uncertain():
     return prepare(cases.quake(15, 8, depth_km=30.0, sd_s=0.8).assign(time_sd_s=sds))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_with_time_errors_it_is_the_posterior_mode(uncertain):
     """In the sampler's unconstrained space: log-odds of depth, log of the scatter."""
     found = fit(uncertain)
@@ -291,7 +291,7 @@ def mixed():
     return cases.phones(30, 4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_mixture_finds_place_and_shares(mixed):
     triggers, cause = mixed
     observations = prepare(triggers)

@@ -217,6 +217,7 @@ def test_origin_times_of_the_hypocentre_are_those_of_the_draws(posterior):
     agree_in_origin_time(posterior)
 
 
+@pytest.mark.slow
 def test_origin_times_of_the_mixture_are_those_of_the_draws(observations):
     agree_in_origin_time(grid(observations, likelihood="mixture", key=jax.random.key(0)))
 
@@ -256,7 +257,7 @@ def test_the_region_of_the_prior_bounds_the_epicentre(observations, posterior):
 DEPTHS = {"log-normal": dist.LogNormal(np.log(10.0), 0.5), "uniform": dist.Uniform(0.0, 100.0)}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", DEPTHS)
 def test_the_depth_prior_can_be_replaced(observations, brute, kind):
     """Same likelihood: the dense sum times the ratio of the two priors."""
@@ -278,7 +279,7 @@ def seismicity(centre, sd_km):
     return xr.DataArray(values, {"latitude": latitude, "longitude": longitude})
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_past_seismicity_pulls_the_epicentre(observations, brute):
     (east, north, depth), mass, _, _, _ = brute
     place = cases.destination(-12.0, -77.0, 20.0, 5.0)

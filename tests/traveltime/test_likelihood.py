@@ -135,6 +135,7 @@ def evaluate(observations, kind, **changes):
         return float(SLOPES(parameters(kind, **changes), data)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wave", ["P", "S"])
 @pytest.mark.parametrize("case", ["plain", "truncated", "silent"])
 @pytest.mark.parametrize("kind", ["gaussian", "mixture"])
@@ -183,6 +184,7 @@ def test_padding_and_order_change_nothing(kind, case):
         assert float(SLOPES(parameters(kind), turned)[0]) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["plain", "truncated", "silent"])
 @pytest.mark.parametrize("kind", ["gaussian", "mixture"])
 def test_single_precision_is_within_a_thousandth(kind, case):

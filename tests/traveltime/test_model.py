@@ -47,6 +47,7 @@ def density(observations, prior, sites, **options):
         return float(total), trace
 
 
+@pytest.mark.slow
 def test_the_gaussian_model_is_prior_times_likelihood(observations):
     prior = Prior(region_km=200.0)
     total, trace = density(observations, prior, {**SITES, "sd_s": 0.9})

@@ -8,7 +8,7 @@ from eqstat.traveltime import grid, prepare, report
 from eqstat.velocity import ConstantVelocity
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.data
 def test_mixture_locates_borrego_springs(data_folder):
     triggers, truth = datasets.load_myshake()

@@ -12,6 +12,9 @@ from eqstat.traveltime import fit, grid, prepare, report, sample
 
 from . import cases
 
+# What the tests share takes tens of seconds to compile.
+pytestmark = pytest.mark.slow
+
 PROMISED = {
     "method",
     "hypocentre",

@@ -22,6 +22,7 @@ def deep(count=24, **more):
     return prepare(cases.quake(count, 3, **{**DEEP, **more}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [fit, grid])
 def test_a_depth_beyond_the_prior_is_said(method):
     observations = deep(depth_km=620.0, sd_s=0.2)
@@ -31,6 +32,7 @@ def test_a_depth_beyond_the_prior_is_said(method):
     assert "depth" in report(observations, found).result
 
 
+@pytest.mark.slow
 def test_a_prior_that_reaches_there_finds_the_depth():
     observations = deep()
     narrow = grid(observations, prior=Prior(depth=dist.Uniform(0.0, 60.0)))
@@ -61,14 +63,14 @@ def test_a_shallow_source_is_not_at_the_end_of_anything():
     assert found.result in (Result.CONVERGED, Result.NOT_RESOLVED)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_mixture_beyond_its_prior_is_said():
     found = grid(deep(), likelihood="mixture", key=jax.random.key(0),
                  prior=Prior(depth=dist.Uniform(0.0, 50.0)))  # fmt: skip
     assert found.result is Result.BEYOND_PRIOR
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nuts_judges_its_draws_by_the_prior():
     tree = sample(jax.random.key(0), deep(), progress=False,
                   prior=Prior(depth=dist.Uniform(0.0, 60.0)))  # fmt: skip

@@ -17,6 +17,9 @@ from eqstat.velocity import ConstantVelocity
 
 from . import cases
 
+# What the tests share takes tens of seconds to compile.
+pytestmark = pytest.mark.slow
+
 PROBABILITIES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 HYPOCENTRE = ("east_km", "north_km", "depth_km", "origin_time_s")
 
@@ -150,7 +153,7 @@ DEPTHS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", DEPTHS)
 def test_every_depth_prior_samples_well(observations, kind):
     prior = Prior(depth=DEPTHS[kind])
@@ -169,7 +172,7 @@ RESOLVED = [
 RIDGES = [{"count": 8, "sd_s": 0.8}, {"count": 15, "sd_s": 1.29}, {"count": 16, "at": (140.0, 0.0)}]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("number", range(len(RESOLVED)))
 def test_grid_and_nuts_agree_on_more_detections(number):
     options = dict(RESOLVED[number])
@@ -180,7 +183,7 @@ def test_grid_and_nuts_agree_on_more_detections(number):
     check_agreement(tree, grid(observations), cell_share=0.04)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("number", range(len(RIDGES)))
 def test_where_the_prior_region_alone_bounds_the_posterior_the_verdict_is_plain(number):
     """A small network sees a distant ridge: NUTS agrees with the grid, or says that it may not."""
@@ -193,7 +196,7 @@ def test_where_the_prior_region_alone_bounds_the_posterior_the_verdict_is_plain(
     check_agreement(tree, grid(observations), cell_share=0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_mixture_samples_well_with_silent_devices():
     triggers, _ = cases.phones(25, 6)
     network = cases.network(25, 6)

@@ -13,6 +13,9 @@ from eqstat.traveltime import grid, prepare, sample, simulate
 from eqstat.traveltime._parameters import GaussianParameters, MixtureParameters
 from eqstat.traveltime._simulate import Design
 
+# What the tests share takes tens of seconds to compile.
+pytestmark = pytest.mark.slow
+
 OF_TIMES = ("log_likelihood", "observed_data", "posterior_predictive", "prior_predictive")
 TRUTH = {
     "gaussian": GaussianParameters(10.0, 5.0, 12.0, 0.0, sd_s=0.5),

@@ -88,7 +88,7 @@ def test_tables_agree_with_frozen_taup(name):
     np.testing.assert_allclose(s_s, s_ref, atol=0.02, rtol=0.0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["ak135", "iasp91"])
 def test_tables_agree_with_fresh_taup(name):
     taup = pytest.importorskip("obspy.taup").TauPyModel(name)
@@ -116,6 +116,7 @@ def test_float32_agrees_with_float64(model):
         np.testing.assert_allclose(low, high, atol=2e-4, rtol=0.0)
 
 
+@pytest.mark.slow
 def test_gradients_are_finite_and_match_differences(model):
     rng = np.random.default_rng(3)
     c2 = np.concatenate([np.zeros(50), chord2(rng.uniform(0.0, 1300.0, 950))])
@@ -150,12 +151,14 @@ def test_gradients_at_the_epicentre_are_finite(model, point):
         assert float(flat) == 0.0
 
 
+@pytest.mark.slow
 def test_second_derivatives_are_finite(model):
     for point in ([0.0, 0.0, 5.0], [30.0, -40.0, 12.0], [700.0, 900.0, 35.0]):
         curved = jax.hessian(lambda x: model.times(x[0] ** 2 + x[1] ** 2, x[2], 0.4)[0])
         assert np.all(np.isfinite(np.asarray(curved(jnp.array(point)))))
 
 
+@pytest.mark.slow
 def test_slope_is_continuous_within_layers(ak135):
     with jax.enable_x64(True):
         slope = jax.vmap(jax.grad(lambda c, d: ak135.times(c, d, 0.0)[1], argnums=(0, 1)))
@@ -169,6 +172,7 @@ def test_slope_is_continuous_within_layers(ak135):
         assert np.abs(np.diff(by_depth)).max() < 0.01
 
 
+@pytest.mark.slow
 def test_later_farther_and_p_before_s(model):
     distance = np.concatenate([np.linspace(0.0, 400.0, 2001), np.linspace(401.0, 3000.0, 500)])
     depth = np.array([0.0, 3.0, 11.9, 20.0, 34.0, 36.0, 79.0, 200.0, 399.0, 500.0])[:, None]
@@ -181,7 +185,7 @@ def test_later_farther_and_p_before_s(model):
     assert p_s[0, 0] == pytest.approx(0.0, abs=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_beyond_the_table_is_smooth(ak135):
     edge = ak135.max_distance_km
     assert edge == pytest.approx(np.radians(10.0) * RADIUS_KM, abs=1e-3)
@@ -197,6 +201,7 @@ def test_beyond_the_table_is_smooth(ak135):
         assert np.isfinite(float(ak135.travel_time(100.0, depth, 3.0)[1]))
 
 
+@pytest.mark.slow
 def test_one_depth_gives_the_same(model):
     c2, elevation = chord2(np.linspace(0.0, 1300.0, 300)), np.linspace(0.0, 2.0, 300)
     for depth in (0.0, 7.3, 35.0, 412.0):
@@ -206,6 +211,7 @@ def test_one_depth_gives_the_same(model):
             np.testing.assert_allclose(a, b, atol=1e-4, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_transforms_and_broadcasting(model):
     c2, depth = chord2(np.linspace(1.0, 900.0, 7))[:, None], np.linspace(1.0, 60.0, 5)[None, :]
     plain, _ = model.times(c2, depth, 0.1)
@@ -221,7 +227,7 @@ class TestLayered:
     @pytest.mark.parametrize(
         ("layers", "elevation"), [(CRUST, 0.0), (CRUST, 2.0), (SLOW_LAYER, 0.0)]
     )
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_is_the_least_time_over_all_paths(self, layers, elevation):
         from .fermat import fermat_time
 

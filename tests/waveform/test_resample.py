@@ -54,6 +54,7 @@ def test_a_level_stays_up_to_the_ends_and_beside_gaps():
     assert made.start_time == pd.Timestamp("2027-01-15T08:00Z")
 
 
+@pytest.mark.slow
 def test_features_of_a_resampled_record_are_those_of_the_motion():
     rng = np.random.default_rng(0)
     t = np.arange(6000) / 200
@@ -76,6 +77,7 @@ def test_parts():
             cut(whole, start, length)
 
 
+@pytest.mark.slow
 def test_windows_are_those_of_the_features():
     whole = record(np.random.default_rng(0).normal(0, 0.01, (3, 777)), 31.25)
     made, table = windows(whole), features(whole)

@@ -9,7 +9,7 @@ import pytest
 from eqstat.counts import Background, Intensity
 from eqstat.counts.alarm import Scorer, init, score, score_one, scorer, step, threshold
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 MEAN = 500 * 0.6 / 360
 

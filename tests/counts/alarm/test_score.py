@@ -58,6 +58,7 @@ def asked(count: int) -> tuple[np.ndarray, ...]:
     return triggers, active, hour, rng.integers(0, 2, count), rng.integers(0, 7, count)
 
 
+@pytest.mark.slow
 def test_tails_are_those_of_exact_sums(pair: tuple[Background, Scorer]) -> None:
     background, made = pair
     triggers, active, hour, region, day = asked(400)
@@ -75,6 +76,7 @@ def test_tails_are_those_of_exact_sums(pair: tuple[Background, Scorer]) -> None:
         assert np.min(exact) < np.log(1e-12)
 
 
+@pytest.mark.slow
 def test_alarm_rates_are_those_of_the_scan(pair: tuple[Background, Scorer]) -> None:
     background, made = pair
     triggers, active, hour, region, day = asked(200)
@@ -137,13 +139,14 @@ def drawn(family: str, bursts: bool, slow: bool) -> Background:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "bursts", "slow"),
     [
         ("negative_binomial", False, False),
-        pytest.param("poisson", False, True, marks=pytest.mark.slow),
-        pytest.param("beta_binomial", False, False, marks=pytest.mark.slow),
-        pytest.param("negative_binomial", True, True, marks=pytest.mark.slow),
+        pytest.param("poisson", False, True, marks=pytest.mark.long),
+        pytest.param("beta_binomial", False, False, marks=pytest.mark.long),
+        pytest.param("negative_binomial", True, True, marks=pytest.mark.long),
     ],
 )
 def test_margins_are_those_of_thresholds(family: str, bursts: bool, slow: bool) -> None:
@@ -185,6 +188,7 @@ def test_one_score_is_the_same_score(pair: tuple[Background, Scorer]) -> None:
         assert np.array_equal(np.isnan(one), np.isnan(np.asarray(getattr(many, name))))
 
 
+@pytest.mark.slow
 def test_bad_input_is_a_status_never_an_error() -> None:
     made = scorer(Background("poisson", 1.0), most_active=500, most_triggers=40)
     ask = score_one(made)
@@ -237,7 +241,7 @@ def test_averages_over_the_rate_do_not_overshoot_at_the_end_of_float64() -> None
     np.testing.assert_allclose(average[5:35], logs[5:35] + 0.5, atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_region_known_less_gets_heavier_tails() -> None:
     rng = np.random.default_rng(0)
     effects = np.stack([rng.normal(0, 0.001, 64), rng.normal(0, 0.4, 64)], axis=-1)
@@ -264,7 +268,7 @@ def test_a_region_known_less_gets_heavier_tails() -> None:
     assert abs(float(found.log_tail[1]) - exact) < 0.4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_large_batches_go_in_blocks() -> None:
     made = scorer(Background("poisson", 1.0), most_active=500, most_triggers=40)
     active = np.tile(np.arange(1.0, 501.0), 50).reshape(100, 250)

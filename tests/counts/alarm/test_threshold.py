@@ -86,6 +86,7 @@ def assert_exact(background, found, budget, *, day=None, minimum=6, kind="predic
             np.testing.assert_allclose(got, ends, rtol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "bursts"), KINDS)
 def test_every_cell_is_that_of_direct_evaluation(family, bursts):
     background = posterior(family, bursts)
@@ -104,7 +105,7 @@ def test_one_known_background(family, bursts):
 
 @pytest.mark.parametrize(
     ("family", "bursts"),
-    [pytest.param("negative_binomial", True, marks=pytest.mark.slow), ("poisson", False)],
+    [pytest.param("negative_binomial", True, marks=pytest.mark.long), ("poisson", False)],
 )
 def test_many_numbers_of_devices_are_interpolated(family, bursts):
     background = posterior(family, bursts, count=3)
@@ -288,7 +289,7 @@ def seen(table, hours):
     return fit(history).posterior(jax.random.key(1), 200)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_hour_supports_little_and_says_what(watched):
     background = seen(watched, 1)
     with pytest.raises(InputError, match="too short for a false alarm rate of 1 per") as caught:
@@ -303,7 +304,7 @@ def test_an_hour_supports_little_and_says_what(watched):
     assert threshold(background, 300, [15.0], caution=np.inf)["triggers"][0, 0] > supported
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_six_hours_support_the_hours_that_were_watched(watched):
     background = seen(watched, 6)
     assert threshold(background, 300, [14.0, 16.0])["triggers"].max() < 40
@@ -311,12 +312,13 @@ def test_six_hours_support_the_hours_that_were_watched(watched):
         threshold(background, 300, [4.0, 14.0])
 
 
+@pytest.mark.slow
 def test_a_week_supports_one_a_year(watched):
     found = threshold(seen(watched, 168), [100, 300], [3.0, 15.0], caution=1.2)
     assert found["triggers"][0, :, 1].values.tolist() == pytest.approx([8, 12], abs=1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_network_of_one_size_says_little_of_one_far_larger():
     background = Background("negative_binomial", 0.8, dispersion=0.15, dispersion_slope=0.2)
     history = simulate(jax.random.key(0), background, Design(active=300, days=90))

@@ -41,6 +41,7 @@ def days_of(ratio: float, days: int, streams: int, regions: int = 3) -> Watch:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooled", [False, True])
 def test_a_kept_promise_is_refuted_as_rarely_as_stated(pooled: bool) -> None:
     watches = days_of(1.0, 200, 2000)
@@ -51,6 +52,7 @@ def test_a_kept_promise_is_refuted_as_rarely_as_stated(pooled: bool) -> None:
     assert np.exp(np.asarray(logs)[:, 60]).mean() < 1.1
 
 
+@pytest.mark.slow
 def test_a_broken_promise_is_found_and_bounded_from_below() -> None:
     watches = days_of(4.0, 40, 200)
     found = np.asarray(
@@ -65,6 +67,7 @@ def test_a_broken_promise_is_found_and_bounded_from_below() -> None:
         excess(Watch(jnp.ones(1), jnp.ones(1)), error_probability=0.0)
 
 
+@pytest.mark.slow
 def test_windows_count_only_where_something_is_known(tables: Scorer) -> None:
     watch = jax.jit(watch_step)(
         tables, watch_init(tables), jnp.array([30, 2]), jnp.array([500, 0]), 12.5
@@ -76,7 +79,7 @@ def test_windows_count_only_where_something_is_known(tables: Scorer) -> None:
     assert again.exceedances.tolist() == [1.0, 0.0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_excess_raises_the_threshold(tables: Scorer) -> None:
     k = np.arange(20, 40)
     plain = score(tables, k, 500, 12.5)

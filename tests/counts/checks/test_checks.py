@@ -58,6 +58,7 @@ def learned(dispersed):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_bursts", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_tables_are_those_of_scipy(family, with_bursts):
@@ -109,6 +110,7 @@ def test_rootograms_count_every_window(dispersed):
     assert roots["hanging"].attrs["long_name"]
 
 
+@pytest.mark.slow
 def test_bands_hold_as_often_as_they_say():
     background = flat("negative_binomial")
     design = Design(active=200, days=2)
@@ -148,7 +150,7 @@ def test_tail_counts_are_those_of_a_plain_loop(dispersed):
     assert np.all(found["observed_low"] <= found["observed"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_right_family_passes_and_the_wrong_one_does_not(dispersed, learned):
     right, wrong = (
         check.tail_calibration(learned[name], dispersed, probability=0.99)
@@ -236,6 +238,7 @@ def test_cells_count_as_often_as_they_have_windows(dispersed, learned):
     assert 7 < float(found["p_loo"]) < 18
 
 
+@pytest.mark.slow
 def test_the_family_of_the_truth_predicts_best(dispersed, learned):
     results = {name: check.loo(background, dispersed) for name, background in learned.items()}
     table = check.compare(results)
@@ -263,7 +266,7 @@ def test_bad_input_is_refused(dispersed, learned):
         check.compare({})
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_loo_knows_the_profile_and_the_slow_intensity() -> None:
     rng = np.random.default_rng(0)
     windows, hour = 14 * 1440, np.arange(14 * 1440) // 60 % 24

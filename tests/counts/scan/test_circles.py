@@ -57,7 +57,7 @@ def test_one_circle_is_the_sliding_window():
     assert rate.log_per_hour == pytest.approx(alone, abs=4 * rate.standard_error + 0.02)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_slow_intensity_is_averaged_over():
     members = members_of_circles(*country())
     known = {"rate_per_device_h": 4.0, "window_s": WINDOW_S, "draws": 1500}
@@ -97,7 +97,7 @@ def test_circles_that_share_nothing_add_up():
     assert twice == one
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("per_h", "need", "dispersion"), [(4.0, 4, 0.0), (10.0, 6, 0.0), (8.0, 5, 0.2)]
 )

@@ -14,6 +14,7 @@ def stacked(backgrounds):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "bursts"),
     [

@@ -99,7 +99,7 @@ def random_settings(number):
             yield k, mean, length
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_twenty_random_settings_agree_with_brute_force():
     rng, runs, z = np.random.default_rng(4), 3000, []
     for k, mean, length in random_settings(20):
@@ -187,7 +187,7 @@ def test_poisson_rate_against_the_stream(mean, k):
     assert per_window(k, mean) == pytest.approx(naus, rel=0.03)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("mean", "spread", "k", "blocks"),
     [
@@ -213,7 +213,7 @@ def test_over_dispersed_rate_against_the_stream(mean, spread, k, blocks):
         assert per_window(k, mean, **model) == pytest.approx(exact, rel=0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("devices", "mean", "k"), [(50, 3.0, 10), (20, 3.0, 9)])
 def test_resting_devices_against_the_stream(devices, mean, k):
     rng, windows = np.random.default_rng(12), 200_000
@@ -251,7 +251,7 @@ SHOCKS = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("mean", "devices", "per", "share", "concentration", "k"), SHOCKS)
 def test_bursts_against_the_stream(mean, devices, per, share, concentration, k):
     rng, windows = np.random.default_rng(13), int(min(600_000, 6e6 / mean))
@@ -270,7 +270,7 @@ def test_bursts_against_the_stream(mean, devices, per, share, concentration, k):
     assert per_window(k, mean, **burst) == pytest.approx(rate, abs=4 * error + 0.05 * rate)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("k", [14, 24])
 def test_bursts_on_an_over_dispersed_background(k):
     mean, spread, devices, blocks, windows = 4.0, 0.1, 200, 30, 900_000
@@ -287,7 +287,7 @@ def test_bursts_on_an_over_dispersed_background(k):
     assert expected == pytest.approx(rate, abs=4 * error + 0.06 * rate)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_day_cycle_against_the_stream():
     """Rates by the hour, 150 days; alarms of the whole stream against the mean over the hours."""
     rng, days, k = np.random.default_rng(19), 150, 9

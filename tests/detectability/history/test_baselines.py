@@ -77,6 +77,7 @@ def test_without_cells_the_relation_is_all():
     np.testing.assert_allclose(result.completeness(history.events), prior)
 
 
+@pytest.mark.slow
 def test_both_outcomes_are_needed():
     history = simulate(jax.random.key(1), Sensitivity(magnitude_50_km=9.0), Design(events=40))
     for method in (logistic, pmc, bmc):

@@ -22,6 +22,9 @@ from eqstat.detectability.history import (
 )
 from eqstat.inference import InferenceError, Result
 
+# What the tests share takes tens of seconds to compile.
+pytestmark = pytest.mark.slow
+
 LAPLACE = importlib.import_module("eqstat.inference._laplace")
 KEY = jax.random.key(5)
 TRUTH = Sensitivity(
@@ -47,7 +50,7 @@ def test_the_truth_is_recovered(fitted):
     assert fitted.standard_error["system_share"] < 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_probability_is_that_of_the_draws(fitted):
     posterior = fitted.posterior(KEY, 100)
     curve = detection_probability(posterior, [0.5, 2.0, 5.0], 35.0, -117.5, probability=0.8)
@@ -60,7 +63,7 @@ def test_probability_is_that_of_the_draws(fitted):
     assert float(far["detection_probability"][0]) < 0.01
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_predictions_are_checked(fitted):
     posterior = fitted.posterior(KEY, 8)
     with pytest.raises(InputError, match="latitude must lie in"):
@@ -71,7 +74,7 @@ def test_predictions_are_checked(fitted):
         detection_probability(posterior, np.ones(2), np.ones(3), -117.5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_terms_of_groups_and_stations_are_recovered():
     truth = dataclasses.replace(TRUTH, group_shift=(0.0, 0.8), station_sd=0.4, masked_share=0.0)
     design = Design(events=1500, stations=16, neighbours=12, groups=2, station_effects=True)
@@ -89,7 +92,7 @@ def test_terms_of_groups_and_stations_are_recovered():
     assert float(np.abs(gap).mean()) < 0.06 and float(wanted["detection_probability"].std()) > 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_detections_alone_give_the_threshold_but_no_ceiling():
     design = Design(events=4000, stations=20, neighbours=12, only_detected=True)
     truth = dataclasses.replace(TRUTH, system_share=0.7, masked_share=0.0)
@@ -103,7 +106,7 @@ def test_detections_alone_give_the_threshold_but_no_ceiling():
     assert abs(result["system_share"] - float(prior.mean)) < 0.06 and high - low > 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_several_counts_share():
     design = Design(events=1500, stations=20, neighbours=12, counts=(3, 8))
     truth = dataclasses.replace(TRUTH, count_share=(0.2, 0.8), masked_share=0.0)
@@ -112,7 +115,7 @@ def test_several_counts_share():
     assert abs(result["count_share[8]"] - 0.8) < 3.5 * error
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nuts_agrees_with_the_fit():
     history = simulate(KEY, TRUTH, Design(events=300, stations=10, neighbours=8))
     result = fit(history)

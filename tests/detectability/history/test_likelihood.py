@@ -97,6 +97,7 @@ def small():
         return Sensitivity(**{**values, "station_shift": jnp.asarray(own)}), history
 
 
+@pytest.mark.slow
 def test_probabilities_are_those_of_enumeration(small):
     sensitivity, history = small
     wanted = np.array([enumerated(sensitivity, history, row) for row in range(12)])
@@ -119,7 +120,7 @@ def test_likelihood_is_of_hits_and_misses(small):
     assert np.all(each[12:] == 0) and abs(total - wanted.sum()) < 1e-9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_detected_only_is_conditional_on_detection():
     """The density of each magnitude integrates to one, and is that of brute integration."""
     truth = dataclasses.replace(TRUTH, count_share=(1.0,), group_shift=(0.0,), station_sd=0.0)
@@ -142,6 +143,7 @@ def test_detected_only_is_conditional_on_detection():
         assert abs(value[row] - wanted) < 0.01
 
 
+@pytest.mark.slow
 def test_simulated_share_is_the_probability():
     """Stations, systems and coincidences are drawn one by one; the likelihood integrates."""
     design = dataclasses.replace(SMALL, events=20_000, days=100.0, masking_km=None)
@@ -157,6 +159,7 @@ def test_simulated_share_is_the_probability():
     assert np.abs(z).max() < 4
 
 
+@pytest.mark.slow
 def test_event_term_is_shared():
     """Without it the curve is steeper than what enumeration with it gives."""
     truth = Sensitivity(event_sd=0.8)
@@ -171,7 +174,7 @@ def test_event_term_is_shared():
     assert weak.sum() > 20 and shared[weak].mean() > 3 * single[weak].mean()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_slopes_are_finite_far_out():
     history = simulate(KEY, Sensitivity(), Design(events=16, masking_km=50.0))
     far = Sensitivity(magnitude_50_km=60.0, trigger_sd=0.05, coincidence_probability=1e-6)
@@ -181,6 +184,7 @@ def test_slopes_are_finite_far_out():
         assert np.all(np.isfinite(value))
 
 
+@pytest.mark.slow
 def test_few_stations_are_enough_only_for_their_count():
     stations = pd.DataFrame({"latitude": [0.0, 0.1], "longitude": [0.0, 0.0]})
     events = pd.DataFrame(
@@ -193,7 +197,7 @@ def test_few_stations_are_enough_only_for_their_count():
     assert np.exp(hit[0]) > 0.99
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_precision_is_that_of_each_call():
     """A call in float64 leaves later ones in float32 as they are."""
     history = simulate(KEY, Sensitivity(), Design(events=16, stations=8, neighbours=8))

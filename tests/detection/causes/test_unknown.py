@@ -54,7 +54,7 @@ def slow_front(at, rng):
     return np.where(rng.uniform(size=len(at)) < 0.5, times, np.inf)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("event", [power_cut, towns, slow_front])
 def test_coherent_events_are_no_earthquakes(watch, event):
     at = positions(watch)
@@ -66,7 +66,7 @@ def test_coherent_events_are_no_earthquakes(watch, event):
     assert greatest(earlier, event(at, np.random.default_rng(1)))[0] > 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_front_as_fast_as_p_is_not_told_for_certain(watch):
     """At 7.1 km/s along the surface only the rates speak for an earthquake."""
     at, rng = positions(watch), np.random.default_rng(2)
@@ -96,6 +96,7 @@ def over_partitions(ratio, value, size=8):
     return (1 - _districts.SPLIT) * whole + _districts.SPLIT * product
 
 
+@pytest.mark.slow
 def test_evidence_of_bursts_is_that_of_the_formula():
     """Each block by itself, over all windows from each start on, by recursion and loops."""
     cause = other(participation=(0.1, 0.5), cells=30)

@@ -93,7 +93,7 @@ def test_intervals_are_of_events_not_of_sites():
     assert float(many["f1_high"]) == pytest.approx(float(few["f1_high"]))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_intervals_hold_the_truth():
     """Of events drawn alike, nine intervals in ten hold the recall of all."""
     inside = 0

@@ -80,6 +80,7 @@ def brute(case, size=400_000, seed=0):
     return found, joint.sum() ** 2 / np.sum(joint**2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_conditioned_is_the_posterior_predictive(seed):
     case = situation(seed)

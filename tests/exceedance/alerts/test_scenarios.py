@@ -78,6 +78,7 @@ def test_shaking_grows_and_passes_thresholds_when_told(drawn):
     np.testing.assert_array_equal(np.isfinite(passed), drawn.pga_m_s2 > 0.5)
 
 
+@pytest.mark.slow
 def test_estimates_sharpen_and_their_posteriors_are_true(drawn):
     """Ranks of the true place and magnitude among the draws are uniform at every time."""
     ranks = {time: [] for time in (8.0, 20.0, 60.0)}
@@ -131,7 +132,7 @@ def test_forecasts_have_the_order_of_rows():
     assert not forecasts(few, Never(), time, [0.5]).any()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_probabilities_of_the_mixtures_are_true():
     """Without finite ruptures, rules that know the model give true probabilities at all times.
 
@@ -165,7 +166,7 @@ def test_probabilities_of_the_mixtures_are_true():
                 assert abs(apart.mean()) < 4 * error + 0.02, (rule, time[place], low)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_stations_raise_f1():
     """The claim of the benchmark, on fewer earthquakes: knowing what stations saw pays."""
     from eqstat.exceedance import alerts

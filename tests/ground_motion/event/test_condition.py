@@ -70,6 +70,7 @@ def centre(table, level=-0.3):
     return out - 0.2 * r / 100 - 0.5 * site + 0.0 * table["depth_km"].to_numpy()
 
 
+@pytest.mark.slow
 def test_conditioning_is_that_of_the_joint_normal_distribution():
     given = reports([0.9, 0.25, 0.12, 0.03])
     everything = pd.concat([given, SITES])
@@ -92,6 +93,7 @@ def test_conditioning_is_that_of_the_joint_normal_distribution():
     assert event.reports == 4
 
 
+@pytest.mark.slow
 def test_neighbours_and_decay_are_those_of_the_joint_normal_distribution():
     slope, field = 0.25, dict(correlated_share=0.7, correlation_km=40.0, correlation_growth=0.8)
     model = dict(spreading_sd=slope, **field)
@@ -155,6 +157,7 @@ def test_clipped_reports_say_of_the_decay_too():
     np.testing.assert_allclose(event.effect_covariance[0], expected, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_reports_one_by_one_are_as_good_as_at_once():
     given = reports([0.9, 0.25, 0.12, 0.03, 0.5])
     many = posterior(draws=20, spread=0.2)
@@ -169,6 +172,7 @@ def test_reports_one_by_one_are_as_good_as_at_once():
     assert step.event_term == pytest.approx(once.event_term, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_draws_are_weighted_by_what_was_reported():
     given = reports([0.9, 0.25, 0.12, 0.03])
     many = posterior(draws=30, spread=0.3)
@@ -182,6 +186,7 @@ def test_draws_are_weighted_by_what_was_reported():
     np.testing.assert_allclose(event.log_weight, logs, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_nothing_reported_is_the_prediction_before():
     many = posterior(draws=25, spread=0.2)
     before = predict(many, SITES)
@@ -221,6 +226,7 @@ def test_a_term_goes_with_the_vs30_that_it_was_learned_with(learned):
         np.testing.assert_array_equal(other.scale, first.scale)
 
 
+@pytest.mark.slow
 def test_phones_have_bias_scatter_and_clip():
     given = reports([3.0, 0.5, 3.0], vs30_m_s=np.nan)
     phone = Device(bias=0.1, sd=0.3, clip_m_s2=2.0)
@@ -265,6 +271,7 @@ def test_uncertain_magnitudes_leave_the_event_more_to_learn():
         condition(posterior(), given, magnitude_sd=-0.1)
 
 
+@pytest.mark.slow
 def test_no_draw_is_lost_in_bins():
     many = posterior(draws=7, spread=0.2)
     smallest = np.argmin(many.motion.event_sd)

@@ -100,7 +100,7 @@ def test_silent_stations_without_a_scatter_between_events():
     assert float(felt.log_likelihood(one, data)) == pytest.approx(each.sum(), rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("silent", [True, False])
 def test_parameters_are_recovered_where_the_plain_fit_is_biased(silent):
     # Truncated records need earthquakes that all have many of them: weak ones that are there at all
@@ -131,7 +131,7 @@ def test_the_share_out_of_order_is_recovered():
     assert felt.fit(felt.prepare(records(3), FLOOR)).out_of_order == 0.0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("silent", [True, False])
 def test_intervals_hold_the_truth(silent):
     """90 % intervals of 40 data sets; between 29 and 40 hold it but for a chance of 1e-3."""

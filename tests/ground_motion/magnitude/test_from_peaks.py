@@ -127,7 +127,8 @@ def test_limits_are_orthant_probabilities():
     assert float(without["magnitude"].mean()) > float(result["magnitude"].mean()) + 0.15
 
 
-@pytest.mark.parametrize("clipped", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("clipped", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_stations_that_are_listed_because_they_triggered(clipped):
     """Two peaks just above the level, each conditioned given what they have in common."""
     peaks = table(2, pga_m_s2=[0.13, 0.4], least_m_s2=0.1)
@@ -253,6 +254,7 @@ def test_any_form_of_a_hypocentre_is_taken_and_gives_the_source_of_shaking():
     np.testing.assert_array_equal(again["magnitude"], result["magnitude"])
 
 
+@pytest.mark.slow
 def test_a_simulated_network_without_its_silent_stations_is_biased_and_with_them_is_not():
     """Small earthquakes, of which few stations show anything."""
     rng = np.random.default_rng(3)

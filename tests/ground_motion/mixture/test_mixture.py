@@ -47,6 +47,7 @@ def exact_log_exceedance(log_weight, mean, scale, u):
         return float(mpmath.log(total)), float(total)
 
 
+@pytest.mark.slow
 def test_exceedance_in_float64():
     parts = mixtures()
     u = far_thresholds(*parts)
@@ -66,6 +67,7 @@ def test_exceedance_in_float64():
             assert direct[row] == pytest.approx(linear, rel=1e-6, abs=0)
 
 
+@pytest.mark.slow
 def test_exceedance_in_float32():
     parts = tuple(part.astype(np.float32) for part in mixtures())
     u = far_thresholds(*parts).astype(np.float32)
@@ -80,6 +82,7 @@ def test_exceedance_in_float32():
     np.testing.assert_allclose(np.log(linear[seen]), expected[seen], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wide", [False, True])
 def test_gradients_are_finite_however_far(wide):
     parts = mixtures(400)
@@ -121,6 +124,7 @@ def test_the_tail_has_the_right_slope_and_curvature():
     np.testing.assert_allclose(got, slopes, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_density_is_the_slope_of_exceedance_and_integrates_to_one():
     parts = mixtures(20)
     with jax.enable_x64(True):
@@ -150,6 +154,7 @@ def test_crps_agrees_with_scoringrules_and_with_integration():
         assert got[row] == pytest.approx(whole, abs=3e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wide", [False, True])
 def test_quantiles_undo_the_distribution(wide):
     parts = mixtures(500)
@@ -174,6 +179,7 @@ def test_quantiles_undo_the_distribution(wide):
     assert np.all((off < 100 * unit * (1 + np.abs(q))) | (cdf_error < 20 * unit))
 
 
+@pytest.mark.slow
 def test_quantile_slopes_ends_and_gaps():
     quantile = jax.jit(mx.quantile)
     with jax.enable_x64(True):
@@ -192,6 +198,7 @@ def test_quantile_slopes_ends_and_gaps():
         assert float(p_slope) == pytest.approx(0.3 / stats.norm.pdf(z), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_draws_have_the_mixtures_distribution():
     mixture = mx.from_logits(
         jnp.array([[0.0, 1.0], [2.0, 0.0]]), jnp.array([[-2.0, 0.0], [1.0, 1.5]]), jnp.zeros((2, 2))
@@ -223,7 +230,7 @@ def test_batches_broadcast():
         assert jax.eval_shape(function, sites, thresholds / 4 + 0.1).shape == (3, 4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_hundred_thousand_mixtures():
     parts = mixtures(100_000, seed=7)
     u = far_thresholds(*parts, seed=8)

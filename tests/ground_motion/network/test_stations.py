@@ -84,7 +84,7 @@ def test_what_cannot_be_asked():
             cross_fit_station_terms(jax.random.key(0), table(), folds=folds, check_unit=False)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_network_gains_by_what_stations_recorded_before():
     motion = GroundMotion(event_sd=0.1, station_sd=0.4, record_sd=0.15)
     everything = simulate(jax.random.key(3), motion, Design(events=80, stations=25)).table

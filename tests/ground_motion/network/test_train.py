@@ -106,6 +106,7 @@ def test_a_line_and_its_scatter_are_recovered_within_their_errors():
     assert abs(best - expected) < 4 * np.sqrt(0.5 / len(held))
 
 
+@pytest.mark.slow
 def test_it_stops_early_and_keeps_the_best():
     both = lines(events=20, records=3)
     training, held = split_by_event(jax.random.key(0), both, 0.3)
@@ -201,6 +202,7 @@ def test_examples_that_cannot_be_learned_from(change, words):
         Examples(**{**given, **change})
 
 
+@pytest.mark.slow
 def test_a_member_does_not_depend_on_the_others():
     both = lines(events=20, records=4, tau=0.3)
     make = lambda key, weight: line(level=float(jax.random.normal(key)))  # noqa: E731
@@ -326,6 +328,7 @@ def test_the_same_key_gives_the_same_network(learned):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_tables_that_cannot_be_learned_from():
     table = motions(events=12, records=4)
     with pytest.raises(InputError, match="too few"):
@@ -342,7 +345,7 @@ def test_tables_that_cannot_be_learned_from():
             TrainingOptions(**bad)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_feature_that_no_row_has_is_left_out_and_noted():
     table = motions(events=12, records=6).drop(columns="vs30_m_s")
     done = fit_network(jax.random.key(1), table, members=2, options=QUICK)
@@ -352,7 +355,7 @@ def test_a_feature_that_no_row_has_is_left_out_and_noted():
     np.testing.assert_array_equal(mixture.mean[0], mixture.mean[1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_known_conditional_density_is_recovered():
     """Many events: median, scatter that changes with magnitude, and both with Vs30 hidden."""
     table = motions(events=1500, records=6, seed=2)

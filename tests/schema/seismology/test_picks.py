@@ -119,6 +119,7 @@ def test_what_cannot_be_joined_is_said():
         read_stations(b"station,lat_of_it\nA,1\n")
 
 
+@pytest.mark.slow
 def test_locate_gives_the_same_from_quakeml_as_from_a_table(tmp_path):
     catalog, inventory, _ = world()
     catalog.write(str(tmp_path / "event.xml"), format="QUAKEML")

@@ -219,6 +219,7 @@ def wait_until_heard(*ports):
     time.sleep(1.0)
 
 
+@pytest.mark.slow
 def test_datagrams_are_heard_until_the_process_is_asked_to_stop(folder):
     port = free_port()
     path = config_of(folder, source=f'listen = "127.0.0.1:{port}"')

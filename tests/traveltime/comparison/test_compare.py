@@ -114,7 +114,7 @@ def test_the_prior_probability_moves_the_odds(lima):
     assert odds[0] == pytest.approx(1e-3 / 0.999 * odds[1], rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mixed_phases_choose_the_mixture_and_one_wave_the_gaussian():
     triggers, _ = cases.phones(40, 2)
     choice = choose_likelihood(KEY, prepare(triggers))
@@ -134,6 +134,7 @@ def both_phases(seed):
     return table.assign(phase=["P", "S"] * 15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("away_km", [100.0, 150.0])
 def test_one_trigger_at_a_wrong_place_takes_the_mixture(away_km):
     table = cases.quake(40, 3, depth_km=25.0, sd_s=0.3)

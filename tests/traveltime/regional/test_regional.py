@@ -24,6 +24,9 @@ from eqstat.traveltime.regional._core import (
 from eqstat.traveltime.regional._evidence import Optimum
 from eqstat.traveltime.regional._spd import inverse_and_log_determinant
 
+# What the tests share takes tens of seconds to compile.
+pytestmark = pytest.mark.slow
+
 CENTRE = (36.0, -98.0)
 TRUTH = {"latitude": 36.2, "longitude": -98.3, "depth_km": 9.0}
 
@@ -119,7 +122,7 @@ def test_density_of_one_pick_integrates_to_one():
     np.testing.assert_allclose(total, 1, atol=2e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_laplace_is_exact_where_all_is_gaussian():
     # Student with very many degrees of freedom, one branch only: a multivariate normal.
     error = RegionalError(
@@ -286,7 +289,7 @@ def test_inverse_by_sweeps_agrees_with_lapack():
     np.testing.assert_allclose(slope, expected, atol=1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_tails_come_from_events_that_did_not_teach_the_numbers(monkeypatch):
     # The numbers of each fold are those of the other events; each event is located once.
     picks, truth = _synthetic(RegionalError(), 4, seed=3)

@@ -82,7 +82,7 @@ def test_a_wrong_argument_is_named():
         Design(training_odds=-1.0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_laplace_and_nuts_predict_the_same():
     windows = simulate(jax.random.key(1), TRUTH, Design(windows=400))
     tree = classifier.sample(

@@ -12,6 +12,9 @@ from eqstat.waveform.classifier import prepare, train
 
 from .feature_tables import FEATURES, table_of, true_log_ratio
 
+# What the tests share takes tens of seconds to compile.
+pytestmark = pytest.mark.slow
+
 SECONDS = 5
 
 

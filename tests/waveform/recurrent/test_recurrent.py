@@ -74,6 +74,7 @@ def trained(waves):
     return trained_on(waves)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "count"), [(25.0, 97_293), (50.0, 180_493), (100.0, 340_493)])
 def test_crowdquakes_network_has_its_parameters(rate, count):
     """Counted by hand: convolutions 640 and 12,352, state, dense 10,100 and 101."""
@@ -83,6 +84,7 @@ def test_crowdquakes_network_has_its_parameters(rate, count):
     assert network.settings.parts == 2
 
 
+@pytest.mark.slow
 def test_network_equals_a_plain_one_written_out():
     """Convolution, pooling and a simple state, window by window in NumPy."""
     settings = RecurrentSettings(
@@ -108,6 +110,7 @@ def test_network_equals_a_plain_one_written_out():
         assert float(answer) == pytest.approx(float(wanted), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_what_is_masked_is_not_seen():
     network = init_network(jax.random.key(0), SMALL)
     samples = np.random.default_rng(0).normal(size=(3, 3, SMALL.samples)).astype(np.float32)
@@ -121,6 +124,7 @@ def test_what_is_masked_is_not_seen():
     np.testing.assert_array_equal(first, network(jnp.asarray(missing), jnp.ones_like(mask)))
 
 
+@pytest.mark.slow
 def test_turning_keeps_lengths_and_angles():
     samples = np.random.default_rng(0).normal(size=(4, 3, 10)).astype(np.float32)
     new = turned(jax.random.key(0), jnp.asarray(samples))
@@ -129,6 +133,7 @@ def test_turning_keeps_lengths_and_angles():
     assert np.abs(np.asarray(new) - samples).max() > 0.1
 
 
+@pytest.mark.slow
 def test_a_toy_problem_is_learned(trained, waves):
     new = waves_of(1, 20, 20)
     answer = score(scorer(trained), new.samples, new.mask)
@@ -141,7 +146,7 @@ def test_a_toy_problem_is_learned(trained, waves):
     assert np.mean(np.asarray(answer.status) == Status.OK) > 0.8
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_balance_of_classes_does_not_leak(trained):
     """Ten times as many others: log 10 = 2.3 would show in the mean."""
     many = trained_on(waves_of(2, 12, 120))
@@ -160,6 +165,7 @@ def test_prior_odds_shift_the_posterior_only(trained, waves):
     np.testing.assert_allclose(q / (1 - q), 0.01 * p / (1 - p), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_statuses_of_what_cannot_be_scored_or_is_unfamiliar(trained, waves):
     samples = np.array(waves.samples[:4])
     mask = np.array(waves.mask[:4])
@@ -174,7 +180,7 @@ def test_statuses_of_what_cannot_be_scored_or_is_unfamiliar(trained, waves):
     assert np.isfinite(answer.log_ratio[3])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_same_key_same_result_also_when_stopped(waves, tmp_path, monkeypatch):
     short = replace(OPTIONS, epochs=3)
     whole = trained_on(waves, options=short)

@@ -18,6 +18,9 @@ from eqstat.detectability.history.delay import (
     simulate,
 )
 
+# What the tests share takes tens of seconds to compile.
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(3)
 TRUTH = AlertDelay(
     processing_s=(6.0, 10.0, 15.0),
@@ -79,7 +82,7 @@ def test_the_truth_is_recovered(alerts, fitted):
         assert abs(fitted[name] - value) < 3.5 * error and error < 0.1 * max(value, 1.0), name
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_censored_alerts_are_not_ignored():
     """Half of the alerts come too late: their share is estimated all the same."""
     truth = AlertDelay(processing_s=(20.0,), scatter_log_sd=(0.5,), alert_share=(0.95,))
@@ -101,7 +104,7 @@ def test_predictions_cover_what_is_simulated(alerts, fitted):
     assert curve["pooled_delay_s"].sizes == {"quantile": 3}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nuts_agrees_with_the_fit(alerts, fitted):
     tree = sample(KEY, alerts, chains=2, draws=250, progress=False)
     for number, system in enumerate(alerts.systems):

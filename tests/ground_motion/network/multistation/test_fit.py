@@ -221,7 +221,7 @@ def test_what_does_not_fit_is_named():
         fit_multistation(key, examples(0, 9), sizes, options=QUICK)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_network_learns_and_its_intervals_hold_on_new_earthquakes():
     data, new = examples(0, 400), examples(0, 700).rows(np.arange(800, 1400))
     options = TrainingOptions(epochs=40, batch=32, learning_rate=3e-3, weight_decay=0.02)
@@ -242,7 +242,7 @@ def test_a_network_learns_and_its_intervals_hold_on_new_earthquakes():
     assert abs(inside.mean() - 0.8) < 4 * inside.std() / np.sqrt(len(inside)) + 0.02
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_upper_bound_moves_the_density_down():
     free = examples(0, 40)
     floor = float(np.quantile(free.log10_pga, 0.4))

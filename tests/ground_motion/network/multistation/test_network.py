@@ -211,7 +211,7 @@ def test_an_ablation_leaves_parameters_out(name):
     assert full - part == left_out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_published_size_answers_for_250_stations():
     network = init_multistation(jax.random.key(0), sense(250, size="paper"))
     at = View.of_places(jnp.zeros((250, 3)), samples=3000, channels=3)
