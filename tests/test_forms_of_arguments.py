@@ -91,6 +91,7 @@ def test_a_wrong_form_is_one_error_that_names_it(name):
 
 
 @pytest.mark.parametrize("probability", [90, 0.0, 1.5, float("nan"), "0.9"])
+@pytest.mark.slow
 def test_a_report_refuses_what_is_no_probability(probability):
     with pytest.raises(REFUSED):
         tt.report(OBSERVATIONS, tt.fit(OBSERVATIONS, throw=False), probability=probability)

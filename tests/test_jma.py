@@ -178,6 +178,7 @@ def test_no_draws_know_the_source_before_a_station_does():
     assert np.median(off) > 5
 
 
+@pytest.mark.slow
 def test_views_are_snapshots_of_rules():
     shaking = many(np.random.default_rng(6), events=3)
     reporting = jma_reporting.report(jax.random.key(7), shaking, many(np.random.default_rng(8)))
@@ -193,6 +194,7 @@ def test_views_are_snapshots_of_rules():
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_real_intensities(data_folder):
     shaking = jma.load(data_folder)
     parts = jma.split(shaking)

@@ -23,6 +23,7 @@ def forecasts(rows=6, sites=4, seed=0):
     return mixture, value
 
 
+@pytest.mark.slow
 def test_scores_of_mixtures_are_the_closed_forms():
     mixture, value = forecasts()
 

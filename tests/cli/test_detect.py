@@ -218,6 +218,7 @@ def test_no_alarm_leaves_no_posterior_and_says_so(capsys, tmp_path, tables):
     assert any("no posterior to write" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_history_alone_goes_to_standard_output(capsys, tables):
     code, out, lines = shell(
         capsys, "detect", tables["triggers"], "--network", tables["network"], *CALM,

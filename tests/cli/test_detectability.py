@@ -73,6 +73,7 @@ def test_map_goes_to_netcdf_and_figure(capsys, phones, tmp_path):
         assert np.isfinite(written["smallest_magnitude"].sel(probability=0.5)).any()
 
 
+@pytest.mark.slow
 def test_towns_have_numbers_of_devices(capsys, tmp_path):
     path = tmp_path / "towns.csv"
     towns = {"latitude": [-12.0, -12.4], "longitude": [-77.0, -76.8], "phones": [500, 0]}

@@ -60,6 +60,7 @@ def test_random_triggers_are_false(capsys, csv, seed):
     assert verdict["is_earthquake"] is False
 
 
+@pytest.mark.slow
 def test_options_of_classify_arrive(capsys, csv):
     path = csv(quake())
     first = verdict_of(capsys, path)
@@ -432,6 +433,7 @@ def test_a_location_that_must_not_be_used_exits_1_and_says_why(capsys, csv, tmp_
         refused(capsys, "locate", path, "--depth-km", bad)
 
 
+@pytest.mark.slow
 def test_times_without_a_wave_give_no_epicentre_to_use(capsys, csv):
     seconds = np.random.default_rng(1).uniform(0, 60, 6)
     path = csv(table(seconds, *network(6, 3)))

@@ -23,6 +23,8 @@ from eqstat.ground_motion.network.multistation import (
 from .shell import ZERO, refused, shell
 from .test_schema import checked
 
+pytestmark = pytest.mark.slow
+
 TINY = ("--width", 20, "--layers", 1, "--members", 1, "--epochs", 10, "--nearest", 6)
 
 

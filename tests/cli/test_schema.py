@@ -40,6 +40,7 @@ def test_locations_and_verdicts_follow_their_schemas(capsys, csv):
         assert content["velocity"]["p_velocity_km_s"] == 7.8
 
 
+@pytest.mark.slow
 def test_a_missing_key_breaks_the_schema(capsys, csv):
     content = checked(shell(capsys, "classify", csv(quake()), "--json")[1])
     del content["models"]["P"]["result"]

@@ -170,9 +170,8 @@ BAD_TABLES = {
 }
 
 
-SLOW = {"an hour", "three windows", "one window"}
-LONG = pytest.mark.long
-TABLES = [pytest.param(case, marks=LONG if case in SLOW else ()) for case in BAD_TABLES]
+LONG = {"an hour", "three windows", "one window"}
+TABLES = [pytest.param(case, marks=pytest.mark.long if case in LONG else ()) for case in BAD_TABLES]
 
 
 @pytest.mark.parametrize("case", TABLES)

@@ -73,6 +73,7 @@ def test_the_largest_count_of_a_block_has_its_exact_tail() -> None:
         assert -np.log(np.mean(largest >= k)) == pytest.approx(e[k], abs=0.12)
 
 
+@pytest.mark.slow
 def test_a_right_tail_is_left_as_it_is_and_a_heavy_one_is_learned() -> None:
     rng = np.random.default_rng(2)
     zero = np.zeros(60_000)

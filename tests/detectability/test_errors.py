@@ -84,6 +84,7 @@ def test_wrong_arguments(name):
         run()
 
 
+@pytest.mark.slow
 def test_draws_in_some_fields_are_shared_by_all():
     """A field without an axis is the same in all draws."""
     both = miss(response=DeviceResponse(able_share=np.array([0.2, 0.9])))

@@ -254,6 +254,7 @@ def test_large_networks_have_no_steps_along_magnitude():
     assert np.all(np.abs(np.diff(fall, 2)) < 0.03)
 
 
+@pytest.mark.slow
 def test_distant_earthquakes_are_followed_to_the_network(town):
     result = miss_probability(town, Rule(12), -13.7, -77.0, 7.0, delays=True)
     assert 1 - result["miss_probability"].item() > 0.99

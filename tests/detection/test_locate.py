@@ -87,6 +87,7 @@ def test_evidence_is_that_of_the_coarse_grid_where_little_is_known(watch):
     assert float(found["log_shiryaev_roberts"]) == pytest.approx(coarse, abs=0.35)
 
 
+@pytest.mark.slow
 def test_keeps_within_the_prior(watch):
     state, report = step(watch, init(watch, 80.0), 101.0, np.array([3]), np.array([100.5]))
     found = locate(watch, state, report)

@@ -86,6 +86,7 @@ def test_the_posterior_is_that_of_the_formula(watch):
     np.testing.assert_allclose(given @ model.magnitudes, inside @ m / inside.sum(axis=1), atol=0.02)
 
 
+@pytest.mark.slow
 def test_peaks_say_more_than_triggers_alone(watch):
     # All able devices trigger: from who triggered one only knows that it was strong.
     times, peaks = shaken(watch, 6.5, able=0.9)

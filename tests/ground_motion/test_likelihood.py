@@ -129,6 +129,7 @@ def test_scatter_below_that_of_rounding_is_that_of_rounding(drop, slope):
     assert float(ours(log_likelihood, small, motions.data)) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_gradients_are_finite_and_right():
     motions = simulate(jax.random.key(1), TRUTH, Design(10, 12, regions=3, unknown_share=0.3))
     slope = ours(jax.grad(log_likelihood), OTHER, motions.data)

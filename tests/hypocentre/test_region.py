@@ -224,6 +224,7 @@ def test_draws_that_do_not_move_have_no_area():
     assert not contains(one, 46.0, 7.0)
 
 
+@pytest.mark.slow
 def test_more_probability_needs_more_area():
     for kind in KINDS:
         areas = [credible_region(make(kind), p).area_km2 for p in (0.3, 0.6, 0.9, 0.99)]

@@ -14,6 +14,8 @@ from eqstat.ground_motion import Design, GroundMotion, PointSource, fit, simulat
 from eqstat.ground_motion.mixture import mean_and_sd
 from eqstat.realtime import Status
 
+pytestmark = pytest.mark.slow
+
 KINDS = list(inputs.MAKERS)
 
 

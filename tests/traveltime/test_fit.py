@@ -69,11 +69,11 @@ DETECTIONS = {
     "shallow 16": cases.quake(16, 3, depth_km=0.5),
 }
 # SciPy takes its time where there is no earthquake.
-SLOW = {"false 8", "front 16"}
+LONG = {"false 8", "front 16"}
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.long if n in SLOW else ()) for n in DETECTIONS]
+    "name", [pytest.param(n, marks=pytest.mark.long if n in LONG else ()) for n in DETECTIONS]
 )
 def test_reaches_the_optimum_of_scipy_or_says_that_it_did_not(name):
     for found, expected in compare(DETECTIONS[name]):

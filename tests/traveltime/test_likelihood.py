@@ -147,6 +147,7 @@ def test_agrees_with_a_loop_over_devices(kind, case, wave):
     assert evaluate(observations, kind) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_labels_standard_errors_truncation_and_silence_all_matter():
     values = {
         evaluate(observed(*case), k) for k in PARAMETERS for case in [(), (True,), (False, True)]
@@ -237,6 +238,7 @@ def test_gradient_agrees_with_differences(kind, case):
 @pytest.mark.parametrize("origin", [-3000.0, -40.0, 40.0, 3000.0])
 @pytest.mark.parametrize("chance", [1e-6, 0.6, 1.0])
 @pytest.mark.parametrize("kind", ["gaussian", "mixture"])
+@pytest.mark.slow
 def test_extremes_stay_finite(kind, chance, origin, dtype):
     """Waves long before the window, or long after now; devices that trigger for certain."""
     for truncated, silent in ((True, False), (False, True)):

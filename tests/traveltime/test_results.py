@@ -53,6 +53,7 @@ def test_the_thin_tail_of_a_prior_is_not_its_end():
     assert piled_end(at_the_end) == 500.0
 
 
+@pytest.mark.slow
 def test_a_source_near_the_end_of_the_prior_but_within_is_good():
     found = grid(deep(), prior=Prior(depth=dist.Uniform(0.0, 93.0)))
     assert found.result is Result.CONVERGED

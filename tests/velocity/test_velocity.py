@@ -103,6 +103,7 @@ def test_tables_agree_with_fresh_taup(name):
                 assert float(ours) == pytest.approx(theirs, abs=0.02), (depth, d, phases)
 
 
+@pytest.mark.slow
 def test_float32_agrees_with_float64(model):
     rng = np.random.default_rng(2)
     c2 = chord2(rng.uniform(0.0, getattr(model, "max_distance_km", 1100.0), 4000))
@@ -251,6 +252,7 @@ class TestLayered:
             flat = flat + (2.0 * 30.0 - depth) * np.sqrt(v1**-2 - v2**-2)
             np.testing.assert_allclose(times, flat, atol=0.08)
 
+    @pytest.mark.slow
     def test_one_layer_is_constant_velocity(self):
         model = layered([0.0], [6.0], [3.4], max_depth_km=60.0)
         distance, depth = np.linspace(0.0, 900.0, 40), 12.0

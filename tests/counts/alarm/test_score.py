@@ -216,6 +216,7 @@ def test_bad_input_is_a_status_never_an_error() -> None:
         assert np.isfinite(float(score(made, *row).log_tail))
 
 
+@pytest.mark.slow
 def test_where_the_table_holds_no_threshold_nothing_is_an_alarm() -> None:
     background = Background("poisson", 60.0)
     made = scorer(background, most_active=600, most_triggers=40)

@@ -226,6 +226,7 @@ def test_leaving_out_agrees_with_a_conjugate_posterior():
     assert float(found["se"]) == pytest.approx(spread, rel=0.02)
 
 
+@pytest.mark.slow
 def test_cells_count_as_often_as_they_have_windows(dispersed, learned):
     # The same windows, apart: cells of two histories that do not merge would give the same sum.
     found = check.loo(learned["negative_binomial"], dispersed)

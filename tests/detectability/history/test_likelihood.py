@@ -108,6 +108,7 @@ def test_probabilities_are_those_of_enumeration(small):
     np.testing.assert_allclose(np.exp(miss)[:12], 1 - wanted, rtol=2e-4)
 
 
+@pytest.mark.slow
 def test_likelihood_is_of_hits_and_misses(small):
     sensitivity, history = small
     with jax.enable_x64(True):

@@ -74,6 +74,7 @@ def dense(case):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.slow
 def test_spatially_conditioned_is_the_dense_normal(seed):
     case = elsewhere(situation(seed))
     case = eqx.tree_at(lambda s: s.growth_sd, case, case.growth_sd.at[7].set(jnp.inf))
@@ -110,6 +111,7 @@ def test_without_correlation_it_is_station_conditioned(seed):
         np.testing.assert_allclose(one, two, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_neighbours_of_a_loud_station_are_expected_to_be_loud():
     case = situation(running=0)
     close = case.station_km.at[8].set(case.station_km[0] + jnp.array([3.0, 0.0, 0.0]))
@@ -221,6 +223,7 @@ def test_felt_predictors_serve_rules():
         assert not np.allclose(rule(deeper)(case, LOG_U)[9:], chance[9:], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_dead_stations_and_far_outliers_stay_finite():
     case = situation(done=0, running=0)
     np.testing.assert_allclose(

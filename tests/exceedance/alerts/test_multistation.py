@@ -47,6 +47,7 @@ def test_the_views_of_snapshots_are_those_of_training(scenarios):
     assert np.asarray(views.reporting).any() and not np.asarray(views.reporting).all()
 
 
+@pytest.mark.slow
 def test_a_network_is_a_rule_like_others(scenarios):
     rule = MultistationRule(ensemble())
     chance = forecasts(scenarios, rule, np.arange(2.0, 40.0, 6.0), [0.05, 0.5])
@@ -57,6 +58,7 @@ def test_a_network_is_a_rule_like_others(scenarios):
     np.testing.assert_array_equal(rule(snapshot, jnp.log10(jnp.array([0.05])))[passed, 0], 1.0)
 
 
+@pytest.mark.slow
 def test_a_network_on_a_base_starts_from_the_other_rule(scenarios):
     base = StationConditioned(DESIGN.ground_motion)
     rule = MultistationRule(ensemble(base=True), base)

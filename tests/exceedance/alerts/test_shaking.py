@@ -165,6 +165,7 @@ def test_rules_take_them_and_times_count_from_the_first_p(drawn):
     assert np.all((chance >= 0) & (chance <= 1)) and chance.any()
 
 
+@pytest.mark.slow
 def test_draws_of_the_source_never_centre_on_the_truth():
     """Half a second after the first P no station reports yet, and the errors are one station's."""
     many = simulate(KEY, 300, design())

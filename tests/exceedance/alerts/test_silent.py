@@ -98,6 +98,7 @@ def by_draws(case, o, size=2_000_000, seed=0):
 
 
 @pytest.mark.parametrize(("seed", "o"), [(0, 0.0), (1, 0.0), (2, 0.1)])
+@pytest.mark.slow
 def test_silence_lowers_sites_as_weighted_draws_do(seed, o):
     case = situation(seed, done=3, running=2, draws=10)
     peak = np.median(np.asarray(case.peak_m_s2)[:5])

@@ -94,6 +94,7 @@ def test_envelope_is_continuous():
         assert np.all(np.abs(after - before) <= 5 * slope + 1e-7)
 
 
+@pytest.mark.slow
 def test_peaks_are_those_of_fine_samples():
     shape, arrival, *_ = batch()
     fine = np.arange(0.0, 100.0, 0.01)
@@ -112,6 +113,7 @@ def test_peaks_are_those_of_fine_samples():
     assert not np.any(empty)
 
 
+@pytest.mark.slow
 def test_shares_are_inverted():
     shape, arrival, *_ = batch()
     share = np.linspace(0.02, 0.99, 30)
@@ -157,6 +159,7 @@ def test_scatter_is_the_published_one():
         np.testing.assert_allclose(one, other)
 
 
+@pytest.mark.slow
 def test_waveforms_follow_their_envelope():
     """The largest value in each second is about the envelope; the key gives the same again."""
     distance = np.full(40, 50.0)

@@ -136,6 +136,7 @@ def test_neighbours_and_decay_are_those_of_the_joint_normal_distribution():
     np.testing.assert_allclose(step.predict(sites).mean, weighted.predict(sites).mean, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_clipped_reports_say_of_the_decay_too():
     given = reports([3.0, 0.5, 3.0, 3.0], distance_km=[15.0, 40.0, 25.0, 90.0])
     event = condition(posterior(spreading_sd=0.3), given, device=Device(clip_m_s2=2.0))

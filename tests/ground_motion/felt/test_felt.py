@@ -14,6 +14,8 @@ from eqstat import InputError, ground_motion
 from eqstat.ground_motion import Design, GroundMotion, felt, simulate
 from eqstat.ground_motion.mixture import mean_and_sd
 
+pytestmark = pytest.mark.slow
+
 TRUE = GroundMotion(
     vs30_slope=0.0, station_sd=0.0, spreading_sd=0.0, correlated_share=0.0, depth_slope=0.1
 )

@@ -67,6 +67,7 @@ def test_threshold_weighted_crps_is_its_integral():
     assert (value < floor).any() and (value > floor).any()
 
 
+@pytest.mark.slow
 def test_far_floor_gives_the_ordinary_crps():
     parts = mixtures(200)
     value = np.random.default_rng(2).normal(-1.5, 1.0, 200)
@@ -103,6 +104,7 @@ def test_censored_log_density_is_density_and_probability():
     np.testing.assert_allclose(np.exp(below), [cdf(parts, row, -1.0) for row in range(12)])
 
 
+@pytest.mark.slow
 def test_scores_are_best_for_the_truth():
     """Both scores are proper: the forecast from which values are drawn scores best on average."""
     truth = Mixture(jnp.log(jnp.array([0.3, 0.7])), jnp.array([-2.0, -1.0]), jnp.array([0.3, 0.2]))

@@ -28,6 +28,8 @@ from eqstat.ground_motion.network import (
 )
 from eqstat.ground_motion.network._trend import fit_trend, trend_prior
 
+pytestmark = pytest.mark.slow
+
 QUICK = TrainingOptions(epochs=4, batch=64)
 SHARED = TrainingOptions(epochs=30, batch=128)
 

@@ -261,6 +261,7 @@ def broker(tmp_path):
     process.wait(10)
 
 
+@pytest.mark.slow
 def test_three_agents_agree_over_a_broker(folder, broker):
     processes = {}
     more = f'[broker]\nhost = "127.0.0.1"\nport = {broker}\n'

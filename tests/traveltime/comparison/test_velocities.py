@@ -14,6 +14,7 @@ MODELS = {"slow": 5.5, "fast": ConstantVelocity(7.8, 4.5)}
 
 
 @pytest.mark.parametrize(("speed", "true"), [(5.5, "slow"), (7.8, "fast")])
+@pytest.mark.slow
 def test_the_true_velocity_has_most_evidence(speed, true):
     table = cases.quake(40, 2, speed=speed, sd_s=0.2, radius_km=90.0)
     comparison = compare_velocities(table, MODELS)

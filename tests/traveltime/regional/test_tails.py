@@ -14,6 +14,7 @@ def _contents(rng, width, freedom, count):
     return -np.expm1(-squared / 2)
 
 
+@pytest.mark.slow
 def test_tails_of_a_true_posterior_are_left_alone_and_student_ones_found():
     rng = np.random.default_rng(4)
     even, picks = rng.uniform(size=2000), rng.integers(8, 80, 2000)

@@ -25,6 +25,8 @@ from eqstat.waveform.recurrent import (
 )
 from eqstat.waveform.recurrent._network import turned
 
+pytestmark = pytest.mark.slow
+
 RATE = 16.0
 SMALL = RecurrentSettings(
     rate_hz=RATE, window_s=1.0, channels=(8,), recurrent=8, dense=8, dropout=0.1

@@ -180,6 +180,7 @@ def test_protocol_chooses_on_validation_and_judges_the_others():
     assert again["level"].tolist() == table["level"].tolist()
 
 
+@pytest.mark.slow
 def test_protocol_runs_on_simulated_earthquakes():
     drawn = simulate(KEY, 8, Design(stations=10, growth="envelope"))
     time, u = np.array(PROTOCOL_TIMES_S), [0.05, 50.0]

@@ -27,6 +27,8 @@ from eqstat.ground_motion.network.multistation._network import trainable
 
 from .worlds import TIMES, examples
 
+pytestmark = pytest.mark.slow
+
 QUICK = TrainingOptions(epochs=4, batch=16, learning_rate=2e-3)
 TINY = dict(width=20, layers=1, heads=2, feed_forward=20, readout=(16,), convolutions=())
 

@@ -22,6 +22,8 @@ from eqstat.ground_motion.network.multistation import (
     team,
 )
 
+pytestmark = pytest.mark.slow
+
 N = 6
 KINDS = {
     "sense": {},

@@ -43,6 +43,7 @@ def random_embeddings(network):
 
 
 @pytest.mark.parametrize("design", [sense, team])
+@pytest.mark.slow
 def test_a_site_at_a_station_answers_as_that_station_without_its_record(design):
     settings = design(4, width=20, layers=2, heads=2, feed_forward=30, readout=(16,))
     network = random_embeddings(init_multistation(jax.random.key(0), settings))
@@ -62,6 +63,7 @@ def test_a_site_at_a_station_answers_as_that_station_without_its_record(design):
     assert float(jnp.abs(with_record[c] - answer[c]).max()) > 1e-3
 
 
+@pytest.mark.slow
 def test_asking_changes_no_answer_at_a_station():
     network = random_embeddings(init_multistation(jax.random.key(0), sense(4, width=20, layers=1)))
     plain, asked = RECORDINGS.views([2.0, 5.0]), RECORDINGS.views([2.0, 5.0], sites=SITES)
