@@ -95,7 +95,7 @@ def outcome(function, args: tuple, options: dict) -> str | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             function(*args, **options)
-    except (eqstat.InputError, Slow):
+    except (eqstat.InputError, OSError, Slow):  # the system names the file
         return None
     except Exception as error:  # noqa: BLE001
         return f"{type(error).__name__}: {str(error)[:120]}"

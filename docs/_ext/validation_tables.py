@@ -6,7 +6,10 @@ restructuring, and the role `{measured}` one figure in the text: {measured}`NAME
 
 from __future__ import annotations
 
+import re
 import sys
+from collections import Counter
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +23,9 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "validation"))
 import records
 import regression
 import run
+
+# Labels that must share a figure for it to be a column.
+COMMON = 3
 
 
 def runs_of(name: str) -> list[dict[str, Any]]:
@@ -58,19 +64,77 @@ def table(run_: dict[str, Any], omit: tuple[str, ...] = ()) -> str:
         if len(counts) > 1:
             cells.append(f"{item['data_sets']:,}" if "data_sets" in item else "")
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
-    note = f"`{run_['command']}`, commit {run_['commit']}, {run_['date']}"
+    return "\n".join(lines) + "\n\n" + note(run_, counts)
+
+
+def note(run_: dict[str, Any], counts: Collection[int] = ()) -> str:
+    """Where a table is from; `counts` are the numbers of data sets, said where there is one."""
+    text = f"`{run_['command']}`, commit {run_['commit']}, {run_['date']}"
     if run_.get("partial"):
-        note += "; the run is not complete"
+        text += "; the run is not complete"
     if len(counts) == 1:
-        note += f"; n = {counts.pop():,}"
-    return "\n".join(lines) + f"\n\n{{.measured-note}}\n{note}.\n"
+        text += f"; n = {next(iter(counts)):,}"
+    return f"{{.measured-note}}\n{text}.\n"
+
+
+def crossed(run_: dict[str, Any], across: tuple[str, ...]) -> str:
+    """Tables of a run, one for each figure: forecasters down, what `across` names across.
+
+    Labels are "forecaster, place across: figure"; records without one stay in a table of rows. With
+    nothing across, one table has the labels down and the figures that most have across. What is
+    outside of what is required is in italics.
+    """
+    others, cells = [], {}
+    often = Counter(item["name"].rpartition(": ")[2] for item in run_["records"])
+    for item in run_["records"]:
+        label, _, figure = item["name"].rpartition(": ")
+        row, _, column = label.rpartition(", ")
+        figure = re.sub(r" \(\d+\)", "", figure)  # what was observed, which differs across
+        if across and column in across:
+            cells.setdefault(figure, {}).setdefault(row, {})[column] = item
+        elif label and not across and often[figure] >= COMMON:
+            cells.setdefault("", {}).setdefault(label, {})[figure] = item
+        else:
+            others.append(item)
+    parts = [table({**run_, "records": others})] if others else []
+    for figure, rows in cells.items():
+        columns = across or tuple(dict.fromkeys(name for row in rows.values() for name in row))
+        title, heads = figure[:1].upper() + figure[1:], columns
+        if across:
+            title += _required(item for row in rows.values() for item in row.values())
+        else:
+            heads = [n + _required(row[n] for row in rows.values() if n in row) for n in columns]
+        lines = ["| " + " | ".join([title, *heads]) + " |", "|---" * (len(columns) + 1) + "|"]
+        lines += [
+            "| " + " | ".join([name, *(_cell(row.get(column)) for column in columns)]) + " |"
+            for name, row in rows.items()
+        ]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + ("" if others else "\n\n" + note(run_))
+
+
+def _required(items: Iterable[dict[str, Any]]) -> str:
+    """What is required of all of these figures; empty where nothing or not the same."""
+    asked = {records.asked_text(item) for item in items} - {""}
+    return f" (required {next(iter(asked))})" if len(asked) == 1 else ""
+
+
+def _cell(item: dict[str, Any] | None) -> str:
+    if item is None:
+        return ""
+    text = records.value_text(item)
+    return f"*{text}*" if records.passed(item) is False else text
 
 
 class Validation(SphinxDirective):
-    """Table of a check's figures."""
+    """Table of a check's figures; `:across:` names what stands in columns, `:wide:` all figures."""
 
     required_arguments = 1
-    option_spec: ClassVar = {"omit": directives.unchanged}
+    option_spec: ClassVar = {
+        "omit": directives.unchanged,
+        "across": directives.unchanged,
+        "wide": directives.flag,
+    }
 
     def run(self) -> list[nodes.Node]:
         """Render the table, or say that the check was not run yet."""
@@ -79,6 +143,9 @@ class Validation(SphinxDirective):
         if not own:
             return self.parse_text_to_nodes("Not run yet.")
         omit = tuple(part.strip() for part in self.options.get("omit", "").split(",") if part)
+        across = tuple(part.strip() for part in self.options.get("across", "").split(";") if part)
+        if across or "wide" in self.options:
+            return self.parse_text_to_nodes("\n\n".join(crossed(one, across) for one in own))
         return self.parse_text_to_nodes("\n\n".join(table(one, omit) for one in own))
 
 

@@ -12,6 +12,7 @@ import ast
 import functools
 import inspect
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ from eqstat._core.errors import InputError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# What a wrong kind of argument makes of Python, NumPy, pandas and JAX.
+# What a wrong kind of argument makes of Python, NumPy, pandas (or an `InvalidIndexError`) and JAX.
 RAW_ERRORS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, AssertionError)
 
 KEYS = {"PRNGKeyArray", "Key"}
@@ -97,7 +98,9 @@ def blames_arguments(function: F) -> F:
             return function(*args, **options)
         except InputError:
             raise
-        except RAW_ERRORS as error:
+        except Exception as error:
+            if not isinstance(error, RAW_ERRORS) and type(error).__name__ != "InvalidIndexError":
+                raise
             problem = misfit(function, error, args, options)
             if problem is None or _is_of_callers(error, (*args, *options.values())):
                 raise
@@ -143,8 +146,10 @@ def misfit(
                 return f"{owner} must be a JAX random key, not {_named(value)}: jax.random.key(0)"
             return f"{owner} cannot be {_named(value)}; it takes {annotation}"
     for name, value, annotation in given:
-        if problem := _pointed_at(value, error, known=annotation != "Any"):
+        if problem := _pointed_at(value, error, annotation):
             return f"{function.__name__}: {name} {problem}"
+    if problem := _shapes_apart(given, error):
+        return f"{function.__name__}: {problem}"
     for name, value, annotation in given:
         if problem := _unusable(value):
             return f"{function.__name__}: {name} {problem}; it takes {annotation}"
@@ -274,25 +279,51 @@ def _is_of_callers(error: BaseException, values: Iterable[Any]) -> bool:
     return False
 
 
-def _pointed_at(value: Any, error: BaseException, *, known: bool) -> str | None:
+# What NumPy and JAX say of a number in place of an array, and of shapes that do not fit together.
+_OF_A_NUMBER = ("0-dimensional", "dimension 0", "too small depth", "not subscriptable")
+_OF_A_NUMBER += ("unsized",)
+_OF_SHAPES = ("ncompatible shapes", "could not be broadcast", "shape mismatch", "same shape")
+_OF_SHAPES += ("too deep", "of dimension 1")
+
+
+def _pointed_at(value: Any, error: BaseException, annotation: str) -> str | None:
     """What is wrong with a value, where the error names its kind, its text or a column it lacks.
 
-    A value whose kind is known to be right is to blame for a missing column or dimension only.
+    A value whose kind is known to be right is to blame for a missing column or dimension only, or
+    for a fraction where a whole number is asked.
     """
     if _is_traced(value):
         return None
-    columns = getattr(value, "columns", None)
+    known = annotation != "Any"
+    columns = value if isinstance(value, Mapping) else getattr(value, "columns", None)
     if columns is not None and isinstance(error, KeyError) and error.args[0] not in columns:
-        return f"has no column {error.args[0]!r}"
+        return f"has no {'' if columns is value else 'column '}{error.args[0]!r}"
     kind, text = type(value).__name__, str(error)
     spoken = repr(kind) in text or kind in text.split() or repr(value) in text
     if not known and type(value).__module__ == "builtins" and spoken:
         return f"cannot be {_named(value)}: {text}".partition("\n")[0]
     if not known and kind == "DataFrame" and not isinstance(error, KeyError):
         return "cannot be a DataFrame here; give one of its columns"
-    if "0-dimensional" in text and _is_number(value):
-        return f"must be an array, not {value!r}"
+    asks = set(re.findall(r"\w+", annotation))
+    if _is_number(value):
+        if asks & (ARRAYS | {"Any"}) and any(each in text for each in _OF_A_NUMBER):
+            return f"must be an array, not {value!r}"
+        if "int" in asks and "integer" in text:
+            return f"must be a whole number, not {value!r}"
+    if "Path" in asks and value == "":
+        return "cannot be ''; give the name of a file"
     return None
+
+
+def _shapes_apart(given: Iterable[tuple[str, Any, str]], error: BaseException) -> str | None:
+    """Name the shapes of arrays where the error is that shapes do not fit together."""
+    if not any(each in str(error) for each in _OF_SHAPES):
+        return None
+    shapes = {name: shape for name, value, _ in given if (shape := getattr(value, "shape", ()))}
+    if not shapes:
+        return None
+    listed = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+    return f"the shapes of its arguments do not fit together: {listed}"
 
 
 def _unusable(value: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -11,7 +12,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from eqstat._core.checks import check_probability, check_range
+from eqstat._core.checks import check_kind, check_probability, check_range
 from eqstat._core.errors import InputError
 from eqstat._core.typing import ArrayLike
 from eqstat.ground_motion.mixture._mixture import quantile as quantile_of
@@ -66,6 +67,8 @@ def attenuation(
     >>> bool(curve["median_m_s2"][0] > 5 * curve["median_m_s2"][1])
     True
     """
+    remedy = "give a ground-motion model such as PointSource()"
+    check_kind("attenuation", Callable, remedy, predictor=predictor)
     if distance_km is None:
         nearest = max(float(depth_km), 1.0)
         distance_km = np.geomspace(nearest, max(200.0, 4.0 * nearest), 80)

@@ -16,6 +16,7 @@ from numpyro.infer.hmc import HMCState, hmc
 from numpyro.infer.util import constrain_fn, potential_energy, unconstrain_fn
 from tqdm.auto import tqdm
 
+from eqstat._core.checks import check_whole
 from eqstat._core.explain import explained
 from eqstat.inference._diagnostics import MAX_TREE_DEPTH
 from eqstat.inference._jumps import Place, StudentMixture, fit_mixture, jump
@@ -340,6 +341,8 @@ def run_nuts(
     >>> dict(tree["posterior"].sizes), tree["posterior"]["mean_s"].attrs["units"]
     ({'chain': 4, 'draw': 250}, 's')
     """
+    check_whole("sample", 1, chains=chains, draws=draws)
+    check_whole("sample", 0, warmup=warmup)
     cloud = {name: jnp.asarray(values) for name, values in cloud.items()}
     blocks = max(1, -(-warmup // BLOCK)), max(1, -(-draws // BLOCK))
     warmup = blocks[0] * BLOCK

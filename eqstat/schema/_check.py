@@ -199,6 +199,12 @@ def _check(table: pd.DataFrame, contract: Contract, name: str, stacklevel: int) 
         remedy = f"rename it (--columns {_names.pair(ours, theirs)})"
         note = f"{name}: column {theirs!r} is not used; if it holds {ours}, {remedy}"
         warn(out, note, stacklevel=stacklevel + 1)
+    for ours, theirs in _names.rivals(table, contract).items():
+        warn(
+            out,
+            f"{name}: column {theirs!r} differs from {ours!r}, which is used; drop one of them",
+            stacklevel=stacklevel + 1,
+        )
     if naive:
         note = f"{name}: times without a time zone in {', '.join(naive)} were taken as UTC"
         add_note(out, note)

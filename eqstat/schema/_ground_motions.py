@@ -69,6 +69,8 @@ _IN_METRES = 1.5
 _LEAST_RECORDS, _LEAST_GROUPS, _LEAST_SD, _SURE = 3, 6, 0.1, 8.0
 # Share of the records from which a part in another unit is an error, not a warning.
 _LEAST_SHARE = 0.05
+# Fewer rows do not show two units; the ratio of units, in standard deviations of rows, that does.
+_LEAST_ROWS, _CLEAR = 30, 5.0
 # Chance of a scatter of events at which it is noted.
 _CHANCE = 1e-3
 
@@ -84,7 +86,8 @@ def check_ground_motions(
     an error in a table of many events and a note in a table of few. Then events, and stations, are
     compared with each other: some that are in another unit than the rest are an error where
     that is certain and they hold 5 % of the records, and a warning where they hold fewer or where
-    the scatter is more than that of earthquakes.
+    the scatter is more than that of earthquakes. Rows in Gal (cm/s2) among others in m/s2 are an
+    error, too, however events and stations share them; rows in %g or g are not told from others.
 
     Parameters
     ----------
@@ -177,7 +180,7 @@ def _judge_mixed_units(out: Any, residual: np.ndarray, column: str, name: str) -
     levels = {"another unit": (-np.inf, np.zeros(count, bool))}
     for each, factor in _OTHER_UNITS.items():
         apart = abs(float(np.log10(factor)))
-        gain, upper, low = _two_levels(values, apart)
+        gain, upper, low, _ = _two_levels(values, apart)
         # Numbers in a smaller unit are larger, those in g smaller, than what is expected.
         if (abs(low) < abs(low + apart)) == (factor < 1):
             levels[each] = gain, upper if factor < 1 else ~upper
@@ -205,11 +208,33 @@ def _judge_mixed_units(out: Any, residual: np.ndarray, column: str, name: str) -
         )
 
 
-def _two_levels(values: np.ndarray, apart: float) -> tuple[float, np.ndarray, float]:
-    """Log likelihood ratio of two levels to one, who is at the upper level, and the lower level."""
+def _judge_mixed_rows(residual: np.ndarray, name: str) -> None:
+    """Refuse rows in two units whatever their events and stations, where the two lie clearly apart.
+
+    Single rows scatter more than the medians of groups, and not as a normal distribution: of the
+    units only cm/s2 beside m/s2, a factor of 100, stand out.
+    """
+    if len(residual) < _LEAST_ROWS:
+        return
+    for unit, factor in _OTHER_UNITS.items():
+        apart = abs(float(np.log10(factor)))
+        gain, upper, low, sd = _two_levels(residual, apart)
+        larger = (abs(low) < abs(low + apart)) == (factor < 1)
+        other = upper if factor < 1 else ~upper
+        if larger and gain > _SURE and sd < apart / _CLEAR and other.mean() >= _LEAST_SHARE:
+            raise InputError(
+                f"{name}: column 'pga_m_s2': the PGA of {other.sum()} of {len(other)} rows differs "
+                f"from that of the others by the ratio of two units (row "
+                f"{int(np.argmax(other))}, ...); are these in {unit}? {_UNITS}; or pass "
+                "check_unit=False"
+            )
+
+
+def _two_levels(values: np.ndarray, apart: float) -> tuple[float, np.ndarray, float, float]:
+    """Log likelihood ratio of two levels to one, who is at the upper, the lower, the scatter."""
     single = max(float(values.std()), _LEAST_SD)
     one = np.sum(_log_normal(values, values.mean(), single))
-    best, at_upper, lower = -np.inf, np.zeros(len(values), bool), 0.0
+    best, at_upper, lower, scatter = -np.inf, np.zeros(len(values), bool), 0.0, np.inf
     for start in (values.min(), np.median(values), values.max() - apart):
         low, sd, share = start, 0.3, 0.5
         for _ in range(50):
@@ -226,7 +251,8 @@ def _two_levels(values: np.ndarray, apart: float) -> tuple[float, np.ndarray, fl
             sd = max(float(np.sqrt(square)), _LEAST_SD)
         if total.sum() > best:
             best, at_upper, lower = float(total.sum()), np.asarray(upper > 0.5), low
-    return best - float(one), at_upper, float(lower)
+            scatter = sd
+    return best - float(one), at_upper, float(lower), scatter
 
 
 def _log_normal(values: np.ndarray, mean: float, sd: float) -> np.ndarray:
@@ -246,6 +272,7 @@ def _judge_unit(out: Any, table: Any, name: str) -> None:
     for column in ("event", "station"):
         if column in out.columns:
             _judge_mixed_units(out, residual, column, name)
+    _judge_mixed_rows(residual, name)
     off = float(np.median(residual))
     unit = min(_OTHER_UNITS, key=lambda unit: abs(off + np.log10(_OTHER_UNITS[unit])))
     beyond = max(0.75, _REGION + 3 * _EVENT / np.sqrt(out["event"].nunique()))

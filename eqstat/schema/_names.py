@@ -191,6 +191,51 @@ def near_names(table: pd.DataFrame, contract: Contract) -> dict[str, str]:
     return near
 
 
+# What a table may hold twice, by the names of two tools; letters for coordinates may be projected.
+_MEASURED = (
+    "latitude",
+    "longitude",
+    "pga_m_s2",
+    "magnitude",
+    "depth_km",
+    "distance_km",
+    "vs30_m_s",
+)
+
+
+def rivals(table: pd.DataFrame, contract: Contract) -> dict[str, str]:
+    """Return columns that a table has twice, the second by another tool's name, and which differ.
+
+    A constant ratio is another unit of the same, and no difference.
+
+    Examples
+    --------
+    >>> from eqstat.schema import TRIGGERS
+    >>> table = pd.DataFrame({"latitude": [1.0, 2.0], "Lat": [1.0, -2.0], "lat_deg": [1.0, 2.0]})
+    >>> rivals(table, TRIGGERS)
+    {'latitude': 'Lat'}
+    """
+    names = {plain(str(label)): str(label) for label in reversed(table.columns.to_list())}
+    both: dict[str, str] = {}
+    for column in contract.columns:
+        if column.name not in _MEASURED or column.name not in table.columns:
+            continue
+        for alias in ALIASES[column.name]:
+            label = names.get(alias, "") if len(alias) > 1 else ""
+            if label and label != column.name and _differ(table[column.name], table[label]):
+                both[column.name] = label
+    return both
+
+
+def _differ(ours: Any, theirs: Any) -> bool:
+    ours, theirs = (pd.to_numeric(each, errors="coerce") for each in (ours, theirs))
+    ratio = (theirs / ours)[ours.notna() & theirs.notna() & (ours != 0)]
+    if not len(ratio):
+        return False
+    usual = float(ratio.median())
+    return usual <= 0 or float(ratio.max() - ratio.min()) > 1e-3 * usual
+
+
 def _holds(values: Any, allowed: Sequence[str]) -> bool:
     """Whether a column has none but the allowed texts, in any case."""
     if not isinstance(values, pd.Series) or is_numeric_dtype(values):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from eqstat import schema
-from eqstat._core.checks import check_range
+from eqstat._core.checks import check_kind, check_range
 from eqstat._core.errors import InputError
 from eqstat.geodesy import great_circle_distance
 from eqstat.service._protocol._topics import NAME, area_of
@@ -115,6 +115,9 @@ def write_shards(folder: str | Path, parts: dict[str, pd.DataFrame], degrees: fl
     network = "cell1_2.csv"
     <BLANKLINE>
     """
+    remedy = "give the tables of split_network"
+    for table in parts.values():
+        check_kind("write_shards", pd.DataFrame, remedy, parts=table)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     text = [f"[broker]\narea_degrees = {float(degrees)!r}\n"]

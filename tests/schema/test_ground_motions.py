@@ -147,6 +147,17 @@ def test_units_mixed_within_a_table_are_caught(column, share, factor, unit):
     check_ground_motions(table, check_unit=False)
 
 
+@pytest.mark.filterwarnings("ignore::eqstat.schema.TableWarning")
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_rows_in_gal_whatever_their_event_are_caught(share):
+    table = motions(events=40)
+    other = np.random.default_rng(0).random(len(table)) < share
+    table.loc[other, "pga_m_s2"] *= 100.0
+    with pytest.raises(InputError, match=r"PGA of \d+ (of \d+ rows|of 40 events).* in Gal"):
+        check_ground_motions(table)
+    check_ground_motions(table, check_unit=False)
+
+
 def test_a_few_odd_records_among_many_are_a_warning():
     table = motions(events=40)
     first = table["event"] == table["event"].iloc[0]

@@ -42,6 +42,29 @@ def test_an_optional_column_under_another_name_is_told(check, more, ours, theirs
     assert any(f"--columns {pair}" in note for note in checked.attrs["notes"])
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "values"),
+    [
+        ("pga_m_s2", "pga", [0.3, 0.1]),
+        ("latitude", "Lat", [1.0, -2.0]),
+        ("longitude", "lon", [0, 0]),
+    ],
+)
+def test_a_second_column_of_the_same_that_differs_is_told(ours, theirs, values):
+    table = pd.DataFrame({**PLACE, "time": TIMES, "pga_m_s2": [0.1, 0.2]}).assign(
+        **{theirs: values}
+    )
+    with pytest.warns(
+        TableWarning, match=f"column '{theirs}' differs from '{ours}', which is used"
+    ):
+        schema.check_triggers(table)
+
+
+def test_a_second_column_that_says_the_same_in_another_unit_is_no_matter():
+    table = pd.DataFrame({**PLACE, "time": TIMES, "pga_m_s2": [0.1, 0.2], "pga": [10.0, 20.0]})
+    assert schema.check_triggers(table.assign(lat=[1.0, 2.0])).attrs["notes"] == []
+
+
 def test_columns_that_are_nothing_of_the_contract_are_no_matter():
     table = pd.DataFrame({**PLACE, "time": TIMES, "phase": ["P", "S"], "type": "a", "comment": "b"})
     assert schema.check_triggers(table).attrs["notes"] == []

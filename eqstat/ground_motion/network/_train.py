@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, PRNGKeyArray
 
-from eqstat._core.checks import check_whole
+from eqstat._core.checks import check_kind, check_whole
 from eqstat._core.errors import InputError
 from eqstat._core.explain import Explained
 from eqstat.ground_motion.mixture._mixture import Mixture, log_density, log_exceedance
@@ -158,6 +158,7 @@ def train(
     >>> trained.result.ok, bool(trained.module.slope > 0.1)
     (True, True)
     """
+    check_kind("train", Callable, "give a function of features", module=module)
     refuse_shared(training, held_out)
     both = joined(training, held_out)
     first = np.arange(len(both)) < len(training)

@@ -241,7 +241,11 @@ def encode(kind: str, name: str, *, root: str = ROOT, **fields: Any) -> tuple[st
     for field, value in fields.items():
         if value is None or (isinstance(value, float) and math.isnan(value)):
             continue
-        content[field] = value if isinstance(value, str | int) else float(value)
+        try:
+            content[field] = value if isinstance(value, str | int) else float(value)
+        except (TypeError, ValueError):
+            given = type(value).__name__
+            raise InputError(f"encode: {kind}: {field} cannot be of type {given}") from None
     topic = topic_of(kind, name, root=root)
     payload = json.dumps(content, allow_nan=True, separators=(",", ":")).encode()
     message = parse(topic, payload, root=root)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from eqstat._core.arrays import BoolArray, FloatArray
+from eqstat._core.errors import InputError
 from eqstat.edge import DEAD_BAND, GRAVITY_M_S2, MOST_RATIO, Features, Status
 from eqstat.waveform._features._settings import FeatureSettings
 
@@ -216,6 +217,10 @@ def window_features(
     (0.2, 0.5)
     """
     samples = jnp.asarray(samples)
+    if samples.ndim < 2 or samples.shape[-2] != 3:
+        raise InputError(
+            f"window_features: samples have shape {samples.shape}; give (..., 3, samples)"
+        )
     samples = samples.astype(jnp.result_type(samples, jnp.float32))
     valid = jnp.ones(samples.shape[:-2] + samples.shape[-1:], bool)
     if mask is not None:

@@ -216,7 +216,7 @@ def read_myshake(source: str | os.PathLike[str] | dict[str, Any], *, unit: str =
         trigger = None if header.get("triggertime") is None else float(header["triggertime"])
         axes = [np.asarray(data[axis], np.float64) for axis in "xyz"]
         device = str(header["station"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"read_myshake: {name or 'the record'} has no usable {error}: it needs header "
             "(station, sampling_rate, starttime) and data (x, y, z)"

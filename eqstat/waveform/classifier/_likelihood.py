@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpyro
 from jaxtyping import Array, Float
 
+from eqstat._core.checks import check_whole
 from eqstat.waveform.classifier._data import WindowData
 from eqstat.waveform.classifier._parameters import Perceptron
 from eqstat.waveform.classifier._prior import Prior
@@ -100,6 +101,7 @@ def model(data: WindowData, prior: Prior | None = None, *, hidden: int = 0) -> N
     >>> trace["inner_weight"]["value"].shape
     (3, 1)
     """
+    check_whole("model", 0, hidden=hidden)
     prior = Prior() if prior is None else prior
     features = data.features.shape[-1]
     shapes: dict[str, tuple[int, ...]] = {"level": (), "weight": (features,)}

@@ -264,6 +264,8 @@ def parameter_count(network: Any) -> int:
     >>> parameter_count(init_multistation(jax.random.key(0), sense(100))) > 50_000
     True
     """
+    remedy = "give a network such as init_multistation makes"
+    check_kind("parameter_count", MultistationNetwork, remedy, network=network)
     moved = eqx.filter(network, trainable(network))
     return int(sum(leaf.size for leaf in jax.tree.leaves(moved)))
 
