@@ -299,8 +299,8 @@ def _pointed_at(value: Any, error: BaseException, annotation: str) -> str | None
     if columns is not None and isinstance(error, KeyError) and error.args[0] not in columns:
         return f"has no {'' if columns is value else 'column '}{error.args[0]!r}"
     kind, text = type(value).__name__, str(error)
-    spoken = repr(kind) in text or kind in text.split() or repr(value) in text
-    if not known and type(value).__module__ == "builtins" and spoken:
+    spoken = repr(kind) in text or f".{kind}'" in text or kind in text.split()
+    if not known and _is_plain(value) and (spoken or repr(value) in text):
         return f"cannot be {_named(value)}: {text}".partition("\n")[0]
     if not known and kind == "DataFrame" and not isinstance(error, KeyError):
         return "cannot be a DataFrame here; give one of its columns"

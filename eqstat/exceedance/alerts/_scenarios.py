@@ -27,6 +27,7 @@ Table 2A (subsurface rupture length, all slip types).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -369,6 +370,7 @@ def forecasts(
     ((1, 40, 12), False, True)
     """
     check_kind("forecasts", Scenarios, "give what `simulate` returns", scenarios=scenarios)
+    check_kind("forecasts", Callable, "give a rule such as Plum()", rule=rule)
     log10 = jnp.asarray(np.log10(np.atleast_1d(threshold_m_s2)), jnp.float32)
     time = np.asarray(time_s, np.float64)
     start = np.zeros(len(scenarios.magnitude))

@@ -201,7 +201,7 @@ def fit_normal(log10_pga: np.ndarray, upper: np.ndarray) -> tuple[float, float]:
     refuse(
         "fit_normal",
         (value.shape != bound.shape or bound.dtype != bool, "give as many True or False as values"),
-        (np.sum(~bound) < 2, "at least two values must be known, not only their bounds"),
+        (np.sum(bound == 0) < 2, "at least two values must be known, not only their bounds"),
     )
     known, most = value[~bound], value[bound]
 
