@@ -308,7 +308,7 @@ def _pointed_at(value: Any, error: BaseException, annotation: str) -> str | None
     if _is_number(value):
         if asks & (ARRAYS | {"Any"}) and any(each in text for each in _OF_A_NUMBER):
             return f"must be an array, not {value!r}"
-        if "int" in asks and "integer" in text:
+        if "int" in asks and "integer" in text and "float" in type(value).__name__:
             return f"must be a whole number, not {value!r}"
     if "Path" in asks and value == "":
         return "cannot be ''; give the name of a file"

@@ -86,6 +86,28 @@ def test_a_table_in_its_place_is_not_to_blame():
         applied(FRAME, len, 7)
 
 
+@blames_arguments
+def slope(x: "Array", y: "Array", degree: int = 1, model: Any = None) -> Any:
+    """A function of two arrays of one length."""
+    out = np.polyfit(x - y[0] + 0 * (x * y), y, range(degree)[-1] + 1)
+    return out if model is None else model.scale * out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((np.zeros((2, 3)), np.ones(2)), r"shapes .* do not fit together: x \(2, 3\), y \(2,\)"),
+        ((np.arange(3.0), 1.0), "y must be an array, not 1.0"),
+        ((np.arange(3.0), np.ones(3), 2.0), "degree must be a whole number, not 2.0"),
+        ((np.arange(3.0), np.ones(3), 1, np.ones(3)), "model cannot be a ndarray"),
+        ((np.arange(3.0), FRAME), r"y cannot be a DataFrame; it takes Array"),
+    ],
+)
+def test_shapes_scalars_fractions_and_arrays_in_place_of_objects_are_named(arguments, text):
+    with pytest.raises(eqstat.InputError, match=text):
+        slope(*arguments)
+
+
 def test_the_cause_is_kept():
     with pytest.raises(
         eqstat.InputError, match=r"count cannot be \{'a': 1\}; it takes int"
