@@ -180,8 +180,10 @@ def near(value: Any, known: Iterable[Any]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def check_kind(owner: str, kind: type | tuple[type, ...], remedy: str, **values: Any) -> None:
+def check_kind(owner: str, kind: Any, remedy: str, **values: Any) -> None:
     """Refuse an argument that is not of its kind, and say where one comes from.
+
+    The kind is what `isinstance` takes: a class, several, or an abstract one such as `Callable`.
 
     Examples
     --------
