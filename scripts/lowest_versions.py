@@ -4,7 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-USED_BY_TESTS = ("plots", "seismology", "service")
+USED_BY_TESTS = ("plots", "seismology", "maps", "service")
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 

@@ -15,6 +15,8 @@ from eqstat.cli._options import (
     add_probability,
     add_seed,
     add_velocity,
+    axes_of_box,
+    box,
     interval,
     number,
     numbers,
@@ -26,6 +28,8 @@ from eqstat.cli._results._detectability import PROBABILITIES, content_of, summar
 from eqstat.cli._threshold import hour
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import xarray as xr
 
@@ -52,16 +56,6 @@ def places(text: str) -> tuple[float, float]:
     if len(values) != 2 or abs(values[0]) > 90:
         raise argparse.ArgumentTypeError(f"{text!r} is not LAT,LON, such as -12.1,-77.0")
     return values[0], values[1]
-
-
-def box(text: str) -> tuple[float, float, float, float]:
-    """Read S,N,W,E."""
-    values = [number(-360.0, 540.0, closed=True)(part) for part in text.split(",")]
-    if len(values) != 4 or not (-90 <= values[0] < values[1] <= 90 and values[2] < values[3]):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not SOUTH,NORTH,WEST,EAST in increasing order, such as -13,-11,-78,-76"
-        )
-    return values[0], values[1], values[2], values[3]
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -206,7 +200,7 @@ def run(options: argparse.Namespace) -> Outcome:
         latitude, longitude = np.array(options.at).T
         result = detectability.miss_probability(network, rule, latitude, longitude, **given)
     else:
-        latitude, longitude = axes_of(options)
+        latitude, longitude = axes_of_box(options.area, options.step_deg, MAX_PLACES)
         if options.figure and len(given["magnitude"]) < 2:
             raise InputError("--figure: a map needs two or more magnitudes")
         result = detectability.miss_map(network, rule, latitude, longitude, **given)
@@ -222,7 +216,9 @@ def run(options: argparse.Namespace) -> Outcome:
         velocity=described,
         notes=tuple(notes_of(network, options)),
         figure=lambda: draw(result, smallest, table),
-        files={"netcdf": lambda name: write(result, smallest, name)},
+        files={
+            "netcdf": lambda name: write(result, smallest, name, inputs.provenance(options.words))
+        },
     )
 
 
@@ -267,24 +263,6 @@ def response_of(options: argparse.Namespace) -> DeviceResponse:
     return ResponsePrior(response).draws(jax.random.key(options.seed), options.draws)
 
 
-def axes_of(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
-    """Axes of the map."""
-    import numpy as np
-
-    south, north, west, east = options.area
-    step = options.step_deg
-    axes = tuple(
-        low + step * np.arange(int(np.floor((high - low) / step + 1e-9)) + 1)
-        for low, high in ((south, north), (west, east))
-    )
-    count = len(axes[0]) * len(axes[1])
-    if count > MAX_PLACES:
-        raise InputError(
-            f"--area, --step-deg: {count} places, more than {MAX_PLACES}; use a wider spacing"
-        )
-    return axes[0], axes[1]
-
-
 def notes_of(network: Any, options: argparse.Namespace) -> list[str]:
     """Say what was left out."""
     left, notes = len(network.left_out), []
@@ -305,8 +283,14 @@ def draw(result: xr.Dataset, smallest: xr.DataArray | None, table: Any) -> Any:
     return plots.smallest_magnitude_map(smallest.sel(probability=[0.9]), devices=table).figure
 
 
-def write(result: xr.Dataset, smallest: xr.DataArray | None, name: str) -> None:
-    """Write all values as NetCDF."""
+def write(
+    result: xr.Dataset, smallest: xr.DataArray | None, name: str, about: Mapping[str, str]
+) -> None:
+    """Write all values as NetCDF; a map by the CF conventions."""
+    from eqstat.schema import maps
+
     if smallest is not None:
         result = result.assign(smallest_magnitude=smallest)
+    if "latitude" in result.dims:
+        result = maps.to_cf(result, attrs={"title": "detection by a network", **about})
     result.to_netcdf(name, engine="h5netcdf")

@@ -21,10 +21,14 @@ SUFFIXES = {
     "figure": FIGURE_KINDS,
     "animation": (".gif",),
     "table": (".csv",),
+    "map": (".nc", ".tif", ".tiff"),
     **{known.option: known.endings for known in FORMATS},
 }
-# What an output needs beside the package: module and how to install it.
+# What an output needs beside the package: module and how to install it, by option or by ending.
+RASTERIO = ("rasterio", "GeoTIFF needs rasterio: pip install 'eqstat[maps]'")
 NEEDS = {
+    ".tif": RASTERIO,
+    ".tiff": RASTERIO,
     "figure": ("matplotlib", "figures need matplotlib: pip install 'eqstat[plots]'"),
     "animation": ("matplotlib", "figures need matplotlib: pip install 'eqstat[plots]'"),
     **{known.option: known.needs for known in FORMATS if known.needs},
@@ -45,11 +49,12 @@ OWN_MARKS = (
 )
 # How files of other kinds begin, and what eqstat's hold: figures, animations, NetCDF.
 OWN_BINARY = {
-    b"\x89PNG": b"Matplotlib",
-    b"%PDF": b"Matplotlib",
-    b"<?xml": b"Matplotlib",
-    b"GIF8": b"",
-    b"\x89HDF": b"depth_km",
+    b"\x89PNG": (b"Matplotlib",),
+    b"%PDF": (b"Matplotlib",),
+    b"<?xml": (b"Matplotlib", b"credible region of the epicentre"),
+    b"GIF8": (b"",),
+    b"\x89HDF": (b"depth_km", b"pga_quantile_m_s2"),
+    b"II*\x00": (b"eqstat",),
 }
 OWN_BYTES = 1_000_000
 # Options that say how to run or where to write, not what to compute.
@@ -85,8 +90,8 @@ def check_outputs(options: argparse.Namespace) -> None:
         if kinds and path.suffix.lower() not in kinds:
             raise InputError(f"--{option}: {name!r} must end in {', '.join(kinds)}")
         refuse_overwriting(option, path, options)
-        if option in NEEDS:
-            require(*NEEDS[option])
+        for needed in {option, path.suffix.lower()} & set(NEEDS):
+            require(*NEEDS[needed])
 
 
 def check_inputs(options: argparse.Namespace) -> None:
@@ -130,9 +135,9 @@ def is_own(path: Path) -> bool:
     """
     with path.open("rb") as stream:
         start = stream.read(OWN_BYTES)
-    for head, mark in OWN_BINARY.items():
+    for head, marks in OWN_BINARY.items():
         if start.startswith(head):
-            return mark in start
+            return any(mark in start for mark in marks)
     return not start or any(mark in start for mark in OWN_MARKS)
 
 

@@ -19,6 +19,8 @@ from eqstat.cli._options import (
     add_outputs,
     add_probability,
     add_velocity,
+    axes_of_box,
+    box,
     number,
     velocity_of,
     whole,
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 # Nodes of a map along each side, and its margin about the sites, km.
 NODES, MARGIN_KM = 61, 15.0
+# Spacing of a map of a given area, degrees, and most places of it.
+STEP_DEG, MAX_PLACES = 0.02, 250_000
 # Farther from the source sites of an early warning are hardly meant.
 FAR_KM = 1000.0
 SITES = """\
@@ -123,19 +127,35 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="N",
         help="draws of the source (default 512)",
     )
+    parser.add_argument(
+        "--area",
+        type=box,
+        metavar="S,N,W,E",
+        help="box of the map, degrees (default: the sites and the epicentres)",
+    )
+    parser.add_argument(
+        "--step-deg",
+        type=number(0.0, 10.0),
+        metavar="DEG",
+        help="spacing of the map of --area (default 0.02)",
+    )
     add_probability(parser)
     add_velocity(parser)
     add_outputs(
         parser,
         inputs=("posterior", "sites", "model"),
         table=("FILE.csv", "write the sites as CSV"),
-        map=("FILE.nc", "write a map of the area of the sites as NetCDF"),
+        map=("FILE.nc", "write a map as NetCDF (CF conventions) or, as FILE.tif, as GeoTIFF"),
     )
 
 
 def run(options: argparse.Namespace) -> Outcome:
     """Shaking and lead time at the sites of a table."""
     velocity, described = velocity_of(options)
+    if options.step_deg is not None and options.area is None:
+        raise InputError("--step-deg: needs --area")
+    if options.area and not (options.map or options.figure):
+        raise InputError("--area: needs --map or --figure, which draw it")
     inputs = Inputs(options.columns)
     sources, verdict = sources_of(options, inputs)
     sites = inputs.table(options.sites, "sites")
@@ -162,7 +182,7 @@ def run(options: argparse.Namespace) -> Outcome:
 
     grid = None
     if options.map or options.figure:
-        axes = axes_of(shaking, sources)
+        axes = map_axes(options, shaking, sources)
         grid = exceedance.shaking_map(model, sources, *axes, thresholds, **common)
 
     def figure() -> Any:
@@ -178,8 +198,11 @@ def run(options: argparse.Namespace) -> Outcome:
         )
 
     def write_map(name: str) -> None:
+        from eqstat.schema import maps
+
         assert grid is not None
-        grid.to_netcdf(name, engine="h5netcdf")
+        about = {"title": f"Shaking of {title_of(sources)}", **inputs.provenance(options.words)}
+        maps.write(grid, name, attrs=about)
 
     rows = table_of(shaking, tuple(options.threshold))
     return Outcome(
@@ -328,6 +351,19 @@ def title_of(sources: exceedance.Sources) -> str:
         f"{when}{place(best.latitude[0], best.longitude[0])}, M {best.magnitude[0]:.1f}, "
         f"depth {best.depth_km[0]:.0f} km ({len(sources)} draws)"
     )
+
+
+def map_axes(
+    options: argparse.Namespace, shaking: xr.Dataset, sources: exceedance.Sources
+) -> tuple[np.ndarray, np.ndarray]:
+    """Axes of the map: those of --area, or about the sites and the epicentres."""
+    if options.area is None:
+        return axes_of(shaking, sources)
+    step = STEP_DEG if options.step_deg is None else options.step_deg
+    axes = axes_of_box(options.area, step, MAX_PLACES)
+    if min(map(len, axes)) < 2:
+        raise InputError("--area, --step-deg: a map needs two or more places along each side")
+    return axes
 
 
 def axes_of(shaking: xr.Dataset, sources: exceedance.Sources) -> tuple[np.ndarray, np.ndarray]:

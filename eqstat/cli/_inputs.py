@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import hashlib
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -84,6 +85,11 @@ class Inputs:
         if not (strict or self._left):
             self._refuse_unused()
         return table
+
+    def provenance(self, words: Sequence[str]) -> dict[str, str]:
+        """Attributes of a file for other programs: the command, and what it read."""
+        read = [f"{one['file']} (sha256 {one['sha256']})" for one in self.described.values()]
+        return {"history": shlex.join(["eqstat", *words]), "input": ", ".join(read)}
 
     def _refuse_unused(self) -> None:
         """Refuse what `--columns` names and no table has."""

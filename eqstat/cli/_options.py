@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from eqstat._core.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from eqstat.traveltime import Prior
     from eqstat.velocity import VelocityModel
 
@@ -326,6 +328,35 @@ def interval(low: float, high: float) -> Callable[[str], tuple[float, float]]:
         return ends[0], ends[1]
 
     return read_pair
+
+
+def box(text: str) -> tuple[float, float, float, float]:
+    """Read S,N,W,E."""
+    values = [number(-360.0, 540.0, closed=True)(part) for part in text.split(",")]
+    if len(values) != 4 or not (-90 <= values[0] < values[1] <= 90 and values[2] < values[3]):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not SOUTH,NORTH,WEST,EAST in increasing order, such as -13,-11,-78,-76"
+        )
+    return values[0], values[1], values[2], values[3]
+
+
+def axes_of_box(
+    area: tuple[float, float, float, float], step_deg: float, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Latitudes and longitudes of a map of a box, at most so many places."""
+    import numpy as np
+
+    south, north, west, east = area
+    axes = tuple(
+        low + step_deg * np.arange(int(np.floor((high - low) / step_deg + 1e-9)) + 1)
+        for low, high in ((south, north), (west, east))
+    )
+    count = len(axes[0]) * len(axes[1])
+    if count > most:
+        raise InputError(
+            f"--area, --step-deg: {count} places, more than {most}; use a wider spacing"
+        )
+    return axes[0], axes[1]
 
 
 def numbers(read: Callable[[str], float]) -> Callable[[str], list[float]]:

@@ -18,6 +18,7 @@ from eqstat.velocity import VelocityLike, as_velocity
 
 # S waves of earthquakes are followed to this epicentral distance.
 FARTHEST_KM = 2000.0
+PROBABILITY = {"units": "1", "long_name": "probability of detection"}
 
 
 def miss_map(
@@ -147,7 +148,7 @@ def smallest_magnitude(
     coords = {name: c for name, c in log_miss.coords.items() if "magnitude" not in c.dims}
     return xr.DataArray(
         np.stack(layers),
-        coords={**coords, "probability": ("probability", share)},
+        coords={**coords, "probability": ("probability", share, PROBABILITY)},
         dims=dims,
         name="smallest_magnitude",
         attrs={"long_name": "smallest magnitude detected"},

@@ -31,6 +31,8 @@ S_VELOCITY_KM_S = 4.5
 MOST_PLAUSIBLE_M_S2 = 50.0
 # Pairs of site and draw that are held in memory at a time.
 PAIRS = 2**23
+QUANTILE = {"units": "1", "long_name": "probability of the quantile"}
+LEAST_LEAD = {"units": "s", "long_name": "least lead time"}
 
 TravelTime = Callable[[np.ndarray, np.ndarray], Any]
 
@@ -324,9 +326,9 @@ def _dataset(
         },
     )
     if probability.size:
-        dataset = dataset.assign_coords(quantile=("quantile", probability, {"units": "1"}))
+        dataset = dataset.assign_coords(quantile=("quantile", probability, QUANTILE))
     if least.size:
-        dataset = dataset.assign_coords(least_lead=("least_lead", least, {"units": "s"}))
+        dataset = dataset.assign_coords(least_lead=("least_lead", least, LEAST_LEAD))
     start = "origin" if now_s is None else "now"
     dataset.attrs = {
         "draws": len(sources),

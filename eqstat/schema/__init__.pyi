@@ -1,3 +1,4 @@
+from . import maps as maps
 from . import seismology as seismology
 from ._check import NaiveTimeWarning as NaiveTimeWarning
 from ._check import TableWarning as TableWarning

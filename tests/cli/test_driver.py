@@ -10,15 +10,17 @@ import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import xarray as xr
 
 import eqstat
-from eqstat import InputError
+from eqstat import InputError, hypocentre
 from eqstat._core.text import aligned, facts
 from eqstat.cli import _cache, _driver
 from eqstat.cli._inputs import Inputs
 from eqstat.cli._outcome import Outcome
+from eqstat.geodesy import LocalFrame
 
 from .shell import quake, refused, shell
 
@@ -180,3 +182,14 @@ def test_files_of_others_are_not_overwritten_without_force(capsys, tmp_path, csv
     before = triggers.read_bytes()
     line = refused(capsys, "classify", triggers, *quick, "--json", triggers, "--force")
     assert "input" in line and triggers.read_bytes() == before
+
+
+def test_hypocentres_that_eqstat_wrote_may_be_overwritten(tmp_path):
+    known = hypocentre.from_normal(
+        LocalFrame(46.0, 7.0), [0, 0, 10, 0], np.eye(4), reference_time="2027-01-15T08:00:00Z"
+    )
+    for ending in ("nc", "xml", "geojson", "csv"):
+        hypocentre.write(known, tmp_path / f"event.{ending}")
+        assert _driver.is_own(tmp_path / f"event.{ending}"), ending
+    (tmp_path / "other.xml").write_text("<?xml version='1.0'?><q:quakeml/>")
+    assert not _driver.is_own(tmp_path / "other.xml")

@@ -232,7 +232,7 @@ def test_table_map_and_figure_are_written(capsys, folder, tmp_path):
     assert table["probability_5%g"].between(0, 1).all()
     assert {"pga_q5_m_s2", "pga_q50_m_s2", "lead_time_q95_s"} <= set(table.columns)
     grid = xr.open_dataset(tmp_path / "m.nc", engine="h5netcdf")
-    assert grid["probability"].dims == ("latitude", "longitude", "threshold")
+    assert grid["probability"].dims == ("threshold", "latitude", "longitude")
     assert float(grid["latitude"].min()) < table["latitude"].min()
     # Where a site is, the map says the same, but for the width of a cell.
     near = grid.sel(
@@ -291,3 +291,52 @@ def test_bad_input_is_one_line(capsys, folder, tmp_path):
         (("--threshold", "5%g", "--magnitude", 5, "--columns", "vs30_m_s=lat"), "more than once"),
     ):
         assert said in refused(capsys, *given(folder, *more))
+
+
+def test_the_map_is_of_the_area_that_is_given_and_says_where_it_is_from(capsys, folder, tmp_path):
+    area = ("--area=-12.3,-11.9,-77.2,-76.8", "--step-deg", 0.1)
+    common = given(folder, "--threshold", "5%g,10%g", "--magnitude", 5.6, *area)
+    path = tmp_path / "map.nc"
+    assert shell(capsys, *common, "--map", path)[0] == 0
+    # What eqstat wrote may be written again.
+    assert shell(capsys, *common, "--map", path)[0] == 0
+    read = xr.load_dataset(path, engine="h5netcdf")
+    np.testing.assert_allclose(read["latitude"], [-12.3, -12.2, -12.1, -12.0, -11.9])
+    np.testing.assert_allclose(read["longitude"], [-77.2, -77.1, -77.0, -76.9, -76.8])
+    assert read["probability"].dims == ("threshold", "latitude", "longitude")
+    assert read.attrs["history"].startswith("eqstat exceed --posterior")
+    assert "sites.csv (sha256 " in read.attrs["input"] and "M 5.6" in read.attrs["title"]
+    source = from_posterior(grid_posterior(), 5.6, magnitude_sd=0.3, count=512)
+    places = pd.DataFrame({"latitude": [-12.3, -11.9], "longitude": [-77.1, -76.8]})
+    alone = shaking(PointSource(), source, places, [0.05 * 9.80665, 0.1 * 9.80665])
+    for site, (row, column) in enumerate([(0, 1), (4, 4)]):
+        np.testing.assert_allclose(
+            read["probability"][:, row, column], alone["probability"][site], rtol=1e-6
+        )
+
+
+def test_a_geotiff_is_read_by_rasterio(capsys, folder, tmp_path):
+    rasterio = pytest.importorskip("rasterio")
+    common = given(folder, "--threshold", "5%g", "--magnitude", 5.6,
+                   "--area=-12.3,-11.9,-77.2,-76.8", "--step-deg", 0.1)  # fmt: skip
+    for name in ("map.nc", "map.tif", "map.tif"):
+        assert shell(capsys, *common, "--map", tmp_path / name)[0] == 0
+    read = xr.load_dataset(tmp_path / "map.nc", engine="h5netcdf")
+    with rasterio.open(tmp_path / "map.tif") as raster:
+        np.testing.assert_array_equal(raster.read(1), read["probability"][0, ::-1])
+        assert (raster.transform.c, raster.transform.f) == pytest.approx((-77.25, -11.85))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--step-deg", 0.1), "--step-deg: needs --area"),
+        (("--area=-12.3,-11.9,-77.2,-76.8",), "--area: needs --map or --figure"),
+        (("--area=-12.3,-11.9,-77.2,-76.8", "--step-deg", 0.5, "--map", "m.nc"), "two or more"),
+        (("--area=-12,-11,-77.2,-76.8", "--step-deg", 1e-4, "--map", "m.nc"), "wider spacing"),
+        (("--map", "m.grd"), "must end in .nc, .tif"),
+    ],
+)
+def test_a_map_that_cannot_be_is_refused(capsys, folder, options, said):
+    common = given(folder, "--threshold", "5%g", "--magnitude", 5.6, *options)
+    assert said in refused(capsys, *common)
