@@ -1444,6 +1444,97 @@ class Waveform:
         return state, first_of(answer) if single else answer
 
 
+def background_noise(xp: Any, prior: dict[str, Any], state: Any) -> tuple[Any, Any, Any, Any]:
+    """Mean, weight, shape and scale of the posterior of sensors' log noise.
+
+    A state (..., 4 + levels) has blocks of noise, the sums of their log noise less the prior's mean
+    and of its squares, the hours in which exceedances were counted, and these for each level.
+    """
+    weight = prior["noise_weight"] + state[..., 0]
+    shift = state[..., 1] / weight
+    square = xp.maximum(state[..., 2] - weight * shift**2, 0.0)
+    shape, scale = prior["noise_shape"] + 0.5 * state[..., 0], prior["noise_scale"] + 0.5 * square
+    return prior["noise_mean"] + shift, weight, shape, scale
+
+
+def noise_probability(xp: Any, prior: dict[str, Any], state: Any, noise: Any) -> Any:
+    """Probability that a block is noise: its predictive against an even one of shaking above it."""
+    mean, weight, shape, scale = background_noise(xp, prior, state)
+    freedom, spread = 2 * shape, xp.sqrt(scale / shape * (1 + 1 / weight))
+    z = (noise - mean) / spread
+    # The constant of Student's density to 1 per cent from two degrees of freedom on.
+    log_top = 0.5 * xp.log(xp.maximum(freedom - 0.5, 0.1) / freedom / (2 * math.pi))
+    log_noise = log_top - xp.log(spread) - 0.5 * (freedom + 1) * xp.log1p(z * z / freedom)
+    odds = prior["shaking"] / (1 - prior["shaking"]) / prior["shaking_range"]
+    return xp.where(z > 0, 1 / (1 + odds * xp.exp(xp.minimum(-log_noise, 80.0))), 1.0)
+
+
+def background_step(
+    xp: Any, prior: dict[str, Any], state: Any, hours: Any, noise: Any, top: Any
+) -> Any:
+    """Learn from a block of each sensor; what is NaN was not heard, but time passes."""
+    known, heard = xp.isfinite(noise), ~xp.isnan(top)
+    away = xp.where(known, noise - prior["noise_mean"], 0.0)
+    share = xp.where(known, noise_probability(xp, prior, state, prior["noise_mean"] + away), 0.0)
+    old, kept = (xp.exp2(-hours / prior[f"{name}half_life_h"]) for name in ("noise_", ""))
+    above = xp.where(heard, top, -math.inf)[..., None] > prior["levels"]
+    new = xp.stack([share, share * away, share * away**2, xp.where(heard, hours, 0.0)], axis=-1)
+    decay = xp.stack([old, old, old, kept], axis=-1)
+    return xp.concatenate(
+        [decay * state[..., :4] + new, xp.asarray(kept)[..., None] * state[..., 4:] + above],
+        axis=-1,
+    )
+
+
+def background_factors(xp: Any, prior: dict[str, Any], state: Any) -> tuple[Any, Any]:
+    """Posterior of how much noisier than others a sensor is: weights and hours, (..., nodes).
+
+    Only the number above the lowest level says it. The hours are the prior's and those heard.
+    """
+    before = prior["strength_h"] / prior["factor"]
+    after = before + state[..., 3:4]
+    number = prior["strength_h"] * prior["mean_per_hour"][0]
+    log_weight = xp.log(prior["factor_weight"]) + number * xp.log(before)
+    log_weight = log_weight - (number + state[..., 4:5]) * xp.log(after)
+    weight = xp.exp(log_weight - xp.max(log_weight, axis=-1)[..., None])
+    return weight / xp.sum(weight, axis=-1)[..., None], after
+
+
+def background_rates(xp: Any, prior: dict[str, Any], state: Any) -> tuple[Any, Any]:
+    """Posterior mean and variance of exceedances an hour of each level, (..., levels)."""
+    weight, after = background_factors(xp, prior, state)
+    first, second = (xp.sum(weight / after**n, axis=-1)[..., None] for n in (1, 2))
+    shape = prior["strength_h"] * prior["mean_per_hour"] + state[..., 4:]
+    mean = shape * first
+    return mean, shape * (shape + 1) * second - mean**2
+
+
+def background_threshold(
+    xp: Any, prior: dict[str, Any], state: Any, false_per_hour: Any
+) -> tuple[Any, Any, Any, Any]:
+    """Level expected to be exceeded so often; its rate, the hours behind it, and a status.
+
+    Between levels a sensor's rate falls as the fleet's, whose log is a line. Where the highest
+    level is exceeded too often the threshold is infinite, with status BEYOND.
+    """
+    rate, variance = background_rates(xp, prior, state)
+    wanted = xp.asarray(false_per_hour) + 0.0 * rate[..., 0]
+    place, last = xp.sum(rate > wanted[..., None], axis=-1), rate.shape[-1] - 1
+    ends = [xp.clip(place - 1, 0, last)[..., None], xp.clip(place, 0, last)[..., None]]
+    high, low = (xp.take_along_axis(rate, i, -1)[..., 0] for i in ends)
+    share = xp.clip((wanted - low) / xp.where(high > low, high - low, 1.0), 0.0, 1.0)
+    start, end = (prior["levels"][i[..., 0]] for i in ends)
+    top, bottom = (prior["mean_per_hour"][i[..., 0]] for i in ends)
+    fall = xp.minimum(bottom / top, 1 - 1e-6)
+    within = xp.log(fall + (1 - fall) * share) / xp.log(fall)
+    before, after = (xp.take_along_axis(rate / variance, i, -1)[..., 0] for i in ends)
+    beyond = place > last
+    level = xp.where(beyond, math.inf, start + within * (end - start))
+    status = xp.where(beyond, Status.BEYOND, Status.OK)
+    reached = xp.where((place == 0) | beyond, low, wanted)
+    return level, reached, before + within * (after - before), status
+
+
 KINDS: dict[str, Any] = {
     "counts": Counts,
     "coincidence": Coincidence,

@@ -169,7 +169,17 @@ CHECKS = [
     ),
     *(
         Check("waveform", {"part": part}, needs_data=True, part=part)
-        for part in ("myshake", "openeew", "device", "time", "false")
+        for part in ("myshake", "openeew", "device", "time", "false", "learned")
+    ),
+    *(
+        Check("waveform_background", {"part": part, "number": number}, {"number": quick}, part=part)
+        for part, number, quick in (
+            ("sbc", 1000, 100),
+            ("worlds", 20, 2),
+            ("blocks", 4000, 500),
+            ("fleets", 40, 4),
+            ("cost", 1, 1),
+        )
     ),
     *(
         Check(

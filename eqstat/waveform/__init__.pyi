@@ -1,4 +1,5 @@
 from . import augment as augment
+from . import background as background
 from . import classifier as classifier
 from . import packets as packets
 from . import recurrent as recurrent

@@ -1,0 +1,13 @@
+from ._fleet import fit_prior as fit_prior
+from ._learn import LearnedThreshold as LearnedThreshold
+from ._learn import draw_rates as draw_rates
+from ._learn import init as init
+from ._learn import learn as learn
+from ._learn import noise_floor as noise_floor
+from ._learn import rates as rates
+from ._learn import step as step
+from ._learn import threshold as threshold
+from ._prior import BackgroundPrior as BackgroundPrior
+from ._prior import weak_prior as weak_prior
+from ._simulate import SimulatedBackground as SimulatedBackground
+from ._simulate import simulate as simulate
