@@ -306,7 +306,8 @@ def _pointed_at(value: Any, error: BaseException, annotation: str) -> str | None
         return "cannot be a DataFrame here; give one of its columns"
     asks = set(re.findall(r"\w+", annotation))
     if _is_number(value):
-        if asks & (ARRAYS | {"Any"}) and any(each in text for each in _OF_A_NUMBER):
+        of_number = repr(kind) in text or any(each in text for each in _OF_A_NUMBER)
+        if asks & (ARRAYS | {"Any"}) and of_number:
             return f"must be an array, not {value!r}"
         if "int" in asks and "integer" in text and "float" in type(value).__name__:
             return f"must be a whole number, not {value!r}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -12,9 +14,33 @@ from eqstat import hypocentre
 from eqstat._core.explain import Explained
 from eqstat._core.json import to_plain
 from eqstat._core.text import clock, magnitude, number, percent, place
+from eqstat.geodesy import great_circle_distance
 from eqstat.hypocentre import CredibleRegion
 from eqstat.traveltime._arrays import CLASSES, PROBABILITIES
 from eqstat.traveltime._results import advice_on
+
+# Content of the region whose parts are looked at, and how far apart they are, in radii of a circle
+# of its area, if there is more than one place.
+NEARLY_ALL, APART = 0.99, 4.0
+
+
+def _parts_apart_km(region: CredibleRegion) -> float:
+    """Greatest distance between the middles of the parts of a region, km; 0 for one part."""
+    outer = [ring for ring in region.polygons if np.sum(_crossed(ring)) > 0]
+    middles = [ring[:-1].mean(axis=0) for ring in outer]
+    return max(
+        (
+            float(great_circle_distance(one[1], one[0], other[1], other[0]))
+            for one, other in itertools.combinations(middles, 2)
+        ),
+        default=0.0,
+    )
+
+
+def _crossed(ring: np.ndarray) -> np.ndarray:
+    """Cross products of successive corners, whose sum is positive for anticlockwise rings."""
+    x, y = (ring - ring[0]).T
+    return x[:-1] * y[1:] - x[1:] * y[:-1]
 
 
 @dataclass(frozen=True)
@@ -115,7 +141,19 @@ class Location(Explained):
     def advice(self) -> list[str]:
         """What to try where residuals or phases say that the model does not fit."""
         one_wave = self.likelihood == "gaussian"
-        return advice_on(self.triggers, one_wave=one_wave, depth_km=self.depth_km)
+        advice = advice_on(self.triggers, one_wave=one_wave, depth_km=self.depth_km)
+        region = None if one_wave else self.region_of(NEARLY_ALL)
+        if (
+            region is not None
+            and (apart_km := _parts_apart_km(region)) > APART * (region.area_km2 / np.pi) ** 0.5
+        ):
+            advice.insert(
+                0,
+                f"the epicentre may be at places {apart_km:.0f} km apart: two earthquakes in the "
+                "window look like this; locate each with a window of its own (start and now; "
+                "--start and --now)",
+            )
+        return advice
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, texts and lists, ready for JSON; NaN becomes None."""

@@ -9,7 +9,7 @@ from scipy import stats
 from eqstat import hypocentre
 from eqstat._core.errors import InputError
 from eqstat.inference import InferenceError
-from eqstat.traveltime import Prior, prepare
+from eqstat.traveltime import Prior, grid, prepare, report
 from eqstat.traveltime.comparison import choose_likelihood, compare
 from eqstat.traveltime.comparison._compare import (
     COMMON_SCATTER_S,
@@ -144,6 +144,46 @@ def test_one_trigger_at_a_wrong_place_takes_the_mixture(away_km):
     posterior = choice.comparison.posteriors["mixture"].hypocentre
     depth_km = hypocentre.summary(posterior)["depth_km"]
     assert abs(float(depth_km.sel(statistic="mean")) - 25.0) < 8.0
+
+
+def later_again(table, seconds):
+    """Each device reports again, from 1 s later to some seconds: no wave does that."""
+    lag = np.random.default_rng(5).uniform(1.2, seconds, len(table))
+    again = table.assign(time=table["time"] + pd.to_timedelta(lag, unit="s"))
+    return pd.concat([table, again], ignore_index=True)
+
+
+def early_clocks(table, seconds):
+    """Clocks of three in ten devices are behind, by the leap seconds that GPS does not know."""
+    behind = np.random.default_rng(5).random(len(table)) < 0.3
+    return table.assign(time=table["time"] - pd.to_timedelta(seconds * behind, unit="s"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [later_again, early_clocks])
+def test_many_reports_of_no_wave_do_not_move_the_place(change):
+    """Background of the longer window of the evidence would be dear: the source was at 100 km."""
+    table = change(cases.quake(40, 3, depth_km=25.0, sd_s=0.3), 18.0)
+    choice = choose_likelihood(KEY, prepare(table))
+    assert choice.likelihood == "mixture"
+    posterior = choice.comparison.posteriors["mixture"]
+    low, high = posterior.quantile("depth_km", np.array([0.05, 0.95]))
+    assert low < 25.0 < high
+    alone = grid(prepare(table), likelihood="mixture", key=KEY)
+    np.testing.assert_allclose(posterior.mass, alone.mass)
+
+
+@pytest.mark.slow
+def test_two_earthquakes_are_said():
+    table = cases.quake(30, 3, sd_s=0.3)
+    other = cases.quake(30, 3, sd_s=0.3, centre=(-11.0, -77.0))
+    other["time"] += pd.Timedelta(seconds=90)
+    both = prepare(pd.concat([table, other], ignore_index=True))
+    posterior = grid(both, likelihood="mixture", key=KEY)
+    assert "two earthquakes" in report(both, posterior).advice[0]
+    one = prepare(table)
+    only = report(one, grid(one, likelihood="mixture", key=KEY))
+    assert not any("two earthquakes" in each for each in only.advice)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
