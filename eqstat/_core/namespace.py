@@ -283,7 +283,8 @@ def _is_of_callers(error: BaseException, values: Iterable[Any]) -> bool:
 _OF_A_NUMBER = ("0-dimensional", "dimension 0", "too small depth", "not subscriptable")
 _OF_A_NUMBER += ("unsized",)
 _OF_SHAPES = ("ncompatible shapes", "could not be broadcast", "shape mismatch", "same shape")
-_OF_SHAPES += ("too deep", "of dimension 1")
+_OF_SHAPES += ("too deep", "of dimension 1", "out of bounds for axis", "not of the same length")
+_NO_INDEX = "are valid indices"  # a name in place of a number
 
 
 def _pointed_at(value: Any, error: BaseException, annotation: str) -> str | None:
@@ -294,7 +295,7 @@ def _pointed_at(value: Any, error: BaseException, annotation: str) -> str | None
     """
     if _is_traced(value):
         return None
-    known = annotation != "Any"
+    known, asks = annotation != "Any", set(re.findall(r"\w+", annotation))
     columns = value if isinstance(value, Mapping) else getattr(value, "columns", None)
     if columns is not None and isinstance(error, KeyError) and error.args[0] not in columns:
         return f"has no {'' if columns is value else 'column '}{error.args[0]!r}"
@@ -302,15 +303,17 @@ def _pointed_at(value: Any, error: BaseException, annotation: str) -> str | None
     spoken = repr(kind) in text or f".{kind}'" in text or kind in text.split()
     if not known and _is_plain(value) and (spoken or repr(value) in text):
         return f"cannot be {_named(value)}: {text}".partition("\n")[0]
+    misused = f"{kind}' object has no attribute" in text or _NO_INDEX in text
+    if kind == "ndarray" and misused and not asks & (ARRAYS - {"Series"}):
+        return f"cannot be {_named(value)}; it takes {annotation}"
     if not known and kind == "DataFrame" and not isinstance(error, KeyError):
         return "cannot be a DataFrame here; give one of its columns"
-    asks = set(re.findall(r"\w+", annotation))
     if _is_number(value):
+        if "int" in asks and "float" in kind and ("integer" in text or repr(kind) in text):
+            return f"must be a whole number, not {value!r}"
         of_number = repr(kind) in text or any(each in text for each in _OF_A_NUMBER)
         if asks & (ARRAYS | {"Any"}) and of_number:
             return f"must be an array, not {value!r}"
-        if "int" in asks and "integer" in text and "float" in type(value).__name__:
-            return f"must be a whole number, not {value!r}"
     if "Path" in asks and value == "":
         return "cannot be ''; give the name of a file"
     return None
@@ -320,10 +323,13 @@ def _shapes_apart(given: Iterable[tuple[str, Any, str]], error: BaseException) -
     """Name the shapes of arrays where the error is that shapes do not fit together."""
     if not any(each in str(error) for each in _OF_SHAPES):
         return None
-    shapes = {name: shape for name, value, _ in given if (shape := getattr(value, "shape", ()))}
-    if not shapes:
+    import numpy as np
+
+    arrays = {name: value for name, value, _ in given if _is_traced(value) or _is_array(value)}
+    shapes = {name: np.shape(value) for name, value in arrays.items()}
+    if not any(shapes.values()):
         return None
-    listed = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+    listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
     return f"the shapes of its arguments do not fit together: {listed}"
 
 

@@ -5,16 +5,6 @@ a figure of their own) and return the axes. A figure appears below its cell in a
 `plt.show()` in a script; no setting is changed.
 """
 
-from eqstat.plots._save import save_figure
-from eqstat.plots.maps import map_triggers
-from eqstat.plots.traveltime import depth_time, location_figure, residuals, section, verdict_figure
+from eqstat._core import namespace
 
-__all__ = [
-    "depth_time",
-    "location_figure",
-    "map_triggers",
-    "residuals",
-    "save_figure",
-    "section",
-    "verdict_figure",
-]
+__getattr__, __dir__, __all__ = namespace.attach(__name__, __file__)
