@@ -13,6 +13,7 @@ import pandas as pd
 from eqstat._core.errors import InputError
 from eqstat._core.obspy import obspy_module
 from eqstat.schema._read import content_of, read_table
+from eqstat.schema._times import ColumnProblem, parse_times
 
 # How files of events and inventories begin: XML, and the listings of NonLinLoc.
 STARTS = (b"<", b"\xef\xbb\xbf<", b"NLLOC")
@@ -212,7 +213,7 @@ def join_stations(picks: pd.DataFrame, stations: pd.DataFrame) -> pd.DataFrame:
         raise InputError(f"picks: no column names the station: {', '.join(STATION_NAMES[:4])}")
     known = _known(stations)
     held = [at for at in COORDINATES if at in stations]
-    time = pd.to_datetime(picks["time"], utc=True, format="ISO8601", errors="coerce")
+    time = _times(picks["time"])
     row = np.full(len(picks), -1)
     for name, at in picks.groupby(column, sort=False).indices.items():
         row[at] = _epochs(_rows_of(name, known), stations, time.iloc[at])
@@ -282,6 +283,15 @@ def _epochs(rows: list[int], stations: pd.DataFrame, time: Any) -> Any:
     return chosen
 
 
+def _times(column: Any) -> pd.Series:
+    """Times as in other tables; those that cannot be read are missing, and are named later."""
+    try:
+        return parse_times(column)[0]
+    except ColumnProblem:
+        texts = column.astype(str)
+        return pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
+
+
 def _named(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """A table of stations with the names and places of the contract."""
     column = next((n for n in STATION_NAMES if n in table), None)
@@ -296,7 +306,7 @@ def _named(table: pd.DataFrame, name: str) -> pd.DataFrame:
     made: Any = table.assign(device=code)
     for at in ("active_from", "active_to"):
         if at in made:
-            made[at] = pd.to_datetime(made[at], utc=True, format="ISO8601", errors="coerce")
+            made[at] = _times(made[at])
     return made[[n for n in ("device", *COORDINATES, "active_from", "active_to") if n in made]]
 
 

@@ -98,6 +98,18 @@ def test_the_epoch_of_the_pick_counts():
     assert join_stations(picks, stations)["latitude"].tolist() == [1.0, 2.0]
 
 
+@pytest.mark.parametrize("kind", [float, str])
+def test_the_epoch_of_a_pick_in_seconds_since_1970_counts(kind):
+    stations = pd.DataFrame({
+        "device": ["A.B"] * 2, "latitude": [1.0, 2.0], "longitude": 0.0,
+        "active_from": ["2020-01-01T00:00:00Z", "2025-01-01T00:00:00Z"],
+        "active_to": ["2025-01-01T00:00:00Z", "2599-12-31T23:59:59Z"],
+    })  # fmt: skip
+    seconds = [pd.Timestamp("2025-01-01", tz="UTC").timestamp() + at for at in (-1.0, 1.0)]
+    picks = pd.DataFrame({"time": [kind(at) for at in seconds], "device": "A.B"})
+    assert join_stations(picks, stations)["latitude"].tolist() == [1.0, 2.0]
+
+
 def test_what_cannot_be_joined_is_said():
     two = read_stations(b"id,latitude,longitude\nA.X,1,2\nB.X,3,4\nA.Y,5,6\n")
     picks = pd.DataFrame({"time": "2027-01-15T00:00:00Z", "device": ["X"]})
